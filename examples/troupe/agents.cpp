@@ -30,32 +30,23 @@ struct agents_found {
   std::vector<registry::record_view> agents;
 };
 
-/// The agents in the registry or, if there is no leader, those that one node knows.
+/// The agents as one node knows them.
 result<agents_found> find_agents(cluster_client& cluster, const common_options& common) {
-  if (finds_services(cluster, common.wait())) {
-    auto nodes = all_records(cluster, registry::record_kind::node, common.wait());
-    if (nodes)
-      if (auto agents = all_records(cluster, registry::record_kind::agent, common.wait()))
-        return agents_found{*std::move(nodes), *std::move(agents)};
-  }
-  auto seen = cluster.look(common.wait());
-  if (!seen)
-    return seen.error();
-  auto nodes = known_records(cluster, registry::record_kind::node, *seen, common.wait());
+  auto nodes = all_records(cluster, registry::record_kind::node, common.wait());
   if (!nodes)
     return nodes.error();
-  auto agents = known_records(cluster, registry::record_kind::agent, *seen, common.wait());
+  auto agents = all_records(cluster, registry::record_kind::agent, common.wait());
   if (!agents)
     return agents.error();
-  tell_leaderless(common, *seen);
+  if (auto seen = cluster.look(common.wait()); seen && seen->leader.empty())
+    tell_leaderless(common, *seen);
   return agents_found{*std::move(nodes), *std::move(agents)};
 }
 
 /// Why an agent could not be asked: its node, if that is away, otherwise `why`.
 problem where_it_is(cluster_client& cluster, const common_options& common, const std::string& agent,
                     const problem& why) {
-  if ((why.code != errc::not_found && why.code != errc::unreachable)
-      || !finds_services(cluster, common.wait()))
+  if (why.code != errc::not_found && why.code != errc::unreachable)
     return why;
   auto agents = all_records(cluster, registry::record_kind::agent, common.wait());
   auto nodes = all_records(cluster, registry::record_kind::node, common.wait());

@@ -25,6 +25,19 @@ result<std::vector<scheduler::worker_view>> all_workers(cluster_client& client, 
   }
 }
 
+/// What the node that answers knows of nodes and agents, also without a leader.
+problem ask_registry(cluster_client& client, cluster_report& made, duration wait) {
+  auto nodes = all_records(client, registry::record_kind::node, wait);
+  if (!nodes)
+    return nodes.error();
+  made.nodes = *std::move(nodes);
+  auto counts = client.services().registry.ask(registry::count_records{}, wait);
+  if (!counts)
+    return counts.error();
+  made.agents = counts->agents;
+  return {};
+}
+
 result<cluster_report> ask_services(cluster_client& client, duration wait) {
   cluster_report made;
   services_report services;
@@ -40,14 +53,8 @@ result<cluster_report> ask_services(cluster_client& client, duration wait) {
   if (!locks)
     return locks.error();
   services.locks = locks->size();
-  auto nodes = all_records(client, registry::record_kind::node, wait);
-  if (!nodes)
-    return nodes.error();
-  made.nodes = *std::move(nodes);
-  auto counts = client.services().registry.ask(registry::count_records{}, wait);
-  if (!counts)
-    return counts.error();
-  made.agents = counts->agents;
+  if (auto why = ask_registry(client, made, wait))
+    return why;
   auto seen = client.look(wait);
   if (!seen)
     return seen.error();
@@ -64,18 +71,8 @@ result<cluster_report> ask_one_node(cluster_client& client, duration wait) {
   if (!seen)
     return seen.error();
   made.seen = *std::move(seen);
-  auto nodes = known_records(client, registry::record_kind::node, made.seen, wait);
-  if (!nodes)
-    return nodes.error();
-  made.nodes = *std::move(nodes);
-  auto agents = known_records(client, registry::record_kind::agent, made.seen, wait);
-  if (!agents)
-    return agents.error();
-  for (auto& each : *agents)
-    ++(each.status == registry::record_status::active        ? made.agents.active
-       : each.status == registry::record_status::maintenance ? made.agents.maintenance
-       : each.status == registry::record_status::inactive    ? made.agents.inactive
-                                                             : made.agents.disconnected);
+  if (auto why = ask_registry(client, made, wait))
+    return why;
   return made;
 }
 

@@ -288,10 +288,10 @@ inline void tell_leaderless(const common_options& common, const troupe::cluster:
   print(line, std::cerr);
 }
 
-/// All records of one kind, with any status; calls `ask` for each page.
-template <class Ask>
-troupe::result<std::vector<troupe::registry::record_view>>
-all_pages(troupe::registry::record_kind kind, Ask ask) {
+/// All records of one kind, with any status, as the node that answers knows them.
+inline troupe::result<std::vector<troupe::registry::record_view>>
+all_records(troupe::cluster_client& cluster, troupe::registry::record_kind kind,
+            troupe::duration wait) {
   troupe::registry::find_records question;
   question.kind = kind;
   question.statuses = troupe::registry::all_statuses();
@@ -299,7 +299,7 @@ all_pages(troupe::registry::record_kind kind, Ask ask) {
   question.limit = 1'000;
   std::vector<troupe::registry::record_view> found;
   for (;;) {
-    auto page = ask(question);
+    auto page = cluster.services().registry.ask(question, wait);
     if (!page)
       return page.error();
     found.insert(found.end(), page->records.begin(), page->records.end());
@@ -307,15 +307,6 @@ all_pages(troupe::registry::record_kind kind, Ask ask) {
       return found;
     question.after = found.back().value.key;
   }
-}
-
-/// The records as the registry has them.
-inline troupe::result<std::vector<troupe::registry::record_view>>
-all_records(troupe::cluster_client& cluster, troupe::registry::record_kind kind,
-            troupe::duration wait) {
-  return all_pages(kind, [&](const troupe::registry::find_records& question) {
-    return cluster.services().registry.ask(question, wait);
-  });
 }
 
 /// The record of the node with this name or id.
@@ -341,23 +332,6 @@ find_node(troupe::cluster_client& client, const std::string& called, troupe::dur
                            "node '" + called
                              + "' says no address; ask where it runs, with node::maintain"};
   return found.front();
-}
-
-/// The records as one node has last heard of them; voters that it does not reach are shown as
-/// disconnected.
-inline troupe::result<std::vector<troupe::registry::record_view>>
-known_records(troupe::cluster_client& cluster, troupe::registry::record_kind kind,
-              const troupe::cluster::node_view& seen, troupe::duration wait) {
-  auto found = all_pages(kind, [&](const troupe::registry::find_records& question) {
-    return cluster.ask_copy(question, wait);
-  });
-  if (!found)
-    return found;
-  for (auto& each : *found)
-    for (auto& seat : seen.group.seats)
-      if (seat.node == each.value.key.owner && !seat.is_reached)
-        each.status = troupe::registry::record_status::disconnected;
-  return found;
 }
 
 /// All locks that are held.

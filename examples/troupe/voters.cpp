@@ -84,8 +84,7 @@ int run_voters(const common_options& common, const voters_command& what) {
   }
   if (!found)
     return complain(common, why_no_voter(**client, what, found.error(), common.wait()));
-  auto nodes = alone ? known_records(**client, registry::record_kind::node, *alone, common.wait())
-                     : all_records(**client, registry::record_kind::node, common.wait());
+  auto nodes = all_records(**client, registry::record_kind::node, common.wait());
   auto called = [&](const std::string& id) {
     if (nodes)
       for (auto& each : *nodes)

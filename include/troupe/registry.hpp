@@ -11,5 +11,4 @@
 #include "troupe/registry/own_records.hpp"
 #include "troupe/registry/record_table.hpp"
 #include "troupe/registry/registry_client.hpp"
-#include "troupe/registry/registry_service.hpp"
 #include "troupe/registry/types.hpp"

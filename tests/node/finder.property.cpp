@@ -70,7 +70,7 @@ public:
     CHECK(it_.leaders().leader() == to_string(address_of(leader_)));
     REQUIRE(bound_.has_value());
     CHECK(bound_->where == address_of(leader_));
-    CHECK(bound_->handles.at(cluster::registry_name) == term_ * 100);
+    CHECK(bound_->handles.at(cluster::names_name) == term_ * 100);
     CHECK(links_.contains(bound_->link));
     // It stays so.
     bind_count_ = 0;
@@ -403,7 +403,7 @@ private:
 
   void perform(const finder::bind& what) {
     CHECK_FALSE(down_.contains(what.how.link));
-    auto term = what.how.handles.at(cluster::registry_name) / 100;
+    auto term = what.how.handles.at(cluster::names_name) / 100;
     CHECK(term >= heard_term_); // no word of an earlier leader
     heard_term_ = term;
     CHECK(what.how.is_relayed == relayed_by_.contains(what.how.link));

@@ -231,7 +231,7 @@ TEST_CASE("a node that does not have all services is not bound", "[node][finder]
   finding f{{a}};
   f.link(a, 1);
   auto said = here();
-  auto* missing = GENERATE(cluster::locks_name, cluster::voters_name, cluster::registry_name);
+  auto* missing = GENERATE(cluster::locks_name, cluster::voters_name, cluster::names_name);
   said.all[missing] = 0;
   f.answer(1, said);
   CHECK(f.has_none<finder::bind>());
@@ -621,7 +621,7 @@ TEST_CASE("the services are followed when their node says that they have moved",
     CHECK(f.has_none<finder::unbind>());
     f.link(a, 1);
     f.answer(1, here(8, 21));
-    CHECK(f.only<finder::bind>().how.handles.at(cluster::registry_name) == 21);
+    CHECK(f.only<finder::bind>().how.handles.at(cluster::names_name) == 21);
   }
   SECTION("to who says that they are here, which was earlier") {
     finding g{from({a, b})};

@@ -110,7 +110,6 @@ TEST_CASE("each message of troupe's own needs the right that is said here, or me
       "troupe::lock::release",
       "troupe::lock::renew",
       "troupe::problem",
-      "troupe::registry::report_outcome",
       "troupe::router::add_agent",
       "troupe::router::dispatch",
       "troupe::router::find_agent",

@@ -19,7 +19,6 @@ namespace {
 /// Quick to notice.
 void hasten(std::size_t, node_options& how) {
   how.lost_after = 200ms;
-  how.services.registry.heartbeat_every = 100ms;
 }
 
 /// How the registry shows an agent; empty if it does not.
@@ -40,6 +39,22 @@ caf::actor spawn_silent(caf::actor_system& sys, const std::shared_ptr<std::atomi
       return promise;
     }};
   });
+}
+
+/// Those of a node that leads.
+host::client<registry::names_protocol> names_of(node& leader) {
+  caf::scoped_actor self{leader.system()};
+  caf::strong_actor_ptr found;
+  self->request(leader.router(), 5s, router::find_service{cluster::names_name})
+    .receive([&](const router::service_place& where) { found = where.handle; },
+             [](const caf::error& why) { FAIL(to_string(why)); });
+  return {leader.system(), caf::actor_cast<registry::names_actor>(found)};
+}
+
+/// Has callers on `from` not reach an agent, as often as it takes.
+void miss(node& from, const std::string& agent) {
+  for (auto count = 0; count < 3; ++count)
+    CHECK_FALSE(from.request<std::string>(to_agent(agent), 100ms, 1));
 }
 
 } // namespace
@@ -78,32 +93,6 @@ TEST_CASE("names of a node that is lost and kept nothing are free", "[node]") {
   CHECK(c.until([&] { return answer_of(c[0], "echo") == "hello"; }));
 }
 
-TEST_CASE("a node that was taken for gone is taken back", "[node]") {
-  testing::cluster c{3, hasten};
-  REQUIRE(c[1].agent("echo", echo()));
-  REQUIRE(c.until([&] { return answer_of(c[2], "echo") == "hello"; }));
-  auto id = to_string(c[1].id());
-  auto before = c[1].boot();
-  REQUIRE(c[0].registry().service().ask(registry::forget{id, before}, 5s));
-  auto boot_of_echo = [&] {
-    auto answer = c[0].registry().service().ask(
-      registry::get_record{registry::record_kind::agent, "echo", {}}, 5s);
-    return answer && answer->found ? answer->found->value.boot : 0;
-  };
-  CHECK(c.until([&] { return boot_of_echo() > before; }));
-  CHECK(c.until([&] { return c[1].boot() > before; })); // once its folder has it
-  CHECK(c.until([&] { return answer_of(c[2], "echo") == "hello"; }));
-  SECTION("and its names are its own, to be given back") {
-    CHECK(c[2].agent("echo", echo()).error().code == errc::name_taken);
-    c[1].remove_agent("echo");
-    CHECK(c.until([&] { return c[2].agent("echo", echo()); }));
-  }
-  SECTION("and its loss is noticed as any other") {
-    c.stop(1);
-    CHECK(c.until([&] { return status_of(c[0], "echo") == "disconnected"; }));
-  }
-}
-
 TEST_CASE("an agent whose name another has claimed gets nothing more and is told", "[node]") {
   testing::cluster c{2};
   auto told = std::make_shared<std::atomic<bool>>(false);
@@ -112,19 +101,14 @@ TEST_CASE("an agent whose name another has claimed gets nothing more and is told
   if (asks_to_be_told)
     how.on_name_taken = [told](const problem& why) { *told = why.code == errc::name_taken; };
   auto made = c[1].system().spawn([](caf::event_based_actor*) -> caf::behavior {
-    return {[](const std::string& text) { return text; }};
+    return {[](const std::string&) { return "mine"s; }};
   });
   REQUIRE(c[1].add_agent("only", made, how));
-  auto mine = c[0].registry().service().ask(
-    registry::get_record{registry::record_kind::agent, "only", {}}, 5s);
-  REQUIRE((mine && mine->found));
-  registry::record other;
-  other.key = {registry::record_kind::agent, "only", std::string(64, 'f')};
-  other.boot = other.version = 1;
-  other.token = mine->found->value.token + 1;
   caf::scoped_actor self{c[1].system()};
   self->monitor(made);
-  REQUIRE(c[0].registry().service().ask(registry::put_records{{other}}, 5s));
+  // As if the leader had given up a node that is there.
+  REQUIRE(names_of(c[0]).ask(registry::names::owner_gone{to_string(c[1].id()), c[1].boot()}, 5s));
+  REQUIRE(c[0].agent("only", echo()));
   if (asks_to_be_told) {
     CHECK(c.until([&] { return told->load(); }));
     caf::anon_send_exit(made, caf::exit_reason::user_shutdown);
@@ -132,33 +116,35 @@ TEST_CASE("an agent whose name another has claimed gets nothing more and is told
   self->receive([&](const caf::down_msg& gone) {
     CHECK((gone.reason == errc::name_taken) == !asks_to_be_told);
   });
-  CHECK(c.until([&] { return answer_of(c[1], "only") != "hello"; }));
+  CHECK(c.until([&] { return answer_of(c[1], "only") == "hello"; })); // of the other one
 }
 
 TEST_CASE("an agent that callers did not reach is pinged, and healthy once it answers", "[node]") {
   testing::cluster c{
     2, [](std::size_t, node_options& how) { how.services.registry.check_every = 50ms; }};
   auto owner = GENERATE(std::size_t{0}, std::size_t{1});
+  auto& caller = c[1 - owner];
   std::promise<void> go_on;
   auto hangs = c[owner].system().spawn<caf::detached>(
     [wait = go_on.get_future().share()](caf::event_based_actor*) -> caf::behavior {
-      return {[wait](const std::string&) { wait.get(); }};
+      return {[wait](const std::string&) { wait.get(); }, [](int) { return "slow"s; }};
     });
   REQUIRE(c[owner].add_agent("slow", hangs));
-  auto health = [&] {
-    auto answer = c[0].registry().service().ask(
+  auto health = [](node& at) {
+    auto answer = at.registry().service().ask(
       registry::get_record{registry::record_kind::agent, "slow", {}}, 5s);
     return answer && answer->found && answer->found->healthy;
   };
-  REQUIRE(health());
+  REQUIRE(c.until([&] { return health(caller); }));
+  REQUIRE(
+    c.until([&] { return caller.request<std::string>(to_agent("slow"), 1s, 1).has_value(); }));
   caf::anon_send(hangs, "hang"s);
-  registry::report_outcome condemned{
-    {registry::record_kind::agent, "slow", to_string(c[owner].id())},
-    registry::call_outcome::condemned};
-  REQUIRE(c[1].registry().service().ask(condemned, 5s));
-  CHECK_FALSE(c.until(health, 300ms)); // it is alive, and answers nobody
+  miss(caller, "slow");
+  CHECK(c.until([&] { return !health(caller); }));
+  CHECK_FALSE(c.until([&] { return health(caller); }, 300ms)); // it is alive, and answers nobody
+  CHECK(health(c[owner])); // who has not called it knows nothing of that
   go_on.set_value();
-  CHECK(c.until(health));
+  CHECK(c.until([&] { return health(caller); }));
   caf::anon_send_exit(hangs, caf::exit_reason::user_shutdown);
 }
 
@@ -184,14 +170,10 @@ TEST_CASE("an agent that callers did not reach gets no work that others can do u
   for (auto from : {std::size_t{0}, std::size_t{1}})
     REQUIRE(c.until([&] { return who_works(from) == both; }));
   caf::anon_send(hangs, "hang"s);
-  registry::report_outcome condemned{{registry::record_kind::agent, "slow", to_string(c[0].id())},
-                                     registry::call_outcome::condemned};
-  REQUIRE(c[1].registry().service().ask(condemned, 5s));
-  for (auto from : {std::size_t{0}, std::size_t{1}})
-    CHECK(c.until([&] { return who_works(from) == std::set{"well"s}; }));
+  miss(c[1], "slow");
+  CHECK(c.until([&] { return who_works(1) == std::set{"well"s}; }));
   go_on.set_value();
-  for (auto from : {std::size_t{0}, std::size_t{1}})
-    CHECK(c.until([&] { return who_works(from) == both; }));
+  CHECK(c.until([&] { return who_works(1) == both; }));
   caf::anon_send_exit(hangs, caf::exit_reason::user_shutdown);
 }
 
@@ -209,7 +191,7 @@ TEST_CASE("requests that an agent leaves unanswered make it unhealthy, and an an
                          agent_options{.unique = is_unique}));
   auto is_well = [&] {
     auto name = is_unique ? "slow"s : "slow@" + to_string(c[0].id());
-    auto answer = c[0].registry().service().ask(
+    auto answer = c[1].registry().service().ask(
       registry::get_record{registry::record_kind::agent, name, {}}, 5s);
     return answer && answer->found && answer->found->healthy;
   };

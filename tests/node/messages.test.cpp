@@ -46,7 +46,7 @@ TEST_CASE("an agent is reached by its id from every node", "[node]") {
     // Its node says so at once; the name is free once the cluster has heard of it.
     CHECK(c.until([&] { return c[2].agent("echo", echo()); }));
   }
-  SECTION("and its name is free as soon as the registry knows that it is gone") {
+  SECTION("and its name is free as soon as others know that it is gone") {
     auto is_there = [&] {
       auto seen = c[0].registry().service().ask(
         registry::get_record{registry::record_kind::agent, "echo", {}}, 5s);

@@ -3,7 +3,6 @@
 #include "troupe/lock/lock_service.hpp"
 #include "troupe/node/spawn.hpp"
 #include "troupe/registry/name_service.hpp"
-#include "troupe/registry/registry_service.hpp"
 #include "troupe/router/router_client.hpp"
 #include "troupe/router/router_service.hpp"
 #include "troupe/scheduler/scheduler_service.hpp"
@@ -78,24 +77,6 @@ TEST_CASE("a lock service serves here and elsewhere", "[node][placement]") {
   auto second = locks.acquire("db", {.ttl = 10s});
   REQUIRE(second);
   CHECK(second->token > first->token);
-}
-
-TEST_CASE("a registry serves here and elsewhere", "[node][placement]") {
-  auto is_remote = GENERATE(false, true);
-  INFO((is_remote ? "on another node" : "here"));
-  placed<registry::registry_service, registry::registry_protocol> at{is_remote};
-  registry::record echo;
-  echo.key = {registry::record_kind::agent, "echo", "ann"};
-  echo.boot = echo.version = echo.token = 1;
-  echo.capabilities = {"speak"};
-  auto report = at.client.ask(registry::put_records{{echo}}, 5s);
-  REQUIRE(report);
-  CHECK(report->merged == 1);
-  auto found = at.client.ask(registry::find_records{.capabilities = {"speak"}}, 5s);
-  REQUIRE(found);
-  REQUIRE(found->records.size() == 1);
-  CHECK(found->records[0].value == echo);
-  CHECK(at.client.ask(registry::heartbeat{"bob", 1}, 5s).error().code == errc::not_found);
 }
 
 TEST_CASE("a service of names serves here and elsewhere", "[node][placement]") {

@@ -81,7 +81,7 @@ TEST_CASE("a member dials the host again and again until that is back", "[node]"
   REQUIRE(c[1].agent("echo", echo()));
   c.stop(0);
   REQUIRE(c.until([&] { return log.contain("no way to the cluster: "); }));
-  CHECK_FALSE(c[1].registry().service().ask(registry::count_records{}, 100ms));
+  CHECK(c[1].registry().count()); // which needs no host
   c.start(0);
   CHECK(c.until([&] { return answer_of(c[0], "echo") == "hello"; }));
 }

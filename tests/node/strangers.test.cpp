@@ -209,18 +209,9 @@ SCENARIO("no node speaks for another one", "[node]") {
     constexpr std::uint64_t later = std::uint64_t{1} << 62U;
     const host::call plain{};
     THEN("what it says of others is refused, and they go on") {
-      auto registry = third.find(cluster::registry_name);
       auto names = third.find(cluster::names_name);
       auto scheduler = third.find(cluster::scheduler_name);
-      registry::record record;
-      record.key = {registry::record_kind::agent, "echo", owner};
-      record.boot = later;
       const std::string refusals[]{
-        third.ask(registry, plain, registry::put_records{{record}}),
-        third.ask(registry, plain, registry::heartbeat{owner, later}),
-        third.ask(registry, plain,
-                  registry::verdict{owner, later, registry::record_status::disconnected}),
-        third.ask(registry, plain, registry::forget{owner, later}),
         third.ask(names, plain, registry::names::claim{{"echo"}, owner, later}),
         third.ask(names, plain, registry::names::release{{"echo"}, owner, later}),
         third.ask(names, plain, registry::names::owner_gone{owner, later}),
@@ -232,25 +223,9 @@ SCENARIO("no node speaks for another one", "[node]") {
         CHECK_THAT(each, ContainsSubstring("denied") && ContainsSubstring("only the node"));
       CHECK(test::answer_of(*founder, "echo") == "hello");
     }
-    THEN("what it says of itself counts, and what it says of a name that is no node") {
-      auto registry = third.find(cluster::registry_name);
-      registry::record record;
-      record.key = {registry::record_kind::agent, "mine@" + third.id(), third.id()};
-      record.boot = 1;
-      record.version = 1;
-      CHECK(third.ask(registry, plain, registry::put_records{{record}}) == "answered");
+    THEN("what it says of a name that is no node counts") {
       auto scheduler = third.find(cluster::scheduler_name);
       CHECK(third.ask(scheduler, plain, scheduler::worker_lost{"somebody", 1, {}}) == "answered");
-    }
-    THEN("of a page of records each is looked at") {
-      auto registry = third.find(cluster::registry_name);
-      registry::record mine;
-      mine.key = {registry::record_kind::agent, "mine@" + third.id(), third.id()};
-      mine.boot = mine.version = 1;
-      auto theirs = mine;
-      theirs.key.owner = owner;
-      CHECK_THAT(third.ask(registry, plain, registry::put_records{{mine, theirs}}),
-                 ContainsSubstring("denied"));
     }
   }
 }
@@ -266,18 +241,37 @@ TEST_CASE("who sends as nobody speaks for no node, either", "[node]") {
   REQUIRE(victim);
   stranger third{*founder, net::role::member};
   auto owner = to_string(victim->id());
-  auto registry = third.find(cluster::registry_name);
-  registry::owner_view before;
-  REQUIRE(testing::comes_true([&] { // joined: the registry may hear of it a moment later
-    before = third.answer_of(registry, registry::find_owner{owner});
-    return before.boot > 0;
-  }));
+  REQUIRE(victim->agent("echo", test::echo()));
+  auto names = third.find(cluster::names_name);
   constexpr std::uint64_t later = std::uint64_t{1} << 62U;
-  third.say_as_nobody(registry, host::call{}, registry::forget{owner, later});
-  third.say_as_nobody(registry, host::call{}, registry::heartbeat{owner, later});
-  auto after = third.answer_of(registry, registry::find_owner{owner}); // behind those
-  CHECK(after.boot == before.boot);
-  CHECK_FALSE(after.over);
+  third.say_as_nobody(names, host::call{}, registry::names::release{{"echo"}, owner, later});
+  third.say_as_nobody(names, host::call{}, registry::names::owner_gone{owner, later});
+  auto after = third.answer_of(names, registry::names::find_claim{"echo"}); // behind those
+  REQUIRE(after.found);
+  CHECK(after.found->owner == owner);
+}
+
+TEST_CASE("records of members are for members, and few at once", "[node]") {
+  auto founder = troupe::node::start(
+    {.name = "founder", .listen = {"127.0.0.1", 0}, .links = {.insecure = true}});
+  REQUIRE(founder);
+  using wishes = std::vector<cluster::record_wish>;
+  {
+    stranger third{*founder, net::role::client};
+    auto keeper = third.find(cluster::membership_name);
+    CHECK_THAT(third.ask(keeper, cluster::exchange_records{to_bytes(wishes{})}),
+               ContainsSubstring("for members of the cluster"));
+  }
+  stranger third{*founder, net::role::member};
+  auto keeper = third.find(cluster::membership_name);
+  auto told = third.answer_of(keeper, cluster::exchange_records{to_bytes(wishes{{founder->id()}})});
+  auto found = from_bytes<std::vector<cluster::told_records>>(told);
+  REQUIRE(found);
+  REQUIRE(found->size() == 1);
+  CHECK(found->front().page.records.size() == 1); // the node
+  for (auto& bad : {to_bytes(wishes(201)), "rubbish"s})
+    CHECK_THAT(third.ask(keeper, cluster::exchange_records{bad}),
+               ContainsSubstring("more nodes than there are in an answer"));
 }
 
 TEST_CASE("no member speaks for a voter of another node, whether that is up or not",

@@ -95,6 +95,8 @@ public:
     /// What it has said last, and who has told this node.
     signed_statement told{};
     node_id from{};
+    /// Its own.
+    public_key key{};
   };
 
   /// It has been gone for long.
@@ -498,7 +500,7 @@ private:
       ++present_;
     }
     out.emplace_back(
-      shows{node, each.told.what.when, is, by, each.told.what.address, each.told, from});
+      shows{node, each.told.what.when, is, by, each.told.what.address, each.told, from, each.key});
   }
 
   // -- news ------------------------------------------------------------------------------

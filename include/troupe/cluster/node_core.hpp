@@ -282,6 +282,11 @@ public:
     return exchange_.behind();
   }
 
+  /// Whether the members have been told all that has changed of what this node says.
+  [[nodiscard]] bool has_said_all() const {
+    return exchange_.has_said_all();
+  }
+
   [[nodiscard]] bool leads() const {
     return leads_;
   }

@@ -226,6 +226,11 @@ public:
 
   // -- what it knows ---------------------------------------------------------------------
 
+  /// Whether this node has said of its records all that has changed.
+  [[nodiscard]] bool has_said_all() const {
+    return said_ && !being_said_ && !restate_at_ && said_->what.records.version == own_version_;
+  }
+
   /// Members whose records this node does not have as they were said last.
   [[nodiscard]] std::size_t behind() const {
     return behind_;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -141,6 +142,15 @@ public:
     seen.leaderless_for = leaders.leaderless_for(finder_.now());
     seen.changes_of_leader = leaders.changes();
     seen.why = hint_.why;
+  }
+
+  /// Calls `done` with the actor that answers for a node under that name, if that answers.
+  void find_service(const caf::strong_actor_ptr& entry, const char* called,
+                    std::function<void(const caf::strong_actor_ptr&)> done) {
+    constexpr duration within = std::chrono::seconds{10};
+    self_->request(caf::actor_cast<caf::actor>(entry), within, router::find_service{called})
+      .then([done = std::move(done)](const router::service_place& place) { done(place.handle); },
+            [](const caf::error&) {});
   }
 
   /// Part of the end of the node.

@@ -93,7 +93,8 @@ public:
   /// client waits up to `wait` for an answer.
   [[nodiscard]] scheduler::workflow_client workflows(duration wait = std::chrono::seconds{30});
 
-  /// The nodes and agents of the cluster: see troupe/registry/registry_client.hpp.
+  /// The nodes and agents of the cluster, as the node at address() knows them, also without a
+  /// leader: see troupe/registry/registry_client.hpp.
   [[nodiscard]] registry::registry_client registry(duration wait = default_wait);
 
   /// A client of the service `name` that programs of the cluster have added: see node::service().
@@ -129,13 +130,6 @@ public:
   /// Asks the node at address() what it knows of its cluster, also without a leader. Errors:
   /// unreachable, timed_out, denied (at once).
   result<cluster::node_view> look(duration wait);
-
-  /// Sends find_records, get_record or count_records to the copy of the registry that this node
-  /// has: the last state that it heard of. Errors: unreachable, timed_out.
-  template <class Question>
-  result<typename Question::result> ask_copy(const Question& what, duration wait) {
-    return ask_node<typename Question::result>(wait, what);
-  }
 
   /// Whether it has found a cluster that keeps its services on a group of voters.
   [[nodiscard]] bool has_voters() const {
@@ -214,17 +208,11 @@ private:
 
   cluster_client();
 
+  /// The node of that router answers for the registry from now on.
+  void know_by(const caf::strong_actor_ptr& entry);
+
   /// The actor that answers what a node knows, of the node that address() names.
   result<caf::actor> knowledge(std::chrono::steady_clock::time_point deadline);
-
-  template <class Answer, class Question>
-  result<Answer> ask_node(duration wait, const Question& what) {
-    auto deadline = std::chrono::steady_clock::now() + wait;
-    auto there = knowledge(deadline);
-    if (!there)
-      return there.error();
-    return ask<Answer>(*there, deadline, what);
-  }
 
   template <class Answer, class Question>
   result<Answer> ask(const caf::actor& whom, std::chrono::steady_clock::time_point deadline,

@@ -13,14 +13,12 @@
 
 #include "caf/actor_cast.hpp"
 #include "caf/actor_system.hpp"
-#include "caf/send.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/node/cluster_access.hpp"
 #include "troupe/node/member.hpp"
 #include "troupe/node/node_log.hpp"
 #include "troupe/node/options.hpp"
 #include "troupe/node/seat.hpp"
-#include "troupe/node/services.hpp"
 #include "troupe/node/voters_client.hpp"
 
 namespace troupe::cluster {
@@ -44,8 +42,7 @@ struct group_surroundings {
 };
 
 /// A node's part in the group that keeps the services of its cluster: its seat, and what
-/// leading and following are for the rest of the node. Where it leads, it has the registry,
-/// which is not in the log: an empty one is begun with each lead, filled by what the nodes say.
+/// leading and following are for the rest of the node.
 class group_part {
 public:
   /// Reads the log of the group, so that the node is known to be sound before anybody
@@ -56,7 +53,7 @@ public:
                                                   const node_options& how, bool has_others,
                                                   group_surroundings around) {
     constexpr duration patience = std::chrono::seconds{3};
-    auto made = std::unique_ptr<group_part>{new group_part(sys, how.services, std::move(around))};
+    auto made = std::unique_ptr<group_part>{new group_part(std::move(around))};
     auto group = how.group;
     if (has_others)
       group.consensus.lead_alone_after = std::max(group.consensus.lead_alone_after, patience);
@@ -72,7 +69,6 @@ public:
 
   ~group_part() {
     seat_.reset();
-    end(std::exchange(registry_, nullptr));
   }
 
   [[nodiscard]] seat& own_seat() {
@@ -118,8 +114,7 @@ public:
   }
 
 private:
-  group_part(caf::actor_system& sys, const service_options& services, group_surroundings around)
-    : sys_(sys), services_(services), around_(std::move(around)) {}
+  explicit group_part(group_surroundings around) : around_(std::move(around)) {}
 
   voters_setup setup(const node_options& how) {
     voters_setup made;
@@ -152,8 +147,7 @@ private:
   // -- on the actor of the seat ------------------------------------------------------------
 
   /// This node leads from here on.
-  void lead(std::uint64_t turn) {
-    auto registry = start_registry(sys_, services_, around_.nodes);
+  void lead(std::uint64_t turn) const {
     service_binding here{.handles = seat_->services(),
                          .where = around_.address(),
                          .entry = around_.entry(),
@@ -161,33 +155,18 @@ private:
                          .is_here = true};
     for (auto& [called, gauge] : seat_->gauges())
       here.records[called] = gauge->load();
-    here.handles[registry_name] = registry;
     here.handles[voters_name] = caf::actor_cast<caf::strong_actor_ptr>(seat_->voters());
-    std::swap(registry_, registry);
-    end(registry);
-    around_.on_member([this, turn, here](member_state& state) {
-      state.lead(here.handles.at(registry_name), [this, turn, here] {
-        around_.on_access([turn, here](access_state& access) { access.lead_here(turn, here); });
-      });
-    });
+    around_.on_member([](member_state& state) { state.lead(); });
+    around_.on_access([turn, here](access_state& access) { access.lead_here(turn, here); });
   }
 
-  void follow(std::uint64_t turn, const std::string& leader) {
-    end(std::exchange(registry_, nullptr));
+  void follow(std::uint64_t turn, const std::string& leader) const {
     around_.on_member([](member_state& state) { state.follow(); });
     around_.on_access([turn, leader](access_state& access) { access.follow(turn, leader); });
   }
 
-  static void end(const caf::strong_actor_ptr& which) {
-    if (which)
-      caf::anon_send_exit(caf::actor_cast<caf::actor>(which), caf::exit_reason::user_shutdown);
-  }
-
-  caf::actor_system& sys_;
-  const service_options services_;
   const group_surroundings around_;
   std::unique_ptr<seat> seat_;
-  caf::strong_actor_ptr registry_; // the seat's actor only, and where it leads
   std::atomic<bool> is_seated_ = false;
 };
 

@@ -59,7 +59,6 @@ inline net::message_rules_ptr link_rules(const service_options& services) {
   let<router::find_agent, router::resolve_agent, router::dispatch, router::post, router::add_agent,
       router::remove_agent>(*all, use);
   let<lock::acquire, lock::renew, lock::release>(*all, use);
-  let<registry::report_outcome>(*all, use);
   let<scheduler::submit, scheduler::cancel_run, scheduler::pause_run, scheduler::resume_run,
       scheduler::define_schedule, scheduler::remove_schedule>(*all, use);
   let<scheduler::register_worker, scheduler::renew_worker, scheduler::deregister_worker,

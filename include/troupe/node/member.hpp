@@ -9,7 +9,6 @@
 #include <optional>
 #include <set>
 #include <string>
-#include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -26,23 +25,22 @@
 #include "troupe/cluster/known_nodes.hpp"
 #include "troupe/cluster/liveness.hpp"
 #include "troupe/cluster/node_core.hpp"
-#include "troupe/cluster/swim.hpp"
+#include "troupe/cluster/record_exchange.hpp"
 #include "troupe/core/caf/compat.hpp"
 #include "troupe/core/caf/ignore_strays.hpp"
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/shell.hpp"
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/core/once_all.hpp"
-#include "troupe/host/watcher.hpp"
 #include "troupe/net/gate.hpp"
 #include "troupe/node/messages.hpp"
 #include "troupe/node/node_log.hpp"
 #include "troupe/node/options.hpp"
 #include "troupe/node/peer_links.hpp"
+#include "troupe/node/registry_reader.hpp"
 #include "troupe/node/service_clients.hpp"
 #include "troupe/node/service_request.hpp"
 #include "troupe/platform/calendar.hpp"
-#include "troupe/registry/messages.hpp"
 #include "troupe/router/router.hpp"
 #include "troupe/scheduler/messages.hpp"
 #include "troupe/scheduler/worker_maintenance.hpp"
@@ -57,28 +55,33 @@ struct member_setup {
   /// It has no data folder.
   bool is_fleeting = false;
   duration lost_after{};
-  duration heartbeat_every{};
   /// How often unhealthy agents are pinged.
   duration check_every{};
-  registry_client registry;
   names_client names;
   scheduler_client scheduler;
   router::router_access router;
   node_log log;
-  /// The router knows all that the registry knew when it was asked.
+  /// The router knows all that others knew when this node joined them.
   std::function<void()> caught_up;
   /// Calls what it is given with what this node knows of its cluster, on any thread.
   std::function<void(std::function<void(const node_view&)>)> show{};
-  /// Of the copy of the registry.
+  /// Of what it knows of others.
   registry::registry_options bounds{};
+  /// Says from here on that the records of this node are these.
+  std::function<void(const registry::records_head&)> restate = [](const registry::records_head&) {};
+  /// Asks that member, and gives the answer to answered().
+  std::function<void(const record_exchange::ask&)> ask_member = [](const record_exchange::ask&) {};
+  /// A member knows something later of another one.
+  std::function<void(const record_exchange::learned&)> learned
+    = [](const record_exchange::learned&) {};
   /// A link to a node is up, or down.
   std::function<void(const net::link_ptr&)> linked = [](const net::link_ptr&) {};
   std::function<void(const std::string& node)> unlinked = [](const std::string&) {};
-  /// What the registry says of a node: where it is, or that it has left.
+  /// What a node says of itself: where it is, or that it has left.
   std::function<void(const registry::record&)> node_is = [](const registry::record&) {};
   std::function<void(const std::string& node, boot_number)> node_left
     = [](const std::string&, boot_number) {};
-  /// The services have heard of a later life of this node: keep this boot, then call go_on_as().
+  /// Others have heard of a later life of this node: keep this boot, then call go_on_as().
   std::function<void(boot_number)> risen = [](boot_number) {};
 };
 
@@ -91,16 +94,15 @@ public:
   member_state(caf::event_based_actor* self, member_setup setup)
     : self_(self),
       setup_(std::move(setup)),
-      core_(
-        self, this,
-        node_core_options{
-          .node = setup_.id,
-          .name = setup_.name,
-          .boot = setup_.boot,
-          .claims = {.is_fleeting = setup_.is_fleeting, .heartbeat_every = setup_.heartbeat_every},
-          .liveness = {.lost_after = setup_.lost_after, .check_every = setup_.check_every},
-          .copy = setup_.bounds},
-        self->id()),
+      core_(self, this,
+            node_core_options{
+              .node = setup_.id,
+              .name = setup_.name,
+              .boot = setup_.boot,
+              .claims = {.is_fleeting = setup_.is_fleeting},
+              .liveness = {.lost_after = setup_.lost_after, .check_every = setup_.check_every},
+              .table = setup_.bounds}),
+      reader_(self, core_.machine().table()),
       workers_(self, this, setup_.id),
       links_(self, setup_.router, nodes()) {
     self_->set_down_handler([this](const caf::down_msg& gone) {
@@ -114,38 +116,22 @@ public:
     ignore_strays(self_);
     return {
       [this](const show_node&) { return show(); },
-      [this](const registry::find_records& what) {
-        return core_.machine().copy().table().answer(what);
-      },
-      [this](const registry::get_record& what) {
-        return core_.machine().copy().table().answer(what);
-      },
-      [this](const registry::count_records& what) {
-        return core_.machine().copy().table().answer(what);
-      },
+      [this](const registry::get_record& what) { return answer(what); },
+      [this](const registry::find_records& what) { return answer(what); },
+      [this](const registry::find_owner& what) { return answer(what); },
+      [this](const registry::count_records& what) { return answer(what); },
+      [this](const registry::watch_records& what) { return answer(what); },
     };
   }
 
-  /// Begins to follow the registry; `gate` outlives this actor.
+  /// `gate` outlives this actor.
   void start(net::gate* gate) {
     links_.start(gate);
-    watcher_.emplace(self_->system(), setup_.registry, registry::watch_records{},
-                     [this, home = caf::weak_actor_ptr{self_->ctrl()}](
-                       const result<registry::record_changes>& news) {
-                       if (news)
-                         run_on(home, [this, what = *news] { core_.step(node_core::told{what}); });
-                     });
-    core_.step(claims::begin{});
   }
 
-  /// The services are on this node from here on. What it knows of the other nodes goes into
-  /// `registry` if that is a new one (else null), so that nobody misses what was there before;
-  /// then calls `done`.
-  void lead(const caf::strong_actor_ptr& registry, std::function<void()> done) {
-    begun_ = {registry, std::move(done)};
-    core_.step(node_core::lead{registry != nullptr});
-    if (!registry)
-      std::exchange(begun_, {}).second();
+  /// The services are on this node from here on.
+  void lead() {
+    core_.step(node_core::lead{});
   }
 
   /// The services are elsewhere from here on.
@@ -153,7 +139,7 @@ public:
     core_.step(node_core::follow{});
   }
 
-  /// The registry can be reached, or again: says everything anew.
+  /// The services can be reached, or again.
   void bound() {
     core_.step(claims::bound{});
   }
@@ -161,6 +147,31 @@ public:
   /// This node goes on as that boot, which its folder has: somebody has heard of an earlier one.
   void go_on_as(boot_number now) {
     core_.step(claims::risen{now});
+  }
+
+  // -- members -----------------------------------------------------------------------
+
+  /// What the members say.
+  void hear(node_core::event what) {
+    core_.step(std::move(what));
+  }
+
+  /// What this node has said of itself, as all know it from here on.
+  void spoke(const signed_statement& what) {
+    core_.step(record_exchange::spoke{what});
+  }
+
+  /// Calls `done` with what this node knows of what others ask for.
+  void ask_records(std::vector<record_wish> what,
+                   std::function<void(std::vector<told_records>)> done) {
+    auto number = ++last_asker_;
+    wishers_.emplace(number, std::move(done));
+    core_.step(record_exchange::asked{std::move(what)}, number);
+  }
+
+  /// The answer to an ask_member of that id.
+  void answered(request_id id, std::optional<std::vector<told_records>> what) {
+    core_.step(record_exchange::answered{std::move(what)}, id);
   }
 
   /// Says so if one of these services of this node ends while the node goes on.
@@ -178,7 +189,8 @@ public:
     core_.step(claims::put{std::move(what)});
   }
 
-  /// Registers the agent `who` and calls `done` once the cluster knows it. Ids that end with
+  /// Registers the agent `who` and calls `done` once this node has its name and says so. Ids that
+  /// end with
   /// "@" and the name of the node are its own and need no claim. Returns a number for
   /// give_up_agent().
   request_id add_agent(const std::string& id, const caf::actor_addr& who, const agent_options& how,
@@ -209,19 +221,19 @@ public:
   }
 
   /// Says that this node is in maintenance, or no longer is, and has its workers get nothing new.
-  /// Calls `done` once registry and scheduler have heard it.
+  /// Calls `done` once the scheduler has heard it.
   void maintain(bool on, done_handler done) {
     if (!book().find(registry::record_kind::node, setup_.name))
       return done({}); // it says so when it begins to speak
     auto heard = once_all(2, std::move(done));
-    step(node_core::maintain{on}, heard);
+    step_then(node_core::maintain{on}, heard);
     askers_.emplace(++last_asker_, heard);
     workers_.step(scheduler::worker_maintenance::want{on}, last_asker_);
   }
 
-  /// Changes an agent of this node and calls `done` once the cluster knows it.
+  /// Changes an agent of this node and calls `done` once it says so.
   void update_agent(const std::string& id, const agent_change& how, done_handler done) {
-    step(node_core::update_agent{id, how}, std::move(done));
+    step_then(node_core::update_agent{id, how}, std::move(done));
   }
 
   void remove_agent(const std::string& id) {
@@ -240,11 +252,12 @@ public:
     core_.step(node_core::call_ended{node, agent, how});
   }
 
-  /// Takes back all that this node ever said, for good. Calls `done` once all services have
-  /// heard it, with the first problem.
+  /// Takes back all that this node ever said, for good. Calls `done` once the services have heard
+  /// it, and it is what members get to hear, with the first problem.
   void leave(done_handler done) {
-    auto heard = once_all(2, std::move(done));
-    step(claims::leave{}, heard);
+    auto heard = once_all(3, std::move(done));
+    said_all_ = heard;
+    step_then(claims::leave{}, heard); // after it: what it says is not what members have heard
     ask_service(self_, setup_.scheduler, scheduler::worker_lost{setup_.id, book().boot(), {}},
                 [heard](const auto& answer) { heard(answer ? problem{} : answer.error()); });
   }
@@ -266,11 +279,6 @@ public:
     setup_.unlinked(node);
   }
 
-  /// The members see a node so from here on.
-  void members_show(const swim::shows& what) {
-    core_.step(liveness::seen{to_string(what.who), what.when.boot, what.is});
-  }
-
   [[nodiscard]] const known_nodes& nodes() const {
     return core_.machine().nodes();
   }
@@ -279,15 +287,22 @@ public:
     return links_;
   }
 
-  /// Stops to follow; part of the end of the node.
+  /// Part of the end of the node.
   void stop() {
-    watcher_.reset();
+    reader_.stop();
     self_->quit();
   }
 
 private:
   friend class shell<node_core, member_state>;
   friend class shell<scheduler::worker_maintenance, member_state>;
+
+  /// As of now.
+  template <class Question>
+  auto answer(const Question& what) {
+    core_.tick();
+    return reader_.answer(what);
+  }
 
   // -- its workers -----------------------------------------------------------------------
 
@@ -316,8 +331,14 @@ private:
     return core_.machine().book();
   }
 
+  void stepped(const node_core& core) {
+    reader_.look();
+    if (said_all_ && core.has_said_all())
+      std::exchange(said_all_, {})({});
+  }
+
   /// `done` is kept until the core says how it ended.
-  void step(node_core::event what, done_handler done) {
+  void step_then(node_core::event what, done_handler done) {
     auto id = ++last_asker_;
     askers_.emplace(id, std::move(done));
     core_.step(std::move(what), id);
@@ -325,18 +346,10 @@ private:
 
   void perform(claims::ask& what) {
     auto send = [&]<class Words>(const Words& words) {
-      constexpr bool is_registry
-        = std::is_same_v<
-            Words,
-            registry::
-              put_records> || std::is_same_v<Words, registry::heartbeat> || std::is_same_v<Words, registry::find_owner>;
-      auto answer = [this, id = what.id](const result<typename Words::result>& heard) {
-        core_.step(claims::heard<typename Words::result>{heard}, id);
-      };
-      if constexpr (is_registry)
-        ask_service(self_, setup_.registry, words, answer);
-      else
-        ask_service(self_, setup_.names, words, answer);
+      ask_service(self_, setup_.names, words,
+                  [this, id = what.id](const result<typename Words::result>& heard) {
+                    core_.step(claims::heard<typename Words::result>{heard}, id);
+                  });
     };
     std::visit(send, what.what);
   }
@@ -438,40 +451,11 @@ private:
 
   // -- the part of the leader ------------------------------------------------------------
 
-  void perform(const node_core::begin_registry& what) {
-    auto [registry, done] = std::exchange(begun_, {});
-    auto to = std::make_shared<registry_client>(self_->system());
-    to->set_target(registry);
-    auto heard = once_all(what.pages.size() + 1, [this, to, lost = what.lost,
-                                                  answer = std::move(done)](const problem& why) {
-      if (why)
-        setup_.log.warn("the new registry did not take all that was known: " + why.detail);
-      for (auto& each : lost)
-        tell_service(*to, each);
-      answer();
-    });
-    for (auto& each : what.pages)
-      ask_service(self_, *to, each,
-                  [heard](const auto& answer) { heard(answer ? problem{} : answer.error()); });
-    heard({});
-  }
-
-  void perform(liveness::ask& what) {
-    ask_service(self_, setup_.registry, registry::find_owner{what.node},
-                [this, id = what.id](const result<registry::owner_view>& heard) {
-                  core_.step(liveness::heard{heard}, id);
-                });
-  }
-
   void perform(liveness::list_names& what) {
     ask_service(self_, setup_.names, what.what,
                 [this, id = what.id](const result<registry::names::claim_page>& heard) {
                   core_.step(liveness::names_listed{heard}, id);
                 });
-  }
-
-  void perform(liveness::judge& what) {
-    tell_service(setup_.registry, what.what);
   }
 
   void perform(liveness::give_up& what) {
@@ -492,13 +476,23 @@ private:
       [this, id = what.id](const caf::error&) { core_.step(liveness::pong{false}, id); });
   }
 
-  void perform(liveness::recovered& what) {
-    tell_service(setup_.registry,
-                 registry::report_outcome{what.what, registry::call_outcome::succeeded});
+  // -- the records of others -------------------------------------------------------------
+
+  void perform(const record_exchange::restate& what) {
+    setup_.restate(what.what);
   }
 
-  void perform(const node_core::report& what) {
-    tell_service(setup_.registry, what.what);
+  void perform(const record_exchange::ask& what) {
+    setup_.ask_member(what);
+  }
+
+  void perform(record_exchange::reply& what) {
+    if (auto found = wishers_.extract(what.id))
+      found.mapped()(std::move(what.what));
+  }
+
+  void perform(const record_exchange::learned& what) {
+    setup_.learned(what);
   }
 
   /// Null if there is no link.
@@ -511,16 +505,18 @@ private:
   caf::event_based_actor* self_;
   member_setup setup_;
   shell<node_core, member_state> core_;
+  registry_reader reader_;
   shell<scheduler::worker_maintenance, member_state> workers_;
   peer_links links_;
   std::map<request_id, done_handler> askers_;
   /// Who has asked what this node knows.
   std::map<request_id, caf::typed_response_promise<node_view>> shown_to_;
   request_id last_asker_ = 0;
-  std::optional<host::watcher<registry::registry_protocol, registry::watch_records>> watcher_;
   std::map<caf::actor_addr, std::string> guarded_;
-  /// The registry that is begun here, and whom to tell once it has begun.
-  std::pair<caf::strong_actor_ptr, std::function<void()>> begun_;
+  /// Who has asked what this node knows of the records of others.
+  std::map<request_id, std::function<void(std::vector<told_records>)>> wishers_;
+  /// Of a leave that waits until members get to hear it.
+  done_handler said_all_;
   /// An agent whose name is claimed.
   struct named_agent {
     request_id number = 0; // of its add_agent()

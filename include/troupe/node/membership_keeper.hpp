@@ -21,6 +21,8 @@
 #include "caf/typed_response_promise.hpp"
 #include "troupe/cluster/card_wishes.hpp"
 #include "troupe/cluster/member_card.hpp"
+#include "troupe/cluster/node_core.hpp"
+#include "troupe/cluster/record_exchange.hpp"
 #include "troupe/cluster/sealed_swim.hpp"
 #include "troupe/core/caf/ignore_strays.hpp"
 #include "troupe/core/caf/run_on.hpp"
@@ -30,6 +32,7 @@
 #include "troupe/core/ids.hpp"
 #include "troupe/core/memory_budget.hpp"
 #include "troupe/core/result.hpp"
+#include "troupe/core/signature.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/net/link.hpp"
 #include "troupe/net/peer_book.hpp"
@@ -44,7 +47,8 @@ namespace troupe::cluster {
 
 /// What the keeper of a node's membership has to know.
 struct membership_setup {
-  node_id self{};
+  /// The key of this node.
+  public_key key{};
   /// Null: insecure links.
   security::credentials_ptr credentials;
   /// Who has sent a message.
@@ -54,12 +58,17 @@ struct membership_setup {
   std::function<void(const std::string& node,
                      std::function<void(const result<caf::strong_actor_ptr>&)>)>
     find_entry;
-  /// How the members see a node, on the actor.
-  std::function<void(const swim::shows&)> shows;
+  /// What the members say, on the actor.
+  std::function<void(node_core::event)> tell;
+  /// This node has said that, on the actor.
+  std::function<void(const signed_statement&)> spoke;
+  /// Gives what this node knows of the records that a member asks for, on any thread.
+  std::function<void(std::vector<record_wish>, std::function<void(std::vector<told_records>)>)>
+    find_records;
 };
 
-/// A node's part in the membership that goes over links: cards, comparisons, and signs of life
-/// where no datagrams get through. Its swim_thread does all else.
+/// A node's part in the membership that goes over links: cards, comparisons, records, and signs of
+/// life where no datagrams get through. Its swim_thread does all else.
 ///
 /// Each peer is asked for cards once at a time; so many nodes wait for that as card_wishes has room
 /// for.
@@ -68,7 +77,7 @@ public:
   static inline const char* name = membership_name;
 
   membership_keeper(caf::event_based_actor* self, membership_setup setup)
-    : self_(self), setup_(std::move(setup)), timers_(self) {}
+    : self_(self), setup_(std::move(setup)), own_(id_of(setup_.key)), timers_(self) {}
 
   caf::behavior make_behavior() {
     ignore_strays(self_);
@@ -84,9 +93,8 @@ public:
           return to_error({errc::bad_argument, "a node shows its own card, and no other"});
         if (!meet(*std::move(card), true))
           return to_error({errc::denied, "its certificate does not count here"});
-        return with_members(*from, [self = setup_.self](const sealed_swim& it) {
-          return bytes_of(it.card_of(self));
-        });
+        return with_members(
+          *from, [self = own_](const sealed_swim& it) { return bytes_of(it.card_of(self)); });
       },
       [this](const find_cards& what) -> caf::result<std::string> {
         auto from = member_who_asks();
@@ -115,6 +123,22 @@ public:
           return to_error({errc::bad_argument, "a page that this release does not read"});
         return page_behind(*from, what.after);
       },
+      [this](const exchange_records& what) -> caf::result<std::string> {
+        auto from = member_who_asks();
+        if (!from)
+          return not_a_member();
+        if (is_busy_with(*from))
+          return busy();
+        auto wishes = from_bytes<std::vector<record_wish>>(what.wishes, memory_budget{max_answer});
+        if (!wishes || wishes->size() > exchange_options{}.max_asked)
+          return to_error({errc::bad_argument, "asks for the records of more nodes than there are "
+                                               "in an answer"});
+        return later(*from, [&](auto done) {
+          setup_.find_records(*std::move(wishes), [done](const std::vector<told_records>& found) {
+            done(to_bytes(found));
+          });
+        });
+      },
     };
   }
 
@@ -136,6 +160,39 @@ public:
     for (auto& [node, each] : links_)
       introduce(node, answer_within, [](bool) {});
   }
+
+  // -- records ---------------------------------------------------------------------------
+
+  /// This node says from here on that its records are these.
+  void restate(const registry::records_head& what) {
+    step(swim::holds{what});
+  }
+
+  /// `from` has told this of another member.
+  void learned(const node_id& from, signed_statement what) {
+    step(swim::told{from, {told_itself{std::move(what)}}});
+  }
+
+  /// Asks a member, with a link if there is none, and calls `done` with what it answers, if it
+  /// does.
+  void ask_records(const record_exchange::ask& what,
+                   std::function<void(std::optional<std::vector<told_records>>)> done) {
+    find_keeper(what.whom, [this, wishes = to_bytes(what.what),
+                            done = std::move(done)](const caf::strong_actor_ptr& who) {
+      if (!who)
+        return done({});
+      self_->request(caf::actor_cast<caf::actor>(who), answer_within, exchange_records{wishes})
+        .then(
+          [done](const std::string& answer) {
+            auto told
+              = from_bytes<std::vector<told_records>>(answer, memory_budget{max_records_answer});
+            done(told ? std::optional{*std::move(told)} : std::nullopt);
+          },
+          [done](const caf::error&) { done({}); });
+    });
+  }
+
+  // -- links -----------------------------------------------------------------------------
 
   void link_up(const net::link_ptr& which) {
     auto& peer = which->peer();
@@ -215,10 +272,12 @@ private:
   static constexpr std::size_t max_open = 8;
   /// What reading a message may take.
   static constexpr std::size_t max_answer = std::size_t{1} << 20U;
+  static constexpr std::size_t max_records_answer = 8 * max_answer;
   static constexpr duration answer_within = std::chrono::seconds{4};
   /// Cards are asked for once this long no further one was missed. Where many start at once, their
   /// joining comes first: what cards cost each of n nodes grows with n.
   static constexpr duration gather_for = std::chrono::milliseconds{500};
+  static constexpr duration compare_again_after = std::chrono::milliseconds{500};
   /// ... or after that many times as long.
   static constexpr int max_gatherings = 10;
 
@@ -307,13 +366,23 @@ private:
   caf::result<std::string> with_members(const node_id& peer, Find find) {
     if (thread_ == nullptr)
       return to_error({errc::cancelled, "this node has stopped"});
+    return later(peer, [&](auto done) {
+      thread_->ask([done, find = std::move(find)](const sealed_swim& it) { done(find(it)); });
+    });
+  }
+
+  /// Answers the current message, which is of `peer`, with what `begin` has its argument called
+  /// with, on any thread.
+  template <class Begin>
+  caf::result<std::string> later(const node_id& peer, Begin begin) {
     auto promise = self_->make_response_promise<std::string>();
     // It stays here: CAF counts who has it without a lock.
     promises_.emplace(++last_question_, question{peer, promise});
     ++open_[peer];
-    thread_->ask([this, home = caf::weak_actor_ptr{self_->ctrl()}, number = last_question_,
-                  find = std::move(find)](const sealed_swim& it) {
-      run_on(home, [this, number, made = find(it)]() mutable { answer(number, std::move(made)); });
+    begin([this, home = caf::weak_actor_ptr{self_->ctrl()},
+           number = last_question_](std::string made) {
+      run_on(home,
+             [this, number, made = std::move(made)]() mutable { answer(number, std::move(made)); });
     });
     return promise;
   }
@@ -393,7 +462,7 @@ private:
       if (!who || thread_ == nullptr)
         return done(false);
       auto home = caf::weak_actor_ptr{self_->ctrl()};
-      thread_->ask([this, home, node, wait, who, done, self = setup_.self](const sealed_swim& it) {
+      thread_->ask([this, home, node, wait, who, done, self = own_](const sealed_swim& it) {
         run_on(home, [this, node, wait, who, done, card = bytes_of(it.card_of(self))] {
           exchange(node, wait, who, card, done);
         });
@@ -476,19 +545,15 @@ private:
   }
 
   void carry_out(const swim::sync& what) {
-    auto with = what.with;
-    if (what.or_any && !links_.empty() && !links_.contains(with)) {
-      auto next = links_.upper_bound(with);
-      with = next == links_.end() ? links_.begin()->first : next->first;
-    }
-    compare(with, {}, {}, max_pages);
+    auto is_near = links_.contains(what.with);
+    compare(what.or_any && !is_near ? next_linked(what.with) : what.with, {}, {}, max_pages);
   }
 
   /// Page by page, what either knows behind `mine` and `theirs`.
   void compare(const node_id& with, const node_id& mine, const node_id& theirs, std::size_t rest) {
     find_keeper(with, [this, with, mine, theirs, rest](const caf::strong_actor_ptr& who) {
       if (!who || thread_ == nullptr)
-        return;
+        return compare_anew(with);
       thread_->ask([this, home = caf::weak_actor_ptr{self_->ctrl()}, with, mine, theirs, rest,
                     who](const sealed_swim& it) {
         run_on(home, [this, with, theirs, rest, who, own = it.members().page(mine, max_page)] {
@@ -510,22 +575,61 @@ private:
           auto other = from_bytes<page>(answer, memory_budget{max_answer});
           auto goes_on = other && (other->first.empty() || other->second > theirs);
           if (!goes_on || is_too_long(other->first))
-            return;
+            return compare_anew(with);
           auto is_last = own.first.empty() && other->first.empty();
           if (!other->first.empty())
             step(swim::told{with, std::move(other->first)});
           if (!is_last && rest > 0)
-            compare(with, own.second, other->second, rest - 1);
+            return compare(with, own.second, other->second, rest - 1);
+          has_compared_ = true;
+          // What has come shows before.
+          thread_->ask([this, home = caf::weak_actor_ptr{self_->ctrl()}](const sealed_swim&) {
+            run_on(home, [this] { setup_.tell(node_core::compared{}); });
+          });
         },
-        [](const caf::error&) {}); // another comparison comes
+        [this, with](const caf::error&) { compare_anew(with); });
   }
 
-  void carry_out(const swim::shows& what) {
-    setup_.shows(what);
+  /// The first comparison is waited for; after that another one comes anyway.
+  void compare_anew(const node_id& last) {
+    if (has_compared_)
+      return;
+    timers_.after(compare_again_after, [this, last] {
+      if (!has_compared_)
+        carry_out(swim::sync{next_linked(last), true});
+    });
+  }
+
+  /// One of those with a link, another one than that if there are several.
+  [[nodiscard]] node_id next_linked(const node_id& last) const {
+    if (links_.empty())
+      return last;
+    auto next = links_.upper_bound(last);
+    return next == links_.end() ? links_.begin()->first : next->first;
+  }
+
+  void carry_out(swim::shows& what) {
+    setup_.tell(node_core::member_is{what.who, what.when, what.is, std::move(what.told), what.key,
+                                     what.from});
   }
 
   void carry_out(const swim::forgot& what) {
     admitted_.erase(what.who);
+    setup_.tell(node_core::member_forgotten{what.who});
+  }
+
+  void carry_out(const swim::spoke& what) {
+    setup_.spoke(what.what);
+  }
+
+  void carry_out(const swim::met_itself& what) {
+    auto& said = what.what;
+    if (verify(setup_.key, to_be_signed(said.what), said.by)) // else it is anybody's
+      setup_.tell(claims::outlived{said.what.when.boot, true});
+  }
+
+  void carry_out(const swim::was_dead&) {
+    setup_.tell(claims::given_up{});
   }
 
   void carry_out(const swim::no_datagrams& what) {
@@ -549,6 +653,7 @@ private:
 
   caf::event_based_actor* self_;
   membership_setup setup_;
+  const node_id own_;
   timer_queue<caf::event_based_actor> timers_;
   swim_thread* thread_ = nullptr;
   /// The later life that this node goes on as, if it does.
@@ -558,6 +663,7 @@ private:
   /// For how many times gather_for cards to ask for have been collected; 0: there are none.
   int gatherings_ = 0;
   bool has_grown_ = false;
+  bool has_compared_ = false;
   /// The questions whose answers the thread has yet to make, and how many each peer has asked.
   std::map<request_id, question> promises_;
   std::map<node_id, std::size_t> open_;

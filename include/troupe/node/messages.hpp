@@ -26,14 +26,15 @@ namespace troupe::cluster {
 /// The name of the actor that answers these on each node that may vote, for router::find_service;
 /// voters_name is that of the leader's.
 inline constexpr const char* seat_name = "troupe.seat";
-/// The name of the actor on every node that answers, also without a leader, show_node, and from its
-/// copy of the registry find_records, get_record and count_records.
+/// The name of the actor on every node that answers, also without a leader, show_node and what
+/// registry::registry_protocol has: see node::registry().
 inline constexpr const char* knowledge_name = "troupe.node";
 
 /// The name of the actor on each node with certificates that takes tell_revocations.
 inline constexpr const char* trust_name = "troupe.trust";
 
-/// The name of the actor on each node that takes exchange_cards, find_cards and compare_members.
+/// The name of the actor on each node that takes exchange_cards, find_cards,
+/// compare_members and exchange_records.
 inline constexpr const char* membership_name = "troupe.membership";
 
 /// A node's place in the group, and the actor that takes the messages of the group.
@@ -195,6 +196,16 @@ struct compare_members {
   TROUPE_FIELDS(compare_members, page, after);
 };
 
+/// Member to member: asks for what has changed in the records of some nodes, a vector of
+/// record_wish in our own form. The answer is a vector of told_records.
+struct exchange_records {
+  using result = std::string;
+
+  std::string wishes;
+
+  TROUPE_FIELDS(exchange_records, wishes);
+};
+
 template <class Inspector>
 bool inspect(Inspector& f, voter_change& x) {
   return inspect_enum(f, x);
@@ -221,6 +232,7 @@ CAF_BEGIN_TYPE_ID_BLOCK(troupe_node, ::troupe::type_ids::node)
   CAF_ADD_TYPE_ID(troupe_node, (troupe::cluster::exchange_cards))
   CAF_ADD_TYPE_ID(troupe_node, (troupe::cluster::find_cards))
   CAF_ADD_TYPE_ID(troupe_node, (troupe::cluster::compare_members))
+  CAF_ADD_TYPE_ID(troupe_node, (troupe::cluster::exchange_records))
 
 CAF_END_TYPE_ID_BLOCK(troupe_node)
 

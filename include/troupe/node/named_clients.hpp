@@ -46,12 +46,18 @@ public:
   TROUPE_COMPILED void bind(const std::map<std::string, caf::strong_actor_ptr>& where,
                             const std::map<std::string, request_id>& records);
 
+  /// That one is there from now on, whatever bind() says; null: out of reach.
+  TROUPE_COMPILED void pin(const std::string& name, const caf::strong_actor_ptr& where);
+
 private:
   using caller = host::detail::service_caller;
 
   // Under the lock.
 
   void bind(const std::string& name, caller& which) const;
+
+  /// Null if it is out of reach.
+  [[nodiscard]] caf::strong_actor_ptr find(const std::string& name) const;
 
   /// Why a service is nowhere; errc::none: it may be found soon.
   [[nodiscard]] problem why_nowhere(const std::string& name) const;
@@ -65,6 +71,7 @@ private:
   std::map<std::string, std::shared_ptr<caller>> callers_;
   bool is_closed_ = false;
   std::map<std::string, caf::strong_actor_ptr> where_;
+  std::map<std::string, caf::strong_actor_ptr> pinned_;
   std::map<std::string, request_id> records_;
   problem why_;
   std::function<void()> doubt_;

@@ -94,7 +94,7 @@ public:
     return birth_->wait();
   }
 
-  /// All but the registry, by their names.
+  /// By their names.
   [[nodiscard]] const std::map<std::string, caf::strong_actor_ptr>& services() const {
     return services_->handles();
   }

@@ -18,8 +18,6 @@
 namespace troupe::cluster {
 
 /// The services of a cluster on one node: in memory, or as a member of the group that keeps them.
-/// The registry is always in memory, on the leader, because each node registers again with a new
-/// one.
 class hosted_services {
 public:
   /// The numbers of the services in the group's log. They never change.
@@ -46,7 +44,7 @@ public:
   start(caf::actor_system& sys, const service_options& how, node_finder nodes,
         const std::function<void(const problem&)>& warn);
 
-  /// Starts all but the registry as members of `group`; if one fails, none. Start the group after
+  /// Starts all as members of `group`; if one fails, none. Start the group after
   /// that.
   TROUPE_COMPILED static result<hosted_services> start(caf::actor_system& sys,
                                                        const host::group& group,
@@ -101,10 +99,6 @@ private:
   std::map<std::string, caf::strong_actor_ptr> handles_;
   std::map<std::string, host::record_gauge> gauges_;
 };
-
-/// Starts an empty registry, for a new leader.
-TROUPE_COMPILED caf::strong_actor_ptr start_registry(caf::actor_system& sys,
-                                                     const service_options& how, node_finder nodes);
 
 } // namespace troupe::cluster
 

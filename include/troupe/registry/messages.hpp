@@ -19,24 +19,16 @@ bool inspect(Inspector& f, record_status& x) {
 }
 
 template <class Inspector>
-bool inspect(Inspector& f, call_outcome& x) {
-  return inspect_enum(f, x);
-}
-
-template <class Inspector>
 bool inspect(Inspector& f, change_kind& x) {
   return inspect_enum(f, x);
 }
 
-using registry_commands = host::commands<put_records, heartbeat, verdict, forget, report_outcome>;
+/// What each node answers of the nodes, agents and services of the cluster, as far as it has heard
+/// of them: it asks nobody. A request with watch_records needs a timeout longer than its `wait`.
 using registry_queries
   = host::queries<get_record, find_records, find_owner, count_records, watch_records>;
-
-/// What a client of the registry includes: the handle and its messages. Commands answer with
-/// their result or with a troupe::errc; record_table::step lists which. A request with
-/// watch_records needs a timeout longer than its `wait`.
-using registry_actor = host::service_handle<registry_commands, registry_queries>;
-using registry_protocol = host::protocol<registry_commands, registry_queries>;
+using registry_actor = host::service_handle<host::commands<>, registry_queries>;
+using registry_protocol = host::protocol<host::commands<>, registry_queries>;
 
 using names_commands = host::commands<names::claim, names::release, names::owner_gone>;
 using names_queries = host::queries<names::find_claim, names::list_claims>;
@@ -57,16 +49,7 @@ CAF_BEGIN_TYPE_ID_BLOCK(troupe_registry, ::troupe::type_ids::registry)
   CAF_ADD_TYPE_ID(troupe_registry, (troupe::registry::endpoint))
   CAF_ADD_TYPE_ID(troupe_registry, (troupe::registry::resources))
   CAF_ADD_TYPE_ID(troupe_registry, (troupe::registry::record))
-  CAF_ADD_TYPE_ID(troupe_registry, (troupe::registry::registry_options))
-  CAF_ADD_TYPE_ID(troupe_registry, (troupe::registry::put_records))
-  CAF_ADD_TYPE_ID(troupe_registry, (troupe::registry::put_report))
-  CAF_ADD_TYPE_ID(troupe_registry, (troupe::registry::heartbeat))
-  CAF_ADD_TYPE_ID(troupe_registry, (troupe::registry::verdict))
-  CAF_ADD_TYPE_ID(troupe_registry, (troupe::registry::forget))
   CAF_ADD_TYPE_ID(troupe_registry, (troupe::registry::owner_view))
-  CAF_ADD_TYPE_ID(troupe_registry, (troupe::registry::call_outcome))
-  CAF_ADD_TYPE_ID(troupe_registry, (troupe::registry::report_outcome))
-  CAF_ADD_TYPE_ID(troupe_registry, (troupe::registry::health_view))
   CAF_ADD_TYPE_ID(troupe_registry, (troupe::registry::get_record))
   CAF_ADD_TYPE_ID(troupe_registry, (troupe::registry::record_view))
   CAF_ADD_TYPE_ID(troupe_registry, (troupe::registry::record_found))

@@ -28,7 +28,8 @@ struct record_view {
   /// The worst of `liveness`, its own status and the status of its node.
   record_status status = record_status::active;
   bool healthy = true;
-  /// Time since the last heartbeat of its node, as of the last call. Zero in changes.
+  /// For how long its node has been disconnected, as of the last call; zero while it is not, and in
+  /// changes.
   duration unseen_for{};
 
   friend bool operator==(const record_view&, const record_view&) = default;
@@ -105,7 +106,7 @@ struct owner_view {
   bool over = false;
   /// The worse of its silence and membership's verdict: active, inactive or disconnected.
   record_status liveness = record_status::active;
-  /// Time since its last heartbeat, as of the last call of the table.
+  /// For how long it has been disconnected, as of the last call of the table.
   duration unseen_for{};
   /// Records that are not removed.
   std::uint32_t records = 0;

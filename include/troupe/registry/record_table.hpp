@@ -612,7 +612,11 @@ private:
   [[nodiscard]] record_view view_of(const entry& what) const {
     auto& owner = owners_.find(what.key().owner)->second;
     return {*what.shown, what.shows.liveness, what.shows.status, what.shows.healthy,
-            last_now_ - owner.heard};
+            away_for(owner)};
+  }
+
+  [[nodiscard]] duration away_for(const owner_state& owner) const {
+    return since(owner.disconnected_since).value_or(duration::zero());
   }
 
   [[nodiscard]] owner_view view_of(const owners::value_type& from) const {
@@ -621,7 +625,7 @@ private:
             owner.boot,
             owner.floor == boot_is_over,
             owner.liveness,
-            last_now_ - owner.heard,
+            away_for(owner),
             static_cast<std::uint32_t>(owner.records.size()) - owner.removed,
             options_.heartbeat_every};
   }

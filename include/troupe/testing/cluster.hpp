@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <filesystem>
@@ -114,8 +115,10 @@ public:
 
 private:
   bool all_are_known() {
-    auto found = nodes_[0]->registry().service().ask(registry::count_records{}, patience);
-    return found && found->nodes.active == nodes_.size();
+    return std::ranges::all_of(nodes_, [this](std::optional<node>& each) {
+      auto found = each->registry().count();
+      return found && found->nodes.active == nodes_.size();
+    });
   }
 
   throwaway_ca ca_;

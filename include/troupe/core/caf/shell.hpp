@@ -61,6 +61,8 @@ private:
       std::visit([this](auto& what) { owner_->perform(what); }, each);
     if (auto next = machine_.next_deadline())
       timer_.arm(self_, caf::actor_clock::time_point{next->time_since_epoch()}, [this] { tick(); });
+    if constexpr (requires { owner_->stepped(machine_); })
+      owner_->stepped(machine_);
   }
 
   caf::event_based_actor* self_;

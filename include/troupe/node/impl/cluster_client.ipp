@@ -133,7 +133,11 @@ TROUPE_COMPILED result<void> cluster_client::await_services(duration wait) {
 }
 
 TROUPE_COMPILED result<cluster::node_view> cluster_client::look(duration wait) {
-  return ask_node<cluster::node_view>(wait, cluster::show_node{});
+  auto deadline = std::chrono::steady_clock::now() + wait;
+  auto there = knowledge(deadline);
+  if (!there)
+    return there.error();
+  return ask<cluster::node_view>(*there, deadline, cluster::show_node{});
 }
 
 TROUPE_COMPILED result<caf::actor>
@@ -157,6 +161,21 @@ cluster_client::knowledge(std::chrono::steady_clock::time_point deadline) {
   if (!found->handle)
     return problem{errc::unreachable, "the node is starting or stopping; retry"};
   return caf::actor_cast<caf::actor>(found->handle);
+}
+
+TROUPE_COMPILED void cluster_client::know_by(const caf::strong_actor_ptr& entry) {
+  if (!entry)
+    return; // another node may answer soon
+  run_on_state<cluster::access_state>(access_, [this, entry](cluster::access_state& access) {
+    auto use = [this, entry](const caf::strong_actor_ptr& found) {
+      std::unique_lock guard{mutex_};
+      if (!found || denied_ || entry != (entry_ ? entry_ : contact_))
+        return; // by now it is another one
+      guard.unlock();
+      clients_->know_by(found);
+    };
+    access.find_service(entry, cluster::knowledge_name, use);
+  });
 }
 
 TROUPE_COMPILED cluster_client::config::config() {
@@ -222,6 +241,7 @@ TROUPE_COMPILED problem cluster_client::start(std::vector<net::address> addresse
                                   entry_ = place.entry;
                                   last_problem_ = {};
                                   changed_.notify_all();
+                                  know_by(entry_ ? entry_ : contact_);
                                 },
                                 [this](const problem& why) {
                                   std::lock_guard guard{mutex_};
@@ -238,6 +258,7 @@ TROUPE_COMPILED problem cluster_client::start(std::vector<net::address> addresse
                                   if (which)
                                     last_problem_ = {}; // that was of others
                                   changed_.notify_all();
+                                  know_by(entry_ ? entry_ : contact_);
                                 },
                                 [this](const cluster::finder::without_quorum& what) {
                                   std::unique_lock guard{mutex_};
@@ -254,6 +275,8 @@ TROUPE_COMPILED problem cluster_client::start(std::vector<net::address> addresse
                                   changed_.notify_all();
                                   auto now = denied_ ? denied_ : why_;
                                   guard.unlock();
+                                  if (why)
+                                    clients_->know_by(nullptr);
                                   clients_->refuse(now);
                                 }};
   access_

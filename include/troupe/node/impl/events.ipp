@@ -147,10 +147,11 @@ inline void node::inside::rise_above(boot_number heard) {
     return log_.complain("this node cannot go above a later start", why.detail);
   *boot_ = data_.self().boot;
   gate_->rise(data_.self().boot);
-  on_member([boot = data_.self().boot](cluster::member_state& state) { state.go_on_as(boot); });
+  // First, as what the member says then is of that life.
   on_keeper([how = life_among_members(), seed = random_seed()](cluster::membership_keeper& keeper) {
     keeper.go_on_as(how, seed);
   });
+  on_member([boot = data_.self().boot](cluster::member_state& state) { state.go_on_as(boot); });
 }
 
 } // namespace troupe

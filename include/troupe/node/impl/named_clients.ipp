@@ -39,6 +39,7 @@ TROUPE_COMPILED void named_clients::close() {
   for (auto& [name, each] : callers_)
     each->close();
   where_.clear();
+  pinned_.clear();
 }
 
 TROUPE_COMPILED void named_clients::close(duration wait) {
@@ -53,8 +54,16 @@ TROUPE_COMPILED void named_clients::refuse(const problem& why) {
   std::lock_guard guard{mutex_};
   why_ = why;
   for (auto& [name, each] : callers_)
-    if (!where_.contains(name))
+    if (!find(name))
       each->refuse(why_nowhere(name));
+}
+
+TROUPE_COMPILED void named_clients::pin(const std::string& name,
+                                        const caf::strong_actor_ptr& where) {
+  std::lock_guard guard{mutex_};
+  pinned_[name] = where;
+  if (auto found = callers_.find(name); found != callers_.end() && !is_closed_)
+    bind(name, *found->second);
 }
 
 TROUPE_COMPILED void named_clients::on_doubt(const std::function<void()>& job) {
@@ -76,12 +85,17 @@ TROUPE_COMPILED void named_clients::bind(const std::map<std::string, caf::strong
 }
 
 inline void named_clients::bind(const std::string& name, caller& which) const {
-  auto found = where_.find(name);
+  auto there = find(name);
   auto record = records_.find(name);
-  which.set_target(found != where_.end() ? found->second : nullptr,
-                   record != records_.end() ? record->second : 0);
-  if (found == where_.end())
+  which.set_target(there, record != records_.end() ? record->second : 0);
+  if (!there)
     which.refuse(why_nowhere(name));
+}
+
+inline caf::strong_actor_ptr named_clients::find(const std::string& name) const {
+  auto& all = pinned_.contains(name) ? pinned_ : where_;
+  auto found = all.find(name);
+  return found != all.end() ? found->second : nullptr;
 }
 
 inline problem named_clients::of_another_type(const std::string& name) {
@@ -92,7 +106,7 @@ inline problem named_clients::of_another_type(const std::string& name) {
 }
 
 inline problem named_clients::why_nowhere(const std::string& name) const {
-  if (why_ || where_.empty())
+  if (why_ || where_.empty() || pinned_.contains(name))
     return why_;
   return {errc::not_found, "the node that leads the cluster does not have the service '"
                              + name.substr(0, 64)

@@ -130,7 +130,7 @@ inline problem node::inside::host_services() {
     return why;
   on_member([all = services_->handles()](cluster::member_state& state) {
     state.guard(all);
-    state.lead(nullptr, [] {});
+    state.lead();
   });
   cluster::service_binding here{.handles = services_->handles(),
                                 .where = own_address(),

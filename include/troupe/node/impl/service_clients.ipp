@@ -2,6 +2,7 @@
 #define TROUPE_NODE_IMPL_SERVICE_CLIENTS_IPP
 
 #include "troupe/cluster/service_names.hpp"
+#include "troupe/node/messages.hpp"
 #include "troupe/node/service_clients.hpp"
 
 namespace troupe::cluster {
@@ -9,11 +10,17 @@ namespace troupe::cluster {
 TROUPE_COMPILED service_clients::service_clients(caf::actor_system& sys,
                                                  const host::client_options& how)
   : named_clients(sys, how),
-    registry(get(registry_name)),
+    registry(get(knowledge_name)),
     names(get(names_name)),
     locks(get(locks_name)),
     scheduler(get(scheduler_name)),
-    state(get(state_name)) {}
+    state(get(state_name)) {
+  know_by(nullptr);
+}
+
+TROUPE_COMPILED void service_clients::know_by(const caf::strong_actor_ptr& which) {
+  pin(knowledge_name, which);
+}
 
 } // namespace troupe::cluster
 

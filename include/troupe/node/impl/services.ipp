@@ -18,7 +18,6 @@
 #include "troupe/node/init.hpp"
 #include "troupe/node/services.hpp"
 #include "troupe/registry/name_service.hpp"
-#include "troupe/registry/registry_service.hpp"
 #include "troupe/router/router_service.hpp"
 #include "troupe/scheduler/scheduler_service.hpp"
 #include "troupe/state/state_service.hpp"
@@ -29,7 +28,6 @@ TROUPE_COMPILED void configure(caf::actor_system_config& cfg) {
   detail::init_own_messages();
   net::configure_links(cfg);
   host::add_service<lock::lock_service>(cfg);
-  host::add_service<registry::registry_service>(cfg);
   host::add_service<registry::name_service>(cfg);
   host::add_service<router::router_service>(cfg);
   host::add_service<scheduler::scheduler_service>(cfg);
@@ -82,9 +80,7 @@ hosted_services::start(caf::actor_system& sys, const service_options& how, node_
                        const std::function<void(const problem&)>& warn) {
   hosted_services made{sys, std::move(nodes)};
   auto limits = without_snapshots(how.journal);
-  auto why = made.add<registry::registry_service>(how.registry, host::in_memory{}, limits);
-  if (!why)
-    why = made.add<registry::name_service>({}, host::in_memory{}, limits);
+  auto why = made.add<registry::name_service>({}, host::in_memory{}, limits);
   if (!why)
     why = made.add<lock::lock_service>(how.locks, host::in_memory{}, limits);
   if (!why)
@@ -119,13 +115,6 @@ TROUPE_COMPILED result<hosted_services> hosted_services::start(caf::actor_system
   if (why)
     return why;
   return made;
-}
-
-TROUPE_COMPILED caf::strong_actor_ptr
-start_registry(caf::actor_system& sys, const service_options& how, node_finder nodes) {
-  auto made = host::spawn<registry::registry_service>(
-    sys, how.registry, host::in_memory{}, without_snapshots(how.journal), {}, std::move(nodes));
-  return made ? caf::actor_cast<caf::strong_actor_ptr>(*made) : nullptr;
 }
 
 TROUPE_COMPILED void hosted_services::stop() {

@@ -98,6 +98,7 @@ inline problem node::inside::set_up() {
   member_ = system_->spawn<caf::stateful_actor<cluster::member_state>>(member_setup());
   *member = caf::actor_cast<caf::weak_actor_ptr>(member_);
   say_where(cluster::knowledge_name, member_);
+  clients_->know_by(caf::actor_cast<caf::strong_actor_ptr>(member_));
   keep_membership(member);
   if (credentials_)
     keep_trust();
@@ -151,7 +152,7 @@ inline problem node::inside::open_membership_log() {
 
 inline void node::inside::keep_membership(const std::shared_ptr<caf::weak_actor_ptr>& member) {
   cluster::membership_setup how;
-  how.self = data_.self().id;
+  how.key = data_.key().public_half();
   how.credentials = credentials_;
   how.peers = peers_;
   how.log = log_;
@@ -160,8 +161,18 @@ inline void node::inside::keep_membership(const std::shared_ptr<caf::weak_actor_
       state.links().find_entry(node, done, false);
     });
   };
-  how.shows = [member](const cluster::swim::shows& what) {
-    run_on_member(*member, [what](cluster::member_state& state) { state.members_show(what); });
+  how.tell = [member](cluster::node_core::event what) {
+    run_on_member(*member, [what = std::move(what)](cluster::member_state& state) mutable {
+      state.hear(std::move(what));
+    });
+  };
+  how.spoke = [member](const cluster::signed_statement& what) {
+    run_on_member(*member, [what](cluster::member_state& state) { state.spoke(what); });
+  };
+  how.find_records = [member](std::vector<cluster::record_wish> what, auto done) {
+    run_on_member(*member, [what = std::move(what), done](cluster::member_state& state) mutable {
+      state.ask_records(std::move(what), done);
+    });
   };
   keeper_ = system_->spawn<caf::stateful_actor<cluster::membership_keeper>>(std::move(how));
   say_where(cluster::membership_name, keeper_);
@@ -229,9 +240,7 @@ inline cluster::member_setup node::inside::member_setup() {
                              data_.self().boot,
                              !data_.is_durable(),
                              options_.lost_after,
-                             options_.services.registry.heartbeat_every,
                              options_.services.registry.check_every,
-                             clients_->registry,
                              clients_->names,
                              clients_->scheduler,
                              *router_,
@@ -247,6 +256,21 @@ inline cluster::member_setup node::inside::member_setup() {
   made.show
     = [this](std::function<void(const cluster::node_view&)> then) { show(std::move(then)); };
   made.bounds = options_.services.registry;
+  made.restate = [this](const registry::records_head& what) {
+    on_keeper([what](cluster::membership_keeper& keeper) { keeper.restate(what); });
+  };
+  made.ask_member = [this](const cluster::record_exchange::ask& what) {
+    on_keeper([this, what](cluster::membership_keeper& keeper) {
+      keeper.ask_records(what, [this, id = what.id](auto answer) {
+        on_member([id, answer = std::move(answer)](cluster::member_state& state) mutable {
+          state.answered(id, std::move(answer));
+        });
+      });
+    });
+  };
+  made.learned = [this](const cluster::record_exchange::learned& what) {
+    on_keeper([what](cluster::membership_keeper& keeper) { keeper.learned(what.from, what.what); });
+  };
   if (group_)
     group_->listen_to(made);
   return made;

@@ -692,8 +692,7 @@ private:
       .on_shows =
         [this](const cluster::swim::shows& what) {
           here_.setting().deaths += what.is == cluster::member_status::dead ? 1 : 0;
-          step(cluster::node_core::member_is{what.who, what.when, what.is, what.told,
-                                             here_.setting().members.at(what.who).second,
+          step(cluster::node_core::member_is{what.who, what.when, what.is, what.told, what.key,
                                              what.from});
           judge();
         },

@@ -1,0 +1,116 @@
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "caf/actor_clock.hpp"
+#include "caf/delegated.hpp"
+#include "caf/event_based_actor.hpp"
+#include "caf/response_promise.hpp"
+#include "caf/result.hpp"
+#include "troupe/core/caf/answer_path.hpp"
+#include "troupe/core/caf/deadline_timer.hpp"
+#include "troupe/core/caf/to_error.hpp"
+#include "troupe/core/problem.hpp"
+#include "troupe/core/time.hpp"
+#include "troupe/host/waiting_questions.hpp"
+#include "troupe/registry/messages.hpp"
+#include "troupe/registry/record_table.hpp"
+
+namespace troupe::cluster {
+
+/// Answers what registry::registry_protocol asks, from the table of one node. Part of an actor.
+///
+/// At most max_parked questions wait for news, each for max_wait at most; further ones get
+/// limit_reached. Cost of look(): O(1), if there is news O(waiting questions).
+class registry_reader {
+public:
+  static constexpr std::size_t max_parked = 10'000;
+  static constexpr duration max_wait = std::chrono::minutes{1};
+
+  /// @pre both outlive this
+  registry_reader(caf::event_based_actor* self, const registry::record_table& table)
+    : self_(self), answers_(self->system()), table_(table) {}
+
+  registry_reader(const registry_reader&) = delete;
+  registry_reader& operator=(const registry_reader&) = delete;
+
+  /// Answers the current message.
+  template <class Question>
+  caf::result<typename Question::result> answer(const Question& what) {
+    auto promise = self_->make_response_promise();
+    answers_.deliver(promise, table_.answer(what));
+    return caf::delegated<typename Question::result>{};
+  }
+
+  /// The same, once there is news or its time is over.
+  caf::result<registry::record_changes> answer(const registry::watch_records& what) {
+    auto promise = self_->make_response_promise();
+    auto has_to_wait = what.wait > duration::zero() && !table_.has_news(what);
+    if (!has_to_wait)
+      answers_.deliver(promise, table_.answer(what));
+    else if (waiting_.size() >= max_parked)
+      promise.deliver(
+        to_error({errc::limit_reached,
+                  std::to_string(max_parked) + " questions wait for news; ask without wait"}));
+    else
+      park(what, promise);
+    return caf::delegated<registry::record_changes>{};
+  }
+
+  /// Call it after each step that may have changed the table.
+  void look() {
+    if (auto mark = table_.change_mark(); mark != waiting_.seen()) {
+      waiting_.look();
+      waiting_.seen(mark);
+      answer_some();
+    }
+  }
+
+  /// Refuses those that wait. Part of the end of the actor.
+  void stop() {
+    waiting_.refuse_all({errc::cancelled, "this node has stopped"});
+  }
+
+private:
+  /// In one piece, before the next message is handled.
+  static constexpr std::size_t max_answers = 256;
+
+  void park(const registry::watch_records& what, caf::response_promise promise) {
+    waiting_.add(
+      {.about = {},
+       .has_news = [this, what](std::uint64_t) { return table_.has_news(what); },
+       .answer = [this, what, promise](
+                   std::uint64_t) mutable { answers_.deliver(promise, table_.answer(what)); },
+       .refuse = [promise](const problem& why) mutable { promise.deliver(to_error(why)); },
+       .ends = self_->clock().now() + std::min(what.wait, max_wait)});
+    arm();
+  }
+
+  void answer_some() {
+    if (waiting_.answer_some(max_answers))
+      timer_.arm(self_, self_->clock().now(), [this] { wake(); });
+    else
+      arm();
+  }
+
+  void arm() {
+    timer_.arm(self_, waiting_.next_deadline(), [this] { wake(); });
+  }
+
+  void wake() {
+    waiting_.tick(self_->clock().now());
+    answer_some();
+  }
+
+  caf::event_based_actor* self_;
+  answer_path answers_;
+  const registry::record_table& table_;
+  host::waiting_questions waiting_;
+  deadline_timer timer_;
+};
+
+} // namespace troupe::cluster
