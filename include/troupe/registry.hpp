@@ -3,7 +3,6 @@
 /// The registry: nodes, agents, services; unique names.
 
 #include "troupe/core/caf/init.hpp"
-#include "troupe/registry/follow.hpp"
 #include "troupe/registry/hash_ring.hpp"
 #include "troupe/registry/messages.hpp"
 #include "troupe/registry/name_service.hpp"

@@ -37,12 +37,12 @@ struct living {
 
 TEST_CASE("a node goes above a later boot once its host has kept that", "[node][registry]") {
   living n;
-  n.it.outlived(n.now, 5, n.out); // its own
+  n.it.outlived(n.now, 5, false, n.out); // its own
   CHECK(n.wished().empty());
-  n.it.outlived(n.now, 8, n.out);
+  n.it.outlived(n.now, 8, false, n.out);
   CHECK(n.wished() == std::vector<boot_number>{9});
   CHECK(n.book.boot() == 5);
-  n.it.outlived(n.now, 7, n.out); // that is gone above already
+  n.it.outlived(n.now, 7, false, n.out); // that is gone above already
   CHECK(n.wished().empty());
   CHECK(n.it.risen(9, n.out));
   CHECK(n.book.boot() == 9);
@@ -52,12 +52,12 @@ TEST_CASE("a node goes above a later boot once its host has kept that", "[node][
 
 TEST_CASE("a boot that the disk does not keep is wished for again", "[node][registry]") {
   living n;
-  n.it.outlived(n.now, 8, n.out);
+  n.it.outlived(n.now, 8, false, n.out);
   CHECK(n.wished().size() == 1);
   n.now = *n.it.next_deadline();
   n.it.end_wish_if_due(n.now);
   CHECK_FALSE(n.it.next_deadline());
-  n.it.outlived(n.now, 8, n.out);
+  n.it.outlived(n.now, 8, false, n.out);
   CHECK(n.wished() == std::vector<boot_number>{9});
 }
 
@@ -65,41 +65,38 @@ TEST_CASE("two processes with one identity do not go above each other for ever",
           "[node][registry]") {
   living n;
   for (boot_number heard : {6, 8}) {
-    n.it.outlived(n.now, heard, n.out);
+    n.it.outlived(n.now, heard, false, n.out);
     REQUIRE(n.it.risen(heard + 1, n.out));
   }
   n.out.clear();
-  n.it.outlived(n.now, 10, n.out);
+  n.it.outlived(n.now, 10, false, n.out);
   CHECK(n.wished().empty());
   CHECK(test::take<claims_types::complain>(n.out).size() == 1);
   CHECK(n.it.flaws() == std::vector<std::string>{});
 }
 
-TEST_CASE("what an earlier life has said in this boot is gone above, late news is not",
-          "[node][registry]") {
+TEST_CASE("another life of the same boot is gone above", "[node][registry]") {
   living n;
-  registry::put_report report;
-  report.stale = 1;
-  SECTION("late news") {
-    n.it.taken(n.now, 5, report, 1, n.out);
-    n.it.found(n.now, registry::owner_view{.boot = 5}, n.out);
-    CHECK(n.wished().empty());
-  }
-  SECTION("more than this life has said") {
-    n.it.taken(n.now, 5, report, 0, n.out);
-    n.it.found(n.now, registry::owner_view{.boot = 5}, n.out);
-    CHECK(n.wished() == std::vector<boot_number>{6});
-  }
-  SECTION("something else with the same version") {
-    report.clashing = 1;
-    n.it.taken(n.now, 5, report, 1, n.out);
-    CHECK(n.wished() == std::vector<boot_number>{6});
-  }
-  SECTION("what was said with an earlier boot") {
-    report.clashing = 1;
-    n.it.taken(n.now, 4, report, 0, n.out);
-    CHECK(n.out.empty());
-  }
+  n.it.outlived(n.now, 4, true, n.out);
+  CHECK(n.wished().empty());
+  n.it.outlived(n.now, 5, true, n.out);
+  CHECK(n.wished() == std::vector<boot_number>{6});
+  n.it.outlived(n.now, 5, true, n.out); // that is gone above already
+  CHECK(n.wished().empty());
+}
+
+TEST_CASE("the service of names is asked once at a time for a later boot", "[node][names]") {
+  living n;
+  auto asked = [&] { return test::take<claims_types::ask>(n.out).size(); };
+  n.it.look_for_claims(n.now, n.out);
+  CHECK(asked() == 1);
+  n.it.look_for_claims(n.now, n.out);
+  CHECK(asked() == 0);
+  n.it.found(n.now, {}, n.out);
+  n.it.found(n.now, {{{"x", "n1", 5, 1}}}, n.out);
+  CHECK(n.wished().empty());
+  n.it.found(n.now, {{{"x", "n1", 6, 1}}}, n.out);
+  CHECK(n.wished() == std::vector<boot_number>{7});
 }
 
 } // namespace boot_rise_test

@@ -1,6 +1,6 @@
 // What must hold in whatever order agents come and go, answers are late, lost or refused, services
-// forget, and the node starts again: the claims of node n1 beside those of n2, on a registry and a
-// service of names, whose questions wait on the way.
+// forget, and the node starts again: the claims of node n1 beside those of n2, on a service of
+// names whose questions wait on the way. All that a node says is shown at once.
 
 #include "troupe/cluster/claims.hpp"
 #include "support/seeds.hpp"
@@ -43,6 +43,7 @@ public:
   world(test::random_source random, tally& counts) : random_(random), counts_(counts) {
     forget_names();
     forget_records();
+    is_fleeting_ = random_.one_in(2);
     begin_life();
   }
 
@@ -83,7 +84,9 @@ public:
       case 20:
         return change_leader();
       case 21:
-        return hear_of_later_life();
+        if (random_.one_in(2))
+          return hear_of_later_life();
+        return be_given_up();
       case 22:
         return keep_boot();
       default:
@@ -115,31 +118,22 @@ public:
   void check_agreement() {
     INFO("at " << now_.time_since_epoch().count());
     CHECK(waiting_.empty());
-    std::set<std::string> said;
-    std::set<std::string> shown;
     std::set<std::string> held;
     std::set<std::string> granted;
     std::set<std::string> agents;
     auto with = [](const std::string& name, std::uint64_t number) {
       return name + " #" + std::to_string(number);
     };
-    for (auto& each : it_->book().all())
-      if (!each.removed) {
-        said.insert(with(each.key.name, each.version));
-        if (each.token != 0)
-          held.insert(with(each.key.name, each.token));
-        if (each.key.kind == agent_kind)
-          agents.insert(each.key.name);
-      }
-    registry::find_records mine;
-    mine.owner = self;
-    mine.statuses = registry::all_statuses();
-    for (auto& each : records_.answer(mine).records)
-      shown.insert(with(each.value.key.name, each.value.version));
+    for (auto& each : it_->book().all()) {
+      if (each.token != 0)
+        held.insert(with(each.key.name, each.token));
+      if (each.key.kind == agent_kind)
+        agents.insert(each.key.name);
+    }
     for (auto& each : names_.answer(names::list_claims{self}).claimed)
       if (each.boot == it_->book().boot() || !held.empty()) // the first claim frees older ones
         granted.insert(with(each.name, each.token));
-    CHECK(said == shown);
+    CHECK(said_ == shown_by(it_->book()));
     CHECK(held == granted);
     std::set<std::string> living;
     for (auto& [name, id] : living_)
@@ -148,6 +142,16 @@ public:
   }
 
 private:
+  /// What others show, who have heard all that was said.
+  using shown_records = std::map<registry::record_key, registry::record>;
+
+  static shown_records shown_by(const registry::own_records& book) {
+    shown_records made;
+    for (auto& each : book.all())
+      made.emplace(each.key, each);
+    return made;
+  }
+
   /// A question on its way.
   struct question {
     claims::ask what;
@@ -169,10 +173,10 @@ private:
       ++boot_;
     kept_boot_ = boot_;
     cluster::claims_options how;
-    how.heartbeat_every = 5s;
+    how.is_fleeting = is_fleeting_;
     how.max_rises = 1'000'000;
-    how.max_owed = random_.one_in(2) ? 2 : 1'000;
-    it_.emplace(self, boot_, how, random_.next());
+    it_.emplace(self, boot_, how);
+    said_.clear();
     living_.clear();
     waiting_.clear();
     asked_at_.clear();
@@ -181,7 +185,6 @@ private:
     registry::record node;
     node.key = {registry::record_kind::node, "one", self};
     step(claims::put{node});
-    step(claims::begin{});
     is_bound_wanted_ = true;
   }
 
@@ -251,6 +254,19 @@ private:
     REQUIRE(agent != living_.end());
     REQUIRE(agent->second == what.added);
     living_.erase(agent);
+  }
+
+  /// With rising versions, of the present boot.
+  void carry(claims::says& what) {
+    for (auto& each : what.what) {
+      REQUIRE(each.boot == it_->book().boot());
+      if (each.removed)
+        REQUIRE(said_.erase(each.key) == 1);
+      else
+        said_[each.key] = each;
+      registry::effects none;
+      records_.step(now_, 1, registry::put_records{{each}}, none);
+    }
   }
 
   void carry(claims::rise& what) {
@@ -336,18 +352,10 @@ private:
   }
 
   void carry_out(question& which) {
-    auto is_registry = is_for_registry(which.what);
     which.answer = std::visit([this](auto& words) { return answer_to(words); }, which.what.what);
     if (which.life == life_) // drops what had ended before this was asked
-      std::erase_if(asks_, [&, id = which.what.id](question& each) {
-        return each.ended && *each.ended < id && is_for_registry(each.what) == is_registry;
-      });
-  }
-
-  static bool is_for_registry(const claims::ask& what) {
-    return std::holds_alternative<registry::put_records>(what.what)
-           || std::holds_alternative<registry::heartbeat>(what.what)
-           || std::holds_alternative<registry::find_owner>(what.what);
+      std::erase_if(
+        asks_, [&, id = which.what.id](question& each) { return each.ended && *each.ended < id; });
   }
 
   void deliver_any() {
@@ -396,12 +404,9 @@ private:
   template <class Words>
   claims::event answer_to(const Words& words) {
     using heard = claims::heard<typename Words::result>;
-    if constexpr (std::is_same_v<Words, registry::find_owner>) {
-      return heard{records_.answer(words)};
-    } else if constexpr (std::is_same_v<Words, names::list_claims>) {
+    if constexpr (std::is_same_v<Words, names::list_claims>) {
       return heard{names_.answer(words)};
-    } else if constexpr (std::is_same_v<Words,
-                                        names::claim> || std::is_same_v<Words, names::release>) {
+    } else {
       names::effects out;
       names_.step(now_, 1, words, out);
       note_grants(out);
@@ -409,10 +414,6 @@ private:
         for (auto& name : freed_by(out))
           if (words.boot == it_->book().boot()) // else a claim of a past life is freed
             REQUIRE_FALSE(has(name));           // that of a living agent
-      return event_of<Words>(out);
-    } else {
-      registry::effects out;
-      records_.step(now_, 1, words, out);
       return event_of<Words>(out);
     }
   }
@@ -427,7 +428,7 @@ private:
         return claims::heard<value>{result<value>{why->why}};
     }
     FAIL("no answer");
-    return claims::begin{};
+    return claims::bound{};
   }
 
   static std::vector<std::string> freed_by(const names::effects& out) {
@@ -463,7 +464,6 @@ private:
     if (random_.one_in(2))
       return;
     note("leaders");
-    forget_records();
     if (random_.one_in(3))
       forget_names();
     is_bound_wanted_ = true;
@@ -498,16 +498,21 @@ private:
       return;
     auto heard = it_->book().boot() + random_.below(3);
     if (random_.one_in(2))
-      return step(claims::outlived{heard});
-    registry::record other;
-    other.key = {registry::record_kind::node, "one", self};
-    other.boot = heard;
-    other.version = 1;
-    registry::effects none;
-    records_.step(now_, 1, registry::put_records{{other}}, none);
+      return step(claims::outlived{heard, random_.one_in(2)});
     names::effects out;
     if (heard > it_->book().boot() && past_.insert(heard).second)
       names_.step(now_, 1, names::claim{{all_names.at(random_.below(4))}, self, heard}, out);
+  }
+
+  /// Somebody has taken it for dead. It may hear of that.
+  void be_given_up() {
+    if (is_fleeting_ && random_.one_in(2)) {
+      note("names freed");
+      names::effects none;
+      names_.step(now_, 1, names::owner_gone{self, it_->book().boot()}, none);
+    }
+    if (random_.one_in(2))
+      step(claims::given_up{});
   }
 
   void keep_boot() {
@@ -558,9 +563,7 @@ private:
 
   void settle_rival() {
     for (auto& each : rivals_.all())
-      if (each.removed)
-        put_as_rival(each);
-      else if (!claim_as_rival(each.key.name))
+      if (!claim_as_rival(each.key.name))
         give_back_as_rival(each.key.name);
   }
 
@@ -584,6 +587,9 @@ private:
   std::map<std::string, request_id> living_;
   /// Who waits for an answer, with the name of the agent.
   std::map<request_id, std::string> waiting_;
+
+  bool is_fleeting_ = false;
+  shown_records said_;
 
   questions asks_;
   std::map<request_id, time_point> asked_at_;
@@ -613,7 +619,7 @@ TEST_CASE("after all faults the cluster knows what a node says, and no agent has
   });
   if (test::given_seed())
     return;
-  for (auto* each : {"done", "lost names", "boots", "leaders", "refused: withdrawn",
+  for (auto* each : {"done", "lost names", "boots", "leaders", "names freed", "refused: withdrawn",
                      "refused: name_taken", "refused: timed_out", "refused: in_use"}) {
     INFO(each);
     CHECK(counts.seen[each] > 10);

@@ -1,6 +1,4 @@
 #include "troupe/cluster/claims.hpp" // the header under test
-#include "troupe/registry/name_table.hpp"
-#include "troupe/registry/record_table.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
@@ -41,7 +39,7 @@ problem no(errc code) {
 /// The claims of node n1, and what they lead to. It answers nothing by itself.
 class speaker {
 public:
-  explicit speaker(boot_number boot = 5, claims_options how = {}) : it_("n1", boot, how, 1) {}
+  explicit speaker(boot_number boot = 5, claims_options how = {}) : it_("n1", boot, how) {}
 
   void step(claims::event what, request_id id = 0) {
     it_.step(now, id, std::move(what), out);
@@ -89,9 +87,11 @@ public:
     step(claims::heard<Result>{std::move(what)}, asked);
   }
 
-  void take() {
-    REQUIRE(question<registry::put_records>());
-    answer<registry::put_report>(registry::put_report{.merged = 1});
+  /// What it has said next.
+  std::vector<registry::record> said() {
+    auto what = next<claims::says>();
+    REQUIRE(what);
+    return what->what;
   }
 
   void grant(std::uint64_t token) {
@@ -107,7 +107,7 @@ public:
   void have(const std::string& name, std::uint64_t token) {
     step(claims::add{agent(name), true}, 1'000 + token);
     grant(token);
-    take();
+    said();
     out.clear();
   }
 
@@ -129,16 +129,13 @@ public:
 TEST_CASE_METHOD(speaker, "a name is shown and told once it is claimed", "[node][names]") {
   step(claims::add{agent("painter"), true}, 7);
   CHECK_FALSE(next<claims::show>());
-  CHECK_FALSE(question<registry::put_records>());
+  CHECK_FALSE(next<claims::says>());
+  CHECK_FALSE(next<claims::done>());
   grant(3);
   auto shown = next<claims::show>();
   REQUIRE(shown);
   CHECK(shown->what.token == 3);
-  auto told = question<registry::put_records>();
-  REQUIRE(told);
-  CHECK(told->records.front().token == 3);
-  CHECK_FALSE(next<claims::done>());
-  answer<registry::put_report>(registry::put_report{});
+  CHECK(said().front().token == 3);
   CHECK(ended(7) == errc::none);
 }
 
@@ -182,7 +179,7 @@ TEST_CASE_METHOD(speaker, "an agent that takes the place of one that ended gets 
     answer<names::claims>(names::claims{{{"painter", "n1", 5, 3}}});
     CHECK(ended(7) == errc::withdrawn);
     CHECK_FALSE(question<names::release>());
-    take();
+    said();
     CHECK(ended(8) == errc::none);
   }
   SECTION("which is claimed again if not") {
@@ -190,7 +187,7 @@ TEST_CASE_METHOD(speaker, "an agent that takes the place of one that ended gets 
     CHECK(ended(7) == errc::no_quorum);
     CHECK_FALSE(question<names::release>());
     grant(4);
-    take();
+    said();
     CHECK(ended(8) == errc::none);
   }
   SECTION("unless it has ended, too") {
@@ -202,7 +199,7 @@ TEST_CASE_METHOD(speaker, "an agent that takes the place of one that ended gets 
   }
 }
 
-TEST_CASE_METHOD(speaker, "a name is released before the registry hears that its agent is gone",
+TEST_CASE_METHOD(speaker, "a name is released before others hear that its agent is gone",
                  "[node][names]") {
   have("painter", 3);
   step(claims::remove{"painter"});
@@ -211,8 +208,7 @@ TEST_CASE_METHOD(speaker, "a name is released before the registry hears that its
   CHECK(hidden->what.key.name == "painter");
   REQUIRE(out.size() == 2);
   CHECK(std::holds_alternative<names::release>(std::get<claims::ask>(out.front()).what));
-  auto gone = std::get<registry::put_records>(std::get<claims::ask>(out.back()).what);
-  CHECK(gone.records.front().removed);
+  CHECK(std::get<claims::says>(out.back()).what.front().removed);
   SECTION("and not claimed again before that is answered") {
     step(claims::add{agent("painter"), true}, 8);
     CHECK_FALSE(question<names::claim>());
@@ -247,7 +243,7 @@ TEST_CASE_METHOD(speaker, "answers after their question was given up change noth
   pass(10s);
   out.clear();
   step(claims::heard<names::claims>{names::claims{{{"painter", "n1", 5, 3}}}}, old);
-  step(claims::heard<registry::put_report>{registry::put_report{.clashing = 1}}, 99);
+  step(claims::heard<names::claim_page>{names::claim_page{{{"x", "n1", 9, 1}}, false}}, old);
   CHECK(out.empty());
 }
 
@@ -282,19 +278,14 @@ TEST_CASE_METHOD(speaker, "names beyond one batch are claimed and released in se
   step(claims::bound{});
   CHECK(question<names::claim>()->names.size() == 1'000);
   CHECK(question<names::claim>()->names.size() == 200);
-  for (auto size : {500U, 500U, 200U})
-    CHECK(question<registry::put_records>()->records.size() == size);
-  out.clear();
+  CHECK(out.empty());
   step(claims::leave{}, 7);
   for (auto size : {1'000U, 200U}) {
+    CHECK_FALSE(next<claims::done>());
     CHECK(question<names::release>()->names.size() == size);
     answer<names::freed>(names::freed{});
   }
-  for (auto left : {2, 1, 0}) {
-    CHECK_FALSE(next<claims::done>());
-    take();
-    CHECK(left >= 0);
-  }
+  CHECK(said().size() == 1'200);
   CHECK(ended(7) == errc::none);
 }
 
@@ -310,11 +301,11 @@ TEST_CASE_METHOD(speaker, "a claim that is older loses its name, another word do
   SECTION("another has a newer one") {
     step(claims::seen{"painter", "n2", 4, false, "two"});
   }
-  SECTION("the registry has taken it") {
+  SECTION("its own record shows as taken") {
     step(claims::seen{"painter", "n1", 3, true, "one"});
   }
   REQUIRE(next<claims::lost_name>());
-  CHECK(question<registry::put_records>()->records.front().removed);
+  CHECK(said().front().removed);
   CHECK_FALSE(question<names::release>());
   step(claims::bound{}); // a claim of before may have been carried out late
   CHECK(question<names::release>()->names == std::vector{"painter"s});
@@ -349,64 +340,31 @@ TEST_CASE_METHOD(speaker,
   }
 }
 
-TEST_CASE_METHOD(speaker, "all is said again when the registry has forgotten", "[node][registry]") {
-  have("painter", 3);
-  step(claims::begin{});
-  REQUIRE(question<registry::heartbeat>());
-  answer<registry::owner_view>(registry::owner_view{.owner = "n1", .boot = 5});
-  CHECK_FALSE(question<registry::put_records>());
-  pass(10s);
-  auto beat = question<registry::heartbeat>();
-  REQUIRE(beat);
-  CHECK(beat->boot == 5);
-  answer<registry::owner_view>(no(errc::not_found));
-  CHECK(question<registry::put_records>()->records.size() == 1);
-}
-
-TEST_CASE_METHOD(speaker,
-                 "a put of unknown outcome is said again a few times, without what is past",
+TEST_CASE_METHOD(speaker, "what changes is said at once, with one version each, and has its answer",
                  "[node][registry]") {
-  step(claims::add{agent("a@n1")}, 7);
-  auto first = question<registry::put_records>();
-  REQUIRE(first);
-  answer<registry::put_report>(no(errc::session_expired));
-  SECTION("it stays") {
-    for (auto tries = 1; tries < 5; ++tries) {
-      pass(1s);
-      CHECK(question<registry::put_records>()->records == first->records);
-      CHECK_FALSE(next<claims::done>());
-      answer<registry::put_report>(no(errc::outcome_unknown));
-    }
-    CHECK(ended(7) == errc::outcome_unknown);
-  }
-  SECTION("it was taken back") {
-    step(claims::remove{"a"});
-    take();
-    pass(1s);
-    CHECK_FALSE(question<registry::put_records>());
-    CHECK(ended(7) == errc::none);
-  }
+  step(claims::put{agent("s@n1")}, 7);
+  CHECK(said().front().version == 1);
+  CHECK(ended(7) == errc::none);
+  step(claims::add{agent("a@n1")}, 8);
+  CHECK(next<claims::show>());
+  CHECK(said().front().version == 2);
+  CHECK(ended(8) == errc::none);
+  step(claims::remove{"a"});
+  auto gone = said();
+  REQUIRE(gone.size() == 1);
+  CHECK(gone.front().removed);
+  CHECK(gone.front().version == 3);
+  step(claims::bound{}); // the services hear nothing of it
+  step(claims::leave{}, 9);
+  CHECK(said().front().removed);
+  CHECK(ended(9) == errc::none);
+  CHECK(out.size() == 1);
+  CHECK(next<claims::hide>());
 }
 
 TEST_CASE_METHOD(speaker, "a node goes above a later boot once that is on its disk",
                  "[node][registry]") {
   have("painter", 3);
-  auto says = [&](boot_number boot) {
-    REQUIRE(question<registry::find_owner>());
-    answer<registry::owner_view>(registry::owner_view{.owner = "n1", .boot = boot});
-  };
-  SECTION("that the registry knows of by its records") {
-    step(claims::put{agent("a@n1")});
-    REQUIRE(question<registry::put_records>());
-    answer<registry::put_report>(registry::put_report{.stale = 1});
-    says(9);
-  }
-  SECTION("that it knows of by its beats") {
-    step(claims::begin{});
-    REQUIRE(question<registry::heartbeat>());
-    answer<registry::owner_view>(no(errc::conflict));
-    says(9);
-  }
   SECTION("that the service of names knows of") {
     step(claims::add{agent("sculptor"), true}, 7);
     REQUIRE(question<names::claim>());
@@ -424,10 +382,10 @@ TEST_CASE_METHOD(speaker, "a node goes above a later boot once that is on its di
   CHECK(wish->boot == 10);
   CHECK_FALSE(next<claims::rise>());
   CHECK(it_.book().boot() == 5);
-  CHECK_FALSE(question<registry::put_records>());
+  CHECK_FALSE(next<claims::says>());
   step(claims::risen{10});
   CHECK(next<claims::warn>());
-  CHECK(question<registry::put_records>()->records.front().boot == 10);
+  CHECK(said().front().boot == 10);
   CHECK(question<names::claim>()->boot == 10);
   out.clear();
   step(claims::risen{10});
@@ -446,18 +404,6 @@ TEST_CASE_METHOD(speaker, "a node believes no word of a start that cannot be, an
     CHECK_THAT(said->detail,
                ContainsSubstring("this is number 5") && ContainsSubstring("an empty data folder"));
   };
-  SECTION("of the registry") {
-    step(claims::begin{});
-    REQUIRE(question<registry::heartbeat>());
-    answer<registry::owner_view>(no(errc::conflict));
-    REQUIRE(question<registry::find_owner>());
-    answer<registry::owner_view>(registry::owner_view{.boot = registry::max_boot});
-    is_ignored();
-    SECTION("and goes above one that can be, later") {
-      step(claims::outlived{8});
-      CHECK(next<claims::rise>()->boot == 9);
-    }
-  }
   SECTION("of the service of names") {
     step(claims::add{agent("painter"), true}, 7);
     REQUIRE(question<names::claim>());
@@ -469,6 +415,10 @@ TEST_CASE_METHOD(speaker, "a node believes no word of a start that cannot be, an
   SECTION("of anybody else") {
     step(claims::outlived{~boot_number{0}});
     is_ignored();
+    SECTION("and goes above one that can be, later") {
+      step(claims::outlived{8});
+      CHECK(next<claims::rise>()->boot == 9);
+    }
   }
   SECTION("that is one start too far") {
     step(claims::outlived{5 + max_boot_jump + 1});
@@ -487,109 +437,127 @@ TEST_CASE("no node goes above the last boot", "[node][registry]") {
   CHECK(it.next<claims::rise>()->boot == registry::max_boot);
 }
 
-TEST_CASE("who has no data folder says so with each claim, and claims again once shown as lost",
-          "[node][names]") {
+TEST_CASE("who has no data folder says so with each claim", "[node][names]") {
   for (auto is_fleeting : {true, false}) {
-    CAPTURE(is_fleeting);
     speaker it{5, {.is_fleeting = is_fleeting}};
-    it.step(claims::begin{});
     it.step(claims::add{agent("painter"), true}, 7);
-    auto first = it.question<names::claim>();
-    REQUIRE(first);
-    CHECK(first->is_fleeting == is_fleeting);
-    it.answer<names::claims>(names::claims{{{"painter", "n1", 5, 3}}});
-    it.take();
-    auto beat = [&] {
-      it.out.clear();
-      it.pass(10s);
-      REQUIRE(it.question<registry::heartbeat>());
-      it.answer<registry::owner_view>(registry::owner_view{.owner = "n1", .boot = 5});
-    };
-    auto mine = *it.it_.book().find(agent_kind, "painter");
-    it.step(claims::shown{mine});
-    beat();
-    CHECK_FALSE(it.question<names::claim>());
-    it.step(claims::shown{mine, true});
-    CHECK_FALSE(it.question<names::claim>()); // what has freed the name may be under way
-    beat();
-    auto again = it.question<names::claim>();
-    CHECK(again.has_value() == is_fleeting);
-    if (!again)
-      continue;
-    CHECK(again->is_fleeting);
-    it.answer<names::claims>(names::claims{{{"painter", "n1", 5, 4}}});
-    CHECK(it.it_.book().find(agent_kind, "painter")->token == 4);
-    beat();
-    CHECK_FALSE(it.question<names::claim>());
+    CHECK(it.question<names::claim>()->is_fleeting == is_fleeting);
   }
 }
 
-TEST_CASE_METHOD(speaker, "a node goes above a life of the same boot that has said more",
-                 "[node][registry]") {
-  step(claims::add{agent("a@n1")}, 7);
-  REQUIRE(question<registry::put_records>());
-  auto says_same_boot = [&] {
-    REQUIRE(question<registry::find_owner>());
-    answer<registry::owner_view>(registry::owner_view{.owner = "n1", .boot = 5});
+TEST_CASE("a node without a data folder looks whether its names are still its", "[node][names]") {
+  speaker it{5, {.is_fleeting = true, .retry_every = 10s, .look_every = 30s}};
+  it.have("painter", 3);
+  it.have("sculptor", 4);
+  auto looks = [&] {
+    auto what = it.question<names::list_claims>();
+    if (what) {
+      CHECK(what->owner == "n1");
+      CHECK(what->after.empty());
+      CHECK(what->limit == 1'000);
+    }
+    return what.has_value();
   };
-  SECTION("its folder was put back") {
-    answer<registry::put_report>(registry::put_report{.stale = 1});
-    says_same_boot();
-    auto wish = next<claims::rise>();
-    REQUIRE(wish);
-    CHECK(wish->boot == 6);
-    step(claims::risen{6});
-    out.clear();
-    step(claims::put{agent("b@n1")});
-    step(claims::put{agent("b@n1")});
-    REQUIRE(question<registry::put_records>()); // the earlier of the two, which arrives last
-    answer<registry::put_report>(registry::put_report{.stale = 1});
-    REQUIRE(question<registry::find_owner>());
-    answer<registry::owner_view>(registry::owner_view{.owner = "n1", .boot = 6});
+  names::name_claim painter{"painter", "n1", 5, 3};
+  names::name_claim sculptor{"sculptor", "n1", 5, 4};
+  SECTION("each time after that span") {
+    it.pass(30s - 1ms);
+    CHECK(it.out.empty());
+    it.pass(1ms);
+    REQUIRE(looks());
+    SECTION("and claims nothing that it has") {
+      it.answer<names::claim_page>(names::claim_page{{painter, sculptor}, false});
+      CHECK(it.out.empty());
+    }
+    SECTION("and again where no answer came") {
+      it.pass(10s);
+      CHECK(it.out.empty());
+    }
+    it.pass(30s);
+    CHECK(looks());
   }
-  SECTION("it has said more itself meanwhile") {
-    step(claims::put{agent("a@n1")});
-    answer<registry::put_report>(registry::put_report{.stale = 1});
-    says_same_boot();
+  SECTION("when it hears that it was taken for dead, and once more soon") {
+    it.step(claims::given_up{});
+    REQUIRE(looks());
+    it.step(claims::given_up{}); // one question at a time
+    CHECK_FALSE(looks());
+    it.answer<names::claim_page>(names::claim_page{{painter, sculptor}, false});
+    it.pass(10s); // they may have been freed since
+    REQUIRE(looks());
+    it.answer<names::claim_page>(names::claim_page{});
+    auto again = it.question<names::claim>();
+    REQUIRE(again);
+    CHECK(again->names == std::vector{"painter"s, "sculptor"s});
+    it.answer<names::claims>(names::claims{{{"painter", "n1", 5, 7}, {"sculptor", "n1", 5, 8}}});
+    CHECK(it.it_.book().find(agent_kind, "painter")->token == 7);
+    CHECK(it.said().size() == 2);
   }
-  SECTION("it has taken that back meanwhile") {
-    step(claims::remove{"a@n1"});
-    answer<registry::put_report>(registry::put_report{.stale = 1});
-    says_same_boot();
+  SECTION("and claims again what is missing, or was claimed with an earlier boot") {
+    it.pass(30s);
+    REQUIRE(looks());
+    if (GENERATE(true, false)) {
+      it.answer<names::claim_page>(names::claim_page{{painter}, false});
+    } else {
+      sculptor.boot = 4;
+      it.answer<names::claim_page>(names::claim_page{{painter, sculptor}, false});
+    }
+    CHECK(it.question<names::claim>()->names == std::vector{"sculptor"s});
+    it.answer<names::claims>(no(errc::name_taken)); // another was faster
+    CHECK(it.next<claims::lost_name>()->name == "sculptor");
   }
-  CHECK_FALSE(next<claims::rise>());
+  SECTION("page by page") {
+    it.pass(30s);
+    REQUIRE(looks());
+    it.answer<names::claim_page>(names::claim_page{{painter}, true});
+    CHECK_FALSE(it.question<names::claim>()); // the next page may have the other
+    auto next = it.question<names::list_claims>();
+    REQUIRE(next);
+    CHECK(next->after == "painter");
+    SECTION("to the end") {
+      it.answer<names::claim_page>(names::claim_page{});
+      CHECK(it.question<names::claim>()->names == std::vector{"sculptor"s});
+    }
+    SECTION("but not for ever") {
+      it.answer<names::claim_page>(names::claim_page{{painter}, true});
+      CHECK_FALSE(it.question<names::list_claims>());
+    }
+  }
+  SECTION("not once it has none") {
+    it.step(claims::remove{"painter"});
+    it.step(claims::remove{"sculptor"});
+    while (it.question<names::release>())
+      it.answer<names::freed>(names::freed{});
+    it.out.clear();
+    it.pass(1h);
+    CHECK_FALSE(looks());
+    SECTION("until it has one again") {
+      it.have("painter", 9);
+      it.pass(30s);
+      CHECK(looks());
+    }
+  }
 }
 
-TEST_CASE_METHOD(speaker, "what a registry shows of a node that does not say it is taken back",
-                 "[node][registry]") {
-  step(claims::add{agent("a@n1")}, 7);
-  auto old = question<registry::put_records>()->records.front();
-  SECTION("unless it is said") {
-    step(claims::shown{old});
-    CHECK_FALSE(question<registry::put_records>());
-  }
-  SECTION("unless its removal is under way") {
-    step(claims::remove{"a@n1"});
-    CHECK(question<registry::put_records>());
-    step(claims::shown{old});
-    CHECK_FALSE(question<registry::put_records>());
-  }
-  SECTION("unless it is of an earlier boot") {
-    --old.boot;
-    old.key.name = "b@n1";
-    step(claims::shown{old});
-    CHECK_FALSE(question<registry::put_records>());
-  }
-  SECTION("also with a version above all of this life") {
-    old.key.name = "b@n1";
-    old.version = 9;
-    step(claims::shown{old});
-    auto said = question<registry::put_records>();
-    REQUIRE(said);
-    CHECK(said->records.front().removed);
-    CHECK(said->records.front().version == 10);
-    CHECK(said->records.front().boot == 5);
-  }
+TEST_CASE("a node with a data folder keeps its names without looking", "[node][names]") {
+  speaker it{5};
+  it.have("painter", 3);
+  it.step(claims::given_up{});
+  it.pass(1h);
+  CHECK(it.out.empty());
+}
+
+TEST_CASE_METHOD(speaker, "a node goes above another life of the same boot", "[node][registry]") {
+  step(claims::outlived{5});
+  step(claims::outlived{4, true});
+  CHECK_FALSE(next<claims::rise>());
+  step(claims::outlived{5, true}); // its folder was put back
+  auto wish = next<claims::rise>();
+  REQUIRE(wish);
+  CHECK(wish->boot == 6);
+  step(claims::risen{6});
+  out.clear();
+  step(claims::outlived{5, true});
+  CHECK(out.empty());
 }
 
 TEST_CASE_METHOD(speaker, "a disk that does not keep a boot is asked again", "[node][registry]") {
@@ -613,9 +581,7 @@ TEST_CASE_METHOD(speaker, "a claim under way is made anew with a new boot", "[no
 TEST_CASE_METHOD(speaker, "a node does not go above others for ever, and says why",
                  "[node][registry]") {
   for (auto turn = 0; turn < 16; ++turn) {
-    step(claims::put{agent("a@n1")});
-    REQUIRE(question<registry::put_records>());
-    answer<registry::put_report>(registry::put_report{.clashing = 1});
+    step(claims::outlived{it_.book().boot(), true});
     auto wish = next<claims::rise>();
     REQUIRE(wish);
     step(claims::risen{wish->boot});
@@ -626,49 +592,8 @@ TEST_CASE_METHOD(speaker, "a node does not go above others for ever, and says wh
   CHECK(next<claims::complain>()->topic == same_identity);
 }
 
-TEST_CASE_METHOD(speaker, "a record that is not taken is complained of, until one is",
-                 "[node][registry]") {
-  step(claims::put{agent("a@n1")});
-  REQUIRE(question<registry::put_records>());
-  SECTION("as it is refused") {
-    answer<registry::put_report>(no(errc::bad_argument));
-    CHECK(next<claims::complain>());
-  }
-  SECTION("but not as the registry is out of reach") {
-    answer<registry::put_report>(no(errc::unreachable));
-    CHECK_FALSE(next<claims::complain>());
-  }
-  step(claims::put{agent("a@n1")});
-  take();
-  CHECK(next<claims::settle>());
-}
-
-TEST_CASE_METHOD(speaker, "an agent that the registry does not take is taken back",
-                 "[node][names]") {
-  step(claims::add{agent("painter"), true}, 7);
-  grant(3);
-  REQUIRE(next<claims::show>());
-  REQUIRE(question<registry::put_records>());
-  answer<registry::put_report>(no(errc::unreachable));
-  CHECK(question<names::release>()->names == std::vector{"painter"s});
-  CHECK(question<registry::put_records>()->records.front().removed);
-  CHECK(next<claims::hide>());
-  CHECK(ended(7) == errc::unreachable);
-  CHECK(it_.book().size() == 0);
-}
-
 TEST_CASE_METHOD(speaker, "an agent is not taken back for the failure of another of its name",
                  "[node][names]") {
-  SECTION("which has ended before the registry answered") {
-    step(claims::add{agent("a@n1")}, 7);
-    REQUIRE(question<registry::put_records>());
-    auto first = asked;
-    step(claims::remove{"a"});
-    step(claims::add{agent("a@n1")}, 8);
-    step(claims::heard<registry::put_report>{no(errc::too_large)}, first);
-    CHECK(ended(7) == errc::too_large);
-    CHECK(it_.book().find(agent_kind, "a@n1"));
-  }
   SECTION("whose caller has given it up late") {
     have("painter", 3);
     step(claims::remove{"painter"}, 7); // it was added with 1'003
@@ -689,7 +614,7 @@ TEST_CASE_METHOD(speaker, "an agent is not taken back for the failure of another
     step(claims::add{agent("painter"), true}, 7);
     step(claims::remove{"painter"}, 6);
     grant(3);
-    take();
+    said();
     CHECK(ended(7) == errc::none);
   }
 }
@@ -700,117 +625,21 @@ TEST_CASE_METHOD(speaker, "an agent of a name that is registered here is refused
   step(claims::add{agent("painter"), true}, 7);
   CHECK(ended(7) == errc::in_use);
   step(claims::add{agent("a@n1")}, 8);
+  CHECK(ended(8) == errc::none);
   step(claims::add{agent("a@n1")}, 9);
   CHECK(ended(9) == errc::in_use);
 }
 
-TEST_CASE_METHOD(speaker, "a put that failed is said again once the registry answers",
-                 "[node][registry]") {
-  auto beats = [&](result<registry::owner_view> how) {
-    pass(10s);
-    while (question<registry::heartbeat>()) {
-    } // the last one
-    answer<registry::owner_view>(std::move(how));
-  };
-  registry::owner_view good{.owner = "n1", .boot = 5};
-  step(claims::begin{});
-  out.clear();
-  auto fails = [&](errc code) {
-    REQUIRE(question<registry::put_records>());
-    answer<registry::put_report>(no(code));
-    CHECK_FALSE(question<registry::put_records>());
-  };
-  SECTION("the asker hears at once that there was no answer") {
-    step(claims::put{agent("a@n1")}, 7);
-    REQUIRE(question<registry::put_records>());
-    pass(10s);
-    CHECK(ended(7) == errc::timed_out);
-    CHECK_FALSE(question<registry::put_records>());
-    beats(no(errc::unreachable));
-    CHECK_FALSE(question<registry::put_records>());
-    beats(good);
-    CHECK(question<registry::put_records>()->records.size() == 1);
-    answer<registry::put_report>(registry::put_report{.merged = 1});
-    beats(good);
-    CHECK_FALSE(question<registry::put_records>());
-  }
-  SECTION("as it is by then") {
-    step(claims::put{agent("a@n1")});
-    fails(errc::unreachable);
-    step(claims::put{agent("a@n1")});
-    fails(errc::unreachable);
-    beats(good);
-    CHECK(question<registry::put_records>()->records.front().version == 2);
-  }
-  SECTION("a removal") {
-    step(claims::add{agent("a@n1")}, 7);
-    take();
-    step(claims::remove{"a"});
-    fails(errc::no_quorum);
-    beats(good);
-    CHECK(question<registry::put_records>()->records.front().removed);
-  }
-  SECTION("not one that can never be taken") {
-    auto code = GENERATE(errc::bad_argument, errc::too_large, errc::denied, errc::wrong_type);
-    step(claims::put{agent("a@n1")}, 7);
-    fails(code);
-    CHECK(ended(7) == code);
-    beats(good);
-    CHECK_FALSE(question<registry::put_records>());
-  }
-  SECTION("a busy registry is asked again soon") {
-    step(claims::put{agent("a@n1")}, 7);
-    fails(errc::busy);
-    pass(1s);
-    CHECK(question<registry::put_records>());
-    CHECK_FALSE(next<claims::done>());
-  }
-  SECTION("all, if it has forgotten meanwhile") {
-    have("painter", 3);
-    step(claims::put{agent("a@n1")});
-    fails(errc::unreachable);
-    beats(no(errc::not_found));
-    CHECK(question<registry::put_records>()->records.size() == 2);
-    CHECK_FALSE(question<registry::put_records>());
-  }
-}
-
-TEST_CASE("beyond a bound of puts that failed all is said again", "[node][registry]") {
-  speaker it{5, {.max_owed = 2}};
-  it.step(claims::begin{});
-  for (auto each = 0; each < 4; ++each) {
-    it.step(claims::put{agent("a" + std::to_string(each) + "@n1")});
-    REQUIRE(it.question<registry::put_records>());
-    if (each > 0)
-      it.answer<registry::put_report>(no(errc::unreachable));
-    else
-      it.answer<registry::put_report>(registry::put_report{.merged = 1});
-  }
-  it.out.clear();
-  it.pass(10s);
-  REQUIRE(it.question<registry::heartbeat>());
-  it.answer<registry::owner_view>(registry::owner_view{.owner = "n1", .boot = 5});
-  CHECK(it.question<registry::put_records>()->records.size() == 4);
-  CHECK_FALSE(it.question<registry::put_records>());
-}
-
-TEST_CASE_METHOD(speaker, "claims and releases that failed are made again once a beat is answered",
+TEST_CASE_METHOD(speaker, "claims and releases that failed are made again after a while",
                  "[node][names]") {
-  step(claims::begin{});
   have("painter", 3);
-  auto beat = [&] {
-    pass(10s);
-    while (question<registry::heartbeat>()) {
-    } // the last one
-    out.clear();
-    answer<registry::owner_view>(registry::owner_view{.owner = "n1", .boot = 5});
-  };
+  auto wait = [&] { pass(10s); };
   SECTION("a release") {
     step(claims::remove{"painter"});
     REQUIRE(question<names::release>());
     answer<names::freed>(no(errc::no_quorum));
     SECTION("of a name that nobody here has since") {
-      beat();
+      wait();
       CHECK(question<names::release>()->names == std::vector{"painter"s});
       answer<names::freed>(names::freed{});
     }
@@ -820,15 +649,18 @@ TEST_CASE_METHOD(speaker, "claims and releases that failed are made again once a
     SECTION("not of one that is being claimed") {
       pass(9s);
       step(claims::add{agent("painter"), true}, 7);
+      pass(1s);
+      CHECK_FALSE(question<names::release>());
+      grant(5);
     }
-    beat();
+    wait();
     CHECK_FALSE(question<names::release>());
   }
   SECTION("not a release that was refused") {
     step(claims::remove{"painter"});
     REQUIRE(question<names::release>());
     answer<names::freed>(no(errc::denied));
-    beat();
+    wait();
     CHECK_FALSE(question<names::release>());
   }
   SECTION("a release, too, when the services can be reached again") {
@@ -843,11 +675,11 @@ TEST_CASE_METHOD(speaker, "claims and releases that failed are made again once a
     REQUIRE(question<names::claim>());
     answer<names::claims>(no(errc::no_quorum));
     CHECK(next<claims::complain>());
-    beat();
+    wait();
     CHECK(question<names::claim>()->names == std::vector{"painter"s});
     answer<names::claims>(names::claims{{{"painter", "n1", 5, 3}}});
     CHECK(next<claims::settle>());
-    beat();
+    wait();
     CHECK_FALSE(question<names::claim>());
   }
   SECTION("the claim of all, when a later boot that had names has none any more") {
@@ -856,7 +688,7 @@ TEST_CASE_METHOD(speaker, "claims and releases that failed are made again once a
     answer<names::claims>(no(errc::in_use));
     REQUIRE(question<names::list_claims>());
     answer<names::claim_page>(names::claim_page{});
-    beat();
+    wait();
     CHECK(question<names::claim>());
   }
 }
@@ -945,87 +777,29 @@ TEST_CASE_METHOD(speaker, "a claim that a service has granted before it was anot
   CHECK(it_.book().find(agent_kind, "painter")->token == 9);
 }
 
-TEST_CASE_METHOD(speaker, "what was taken back is said until a registry has surely heard it last",
-                 "[node][registry]") {
-  step(claims::add{agent("a@n1")}, 7);
-  take();
-  step(claims::put{agent("b@n1")}, 8);
-  take();
-  step(claims::put{agent("b@n1")}, 8);
-  step(claims::remove{"a"});
-  auto removals = [&] {
-    step(claims::bound{});
-    std::size_t count = 0;
-    while (auto put = question<registry::put_records>()) {
-      if (put->records.size() > 1 || put->records.front().removed)
-        count += static_cast<std::size_t>(
-          std::ranges::count_if(put->records, [](auto& each) { return each.removed; }));
-      answer<registry::put_report>(registry::put_report{.merged = 1});
-    }
-    return count;
-  };
-  CHECK(removals() == 2); // the removal itself, and with all the rest
-  SECTION("as earlier puts were open the last time") {
-    CHECK(removals() == 1);
-  }
-  SECTION("also if that failed") {
-    step(claims::bound{});
-    REQUIRE(question<registry::put_records>());
-    answer<registry::put_report>(no(errc::no_quorum));
-    CHECK(removals() == 1);
-  }
-  CHECK(removals() == 0);
-}
-
-TEST_CASE_METHOD(speaker, "who leaves also says what it had taken back before",
-                 "[node][registry]") {
-  step(claims::add{agent("a@n1")}, 7);
-  take();
-  step(claims::remove{"a"});
-  REQUIRE(question<registry::put_records>());
-  answer<registry::put_report>(no(errc::unreachable));
-  have("painter", 3);
-  step(claims::leave{}, 8);
-  auto told = question<registry::put_records>();
-  REQUIRE(told);
-  CHECK(told->records.size() == 2);
-  CHECK(std::ranges::all_of(told->records, [](auto& each) { return each.removed; }));
-}
-
-TEST_CASE_METHOD(speaker, "a record that is said again carries the present boot",
-                 "[node][registry]") {
-  step(claims::add{agent("a@n1")}, 7);
-  REQUIRE(question<registry::put_records>());
-  answer<registry::put_report>(no(errc::outcome_unknown));
-  step(claims::risen{6});
-  out.clear();
-  pass(1s);
-  CHECK(question<registry::put_records>()->records.front().boot == 6);
-  CHECK_FALSE(next<claims::done>());
-}
-
-TEST_CASE_METHOD(speaker, "its next deadline is that of its first question", "[node][registry]") {
+TEST_CASE_METHOD(speaker, "its next deadline is that of its first question", "[node][names]") {
   CHECK_FALSE(it_.next_deadline());
-  step(claims::put{agent("a@n1")});
+  step(claims::put{agent("s@n1")});
+  CHECK_FALSE(it_.next_deadline());
+  step(claims::add{agent("a"), true}, 1);
   pass(3s);
-  step(claims::put{agent("b@n1")});
+  step(claims::add{agent("b"), true}, 2);
   CHECK(it_.next_deadline() == time_point{1h + 10s});
-  REQUIRE(question<registry::put_records>());
-  answer<registry::put_report>(registry::put_report{});
+  grant(1);
   CHECK(it_.next_deadline() == time_point{1h + 13s});
 }
 
 TEST_CASE("a node has a bound of questions", "[node][registry]") {
   speaker it{1, {.max_questions = 2}};
-  it.step(claims::add{agent("a@n1")}, 1);
+  it.step(claims::add{agent("a"), true}, 1);
   it.step(claims::add{agent("b"), true}, 2);
   it.step(claims::add{agent("c"), true}, 3);
   CHECK(it.ended(3) == errc::limit_reached);
-  it.step(claims::put{agent("s@n1")}, 4);
-  CHECK(it.ended(4) == errc::limit_reached);
+  it.step(claims::put{agent("s@n1")}, 4); // which asks nothing
+  CHECK(it.ended(4) == errc::none);
+  it.grant(1);
   it.step(claims::remove{"a"}); // what ends is told all the same
-  REQUIRE(it.question<registry::put_records>());
-  CHECK(it.question<registry::put_records>()->records.front().removed);
+  CHECK(it.question<names::release>());
 }
 
 TEST_CASE("names whose release has failed count among the records", "[node][names]") {
@@ -1043,13 +817,14 @@ TEST_CASE("names whose release has failed count among the records", "[node][name
 TEST_CASE("a node has a bound of records", "[node][registry]") {
   speaker it{1, {.max_records = 2}};
   it.step(claims::put{agent("a@n1")}, 1);
+  CHECK(it.ended(1) == errc::none);
   it.step(claims::add{agent("b"), true}, 2);
   it.step(claims::add{agent("c"), true}, 3);
   CHECK(it.ended(3) == errc::limit_reached);
   it.step(claims::put{agent("d@n1")}, 4);
   CHECK(it.ended(4) == errc::limit_reached);
   it.step(claims::put{agent("a@n1")}, 5); // a change
-  CHECK_FALSE(it.next<claims::done>());
+  CHECK(it.ended(5) == errc::none);
 }
 
 } // namespace claims_test

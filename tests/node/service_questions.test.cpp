@@ -45,14 +45,14 @@ TEST_CASE("each question has a number of its own and the same time", "[node][cla
   CHECK(a.it.next_deadline() == std::nullopt);
   auto first = a.claim("painter");
   a.now += 1s;
-  auto second = a.ask(registry::heartbeat{"n1", 4}, questions::beat_of{});
+  auto second = a.ask(registry::names::list_claims{"n1", {}, 1}, questions::search_names{});
   CHECK(first != second);
   auto asked = test::take<claims_types::ask>(a.out);
   REQUIRE(asked.size() == 2);
   CHECK(asked[0].id == first);
   CHECK(asked[0].wait == 10s);
   CHECK(std::holds_alternative<registry::names::claim>(asked[0].what));
-  CHECK(std::get<registry::heartbeat>(asked[1].what).boot == 4);
+  CHECK(std::get<registry::names::list_claims>(asked[1].what).owner == "n1");
   CHECK(a.it.size() == 2);
   CHECK(a.it.contains(second));
   CHECK(a.it.next_deadline() == a.now + 9s);

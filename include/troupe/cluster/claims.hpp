@@ -37,10 +37,11 @@ namespace troupe::cluster {
 /// - A name is claimed before it is shown, released before others hear that its agent is gone, and
 ///   given back if the agent ends while the claim is under way. At most one claim of an agent's
 ///   name is under way; a claim waits until an earlier release of it is answered.
-/// - Who has a name claims it again at a new boot or when the service may have forgotten; without a
-///   data folder also when members have taken the node for dead, which frees its names. A batch
-///   that is refused as name_taken is claimed one by one. An agent whose name another node has
-///   claimed later loses it.
+/// - Who has a name claims it again at a new boot or when the service may have forgotten. Names of
+///   a node without a data folder are freed when it is taken for dead, and it may not hear of that:
+///   so it looks whether they are still its when it does hear, and else each look_every, and claims
+///   again what is free. A batch that is refused as name_taken is claimed one by one. An agent
+///   whose name another node has claimed later loses it.
 /// - An answer counts if its question is still open. What failed for another reason than its
 /// content
 ///   is tried again each retry_every.
@@ -81,9 +82,9 @@ public:
     while (auto late = questions_.take_due(now))
       give_up(*late);
     boots_.end_wish_if_due(now);
-    if (claim_again_at_ && *claim_again_at_ <= now) {
-      claim_again_at_.reset();
-      names_.claim_again(now, out);
+    if (look_at_ && *look_at_ <= now) {
+      look_at_.reset();
+      look_at_names();
     }
     if (retry_at_ && *retry_at_ <= now) {
       retry_at_.reset();
@@ -95,7 +96,7 @@ public:
 
   [[nodiscard]] std::optional<time_point> next_deadline() const {
     auto next = retry_at_;
-    for (auto& when : {questions_.next_deadline(), boots_.next_deadline(), claim_again_at_})
+    for (auto& when : {questions_.next_deadline(), boots_.next_deadline(), look_at_})
       if (when)
         next = std::min(next.value_or(*when), *when);
     return next;
@@ -212,9 +213,15 @@ private:
   void handle(request_id, given_up&) {
     if (!options_.is_fleeting)
       return;
-    names_.may_be_freed();
-    names_.catch_up(now_, *out_);
-    claim_again_at_ = now_ + 2 * options_.retry_every; // who leads may free them yet
+    look_at_names();
+    look_at_ = now_ + options_.retry_every; // who leads may free them yet
+  }
+
+  void look_at_names() {
+    if (!names_.has_any())
+      return;
+    names_.look(now_, {}, *out_);
+    look_at_ = now_ + options_.look_every;
   }
 
   void plan_to_retry() {
@@ -238,6 +245,8 @@ private:
   void handle(request_id id, heard<registry::names::claim_page>& answer) {
     if (questions_.take<questions::search_names>(id) && answer.what)
       boots_.found(now_, *answer.what, *out_);
+    else if (auto look = questions_.take<questions::look_at_names>(id); look && answer.what)
+      names_.looked(now_, look->after, *answer.what, *out_);
   }
 
   // -- agents ------------------------------------------------------------------------------
@@ -330,6 +339,8 @@ private:
     if (!granted)
       return;
     introduce(std::move(granted->whose));
+    if (options_.is_fleeting && !look_at_)
+      look_at_ = now_ + options_.look_every;
     if (granted->is_stale)
       names_.claim_batch(now_, {name}, *out_);
   }
@@ -417,8 +428,8 @@ private:
   std::uint64_t last_leave_ = 0;
   /// When what has failed is tried again.
   std::optional<time_point> retry_at_;
-  /// When names are claimed once more that may have been freed since.
-  std::optional<time_point> claim_again_at_;
+  /// When to look whether names of this node have been freed.
+  std::optional<time_point> look_at_;
   time_point now_{};
   effects* out_ = nullptr; // of the current call
 };

@@ -27,6 +27,8 @@ struct claims_options {
   duration answer_within = std::chrono::seconds{10};
   /// How often what has failed is tried again.
   duration retry_every = std::chrono::seconds{10};
+  /// How often a node without a data folder looks whether its names are still its.
+  duration look_every = std::chrono::seconds{30};
   /// How often in its life a node goes above another boot; beyond it, it stays and says why. Two
   /// processes with one identity would go above each other for ever.
   int max_rises = 16;

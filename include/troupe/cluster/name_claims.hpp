@@ -30,9 +30,10 @@ namespace troupe::cluster {
 ///   it is answered.
 /// - A name that may have been granted though its agent has ended is given back.
 /// - A release that has failed is made up for, once the name is neither claimed nor had.
+/// - A name that the service has freed is claimed again once a look has shown that.
 ///
-/// Not thread-safe. Cost of a call: O(log n) for each name, of claim_again, bound and risen O(n) in
-/// records and open questions.
+/// Not thread-safe. Cost of a call: O(log n) for each name, of claim_again, looked, bound and risen
+/// O(n) in records and open questions.
 class name_claims {
 public:
   using effects = claims_types::effects;
@@ -79,6 +80,11 @@ public:
 
   [[nodiscard]] bool has_name(const std::string& name) const {
     return token_of(name) != 0;
+  }
+
+  /// Cost: O(n) in records.
+  [[nodiscard]] bool has_any() const {
+    return std::ranges::any_of(book_.all(), [](auto& each) { return each.token != 0; });
   }
 
   /// Names that are being claimed or given back, or are yet to be given back.
@@ -220,11 +226,6 @@ public:
 
   // -- claims of names that this node has --------------------------------------------------
 
-  /// They may be free.
-  void may_be_freed() {
-    owes_claims_ = true;
-  }
-
   /// Whether something has failed that is to be tried again.
   [[nodiscard]] bool owes() const {
     return owes_claims_ || !unreleased_.empty();
@@ -283,6 +284,35 @@ public:
       if (has_name(name))
         claim_batch(now, {name}, out);
     return renewal::nothing;
+  }
+
+  /// Asks which names behind that one the service takes for this node's, unless that is asked
+  /// already.
+  void look(time_point now, const std::string& after, effects& out) {
+    if (!questions_.contains(look_))
+      look_ = questions_.ask(now, registry::names::list_claims{book_.owner(), after, max_claims},
+                             service_questions::look_at_names{after}, out);
+  }
+
+  /// The answer to look: claims again those that are missing, and looks at the rest.
+  void looked(time_point now, const std::string& after, const registry::names::claim_page& page,
+              effects& out) {
+    std::set<std::string> granted;
+    for (auto& each : page.claimed)
+      if (each.boot == book_.boot())
+        granted.insert(each.name);
+    auto goes_on = page.more && !page.claimed.empty() && page.claimed.back().name > after;
+    std::vector<std::string> missing;
+    for (auto& each : book_.all()) {
+      auto& name = each.key.name;
+      auto is_shown = name > after && (!goes_on || name <= page.claimed.back().name);
+      if (each.token != 0 && is_shown && !granted.contains(name))
+        missing.push_back(name);
+    }
+    for (auto& each : batches(missing))
+      claim_batch(now, each, out);
+    if (goes_on)
+      look(now, page.claimed.back().name, out);
   }
 
   /// The service can be reached, or again: it may have granted and forgotten what is asked.
@@ -385,9 +415,10 @@ private:
     }
   }
 
-  /// As name_options::max_batch.
+  /// As name_options::max_batch, and what the service tells at a time.
+  static constexpr std::uint32_t max_claims = 1'000;
+
   static std::vector<std::vector<std::string>> batches(const std::vector<std::string>& names) {
-    constexpr std::size_t max_claims = 1'000;
     std::vector<std::vector<std::string>> made;
     for (std::size_t first = 0; first < names.size(); first += max_claims) {
       auto last = std::min(first + max_claims, names.size());
@@ -424,6 +455,8 @@ private:
   /// Names whose release has failed, or that may have been granted after it.
   std::set<std::string> unreleased_;
   bool owes_claims_ = false;
+  /// The last question of look().
+  request_id look_ = 0;
 };
 
 } // namespace troupe::cluster

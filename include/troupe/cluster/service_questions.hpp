@@ -43,7 +43,12 @@ public:
   /// For the boot of this node that the service of names knows.
   struct search_names {};
 
-  using purpose = std::variant<claim_of, claimed_again, given_back, search_names>;
+  /// For the names behind that one that the service of names takes for this node's.
+  struct look_at_names {
+    std::string after;
+  };
+
+  using purpose = std::variant<claim_of, claimed_again, given_back, search_names, look_at_names>;
 
   struct question {
     purpose what;

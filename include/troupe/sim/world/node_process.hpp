@@ -104,6 +104,7 @@ struct node_times {
   static constexpr duration answer_within = std::chrono::seconds{2};
   static constexpr duration lost_after = std::chrono::milliseconds{1'500};
   static constexpr duration retry = std::chrono::seconds{1};
+  static constexpr duration look_at_names = std::chrono::seconds{3};
   static constexpr duration retention = std::chrono::seconds{15};
   static constexpr duration check = std::chrono::seconds{1};
   static constexpr duration sweep = std::chrono::seconds{2};
@@ -168,7 +169,8 @@ public:
                                 .boot = boot_,
                                 .claims = {.is_fleeting = is_fleeting(id_),
                                            .answer_within = node_times::answer_within,
-                                           .retry_every = node_times::retry},
+                                           .retry_every = node_times::retry,
+                                           .look_every = node_times::look_at_names},
                                 .liveness = {.lost_after = node_times::lost_after,
                                              .check_every = node_times::check,
                                              .answer_within = node_times::answer_within,
