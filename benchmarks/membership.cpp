@@ -16,6 +16,7 @@
 //                                            20 s at most; leave: troupe's node::leave(), serf's
 //                                            SIGINT
 //   --members 30                             at least 4
+//   --agents 0                               each of ours has so many, which the others find
 //   --times 3                                how many of them are lost in each way
 //   --settle-seconds 90                      before they count as at rest: our links close after a
 //                                            minute without messages
@@ -75,6 +76,7 @@ settings asked{{
   {"sides", "troupe/wan,serf/lan,troupe/lan"},
   {"what", "rest,kill,hang,leave"},
   {"members", "30"},
+  {"agents", "0"},
   {"times", "3"},
   {"settle-seconds", "90"},
   {"rest-seconds", "20"},
@@ -104,6 +106,7 @@ public:
           bool is_alone_on_loopback)
     : kind_(kind),
       timers_(std::move(timers)),
+      agents_(kind.name() == "troupe"s ? std::stoul(asked.at("agents")) : 0),
       folder_(std::move(folder)),
       is_alone_(is_alone_on_loopback) {
     std::filesystem::create_directories(folder_);
@@ -125,7 +128,7 @@ public:
   /// Waits until all see all. Returns how long that was.
   seconds await_all_known(std::chrono::seconds wait = 60s) {
     auto start = steady::now();
-    if (!await([this] { return unknown() == 0; }, wait))
+    if (!await([this] { return unknown() == 0 && all_agents_are_found(); }, wait))
       fail("after " + std::to_string(wait.count()) + " s " + std::to_string(unknown())
            + " pairs of members do not see each other; wrongly taken for gone so far: "
            + std::to_string(wrongly_gone_));
@@ -229,6 +232,7 @@ private:
     std::set<port_number> sees{};
     std::map<port_number, steady::time_point> saw_go{};
     std::optional<bool> leads{};
+    std::size_t agents = 0;
   };
 
   /// Never the same again. Below those that the kernel gives to connections, which those who start
@@ -242,7 +246,7 @@ private:
   }
 
   member make(std::size_t index) {
-    member_start how{ports_[index], {}, {}, timers_};
+    member_start how{ports_[index], {}, {}, timers_, agents_};
     if (index > 0)
       for (std::size_t seed = 0; seed < voters; ++seed)
         if (seed != index)
@@ -271,6 +275,8 @@ private:
       auto news = kind_.read(*line);
       if (news.leads)
         teller.leads = news.leads;
+      if (news.agents)
+        teller.agents = *news.agents;
       if (news.whom && news.is_there) {
         teller.sees.insert(*news.whom);
         teller.saw_go.erase(*news.whom);
@@ -297,6 +303,11 @@ private:
     return count;
   }
 
+  [[nodiscard]] bool all_agents_are_found() const {
+    return std::ranges::all_of(
+      all_, [this](auto& each) { return agents_ == 0 || each.agents == agents_ * all_.size(); });
+  }
+
   /// When those that see it saw that the victim is gone.
   [[nodiscard]] std::vector<steady::time_point> seen_lost() const {
     std::vector<steady::time_point> found;
@@ -309,6 +320,7 @@ private:
 
   const member_kind& kind_;
   std::string timers_;
+  std::size_t agents_;
   std::filesystem::path folder_;
   bool is_alone_;
   port_number next_port_ = 20'000;

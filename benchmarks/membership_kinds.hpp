@@ -4,6 +4,7 @@
 #include <array>
 #include <chrono>
 #include <csignal>
+#include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <ctime>
@@ -26,6 +27,7 @@
 #include "troupe/node/node.hpp"
 #include "troupe/platform/one_heap.hpp"
 #include "troupe/raft/options.hpp"
+#include "troupe/registry/registry_client.hpp"
 
 /// The two kinds of members that are compared: how each is started, and what it says of others.
 namespace troupe::benchmark {
@@ -40,6 +42,8 @@ struct said {
   bool is_there = false;
   /// Whether it leads, which it says when it begins to rest.
   std::optional<bool> leads{};
+  /// How many agents it finds.
+  std::optional<std::size_t> agents{};
 };
 
 /// How a member is started.
@@ -51,6 +55,8 @@ struct member_start {
   std::filesystem::path folder;
   /// "wan" or "lan".
   std::string timers;
+  /// How many agents it has; of troupe only.
+  std::size_t agents = 0;
 };
 
 class member_kind {
@@ -81,8 +87,12 @@ public:
   }
 
   [[nodiscard]] std::vector<std::string> command(const member_start& how) const override {
-    std::vector<std::string> made{std::filesystem::canonical("/proc/self/exe"), "serve", how.timers,
-                                  how.folder, std::to_string(how.port)};
+    std::vector<std::string> made{std::filesystem::canonical("/proc/self/exe"),
+                                  "serve",
+                                  std::to_string(how.agents),
+                                  how.timers,
+                                  how.folder,
+                                  std::to_string(how.port)};
     for (auto each : how.seeds)
       made.push_back(std::to_string(each));
     return made;
@@ -92,6 +102,8 @@ public:
     auto found = nlohmann::json::parse(line, nullptr, false);
     if (found.contains("leads"))
       return {.leads = found["leads"].get<bool>()};
+    if (found.contains("agents"))
+      return {.agents = found["agents"].get<std::size_t>()};
     if (!found.contains("address"))
       return {};
     auto where = net::address::from_string(found["address"].get<std::string>());
@@ -119,9 +131,16 @@ public:
     for (auto each : {SIGUSR1, SIGUSR2, SIGTERM})
       ::sigaddset(&signals, each);
     ::pthread_sigmask(SIG_BLOCK, &signals, nullptr); // threads of the node inherit it
-    auto made = node::start(options_of(words));
+    auto made = node::start(options_of({words.begin() + 1, words.end()}));
     if (!made)
       give_up(made.error());
+    auto agents = std::stoul(words.at(0));
+    for (std::size_t each = 0; each < agents; ++each)
+      if (auto why = made->agent("worker " + std::to_string(each),
+                                 {.capabilities = {"work"}, .unique = false},
+                                 [](const std::string& text) { return text; });
+          !why)
+        give_up(why.error());
     look_on(*made, signals);
     if (auto left = made->leave(); !left)
       give_up(left.error());
@@ -157,6 +176,7 @@ private:
   /// Until it is asked to leave.
   static void look_on(node& asked, const sigset_t& signals) {
     sights seen;
+    std::size_t agents = 0;
     for (auto rests = false;;) {
       timespec wait{};
       wait.tv_nsec = std::chrono::nanoseconds{look_every}.count();
@@ -172,6 +192,7 @@ private:
           break;
         default:
           look(asked, seen);
+          count(asked, agents);
       }
     }
   }
@@ -190,6 +211,14 @@ private:
       if (auto before = seen.find(address); before == seen.end() || before->second != status)
         print(address, status);
     seen = std::move(now);
+  }
+
+  static void count(node& asked, std::size_t& before) {
+    auto found = asked.registry().count();
+    if (!found || found->agents.active == before)
+      return;
+    before = found->agents.active;
+    std::cout << nlohmann::json{{"agents", before}}.dump() << std::endl;
   }
 
   static void print(const std::string& address, const std::string& status) {

@@ -471,7 +471,7 @@ private:
       return;
     }
     links_.insert(what.who);
-    if (links_.size() > 1)
+    if (links_.size() > 1 || behind_ == 0)
       return;
     for (auto& [node, each] : owners_) // nobody could be asked
       if (each.is_behind() && each.vain > 0 && each.due) {

@@ -299,7 +299,7 @@ private:
 
   /// As of now.
   template <class Question>
-  auto answer(const Question& what) {
+  caf::result<typename Question::result> answer(const Question& what) {
     core_.tick();
     return reader_.answer(what);
   }
