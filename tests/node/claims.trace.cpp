@@ -25,9 +25,9 @@ namespace names = registry::names;
 namespace {
 
 /// Spans are in milliseconds, Q is the number of a question. Understands:
-///   begin | bound | leave ID | outlived BOOT | risen BOOT | pass SPAN
+///   bound | leave ID | outlived BOOT [twin] | dead | risen BOOT | pass SPAN
 ///   put NAME ID | add NAME ID | claim NAME ID | remove NAME [ID] | seen NAME OWNER TOKEN [taken]
-///   taken Q [stale|clashing] | granted Q TOKEN… | freed Q | known Q BOOT | refused Q CODE
+///   granted Q TOKEN… | freed Q | has Q BOOT [NAME…] | refused Q CODE
 class claims_interpreter {
 public:
   std::string answer(const std::string& command) {
@@ -85,7 +85,7 @@ private:
       it_.step(now_, read_number(in), what, out);
     } else if (verb == "leave") {
       it_.step(now_, read_number(in), claims::leave{}, out);
-    } else if (verb == "begin" || verb == "bound" || verb == "outlived" || verb == "risen"
+    } else if (verb == "bound" || verb == "outlived" || verb == "dead" || verb == "risen"
                || verb == "seen") {
       it_.step(now_, 0, read_event(verb, in), out);
     } else {
@@ -95,12 +95,14 @@ private:
   }
 
   static claims::event read_event(const std::string& verb, std::istream& in) {
-    if (verb == "begin")
-      return claims::begin{};
     if (verb == "bound")
       return claims::bound{};
-    if (verb == "outlived")
-      return claims::outlived{read_number(in)};
+    if (verb == "outlived") {
+      auto boot = read_number(in);
+      return claims::outlived{boot, read_word(in) == "twin"};
+    }
+    if (verb == "dead")
+      return claims::given_up{};
     if (verb == "risen")
       return claims::risen{read_number(in)};
     claims::seen what;
@@ -112,13 +114,6 @@ private:
 
   static claims::event read_answer(const std::string& verb, const claims::ask& to,
                                    std::istream& in) {
-    if (verb == "taken") {
-      auto how = read_word(in);
-      return claims::heard<registry::put_report>{
-        registry::put_report{.merged = how.empty() ? 1U : 0U,
-                             .stale = how == "stale" ? 1U : 0U,
-                             .clashing = how == "clashing" ? 1U : 0U}};
-    }
     if (verb == "freed")
       return claims::heard<names::freed>{names::freed{}};
     if (verb == "granted") {
@@ -128,11 +123,12 @@ private:
         given.claimed.push_back({each, asked.owner, asked.boot, read_number(in)});
       return claims::heard<names::claims>{given};
     }
-    if (verb == "known") {
+    if (verb == "has") {
       auto boot = read_number(in);
-      if (std::holds_alternative<names::list_claims>(to.what))
-        return claims::heard<names::claim_page>{names::claim_page{{{"x", "n1", boot, 1}}}};
-      return claims::heard<registry::owner_view>{registry::owner_view{.owner = "n1", .boot = boot}};
+      names::claim_page page;
+      for (std::string name; in >> name;)
+        page.claimed.push_back({name, "n1", boot, 1});
+      return claims::heard<names::claim_page>{page};
     }
     if (verb != "refused")
       throw std::invalid_argument{"unknown command: " + verb};
@@ -168,18 +164,7 @@ private:
       text << ", boot " << boot;
     };
     auto ask = overloaded{
-      [&](const registry::put_records& what) {
-        text << "put";
-        auto boot = boot_number{0};
-        for (auto& each : what.records) {
-          text << (boot == 0 ? " " : "; ") << words_of(each);
-          boot = each.boot;
-        }
-        text << ", boot " << boot;
-      },
-      [&](const registry::heartbeat& what) { text << "beat, boot " << what.boot; },
-      [&](const registry::find_owner&) { text << "which boot does the registry know"; },
-      [&](const names::list_claims&) { text << "which boot has names"; },
+      [&](const names::list_claims&) { text << "which names does this node have"; },
       [&](const names::claim& what) {
         text << "claim";
         list(what.names, what.boot);
@@ -194,6 +179,12 @@ private:
         asked_[what.id] = what;
         text << "ask " << what.id << ": ";
         std::visit(ask, what.what);
+      },
+      [&](const claims::says& what) {
+        text << "say";
+        for (auto& each : what.what)
+          text << (&each == &what.what.front() ? " " : "; ") << words_of(each);
+        text << ", boot " << what.what.front().boot;
       },
       [&](const claims::done& what) {
         text << "done " << what.id << (what.why ? ": " + to_string(what.why) : "");
@@ -217,7 +208,7 @@ private:
     return text.str();
   }
 
-  claims it_{"n1", 5, {}, 1};
+  claims it_{"n1", 5, {.is_fleeting = true}};
   std::map<request_id, claims::ask> asked_;
   time_point now_{};
 };

@@ -232,6 +232,14 @@ private:
     }
   }
 
+  void perform(node_state& it, record_exchange::learned& what) {
+    auto& of = what.what.what.node;
+    for (auto& each : nodes_)
+      if (each->id == of && each.get() != &it)
+        step(it, record_exchange::heard{what.what, key_number(each->number), what.from});
+  }
+
+  void perform(node_state&, record_exchange::merged&) {}
   void perform(node_state&, record_exchange::complain&) {}
 
   /// Somebody tells somebody of somebody's last statement.

@@ -195,7 +195,8 @@ private:
   // -- what is said ------------------------------------------------------------------------
 
   void announce(std::vector<registry::record> what) {
-    emit(says{std::move(what)});
+    if (!what.empty())
+      emit(says{std::move(what)});
   }
 
   void handle(request_id id, put& what) {

@@ -376,7 +376,8 @@ private:
     if (node == self_)
       return;
     auto& each = owners_[node];
-    each.is_here = true;
+    if (!std::exchange(each.is_here, true))
+      ask_soon(node, each);
     each.from = what.from;
     each.key = what.key;
     note(node, each, std::move(what.what));
@@ -471,13 +472,21 @@ private:
       return;
     }
     links_.insert(what.who);
+    if (auto found = owners_.find(what.who); found != owners_.end())
+      ask_soon(what.who, found->second); // it knows best
     if (links_.size() > 1 || behind_ == 0)
       return;
     for (auto& [node, each] : owners_) // nobody could be asked
-      if (each.is_behind() && each.vain > 0 && each.due) {
-        cancel(node, each);
-        plan_to_ask(node, each, options_.gather_for);
-      }
+      ask_soon(node, each);
+  }
+
+  /// Whatever was in vain before.
+  void ask_soon(const node_id& node, owner& each) {
+    if (!each.due)
+      return;
+    cancel(node, each);
+    each.vain = 0;
+    plan_to_ask(node, each, options_.gather_for);
   }
 
   // -- questions -------------------------------------------------------------------------
@@ -650,9 +659,10 @@ private:
   std::string stage_page(const node_id& node, owner& each, const statement& of,
                          registry::record_page& page) {
     auto said_by = to_string(node);
+    auto last = page.after;
     for (auto& one : page.records) {
       if (one.key.owner != said_by || one.boot != of.when.boot || one.version > of.records.version
-          || one.version <= page.after)
+          || one.version <= std::exchange(last, one.version))
         return "records that are not of that node, or not of that time";
       if (auto why = registry::check(one))
         return why.detail;
@@ -668,8 +678,8 @@ private:
       each.staged.bytes += size;
       each.staged.records.insert_or_assign(one.key, std::move(one));
     }
-    if (!page.is_last && page.upto <= page.after)
-      return "pages without end";
+    if (!page.is_last && page.upto != last)
+      return "pages with gaps";
     each.staged.upto = page.is_last ? of.records.version : page.upto;
     return {};
   }
@@ -694,9 +704,16 @@ private:
     }
     out_->emplace_back(merged{node});
     auto was_behind = each.is_behind();
-    each.have = of;
-    each.wants_whole = false;
+    auto is_kept
+      = digest_with(node, each) == of.what.records.digest || planted_flaw == flaw::head_unverified;
+    each.have = is_kept ? of : signed_statement{};
+    each.wants_whole = !is_kept;
     count_behind(was_behind, each);
+    if (!is_kept) {
+      out_->emplace_back(complain{node, "has said something else in the same life before"});
+      fail(node, each);
+      return false;
+    }
     if (!each.is_behind())
       be_level(node, each);
     else

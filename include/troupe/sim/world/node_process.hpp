@@ -512,7 +512,7 @@ private:
   }
 
   void perform(cluster::node_core::complain& what) {
-    if (what.topic == cluster::node_core::not_kept)
+    if (what.topic == cluster::node_core::not_kept && here_.setting().twins.empty())
       broken("cannot keep what others say: " + what.detail);
   }
 
