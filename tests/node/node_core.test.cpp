@@ -6,12 +6,15 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
 #include <utility>
 #include <variant>
 #include <vector>
+
+#include "troupe/sim/world/swim_member.hpp"
 
 namespace node_core_test {
 
@@ -21,45 +24,109 @@ using Catch::Matchers::ContainsSubstring;
 using cluster::agent_change;
 using cluster::claims;
 using cluster::liveness;
+using cluster::member_status;
 using cluster::node_core;
 using cluster::node_core_options;
-using registry::change_kind;
+using cluster::record_exchange;
+using registry::record;
 using registry::record_kind;
 using registry::record_status;
 
 namespace {
 
-registry::record_view record_of(record_kind kind, const std::string& name, const std::string& node,
-                                std::uint64_t token = 0) {
-  registry::record_view made;
-  made.value.key = {kind, name, node};
-  made.value.boot = 1;
-  made.value.version = 1;
-  made.value.token = token;
+public_key key_number(int number) {
+  public_key made;
+  made.bytes.front() = static_cast<std::byte>(number + 1);
   return made;
 }
 
-registry::record_view node_of(const std::string& id, const std::string& name) {
-  return record_of(record_kind::node, name, id);
-}
+/// Another member, and what it says.
+class member {
+public:
+  explicit member(int number, boot_number boot = 1)
+    : key(key_number(number)), who(id_of(key)), id(to_string(who)), book_(id, boot) {}
 
-/// An agent whose name nobody has claimed.
-registry::record_view agent_of(const std::string& id, const std::string& node) {
-  return record_of(record_kind::agent, id + '@' + node, node);
-}
+  void says_node(const std::string& name, bool is_fleeting = false, bool rests = false) {
+    record made;
+    made.key = {record_kind::node, name, {}};
+    if (is_fleeting)
+      made.metadata[cluster::known_nodes::fleeting_mark] = "yes";
+    if (rests)
+      made.status = record_status::maintenance;
+    put(made);
+  }
 
-/// The core of node n1, called "one". It answers nothing by itself.
+  /// One whose name nobody has claimed, or by that claim.
+  void says_agent(const std::string& name, std::uint64_t token = 0) {
+    record made;
+    made.key = {record_kind::agent, token == 0 ? name + '@' + id : name, {}};
+    made.token = token;
+    put(made);
+  }
+
+  void put(record what) {
+    what = book_.put(std::move(what));
+    said_[what.key] = what;
+  }
+
+  void takes_back(record_kind kind, const std::string& name) {
+    auto gone = *book_.remove(kind, name);
+    said_[gone.key] = gone;
+  }
+
+  void starts_again(boot_number boot) {
+    book_ = registry::own_records{id, boot};
+    said_.clear();
+  }
+
+  [[nodiscard]] cluster::signed_statement statement() {
+    registry::set_digest whole;
+    for (auto& [which, each] : said_)
+      if (!each.removed)
+        whole.add(registry::digest_of(each));
+    cluster::statement made{
+      who, {book_.boot(), ++times_}, false, "p:1", {book_.version(), whole.finish()}};
+    return {made, sim::sign_with(key, cluster::to_be_signed(made))};
+  }
+
+  [[nodiscard]] cluster::told_records page(const cluster::signed_statement& of) const {
+    cluster::told_records made{of, {.upto = book_.version()}};
+    for (auto& [which, each] : said_)
+      if (!each.removed)
+        made.page.records.push_back(each);
+    std::ranges::sort(made.page.records, {}, [](auto& each) { return each.version; });
+    return made;
+  }
+
+  [[nodiscard]] boot_number boot() const {
+    return book_.boot();
+  }
+
+  public_key key;
+  node_id who;
+  std::string id;
+
+private:
+  registry::own_records book_;
+  std::map<registry::record_key, record> said_;
+  std::uint32_t times_ = 0;
+};
+
+const auto self_key = key_number(100);
+const auto self = to_string(id_of(self_key));
+
+/// The core of a node called "one". It answers nothing by itself.
 class one_node {
 public:
   explicit one_node(node_core_options how = {})
     : it_(
       [&] {
-        how.node = "n1";
+        how.node = self;
         how.name = "one";
         how.boot = 1;
         return how;
       }(),
-      1) {}
+      &sim::is_signed_with) {}
 
   void step(node_core::event what, request_id id = 0) {
     it_.step(now, id, std::move(what), out);
@@ -75,49 +142,54 @@ public:
     now = end;
   }
 
-  /// The registry tells this in one piece.
-  void hear(std::vector<std::pair<change_kind, registry::record_view>> changes) {
-    step(node_core::told{news(std::move(changes))});
+  /// The members show it so.
+  void see(member& whom, member_status is = member_status::alive) {
+    last_[whom.id] = whom.statement();
+    see_same(whom, is);
   }
 
-  void hear(change_kind kind, registry::record_view what) {
-    hear({{kind, std::move(what)}});
+  /// It has said nothing since.
+  void see_same(member& whom, member_status is) {
+    auto& said = last_.at(whom.id);
+    step(node_core::member_is{whom.who, said.what.when, is, said, whom.key, whom.who});
   }
 
-  registry::record_changes
-  news(std::vector<std::pair<change_kind, registry::record_view>> changes) {
-    registry::record_changes made;
-    for (auto& [kind, what] : changes)
-      made.changes.push_back({++revision_, kind, std::move(what)});
-    made.revision = revision_;
-    return made;
+  /// It is shown alive, and asked for all that it says, which comes.
+  void hear(member& whom) {
+    see(whom);
+    bring(whom);
   }
 
-  /// Says itself, as a node does that begins, and all that it says is heard.
+  void bring(member& whom) {
+    for (auto tries = 0; tries < 3; ++tries) {
+      auto asked = only<record_exchange::ask>();
+      if (!asked)
+        pass(50ms);
+      else
+        step(record_exchange::answered{std::vector{whom.page(last_.at(whom.id))}}, asked->id);
+    }
+    CHECK(core().behind() == 0);
+  }
+
+  /// Says itself, as a node does that begins.
   void begin() {
-    step(claims::begin{});
+    record made;
+    made.key = {record_kind::node, "one", self};
     step(claims::bound{});
-    step(claims::put{node_of("n1", "one").value});
-    answer_puts();
+    step(claims::put{made});
     out.clear();
-  }
-
-  void answer_puts() {
-    while (auto asked = question<registry::put_records>())
-      step(claims::heard<registry::put_report>{registry::put_report{}}, asked->first);
   }
 
   /// Adds an agent whose name is claimed with `token`.
   void add(const std::string& id, std::uint64_t token) {
-    registry::record made;
+    record made;
     made.key.name = id;
     step(node_core::add_agent{made, true}, 77);
     auto asked = question<registry::names::claim>();
     REQUIRE(asked);
     registry::names::claims granted;
-    granted.claimed.push_back({.name = id, .owner = "n1", .boot = 1, .token = token});
+    granted.claimed.push_back({.name = id, .owner = self, .boot = 1, .token = token});
     step(claims::heard<registry::names::claims>{granted}, asked->first);
-    answer_puts();
     out.clear();
   }
 
@@ -140,6 +212,13 @@ public:
     return found.empty() ? std::nullopt : std::optional{std::move(found.front())};
   }
 
+  /// The last one. What the node says changes what it shows, and each of the two may tell.
+  template <class Effect>
+  std::optional<Effect> last() {
+    auto found = all<Effect>();
+    return found.empty() ? std::nullopt : std::optional{std::move(found.back())};
+  }
+
   /// The first question of these words, and its id.
   template <class Words>
   std::optional<std::pair<request_id, Words>> question() {
@@ -153,7 +232,26 @@ public:
     return std::nullopt;
   }
 
-  time_point now{};
+  [[nodiscard]] errc ended(request_id id) {
+    auto done = only<claims::done>();
+    REQUIRE(done);
+    CHECK(done->id == id);
+    return done->why.code;
+  }
+
+  [[nodiscard]] std::optional<record> said(const std::string& name) const {
+    return it_.book().find(record_kind::agent, name);
+  }
+
+  [[nodiscard]] record_status shows(const member& whom) const {
+    return it_.table().answer(registry::find_owner{whom.id}).liveness;
+  }
+
+  [[nodiscard]] bool knows(const member& whom) const {
+    return it_.table().answer(registry::find_owner{whom.id}).records > 0;
+  }
+
+  time_point now{1h};
   node_core::effects out;
 
   [[nodiscard]] const node_core& core() const {
@@ -162,214 +260,316 @@ public:
 
 private:
   node_core it_;
-  std::uint64_t revision_ = 0;
+  std::map<std::string, cluster::signed_statement> last_;
 };
-
-std::vector<std::string> names_in(const node_core::begin_registry& what) {
-  std::vector<std::string> found;
-  for (auto& page : what.pages)
-    for (auto& each : page.records)
-      found.push_back(each.key.name);
-  return found;
-}
 
 } // namespace
 
-// -- snapshots ---------------------------------------------------------------------------
+// -- who is there ------------------------------------------------------------------------
 
-TEST_CASE_METHOD(one_node, "until the last page of a snapshot all is found that was before",
+TEST_CASE_METHOD(one_node, "an agent is found while its node is there", "[node][core]") {
+  member two{2};
+  two.says_node("two");
+  two.says_agent("a");
+  hear(two);
+  auto found = only<node_core::found>();
+  REQUIRE(found);
+  CHECK(found->id == "a");
+  CHECK(found->what.key.owner == two.id);
+  CHECK_FALSE(found->rests);
+  CHECK_FALSE(found->ill);
+  see_same(two, member_status::suspect);
+  CHECK(shows(two) == record_status::active);
+  see_same(two, member_status::dead);
+  CHECK(shows(two) == record_status::disconnected);
+  auto gone = only<node_core::gone>();
+  REQUIRE(gone);
+  CHECK(gone->id == "a");
+  CHECK(gone->node == two.id);
+  SECTION("and again, once it is back") {
+    see(two);
+    CHECK(shows(two) == record_status::active);
+    CHECK(only<node_core::found>());
+  }
+  SECTION("what it has said before it died comes late, and shows it as gone") {
+    member three{3};
+    three.says_node("three");
+    see(three);
+    see_same(three, member_status::dead);
+    bring(three);
+    CHECK(shows(three) == record_status::disconnected);
+  }
+}
+
+TEST_CASE_METHOD(one_node, "who has stopped shows as there until it could be back",
                  "[node][core]") {
-  hear({{change_kind::added, node_of("n2", "two")}, {change_kind::added, agent_of("old", "n2")}});
-  CHECK(only<node_core::caught_up>());
+  member two{2};
+  two.says_node("two");
+  hear(two);
+  see_same(two, member_status::left);
+  pass(5s - 1ms);
+  CHECK(shows(two) == record_status::active);
+  SECTION("it is not") {
+    see_same(two, member_status::left); // once more gives it no more time
+    pass(1ms);
+    CHECK(shows(two) == record_status::disconnected);
+  }
+  SECTION("it is") {
+    two.starts_again(2);
+    two.says_node("two");
+    hear(two);
+    pass(1h);
+    CHECK(shows(two) == record_status::active);
+  }
+  SECTION("it is dead by then") {
+    see_same(two, member_status::dead);
+    CHECK(shows(two) == record_status::disconnected);
+    pass(1h);
+    CHECK(shows(two) == record_status::disconnected);
+  }
+}
+
+TEST_CASE_METHOD(one_node, "who was never seen there is not there when it has stopped",
+                 "[node][core]") {
+  member two{2};
+  two.says_node("two");
+  see(two);
+  see_same(two, member_status::dead);
+  see_same(two, member_status::left);
+  bring(two);
+  CHECK(shows(two) == record_status::disconnected);
+}
+
+TEST_CASE_METHOD(one_node, "a later life ends what the one before has said", "[node][core]") {
+  member two{2};
+  two.says_node("two");
+  two.says_agent("a");
+  hear(two);
+  see_same(two, member_status::dead);
   out.clear();
-  auto first = news(
-    {{change_kind::added, node_of("n3", "three")}, {change_kind::added, agent_of("new", "n3")}});
-  first.complete = true;
-  first.more = true;
-  first.rest = first.changes.back().what.value.key;
-  step(node_core::told{first});
-  CHECK_FALSE(only<node_core::found_only>());
-  CHECK_FALSE(only<node_core::caught_up>());
-  CHECK(core().nodes().find("two"));
-  step(node_core::told{news({{change_kind::removed, agent_of("new", "n3")},
-                             {change_kind::added, agent_of("other", "n3")}})});
-  auto found = only<node_core::found_only>();
+  two.starts_again(2);
+  two.says_node("two");
+  two.says_agent("b");
+  hear(two);
+  CHECK(shows(two) == record_status::active);
+  auto found = last<node_core::found>();
   REQUIRE(found);
-  CHECK(found->agents == std::set<std::pair<std::string, std::string>>{{"other", "n3"}});
-  CHECK(only<node_core::caught_up>());
+  CHECK(found->id == "b");
+  auto known = core().table().answer(registry::find_owner{two.id});
+  CHECK(known.boot == 2);
+  CHECK(known.records == 2);
+}
+
+TEST_CASE_METHOD(one_node, "of those that the members forget nothing is left", "[node][core]") {
+  member two{2};
+  two.says_node("two");
+  hear(two);
+  see_same(two, member_status::dead);
+  REQUIRE(knows(two));
+  SECTION("and who leads frees their names") {
+    step(node_core::lead{});
+    out.clear();
+    step(node_core::member_forgotten{two.who});
+    auto freed = only<liveness::free_names>();
+    REQUIRE(freed);
+    CHECK(freed->node == two.id);
+    CHECK(freed->boot == 1);
+  }
+  SECTION("and nobody else does") {
+    step(node_core::member_forgotten{two.who});
+    CHECK_FALSE(only<liveness::free_names>());
+  }
+  CHECK_FALSE(knows(two));
   CHECK_FALSE(core().nodes().find("two"));
-  CHECK(core().nodes().find("three"));
+  two.starts_again(2);
+  two.says_node("two");
+  hear(two); // it comes back after all
+  CHECK(knows(two));
+  CHECK(shows(two) == record_status::active);
 }
 
-TEST_CASE_METHOD(one_node, "a snapshot that begins anew forgets the pages of the last",
+TEST_CASE_METHOD(one_node, "as a new boot a node waits for those that it has known",
                  "[node][core]") {
-  auto first = news({{change_kind::added, agent_of("a", "n2")}});
-  first.complete = true;
-  first.rest = first.changes.back().what.value.key;
-  step(node_core::told{first});
-  auto again = news({{change_kind::added, agent_of("b", "n2")}});
-  again.complete = true;
-  step(node_core::told{again});
-  auto found = only<node_core::found_only>();
-  REQUIRE(found);
-  CHECK(found->agents == std::set<std::pair<std::string, std::string>>{{"b", "n2"}});
+  member two{2};
+  member three{3};
+  two.says_node("two");
+  three.says_node("three");
+  hear(two);
+  hear(three);
+  step(claims::risen{2});
+  pass(1s);
+  hear(two);
+  pass(30s - 1s);
+  CHECK(shows(two) == record_status::active);
+  CHECK(shows(three) == record_status::disconnected);
 }
 
-TEST_CASE("what the registry tells beyond the bounds is not kept, and that is said",
-          "[node][core]") {
+TEST_CASE_METHOD(one_node, "all is here once the records of those have come that others know",
+                 "[node][core]") {
+  member two{2};
+  two.says_node("two");
+  SECTION("after a comparison") {
+    see(two);
+    step(node_core::compared{});
+    CHECK_FALSE(only<node_core::caught_up>());
+    bring(two);
+    CHECK(only<node_core::caught_up>());
+  }
+  SECTION("not before one") {
+    hear(two);
+    CHECK_FALSE(only<node_core::caught_up>());
+    step(node_core::compared{});
+    CHECK(only<node_core::caught_up>());
+    step(node_core::compared{});
+    CHECK_FALSE(only<node_core::caught_up>()); // once
+  }
+  SECTION("at once, where this node leads") {
+    see(two);
+    step(node_core::lead{});
+    CHECK(only<node_core::caught_up>());
+  }
+}
+
+TEST_CASE("what others say beyond the bounds is not kept, and that is said", "[node][core]") {
   node_core_options how;
-  how.copy.max_records = 2;
-  how.copy.max_owners = 2;
+  how.table.max_records = 2;
   one_node it{how};
-  auto first = it.news({{change_kind::added, node_of("n2", "two")},
-                        {change_kind::added, node_of("n3", "three")},
-                        {change_kind::added, node_of("n4", "four")}});
-  first.complete = true;
-  it.step(node_core::told{first});
+  member two{2};
+  two.says_node("two");
+  two.says_agent("a");
+  two.says_agent("b");
+  it.see(two);
+  it.pass(50ms);
+  auto asked = it.only<record_exchange::ask>();
+  REQUIRE(asked);
+  auto of = two.statement();
+  it.step(record_exchange::answered{std::vector{two.page(of)}}, asked->id);
   auto said = it.only<node_core::complain>();
   REQUIRE(said);
   CHECK(said->topic == node_core::not_kept);
-  CHECK(it.core().nodes().find("three"));
-  CHECK_FALSE(it.core().nodes().find("four"));
-  it.step(node_core::told{it.news({{change_kind::added, agent_of("a", "n2")}})});
-  it.out.clear();
-  auto agents = it.news({{change_kind::added, agent_of("a", "n2")},
-                         {change_kind::added, agent_of("b", "n2")},
-                         {change_kind::added, agent_of("c", "n2")}});
-  agents.complete = true;
-  it.step(node_core::told{agents});
-  auto found = it.only<node_core::found_only>();
-  REQUIRE(found);
-  CHECK(found->agents.size() == 2);
-  auto next = it.news({{change_kind::added, node_of("n2", "two")}});
-  next.complete = true;
-  it.step(node_core::told{next});
-  CHECK(it.only<node_core::settle>());
+  CHECK(it.core().behind() == 1);
 }
 
 // -- who is found ------------------------------------------------------------------------
 
-TEST_CASE_METHOD(one_node, "an agent is found where its node is there, and rests in maintenance",
-                 "[node][core]") {
-  auto what = agent_of("a", "n2");
-  hear(change_kind::added, what);
-  auto found = only<node_core::found>();
-  REQUIRE(found);
-  CHECK(found->id == "a");
-  CHECK(found->what.key.owner == "n2");
-  CHECK_FALSE(found->rests);
-  what.status = record_status::maintenance;
-  hear(change_kind::updated, what);
-  found = only<node_core::found>();
+TEST_CASE_METHOD(one_node, "the agents of a node in maintenance rest", "[node][core]") {
+  member two{2};
+  two.says_agent("a");
+  two.says_node("two", false, true);
+  hear(two);
+  auto found = last<node_core::found>();
   REQUIRE(found);
   CHECK(found->rests);
-  for (auto status : {record_status::inactive, record_status::disconnected}) {
-    what.status = status;
-    hear(change_kind::updated, what);
-    CHECK_FALSE(only<node_core::found>());
-    auto gone = only<node_core::gone>();
-    REQUIRE(gone);
-    CHECK(gone->id == "a");
-    CHECK(gone->node == "n2");
-  }
-  what.status = record_status::active;
-  hear(change_kind::removed, what);
-  CHECK_FALSE(only<node_core::found>());
+  two.says_node("two");
+  hear(two);
+  found = last<node_core::found>();
+  REQUIRE(found);
+  CHECK_FALSE(found->rests);
+  two.takes_back(record_kind::agent, "a@" + two.id);
+  hear(two);
   CHECK(only<node_core::gone>());
 }
 
-TEST_CASE_METHOD(one_node, "an agent is ill as long as the registry shows it unhealthy",
+TEST_CASE_METHOD(one_node, "an agent that callers do not reach is ill until it answers",
                  "[node][core]") {
-  auto what = agent_of("a", "n2");
-  what.healthy = false;
-  hear(change_kind::added, what);
+  member two{2};
+  two.says_node("two");
+  two.says_agent("a");
+  hear(two);
+  out.clear();
+  step(node_core::call_ended{two.id, "nobody", registry::call_outcome::condemned});
+  step(node_core::call_ended{self, "a", registry::call_outcome::condemned});
+  CHECK(out.empty());
+  step(node_core::call_ended{two.id, "a", registry::call_outcome::condemned});
   auto found = only<node_core::found>();
   REQUIRE(found);
   CHECK(found->ill);
   CHECK_FALSE(found->rests);
-  what.healthy = true;
-  hear(change_kind::updated, what);
-  found = only<node_core::found>();
-  REQUIRE(found);
-  CHECK_FALSE(found->ill);
-  begin();
-  registry::record own;
-  own.key.name = "b";
-  step(node_core::add_agent{own, false});
-  out.clear();
-  auto shown = agent_of("b", "n1");
-  shown.healthy = false;
-  hear(change_kind::updated, shown);
-  found = only<node_core::found>();
-  REQUIRE(found);
-  CHECK(found->ill);
+  pass(10s); // whoever leads
+  auto ping = only<liveness::ping>();
+  REQUIRE(ping);
+  CHECK(ping->agent == "a");
+  CHECK(ping->node == two.id);
+  SECTION("once it answers, it is well") {
+    step(liveness::pong{true}, ping->id);
+    found = only<node_core::found>();
+    REQUIRE(found);
+    CHECK_FALSE(found->ill);
+  }
+  SECTION("once it is gone, it is pinged no more") {
+    step(liveness::pong{false}, ping->id);
+    two.takes_back(record_kind::agent, "a@" + two.id);
+    hear(two);
+    pass(1min);
+    CHECK_FALSE(only<liveness::ping>());
+  }
 }
 
-TEST_CASE_METHOD(one_node, "a claimed name is the id of its agent, whatever it ends with",
-                 "[node][core]") {
-  hear(change_kind::added, record_of(record_kind::agent, "a@n2", "n2", 7));
-  auto found = only<node_core::found>();
-  REQUIRE(found);
-  CHECK(found->id == "a@n2");
-}
-
-TEST_CASE_METHOD(one_node, "what becomes of a call is told of the record of its agent",
-                 "[node][core]") {
-  using registry::call_outcome;
-  auto told = [this](const std::string& agent, const std::string& node) {
-    out.clear();
-    step(node_core::call_ended{node, agent, call_outcome::timed_out});
-    auto found = only<node_core::report>();
-    if (found)
-      CHECK(found->what.outcome == call_outcome::timed_out);
-    return found ? to_text(found->what.key) : "nothing";
-  };
-  hear(change_kind::added, record_of(record_kind::agent, "a", "n2", 7));
-  hear(change_kind::added, agent_of("b", "n2"));
-  auto key = [](const std::string& name) {
-    return to_text(registry::record_key{record_kind::agent, name, "n2"});
-  };
-  CHECK(told("a", "n2") == key("a"));
-  CHECK(told("b", "n2") == key("b@n2"));
-  CHECK(told("b@n2", "n2") == "nothing"); // that is how it stands in the registry, not its id
-  CHECK(told("a", "n3") == "nothing");    // its name has moved
-  CHECK(told("nobody", "n2") == "nothing");
+TEST_CASE("a claimed name is the id of its agent, whatever it ends with", "[node][core]") {
+  record what;
+  what.key = {record_kind::agent, "a@n2", "n2"};
+  CHECK(node_core::agent_of(what) == "a");
+  what.token = 7;
+  CHECK(node_core::agent_of(what) == "a@n2");
 }
 
 TEST_CASE_METHOD(one_node, "an agent of this node is found as the node says it", "[node][core]") {
   begin();
-  registry::record made;
+  record made;
   made.key.name = "a";
   made.capabilities = {"print"};
   step(node_core::add_agent{made, false}, 1);
-  auto found = only<node_core::found>();
-  REQUIRE(found); // before the registry shows it
+  auto found = last<node_core::found>();
+  REQUIRE(found);
   CHECK(found->id == "a");
   CHECK_FALSE(found->rests);
   CHECK(found->what.capabilities == std::set<std::string>{"a", "print"});
-  auto late = agent_of("a", "n1"); // without capabilities, as unhealthy nodes show
-  late.status = record_status::disconnected;
-  hear(change_kind::updated, late);
-  found = only<node_core::found>();
-  REQUIRE(found);
-  CHECK(found->what.capabilities == std::set<std::string>{"a", "print"});
-  CHECK_FALSE(only<node_core::gone>());
+  CHECK(ended(1) == errc::none);
   step(node_core::maintain{true}, 2);
-  hear(change_kind::updated, late);
-  found = only<node_core::found>();
+  CHECK(ended(2) == errc::none);
+  found = last<node_core::found>();
   REQUIRE(found);
   CHECK(found->rests);
   step(claims::remove{"a"});
   CHECK(only<node_core::gone>());
-  hear(change_kind::updated, late); // of what has ended
-  CHECK_FALSE(only<node_core::found>());
+  CHECK_FALSE(last<node_core::found>());
 }
 
 // -- what this node says -----------------------------------------------------------------
 
+TEST_CASE_METHOD(one_node, "a change of what this node says has its head restated",
+                 "[node][core]") {
+  auto sign = [this](const registry::records_head& head, std::uint32_t times) {
+    cluster::statement mine{id_of(self_key), {1, times}, false, "p:1", head};
+    step(record_exchange::spoke{{mine, sim::sign_with(self_key, cluster::to_be_signed(mine))}});
+  };
+  record made;
+  made.key = {record_kind::node, "one", self};
+  step(claims::put{made});
+  auto head = only<record_exchange::restate>();
+  REQUIRE(head);
+  CHECK(head->what.version == 1);
+  sign(head->what, 1);
+  made = {};
+  made.key.name = "a";
+  step(node_core::add_agent{made, false}, 1);
+  pass(100ms);
+  head = only<record_exchange::restate>();
+  REQUIRE(head);
+  CHECK(head->what.version == 2);
+  sign(head->what, 2);
+  step(record_exchange::asked{{{id_of(self_key), 0, 0}}}, 9);
+  auto told = only<record_exchange::reply>();
+  REQUIRE(told);
+  CHECK(told->id == 9);
+  REQUIRE(told->what.size() == 1);
+  CHECK(told->what.front().page.records.size() == 2);
+  CHECK(told->what.front().of.what.records == head->what);
+}
+
 TEST_CASE_METHOD(one_node, "an agent id with @ is of the node that it names", "[node][core]") {
   begin();
-  registry::record made;
+  record made;
   SECTION("of another one it is refused") {
     made.key.name = "a@two";
     step(node_core::add_agent{made, true}, 4);
@@ -384,28 +584,25 @@ TEST_CASE_METHOD(one_node, "an agent id with @ is of the node that it names", "[
     made.key.name = "a@one";
     step(node_core::add_agent{made, true}, 4);
     CHECK_FALSE(question<registry::names::claim>());
-    auto put = question<registry::put_records>();
-    REQUIRE(put);
-    CHECK(put->second.records.front().key.name == "a@one@n1");
-    CHECK(put->second.records.front().capabilities.empty());
+    auto own = said("a@one@" + self);
+    REQUIRE(own);
+    CHECK(own->capabilities.empty());
   }
   SECTION("without one a unique id is claimed first") {
     made.key.name = "a";
     step(node_core::add_agent{made, true}, 4);
     CHECK(question<registry::names::claim>());
-    CHECK_FALSE(question<registry::put_records>());
+    CHECK(core().book().size() == 1); // the node itself
   }
 }
 
-TEST_CASE_METHOD(one_node, "an agent changes while it runs, here and in the registry",
-                 "[node][core]") {
+TEST_CASE_METHOD(one_node, "an agent changes while it runs", "[node][core]") {
   begin();
-  registry::record made;
+  record made;
   made.key.name = "a";
   made.capabilities = {"print", "scan"};
   made.metadata = {{"floor", "1"}, {"room", "7"}};
   step(node_core::add_agent{made, false}, 1);
-  answer_puts();
   out.clear();
   agent_change how;
   how.add_capabilities = {"copy", "both"};
@@ -414,93 +611,58 @@ TEST_CASE_METHOD(one_node, "an agent changes while it runs, here and in the regi
   how.metadata = {{"floor", std::nullopt}, {"room", "8"}, {"shelf", "2"}};
   how.load = 5;
   step(node_core::update_agent{"a", how}, 2);
-  auto put = question<registry::put_records>();
-  REQUIRE(put);
-  auto said = put->second.records.front();
-  CHECK(said.key.name == "a@n1");
-  CHECK(said.capabilities == std::set<std::string>{"a", "copy", "print"});
-  CHECK(said.groups == std::set<std::string>{"printers"});
-  CHECK(said.metadata == std::map<std::string, std::string>{{"room", "8"}, {"shelf", "2"}});
-  CHECK(said.load == 5);
-  auto found = only<node_core::found>();
-  REQUIRE(found); // before the registry shows it
+  CHECK(ended(2) == errc::none);
+  auto now_said = *said("a@" + self);
+  CHECK(now_said.capabilities == std::set<std::string>{"a", "copy", "print"});
+  CHECK(now_said.groups == std::set<std::string>{"printers"});
+  CHECK(now_said.metadata == std::map<std::string, std::string>{{"room", "8"}, {"shelf", "2"}});
+  CHECK(now_said.load == 5);
+  auto found = last<node_core::found>();
+  REQUIRE(found);
   CHECK(found->id == "a");
-  CHECK(found->what.capabilities == said.capabilities);
-  CHECK(found->what.load == 5);
-  CHECK_FALSE(only<claims::done>());
-  step(claims::heard<registry::put_report>{registry::put_report{1}}, put->first);
-  auto done = only<claims::done>();
-  REQUIRE(done);
-  CHECK(done->id == 2);
-  CHECK_FALSE(done->why);
+  CHECK(found->what == now_said);
   SECTION("what is not named stays") {
     step(node_core::update_agent{"a", {.load = 6}}, 3);
-    put = question<registry::put_records>();
-    REQUIRE(put);
-    auto again = put->second.records.front();
+    auto again = *said("a@" + self);
     CHECK(again.load == 6);
     again.load = 5;
-    again.version = said.version;
-    CHECK(again == said);
+    again.version = now_said.version;
+    CHECK(again == now_said);
   }
   SECTION("nothing is said where nothing changes") {
     step(node_core::update_agent{"a", how}, 3);
-    CHECK_FALSE(question<registry::put_records>());
-    done = only<claims::done>();
-    REQUIRE(done);
-    CHECK_FALSE(done->why);
+    CHECK(ended(3) == errc::none);
+    CHECK(*said("a@" + self) == now_said);
   }
   SECTION("one that rests stays so") {
     step(node_core::maintain{true}, 3);
     out.clear();
     step(node_core::update_agent{"a", {.load = 6}}, 4);
-    found = only<node_core::found>();
+    found = last<node_core::found>();
     REQUIRE(found);
     CHECK(found->rests);
     CHECK_FALSE(found->ill);
   }
-  SECTION("one that is ill stays so, until the registry shows it well") {
-    auto shown = agent_of("a", "n1");
-    shown.healthy = false;
-    hear(change_kind::updated, shown);
-    out.clear();
-    step(node_core::update_agent{"a", {.load = 6}}, 3);
-    found = only<node_core::found>();
+  SECTION("one that is ill stays so, until it is reached") {
+    step(node_core::call_ended{self, "a", registry::call_outcome::condemned});
+    found = last<node_core::found>();
     REQUIRE(found);
     CHECK(found->ill);
-    shown.healthy = true;
-    hear(change_kind::updated, shown);
-    out.clear();
+    step(node_core::update_agent{"a", {.load = 6}}, 3);
+    found = last<node_core::found>();
+    REQUIRE(found);
+    CHECK(found->ill);
+    step(node_core::call_ended{self, "a", registry::call_outcome::succeeded});
     step(node_core::update_agent{"a", {.load = 7}}, 4);
-    found = only<node_core::found>();
+    found = last<node_core::found>();
     REQUIRE(found);
     CHECK_FALSE(found->ill);
-  }
-}
-
-TEST_CASE("an agent does not change while too many questions are open", "[node][core]") {
-  node_core_options narrow;
-  narrow.claims.max_questions = 4;
-  one_node it{narrow};
-  it.begin();
-  registry::record made;
-  made.key.name = "a";
-  it.step(node_core::add_agent{made, false}, 1);
-  it.answer_puts();
-  it.out.clear();
-  for (request_id id = 2; it.all<claims::done>().empty(); ++id) {
-    REQUIRE(id < 10);
-    it.out.clear();
-    it.step(node_core::update_agent{"a", {.load = static_cast<std::uint32_t>(id)}}, id);
-    auto shown = it.all<node_core::found>();
-    auto load = it.core().book().find(record_kind::agent, "a@n1")->load;
-    CHECK(shown.size() == (load == id ? 1 : 0)); // what was refused has changed nothing
   }
 }
 
 TEST_CASE_METHOD(one_node, "an agent changes while its name is being claimed", "[node][core]") {
   begin();
-  registry::record made;
+  record made;
   made.key.name = "a";
   made.capabilities = {"print"};
   step(node_core::add_agent{made, true}, 1);
@@ -509,7 +671,7 @@ TEST_CASE_METHOD(one_node, "an agent changes while its name is being claimed", "
   auto load = 7U;
   auto update = [this](const agent_change& how) {
     step(node_core::update_agent{"a", how}, 2);
-    CHECK_FALSE(question<registry::put_records>());
+    CHECK_FALSE(said("a"));
     CHECK_FALSE(only<node_core::found>()); // it may be that of another node
     auto done = only<claims::done>();
     REQUIRE(done);
@@ -532,15 +694,14 @@ TEST_CASE_METHOD(one_node, "an agent changes while its name is being claimed", "
     out.clear();
   }
   registry::names::claims granted;
-  granted.claimed.push_back({.name = "a", .owner = "n1", .boot = 1, .token = 5});
+  granted.claimed.push_back({.name = "a", .owner = self, .boot = 1, .token = 5});
   step(claims::heard<registry::names::claims>{granted}, asked->first);
-  auto put = question<registry::put_records>();
-  REQUIRE(put);
-  auto& said = put->second.records.front();
-  CHECK(said.load == load);
-  CHECK(said.capabilities == std::set<std::string>{"scan"});
-  CHECK(said.token == 5);
-  auto found = only<node_core::found>();
+  auto own = said("a");
+  REQUIRE(own);
+  CHECK(own->load == load);
+  CHECK(own->capabilities == std::set<std::string>{"scan"});
+  CHECK(own->token == 5);
+  auto found = last<node_core::found>();
   REQUIRE(found);
   CHECK(found->what.load == load);
 }
@@ -549,10 +710,10 @@ TEST_CASE_METHOD(one_node, "an agent that is added in maintenance rests", "[node
   begin();
   step(node_core::maintain{true}, 1);
   out.clear();
-  registry::record made;
+  record made;
   made.key.name = "a";
   step(node_core::add_agent{made, false}, 2);
-  auto found = only<node_core::found>();
+  auto found = last<node_core::found>();
   REQUIRE(found);
   CHECK(found->rests);
 }
@@ -560,20 +721,20 @@ TEST_CASE_METHOD(one_node, "an agent that is added in maintenance rests", "[node
 TEST_CASE_METHOD(one_node, "a change of an agent that no registry takes is refused",
                  "[node][core]") {
   begin();
-  registry::record made;
+  record made;
   made.key.name = "a";
   step(node_core::add_agent{made, false}, 1);
-  answer_puts();
   out.clear();
-  auto refused = [this](const std::string& id, const agent_change& how) {
+  auto version = core().book().version();
+  auto refused = [&](const std::string& id, const agent_change& how) {
     step(node_core::update_agent{id, how}, 2);
-    CHECK_FALSE(question<registry::put_records>());
+    CHECK(core().book().version() == version);
     CHECK_FALSE(only<node_core::found>());
     auto done = only<claims::done>();
     return done ? done->why : problem{};
   };
   CHECK(refused("b", {.load = 1}).code == errc::not_found);
-  CHECK(refused("a@n2", {.load = 1}).code == errc::not_found);
+  CHECK(refused("a@two", {.load = 1}).code == errc::not_found);
   CHECK(refused("a", {.add_groups = {""}}).code == errc::bad_argument);
   CHECK(refused("a", {.remove_capabilities = {"a"}}).code == errc::bad_argument);
   CHECK(refused("a", {.metadata = {{"text", std::string(20'000, 'x')}}}).code == errc::too_large);
@@ -590,188 +751,156 @@ TEST_CASE_METHOD(one_node, "maintenance is said once the node has said itself", 
   CHECK(done->id == 3);
   CHECK_FALSE(done->why);
   begin();
+  auto status = [this] { return core().book().find(record_kind::node, "one")->status; };
+  CHECK(status() == record_status::active);
   step(node_core::maintain{true}, 4);
-  CHECK_FALSE(only<claims::done>());
-  auto put = question<registry::put_records>();
-  REQUIRE(put);
-  CHECK(put->second.records.front().status == record_status::maintenance);
-  step(claims::heard<registry::put_report>{registry::put_report{}}, put->first);
-  CHECK(only<claims::done>());
+  CHECK(ended(4) == errc::none);
+  CHECK(status() == record_status::maintenance);
   step(node_core::maintain{false}, 5);
-  put = question<registry::put_records>();
-  REQUIRE(put);
-  CHECK(put->second.records.front().status == record_status::active);
-}
-
-TEST_CASE_METHOD(one_node, "what a registry shows of this node and is not said is taken back",
-                 "[node][core]") {
-  begin();
-  hear(change_kind::added, agent_of("ghost", "n1"));
-  auto put = question<registry::put_records>();
-  REQUIRE(put);
-  CHECK(put->second.records.front().removed);
-  CHECK(put->second.records.front().key.name == "ghost@n1");
+  CHECK(status() == record_status::active);
 }
 
 TEST_CASE_METHOD(one_node, "an agent whose name another node has claimed later loses it",
                  "[node][core]") {
   begin();
   add("a", 5);
-  hear(change_kind::added, node_of("n2", "two"));
-  SECTION("as the other one shows") {
-    hear(change_kind::added, record_of(record_kind::agent, "a", "n2", 9));
+  member two{2};
+  two.says_node("two");
+  SECTION("by a later claim") {
+    two.says_agent("a", 9);
+    hear(two);
+    auto lost = only<claims::lost_name>();
+    REQUIRE(lost);
+    CHECK(lost->name == "a");
+    CHECK_FALSE(said("a"));
   }
-  SECTION("as its own is hidden") {
-    hear(change_kind::taken, record_of(record_kind::agent, "a", "n1", 5));
+  SECTION("and not by an earlier one") {
+    two.says_agent("a", 3);
+    hear(two);
+    CHECK_FALSE(only<claims::lost_name>());
+    two.takes_back(record_kind::agent, "a");
+    hear(two);
+    CHECK_FALSE(only<claims::lost_name>());
+    CHECK(said("a"));
   }
-  auto lost = only<claims::lost_name>();
-  REQUIRE(lost);
-  CHECK(lost->name == "a");
 }
 
-TEST_CASE_METHOD(one_node, "an earlier claim of another node takes no name", "[node][core]") {
-  begin();
-  add("a", 5);
-  hear(change_kind::added, record_of(record_kind::agent, "a", "n2", 3));
-  hear(change_kind::removed, record_of(record_kind::agent, "a", "n2", 9));
-  hear(change_kind::updated, record_of(record_kind::agent, "a", "n1", 5));
-  CHECK_FALSE(only<claims::lost_name>());
+TEST_CASE("a node without a data folder looks at its names when it was taken for dead",
+          "[node][core]") {
+  node_core_options how;
+  how.claims.is_fleeting = true;
+  one_node it{how};
+  it.begin();
+  it.add("painter", 3);
+  it.step(claims::given_up{});
+  CHECK(it.question<registry::names::list_claims>());
 }
 
 // -- other nodes -------------------------------------------------------------------------
 
 TEST_CASE_METHOD(one_node, "the log names each namesake once, up to a bound", "[node][core]") {
-  for (auto round = 0; round < 2; ++round)
-    for (auto each : {"n2", "n3"})
-      hear(round == 0 ? change_kind::added : change_kind::updated, node_of(each, "one"));
-  CHECK(all<node_core::warn>().size() == 2);
-  hear(change_kind::added, node_of("n1", "one")); // itself
-  auto away = node_of("n4", "one");
-  away.liveness = record_status::disconnected;
-  hear(change_kind::added, away);
+  begin();
+  CHECK(all<node_core::warn>().empty()); // of itself
+  member two{2};
+  two.says_node("one");
+  hear(two);
+  CHECK(all<node_core::warn>().size() == 1);
+  two.says_node("one");
+  hear(two);
   CHECK(all<node_core::warn>().empty());
-  for (auto count = 0; count < 40; ++count)
-    hear(change_kind::added, node_of("m" + std::to_string(count), "one"));
+  member away{3};
+  away.says_node("one");
+  see(away);
+  see_same(away, member_status::dead);
+  out.clear();
+  bring(away);
+  CHECK(all<node_core::warn>().size() == 1); // it was there when it said so
+  for (auto count = 0; count < 40; ++count) {
+    member other{110 + count};
+    other.says_node("one");
+    hear(other);
+  }
   CHECK(all<node_core::warn>().size() == node_core::max_namesakes - 2);
 }
 
 TEST_CASE_METHOD(one_node, "that a node has left is told, and logged by who leads",
                  "[node][core]") {
-  hear(change_kind::added, node_of("n2", "two"));
-  CHECK(only<node_core::node_is>());
-  hear(change_kind::removed, node_of("n2", "two"));
-  auto left = only<node_core::node_left>();
-  REQUIRE(left);
-  CHECK(left->node == "n2");
-  CHECK(left->boot == 1);
-  CHECK_FALSE(only<node_core::inform>());
+  member two{2};
+  auto comes_and_leaves = [&] {
+    two.says_node("two");
+    hear(two);
+    CHECK(last<node_core::node_is>());
+    out.clear();
+    two.takes_back(record_kind::node, "two");
+    hear(two);
+    auto left = only<node_core::node_left>();
+    REQUIRE(left);
+    CHECK(left->node == two.id);
+    CHECK(left->boot == 1);
+    return all<node_core::inform>().size();
+  };
+  CHECK(comes_and_leaves() == 0);
   step(node_core::lead{});
-  hear({{change_kind::added, node_of("n2", "two")}, {change_kind::removed, node_of("n2", "two")}});
-  CHECK(only<node_core::inform>());
-  hear({{change_kind::added, node_of("n3", "three")}, {change_kind::lost, node_of("n3", "three")}});
-  CHECK(all<node_core::node_left>().size() == 1); // a loss is none
-  CHECK_FALSE(only<node_core::inform>());
+  CHECK(comes_and_leaves() == 1);
   step(node_core::follow{});
-  hear(
-    {{change_kind::added, node_of("n4", "four")}, {change_kind::removed, node_of("n4", "four")}});
-  CHECK_FALSE(only<node_core::inform>());
+  CHECK(comes_and_leaves() == 0);
 }
 
-TEST_CASE_METHOD(one_node, "the log says which members come and go, but not of this node itself",
-                 "[node][core]") {
-  using enum cluster::member_status;
-  step(liveness::seen{"n1", 1, alive});
-  step(liveness::seen{"n2", 1, alive});
-  hear({{change_kind::added, node_of("n2", "two")}});
+TEST_CASE_METHOD(one_node, "the log says which members come and go", "[node][core]") {
+  member two{2};
+  two.says_node("two");
+  hear(two);
   pass(2s);
   auto joined = all<node_core::inform>();
   REQUIRE(joined.size() == 1);
   CHECK(joined.front().text == "member two has joined");
   CHECK(all<node_core::warn>().empty());
-  step(liveness::seen{"n2", 1, dead});
+  see_same(two, member_status::dead);
   auto warned = only<node_core::warn>();
   REQUIRE(warned);
   CHECK(warned->text == "member two is dead: it has not answered in time");
 }
 
-TEST_CASE_METHOD(one_node, "who leads asks about nodes that the registry has forgotten",
-                 "[node][core]") {
-  step(node_core::lead{});
-  hear({{change_kind::added, node_of("n2", "two")}, {change_kind::lost, node_of("n2", "two")}});
-  auto asked = only<liveness::ask>();
-  REQUIRE(asked);
-  CHECK(asked->node == "n2");
-}
-
-TEST_CASE_METHOD(one_node, "an agent that shows unhealthy is pinged until it is gone",
-                 "[node][core]") {
-  step(node_core::lead{});
-  auto ill = agent_of("a", "n2");
-  ill.healthy = false;
-  hear(change_kind::added, ill);
-  pass(10s);
-  auto ping = only<liveness::ping>();
-  REQUIRE(ping);
-  CHECK(ping->agent == "a");
-  step(liveness::pong{false}, ping->id);
-  SECTION("removed") {
-    hear(change_kind::removed, ill);
-  }
-  SECTION("not in a snapshot") {
-    auto none = news({});
-    none.complete = true;
-    step(node_core::told{none});
-  }
-  pass(10s);
-  CHECK_FALSE(only<liveness::ping>());
-}
-
 // -- who leads ---------------------------------------------------------------------------
 
-TEST_CASE_METHOD(one_node, "a new registry hears what was known, and what this node says",
-                 "[node][core]") {
+TEST_CASE_METHOD(one_node, "who begins to lead gives up those that are lost", "[node][core]") {
   begin();
-  auto away = node_of("n2", "two");
-  away.liveness = record_status::disconnected;
-  away.value.boot = 3;
-  hear({{change_kind::added, away},
-        {change_kind::added, node_of("n3", "three")},
-        {change_kind::added, node_of("n1", "one")}});
+  member two{2, 3};
+  two.says_node("two");
+  hear(two);
+  see_same(two, member_status::dead);
+  member three{3};
+  three.says_node("three");
+  hear(three);
   pass(2s);
   out.clear();
   step(node_core::lead{});
-  auto begun = only<node_core::begin_registry>();
-  REQUIRE(begun);
-  CHECK(names_in(*begun) == std::vector<std::string>{"one", "three", "two"});
-  REQUIRE(begun->lost.size() == 1);
-  CHECK(begun->lost.front().owner == "n2");
-  CHECK(begun->lost.front().boot == 3);
-  CHECK(begun->lost.front().liveness == record_status::disconnected);
-  CHECK(begun->lost.front().for_long == 2s);
   CHECK(core().leads());
-  pass(4s);
-  CHECK(all<liveness::give_up>().empty());
-  pass(1s); // neither is linked
-  CHECK(all<liveness::give_up>().size() == 2);
-  auto told = all<node_core::warn>();
-  REQUIRE(told.size() == 1); // of the other the last leader has told
-  CHECK(told.front().text.find("three is lost") != std::string::npos);
+  auto lost = only<liveness::give_up>();
+  REQUIRE(lost);
+  CHECK(lost->node == two.id);
+  CHECK(lost->boot == 3);
+  CHECK(all<node_core::warn>().empty()); // the last leader has told of it
+  pass(1min);
+  CHECK_FALSE(only<liveness::give_up>()); // three is there
+  see_same(three, member_status::dead);
+  pass(0s);
+  lost = only<liveness::give_up>();
+  REQUIRE(lost);
+  CHECK(lost->node == three.id);
 }
 
-TEST_CASE_METHOD(one_node, "a node of which only agents are known is given up, too",
+TEST_CASE_METHOD(one_node, "a leader frees the names of a lost node that cannot come back",
                  "[node][core]") {
-  hear(change_kind::added, agent_of("a", "n2"));
-  hear(change_kind::added, agent_of("a", "n1"));
+  member two{2};
+  two.says_node("two", true);
+  hear(two);
   step(node_core::lead{});
-  hear(change_kind::added, agent_of("a", "n3"));
-  auto away = agent_of("a", "n4");
-  away.liveness = record_status::disconnected;
-  hear(change_kind::added, away);
-  pass(5s);
-  auto lost = all<liveness::give_up>();
-  REQUIRE(lost.size() == 2);
-  CHECK(lost.front().node == "n2");
-  CHECK(lost.back().node == "n3");
+  see_same(two, member_status::dead);
+  pass(0s);
+  auto freed = only<liveness::free_names>();
+  REQUIRE(freed);
+  CHECK(freed->node == two.id);
 }
 
 TEST_CASE_METHOD(one_node, "who leads looks through all names but its own", "[node][core]") {
@@ -779,76 +908,43 @@ TEST_CASE_METHOD(one_node, "who leads looks through all names but its own", "[no
   auto asked = only<liveness::list_names>();
   REQUIRE(asked);
   registry::names::claim_page page;
-  for (auto each : {"n1", "n2"})
-    page.claimed.push_back({std::string{"name of "} + each, each, 1, 7, true});
+  for (auto& each : {self, "n2"s})
+    page.claimed.push_back({"name of " + each, each, 1, 7, true});
   step(liveness::names_listed{page}, asked->id);
   pass(5s);
   CHECK(only<liveness::give_up>()->node == "n2");
 }
 
-TEST_CASE("a node without a data folder that is shown as lost claims its names again",
-          "[node][core]") {
-  cluster::node_core_options how;
-  how.claims.is_fleeting = true;
-  one_node it{how};
-  it.begin();
-  it.add("painter", 3);
-  auto shown = record_of(record_kind::agent, "painter", "n1", 3);
-  auto beats = [&] {
-    it.out.clear();
-    it.pass(10s);
-    auto asked = it.question<registry::heartbeat>();
-    REQUIRE(asked);
-    it.step(claims::heard<registry::owner_view>{registry::owner_view{.owner = "n1", .boot = 1}},
-            asked->first);
-    return it.question<registry::names::claim>().has_value();
-  };
-  it.pass(1s);
-  it.hear(change_kind::added, shown);
-  CHECK_FALSE(beats());
-  shown.liveness = record_status::disconnected;
-  it.hear(change_kind::updated, shown);
-  CHECK(beats());
-}
-
-TEST_CASE_METHOD(one_node, "a registry that goes on is not begun anew", "[node][core]") {
-  hear(change_kind::added, node_of("n2", "two"));
-  step(node_core::lead{false});
-  CHECK_FALSE(only<node_core::begin_registry>());
-  CHECK(core().leads());
-}
-
-TEST_CASE_METHOD(one_node, "what is told to a new registry comes in pages", "[node][core]") {
-  for (std::size_t count = 0; count < node_core::page + 1; ++count)
-    hear(change_kind::added, agent_of("a" + std::to_string(count), "n2"));
-  step(node_core::lead{});
-  auto begun = only<node_core::begin_registry>();
-  REQUIRE(begun);
-  REQUIRE(begun->pages.size() == 2);
-  CHECK(begun->pages.front().records.size() == node_core::page);
-  CHECK(begun->pages.back().records.size() == 1);
-}
-
-TEST_CASE_METHOD(one_node, "who does not lead judges nobody", "[node][core]") {
-  hear(change_kind::added, node_of("n2", "two"));
+TEST_CASE_METHOD(one_node, "who leads no more judges nobody", "[node][core]") {
+  member two{2};
+  two.says_node("two");
+  hear(two);
   step(node_core::lead{});
   step(node_core::follow{});
   CHECK_FALSE(core().leads());
+  see_same(two, member_status::dead);
   pass(1min);
   CHECK(all<liveness::give_up>().empty());
+  CHECK(shows(two) == record_status::disconnected); // which each node sees itself
 }
 
 TEST_CASE_METHOD(one_node, "the core wakes for whichever of its machines is due first",
                  "[node][core]") {
   CHECK_FALSE(core().next_deadline());
   step(node_core::lead{});
-  CHECK(core().next_deadline() == now + 10s); // the check
-  step(claims::begin{});
-  CHECK(core().next_deadline() <= now + 10s); // an answer, or a heartbeat
-  pass(9s);
+  CHECK(core().next_deadline() == now + 30s); // the next look through the names
   step(liveness::link_up{"n2", 1});
   step(liveness::link_down{"n2", 1, "silent"});
-  CHECK(core().next_deadline() == time_point{} + 10s);
+  CHECK(core().next_deadline() == now + 5s);
+  member two{2};
+  two.says_node("two");
+  see(two);
+  CHECK(core().next_deadline() == now + 50ms); // the question for its records
+  bring(two);
+  see_same(two, member_status::left);
+  step(node_core::follow{});
+  pass(4s); // what the log says has been said
+  CHECK(core().next_deadline() == now + 1s);
 }
 
 } // namespace node_core_test
