@@ -37,6 +37,11 @@ public:
     return found;
   }
 
+  /// Nothing waits, and nobody is asked.
+  [[nodiscard]] bool empty() const {
+    return peers_.empty();
+  }
+
   /// Returns what to ask that peer for now, and then call end(). Empty: nothing.
   std::vector<node_id> next(const node_id& peer) {
     std::vector<node_id> wanted;

@@ -276,10 +276,11 @@ private:
   static constexpr duration answer_within = std::chrono::seconds{4};
   /// Cards are asked for once this long no further one was missed. Where many start at once, their
   /// joining comes first: what cards cost each of n nodes grows with n.
-  static constexpr duration gather_for = std::chrono::milliseconds{500};
+  static constexpr duration gather_for = std::chrono::milliseconds{250};
+  static constexpr duration first_cards_within = std::chrono::seconds{5};
   static constexpr duration compare_again_after = std::chrono::milliseconds{500};
   /// ... or after that many times as long.
-  static constexpr int max_gatherings = 10;
+  static constexpr int max_gatherings = 4;
 
   struct linked {
     net::link_ptr which;
@@ -542,6 +543,8 @@ private:
     }
     for (auto& each : wishes_.end(whom, wanted, missing))
       ask_for_cards(each);
+    if (wishes_.empty())
+      end_first_comparison();
   }
 
   void carry_out(const swim::sync& what) {
@@ -581,11 +584,8 @@ private:
             step(swim::told{with, std::move(other->first)});
           if (!is_last && rest > 0)
             return compare(with, own.second, other->second, rest - 1);
-          has_compared_ = true;
-          // What has come shows before.
-          thread_->ask([this, home = caf::weak_actor_ptr{self_->ctrl()}](const sealed_swim&) {
-            run_on(home, [this] { setup_.tell(node_core::compared{}); });
-          });
+          if (!std::exchange(has_compared_, true))
+            behind_thread([this] { await_first_cards(); });
         },
         [this, with](const caf::error&) { compare_anew(with); });
   }
@@ -598,6 +598,27 @@ private:
       if (!has_compared_)
         carry_out(swim::sync{next_linked(last), true});
     });
+  }
+
+  /// Runs `job` here once all has shown that the thread has got so far.
+  void behind_thread(std::function<void()> job) {
+    thread_->ask([home = caf::weak_actor_ptr{self_->ctrl()},
+                  job = std::move(job)](const sealed_swim&) { run_on(home, job); });
+  }
+
+  /// Members of which the first comparison tells are known once their cards have come.
+  void await_first_cards() {
+    awaits_cards_ = true;
+    timers_.after(first_cards_within, [this] { end_first_comparison(); });
+    if (wishes_.empty())
+      return end_first_comparison();
+    for (auto& each : wishes_.peers())
+      ask_for_cards(each);
+  }
+
+  void end_first_comparison() {
+    if (std::exchange(awaits_cards_, false) && thread_ != nullptr)
+      behind_thread([this] { setup_.tell(node_core::compared{}); });
   }
 
   /// One of those with a link, another one than that if there are several.
@@ -664,6 +685,8 @@ private:
   int gatherings_ = 0;
   bool has_grown_ = false;
   bool has_compared_ = false;
+  /// The first comparison has ended, and not all cards have come.
+  bool awaits_cards_ = false;
   /// The questions whose answers the thread has yet to make, and how many each peer has asked.
   std::map<request_id, question> promises_;
   std::map<node_id, std::size_t> open_;
