@@ -142,13 +142,10 @@ public:
     };
   }
 
-  /// `thread` outlives this actor.
+  /// `thread` outlives this actor. Begins once this node has said what its records are.
   void start(swim_thread* thread) {
-    thread_ = thread;
-    if (risen_)
-      thread_->go_on_as(risen_->first, risen_->second);
-    for (auto& [node, each] : links_)
-      greet(node, each);
+    begins_ = thread;
+    begin_if_it_can();
   }
 
   /// This node goes on as a later life, for others and for itself a new member.
@@ -165,7 +162,9 @@ public:
 
   /// This node says from here on that its records are these.
   void restate(const registry::records_head& what) {
+    records_ = what;
     step(swim::holds{what});
+    begin_if_it_can();
   }
 
   /// `from` has told this of another member.
@@ -256,7 +255,7 @@ public:
   }
 
   void stop() {
-    thread_ = nullptr;
+    thread_ = begins_ = nullptr;
     self_->quit();
   }
 
@@ -327,6 +326,22 @@ private:
   [[nodiscard]] bool is_busy_with(const node_id& peer) const {
     auto found = open_.find(peer);
     return found != open_.end() && found->second >= max_open;
+  }
+
+  /// With one statement that has its records, as each costs each member a look at its signature.
+  void begin_if_it_can() {
+    if (begins_ == nullptr || !records_)
+      return;
+    thread_ = std::exchange(begins_, nullptr);
+    if (risen_) {
+      thread_->go_on_as(risen_->first, risen_->second);
+      step(swim::holds{*records_});
+    } else {
+      step(swim::holds{*records_});
+      thread_->begin();
+    }
+    for (auto& [node, each] : links_)
+      greet(node, each);
   }
 
   static caf::error busy() {
@@ -499,6 +514,8 @@ private:
     auto is_linked = links_.contains(what.from) || links_.empty();
     auto whom = is_linked ? what.from : links_.begin()->first;
     wishes_.want(whom, what.whom, whom == what.whom ? whom : what.from);
+    if (!has_compared_)
+      first_strangers_.insert(what.whom);
     has_grown_ = true;
     if (gatherings_ == 0)
       gather();
@@ -543,8 +560,9 @@ private:
     }
     for (auto& each : wishes_.end(whom, wanted, missing))
       ask_for_cards(each);
-    if (wishes_.empty())
-      end_first_comparison();
+    for (auto& each : wanted)
+      first_strangers_.erase(each);
+    end_if_all_came();
   }
 
   void carry_out(const swim::sync& what) {
@@ -584,7 +602,7 @@ private:
             step(swim::told{with, std::move(other->first)});
           if (!is_last && rest > 0)
             return compare(with, own.second, other->second, rest - 1);
-          if (!std::exchange(has_compared_, true))
+          if (!has_compared_)
             behind_thread([this] { await_first_cards(); });
         },
         [this, with](const caf::error&) { compare_anew(with); });
@@ -608,15 +626,22 @@ private:
 
   /// Members of which the first comparison tells are known once their cards have come.
   void await_first_cards() {
+    if (std::exchange(has_compared_, true))
+      return;
     awaits_cards_ = true;
     timers_.after(first_cards_within, [this] { end_first_comparison(); });
-    if (wishes_.empty())
-      return end_first_comparison();
     for (auto& each : wishes_.peers())
       ask_for_cards(each);
+    end_if_all_came();
+  }
+
+  void end_if_all_came() {
+    if (first_strangers_.empty())
+      end_first_comparison();
   }
 
   void end_first_comparison() {
+    first_strangers_.clear();
     if (std::exchange(awaits_cards_, false) && thread_ != nullptr)
       behind_thread([this] { setup_.tell(node_core::compared{}); });
   }
@@ -684,9 +709,14 @@ private:
   /// For how many times gather_for cards to ask for have been collected; 0: there are none.
   int gatherings_ = 0;
   bool has_grown_ = false;
+  /// What it says of its records.
+  std::optional<registry::records_head> records_;
+  swim_thread* begins_ = nullptr;
   bool has_compared_ = false;
   /// The first comparison has ended, and not all cards have come.
   bool awaits_cards_ = false;
+  /// Those of whom it has told, before their cards have come.
+  std::set<node_id> first_strangers_;
   /// The questions whose answers the thread has yet to make, and how many each peer has asked.
   std::map<request_id, question> promises_;
   std::map<node_id, std::size_t> open_;

@@ -50,7 +50,6 @@ public:
       machine_(std::in_place, std::move(how), seed) {
     for (auto& each : sockets_)
       families_.push_back(each.local().family());
-    post(swim::begin{address_});
     thread_ = std::thread{[this] { run(); }};
   }
 
@@ -60,6 +59,11 @@ public:
   ~swim_thread() {
     end();
     thread_.join();
+  }
+
+  /// The node says from here on that it is there.
+  void begin() {
+    post(swim::begin{address_});
   }
 
   /// Dropped once it is stopped.
