@@ -38,6 +38,7 @@ struct exchange_options {
   duration answer_within = std::chrono::seconds{4};
   /// The wait after the first try that brought nothing; twice as long after each further one.
   duration retry_after = std::chrono::milliseconds{100};
+  /// The longest such wait.
   duration retry_at_most = std::chrono::seconds{5};
   /// Tries of the records of one that is not there any more.
   std::uint32_t max_vain = 8;
