@@ -4,7 +4,6 @@
 #include "registry/clocked_table.hpp"
 #include "support/seeds.hpp"
 #include "troupe/core/codec.hpp"
-#include "troupe/registry/follow.hpp"
 #include "troupe/registry/own_records.hpp"
 
 #include <catch2/catch_test_macros.hpp>
@@ -427,44 +426,6 @@ TEST_CASE("a watcher that answers each page at once has all records, however fas
   REQUIRE(has.size() == registry.table.answer(count_records{}).agents.active);
   for (auto& [key, last] : has)
     REQUIRE(registry.look(key).value.version == last);
-}
-
-// How: a copy follows through answers alone, begins anew when it is told to, and is
-// compared whenever it has caught up.
-TEST_CASE("a copy that follows shows what the registry shows", "[registry][property]") {
-  test::for_each_seed(100, [](random_source random) {
-    busy_cluster cluster;
-    clocked_table registry{small_options()};
-    clocked_table copy{registry_options::copy()};
-    watch_records question{.limit = 3};
-    for (int each = 0; each < 150; ++each) {
-      auto span = random_span(random);
-      registry.pass(span);
-      copy.pass(span);
-      registry.ask(cluster.next(random));
-      if (!random.one_in(4))
-        continue;
-      while (registry.table.has_news(question)) {
-        auto news = registry.table.answer(question);
-        if (news.complete) {
-          auto now = copy.now;
-          copy = clocked_table{registry_options::copy()};
-          copy.now = now;
-        }
-        for (auto& what : to_events(news))
-          copy.ask(what);
-        question = question.next(news);
-      }
-      auto ours = everything(copy.table);
-      auto theirs = everything(registry.table);
-      REQUIRE(ours.size() == theirs.size());
-      for (std::size_t position = 0; position < ours.size(); ++position) {
-        REQUIRE(ours[position].value == theirs[position].value);
-        REQUIRE(ours[position].liveness == theirs[position].liveness);
-        REQUIRE(ours[position].status == theirs[position].status);
-      }
-    }
-  });
 }
 
 } // namespace record_table_property

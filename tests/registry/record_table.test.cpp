@@ -1,6 +1,5 @@
 #include "troupe/registry/record_table.hpp" // the header under test
 #include "registry/clocked_table.hpp"
-#include "troupe/registry/follow.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
@@ -597,36 +596,64 @@ TEST_CASE("an answer is bounded in bytes, too", "[registry]") {
   CHECK(registry.table.answer(watch_records{.limit = 1000}).changes.size() == 66);
 }
 
-TEST_CASE("a copy that follows a registry shows the same", "[registry]") {
+// -- what one node says ------------------------------------------------------------
+
+TEST_CASE("all that one life of a node has said is given, with its removals", "[registry]") {
   clocked_table registry;
-  clocked_table copy{registry_options::copy()};
-  watch_records question{.limit = 2};
-  auto follow = [&] {
-    while (registry.table.has_news(question)) {
-      auto news = registry.table.answer(question);
-      for (auto& each : to_events(news))
-        copy.ask(each);
-      question = question.next(news);
-    }
-    auto all = find_records{.statuses = all_statuses()};
-    auto ours = copy.table.answer(all).records;
-    auto theirs = registry.table.answer(all).records;
-    REQUIRE(ours.size() == theirs.size());
-    for (std::size_t each = 0; each < ours.size(); ++each) {
-      CHECK(ours[each].value == theirs[each].value);
-      CHECK(ours[each].status == theirs[each].status);
-    }
+  registry.put({node("n1"), agent("b", "n1", 2), agent("a", "n1", 3), node("n2")});
+  registry.put({removal(agent("b", "n1", 3))});
+  auto all = registry.table.records_of("n1", 1);
+  REQUIRE(all);
+  CHECK(all->records.size() == 3);
+  CHECK(std::ranges::count_if(all->records, [](auto& each) { return each->removed; }) == 1);
+  CHECK_FALSE(registry.table.records_of("n1", 2));
+  CHECK_FALSE(registry.table.records_of("n9", 1));
+  names present;
+  registry.table.for_each_of("n1", [&](const record& each, const records_digest& of) {
+    present.push_back(each.key.name);
+    CHECK(of == digest_of(each));
+  });
+  CHECK(present == names{"n1", "a@n1"}); // in the order of their keys
+  registry.table.for_each_of("n9", [](auto&, auto&) { FAIL("nobody"); });
+  SECTION("nothing of a life that is over") {
+    registry.put({node("n1", 1, 2)});
+    CHECK_FALSE(registry.table.records_of("n1", 1));
+    CHECK(registry.table.records_of("n1", 2)->records.size() == 1);
+  }
+  SECTION("nothing of one that is forgotten") {
+    registry.ask(forget{"n1", 1});
+    CHECK_FALSE(registry.table.records_of("n1", 1));
+  }
+}
+
+TEST_CASE("which removals may be missing is told with the rest", "[registry]") {
+  auto bounds = registry_options::copy();
+  bounds.retention = 8s;
+  clocked_table registry{bounds};
+  registry.put({node("n1"), agent("a", "n1", 2)});
+  registry.put({removal(agent("a", "n1", 2))});
+  CHECK(registry.table.records_of("n1", 1)->floor == 0);
+  registry.pass(9s); // removals are forgotten several at a time
+  auto all = registry.table.records_of("n1", 1);
+  REQUIRE(all);
+  CHECK(all->floor == 3);
+  CHECK(all->records.size() == 1);
+}
+
+TEST_CASE("the digest of a record follows it", "[registry]") {
+  clocked_table registry;
+  registry.put({node("n1")});
+  auto changed = node("n1", 2);
+  changed.load = 7;
+  registry.put({changed});
+  auto check = [&](const record_table& table) {
+    table.for_each_of(
+      "n1", [&](const record& each, const records_digest& of) { CHECK(of == digest_of(each)); });
   };
-  registry.put({node("n1"), agent("a", "n1", 2), claimed("echo", "n1", 5, 3)});
-  follow();
-  registry.put({node("n2"), claimed("echo", "n2", 6, 2), agent("b", "n2", 3)});
-  registry.ask(verdict{"n1", 1, record_status::disconnected});
-  follow();
-  registry.put({removal(agent("b", "n2", 3))});
-  registry.put({node("n1", 1, 2)});
-  follow();
-  registry.ask(forget{"n2", 1});
-  follow();
+  check(registry.table);
+  record_table other;
+  other.restore(registry.now, registry.table.snapshot());
+  check(other);
 }
 
 // -- refusals ----------------------------------------------------------------------

@@ -38,7 +38,8 @@ struct exchange_options {
   duration answer_within = std::chrono::seconds{4};
   /// The wait after the first try that brought nothing; twice as long after each further one.
   duration retry_after = std::chrono::milliseconds{100};
-  duration retry_at_most = std::chrono::seconds{5};
+  /// The longest such wait.
+  duration retry_at_most = std::chrono::seconds{1};
   /// Tries of the records of one that is not there any more.
   std::uint32_t max_vain = 8;
   /// Nodes that one question asks about.
@@ -704,8 +705,7 @@ private:
     }
     out_->emplace_back(merged{node});
     auto was_behind = each.is_behind();
-    auto is_kept
-      = digest_with(node, each) == of.what.records.digest || planted_flaw == flaw::head_unverified;
+    auto is_kept = is_shown_as(node, each, of.what) || planted_flaw == flaw::head_unverified;
     each.have = is_kept ? of : signed_statement{};
     each.wants_whole = !is_kept;
     count_behind(was_behind, each);
@@ -719,6 +719,13 @@ private:
     else
       plan_to_ask(node, each, options_.gather_for);
     return false;
+  }
+
+  /// Whether the table has that, or has nothing any more of that life, which it has forgotten.
+  [[nodiscard]] bool is_shown_as(const node_id& node, const owner& each,
+                                 const statement& what) const {
+    return digest_with(node, each) == what.records.digest
+           || !table_.records_of(to_string(node), what.when.boot);
   }
 
   [[nodiscard]] registry::records_digest digest_with(const node_id& node, const owner& each) const {

@@ -508,6 +508,11 @@ private:
         return;
       begin_as(boot);
       step(cluster::claims::risen{boot});
+      here_.after(std::chrono::milliseconds{1}, [this] { // once that is signed
+        for (auto& [who, known] : here_.setting().members)
+          if (links_.find(to_string(who)))
+            member_->show_card(who);
+      });
     });
   }
 
