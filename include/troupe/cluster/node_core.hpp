@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -47,6 +48,8 @@ struct node_core_options {
   registry::registry_options table{};
   /// How it gets that.
   exchange_options exchange{};
+  /// After the first comparison with another member, the records of members are waited for so long.
+  duration catch_up_within = std::chrono::seconds{5};
 };
 
 /// What one node knows of its cluster, and says there. Joins what it says itself (`claims`), how it
@@ -60,8 +63,9 @@ struct node_core_options {
 /// - An agent is found where it can get messages: its node is there, or in maintenance; it rests
 ///   there, and is ill while callers of this node do not reach it. Agents of this node are found as
 ///   this node says them.
-/// - All is here when the first comparison with another member has ended, and the records of all
-///   members that it has shown have come; where this node leads, at once.
+/// - All is here when the first comparison with another member has ended, and records of all
+/// members
+///   that it has shown have come, or catch_up_within is over; where this node leads, at once.
 ///
 /// Steps like any machine. No snapshot: what it knows comes from others again. Not thread-safe.
 /// Cost of a step: that of its parts and O(log n) for each change of what is shown; of `lead` O(n).
@@ -190,6 +194,7 @@ public:
     : id_(how.node),
       name_(how.name),
       lost_after_(how.liveness.lost_after),
+      catch_up_within_(how.catch_up_within),
       nodes_(how.table.max_owners),
       max_records_(how.table.max_records),
       max_record_bytes_(how.table.max_record_bytes),
@@ -221,6 +226,8 @@ public:
     registry::effects none;
     table_.tick(now, none);
     end_stays();
+    if (catch_up_until_ && *catch_up_until_ <= now)
+      awaited_.clear();
     run(claims_, [&](auto& made) { claims_.tick(now, made); });
     run(exchange_, [&](auto& made) { exchange_.tick(now, made); });
     run(liveness_, [&](auto& made) { liveness_.tick(now, made); });
@@ -233,6 +240,8 @@ public:
     std::optional<time_point> next;
     if (!stays_.empty())
       next = stays_.begin()->first;
+    if (catch_up_until_)
+      next = std::min(next.value_or(*catch_up_until_), *catch_up_until_);
     for (auto& each : {claims_.next_deadline(), exchange_.next_deadline(),
                        liveness_.next_deadline(), news_.next_deadline(), table_.next_deadline()})
       if (each)
@@ -367,6 +376,7 @@ private:
   }
 
   void pass_on(record_exchange::merged& what) {
+    awaited_.erase(what.who);
     settle_standing(to_string(what.who));
   }
 
@@ -451,8 +461,10 @@ private:
     }
     if (what.is != member_status::dead)
       exchange(record_exchange::heard{std::move(what.told), what.key, what.from});
-    if (!is_there)
+    if (!is_there) {
       exchange(record_exchange::gone{what.who});
+      awaited_.erase(what.who);
+    }
     settle_standing(node);
     tell([&](auto& lines) { news_.shows(now_, node, what.when.boot, what.is, lines); });
     judge(liveness::seen{node, what.when.boot, what.is});
@@ -501,7 +513,10 @@ private:
   }
 
   void handle(request_id, const compared&) {
-    has_compared_ = true;
+    if (std::exchange(has_compared_, true) || is_caught_up_)
+      return;
+    awaited_ = exchange_.missing();
+    catch_up_until_ = now_ + catch_up_within_;
   }
 
   /// For the members it is new, and so are they for it: those that it does not hear of again are
@@ -656,9 +671,11 @@ private:
       watched_ = watched_.next(news);
       take(news);
     }
-    if (is_caught_up_ || !(leads_ || (has_compared_ && exchange_.behind() == 0)))
+    if (is_caught_up_ || !(leads_ || (has_compared_ && awaited_.empty())))
       return;
     is_caught_up_ = true;
+    catch_up_until_.reset();
+    awaited_.clear();
     out_->push_back(caught_up{});
   }
 
@@ -777,6 +794,7 @@ private:
   const std::string id_;
   const std::string name_;
   const duration lost_after_;
+  const duration catch_up_within_;
   known_nodes nodes_; // liveness_ looks there
   const std::size_t max_records_;
   const std::size_t max_record_bytes_;
@@ -796,6 +814,9 @@ private:
   bool leads_ = false;
   bool has_compared_ = false;
   bool is_caught_up_ = false;
+  /// Members whose records it waits for until then.
+  std::set<node_id> awaited_;
+  std::optional<time_point> catch_up_until_;
   /// While a step runs.
   time_point now_{};
   effects* out_ = nullptr;

@@ -237,6 +237,15 @@ public:
     return behind_;
   }
 
+  /// Those of them that are there. O(n) in the members.
+  [[nodiscard]] std::set<node_id> missing() const {
+    std::set<node_id> found;
+    for (auto& [node, each] : owners_)
+      if (each.is_here && each.is_behind())
+        found.insert(node);
+    return found;
+  }
+
   /// What is wrong with its state, in words; empty if all is well. Cost: O(n log n).
   [[nodiscard]] std::vector<std::string> flaws() const {
     std::vector<std::string> found;
