@@ -147,8 +147,6 @@ enum class flaw : std::uint8_t {
   hand_over_repeated,
   /// A leader frees no names whose owner it has not seen itself.
   names_not_swept,
-  /// What a node says to a registry that ends with its leader is not said again.
-  handover_drops,
   /// A host carries out commands in a session that another identity has opened.
   foreign_session_used,
   /// A node is given up that the members show alive, as its link to the leader has ended.
@@ -163,7 +161,7 @@ enum class flaw : std::uint8_t {
   removal_not_spread,
 };
 
-inline constexpr std::array<std::string_view, 74> flaw_names{"none",
+inline constexpr std::array<std::string_view, 73> flaw_names{"none",
                                                              "vote_not_persisted",
                                                              "sync_skipped",
                                                              "old_terms_counted",
@@ -230,7 +228,6 @@ inline constexpr std::array<std::string_view, 74> flaw_names{"none",
                                                              "asker_dropped",
                                                              "hand_over_repeated",
                                                              "names_not_swept",
-                                                             "handover_drops",
                                                              "foreign_session_used",
                                                              "link_decides",
                                                              "suspect_lost",
