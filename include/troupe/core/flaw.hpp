@@ -117,8 +117,6 @@ enum class flaw : std::uint8_t {
   unread_repeated,
   /// A node is given up although a later boot of it is linked.
   later_boot_lost,
-  /// A table of records takes an older version of a record for news.
-  old_revision_believed,
   /// The end of the link of an earlier life of a node ends that of the present one.
   earlier_link_used,
   /// A node keeps a name that another node has claimed later.
@@ -157,11 +155,9 @@ enum class flaw : std::uint8_t {
   stop_forgiven,
   /// Records are taken from others without a look at what their node has signed.
   head_unverified,
-  /// What changed is told without the removals that are forgotten.
-  removal_not_spread,
 };
 
-inline constexpr std::array<std::string_view, 73> flaw_names{"none",
+inline constexpr std::array<std::string_view, 71> flaw_names{"none",
                                                              "vote_not_persisted",
                                                              "sync_skipped",
                                                              "old_terms_counted",
@@ -213,7 +209,6 @@ inline constexpr std::array<std::string_view, 73> flaw_names{"none",
                                                              "unread_dropped",
                                                              "unread_repeated",
                                                              "later_boot_lost",
-                                                             "old_revision_believed",
                                                              "earlier_link_used",
                                                              "name_claimed_twice",
                                                              "dead_worker_kept",
@@ -232,8 +227,7 @@ inline constexpr std::array<std::string_view, 73> flaw_names{"none",
                                                              "link_decides",
                                                              "suspect_lost",
                                                              "stop_forgiven",
-                                                             "head_unverified",
-                                                             "removal_not_spread"};
+                                                             "head_unverified"};
 
 /// Returns the flaw called `name`; flaw::none if there is no such flaw.
 constexpr flaw flaw_of(std::string_view name) {
