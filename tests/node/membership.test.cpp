@@ -352,4 +352,81 @@ TEST_CASE_METHOD(table, "the dead are forgotten with what is told of them",
     CHECK(subject_of(each) != id("a"));
 }
 
+// -- records -----------------------------------------------------------------------------
+
+TEST_CASE_METHOD(table, "a member says of its records what they are, each time later",
+                 "[node][swim][membership]") {
+  registry::records_head head{7, {}};
+  it.hold(head, out);
+  REQUIRE(sign());
+  CHECK(it.own()->what.records == head);
+  CHECK(it.own()->what.when == incarnation{5, 1});
+  it.hold(head, out); // it has said so
+  CHECK_FALSE(sign());
+  head.version = 8;
+  it.hold(head, out);
+  it.stated(now, *it.own()); // of before: it has more to say
+  CHECK(it.own()->what.records.version == 7);
+  REQUIRE(sign());
+  CHECK(it.own()->what.when == incarnation{5, 2});
+  it.leave(out);
+  REQUIRE(sign());
+  head.version = 9;
+  it.hold(head, out);
+  CHECK_FALSE(sign()); // who goes says no more
+}
+
+TEST_CASE("what a member says of its records before it begins is said with the first word",
+          "[node][swim][membership]") {
+  swim_options how;
+  membership it{Names::id("self"), {5, 0}, how, &sim::is_signed_with};
+  membership::effects out;
+  it.hold({7, {}}, out);
+  CHECK(out.empty());
+  it.begin("self:1", out);
+  auto wanted = test::take<membership::sign>(out);
+  REQUIRE(wanted.size() == 1);
+  CHECK(wanted.front().what.records.version == 7);
+  CHECK(wanted.front().what.when == incarnation{5, 0});
+}
+
+TEST_CASE_METHOD(table, "a member hears that it was dead to somebody, in this life",
+                 "[node][swim][membership]") {
+  auto heard = [this](incarnation when, bool is_dead) {
+    out.clear();
+    accuse("a", "self", when, is_dead);
+    return take<membership::was_dead>().size();
+  };
+  it.hold({7, {}}, out);
+  REQUIRE(sign());
+  CHECK(heard({5, 0}, true) == 1); // though it has said more since
+  CHECK(heard({5, 1}, true) == 1);
+  CHECK(heard({5, 0}, false) == 0);
+  CHECK(heard({4, 9}, true) == 0);
+  SECTION("and takes it for that when who was dead to it is back") {
+    bury("b", "a", {1, 0});
+    out.clear();
+    hear("a", told_itself{Names::said("a", {1, 1})});
+    CHECK(take<membership::was_dead>().size() == 1);
+  }
+}
+
+TEST_CASE_METHOD(table, "a member that meets another life of itself says so",
+                 "[node][swim][membership]") {
+  auto met = [this](incarnation when) {
+    out.clear();
+    hear("a", told_itself{Names::said("self", when)});
+    auto found = take<membership::met_itself>();
+    CHECK(found.size() == take<membership::complain>().size());
+    return found.size();
+  };
+  CHECK(met({5, 0}) == 1); // with another address
+  CHECK(met({5, 3}) == 1);
+  CHECK(met({9, 0}) == 1);
+  CHECK(met({4, 7}) == 0);
+  out.clear();
+  hear("a", told_itself{*it.own()});
+  CHECK(take<membership::met_itself>().empty());
+}
+
 } // namespace membership_test

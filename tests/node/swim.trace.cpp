@@ -234,6 +234,13 @@ private:
       [&](const swim::complain& each) {
         text_ << "complain of " << name_of(each.of) << ": " << each.what;
       },
+      [&](const swim::spoke& each) {
+        text_ << "say so as " << swim_trace::to_text(each.what.what.when);
+      },
+      [&](const swim::met_itself& each) {
+        text_ << "met itself as " << swim_trace::to_text(each.what.what.when);
+      },
+      [&](const swim::was_dead&) { text_ << "was dead to somebody"; },
     };
     for (auto& what : out) {
       text_ << std::chrono::floor<std::chrono::milliseconds>(now_ - began_).count() << "ms ";

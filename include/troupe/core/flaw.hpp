@@ -117,8 +117,6 @@ enum class flaw : std::uint8_t {
   unread_repeated,
   /// A node is given up although a later boot of it is linked.
   later_boot_lost,
-  /// A table of records takes an older version of a record for news.
-  old_revision_believed,
   /// The end of the link of an earlier life of a node ends that of the present one.
   earlier_link_used,
   /// A node keeps a name that another node has claimed later.
@@ -147,8 +145,6 @@ enum class flaw : std::uint8_t {
   hand_over_repeated,
   /// A leader frees no names whose owner it has not seen itself.
   names_not_swept,
-  /// What a node says to a registry that ends with its leader is not said again.
-  handover_drops,
   /// A host carries out commands in a session that another identity has opened.
   foreign_session_used,
   /// A node is given up that the members show alive, as its link to the leader has ended.
@@ -159,11 +155,9 @@ enum class flaw : std::uint8_t {
   stop_forgiven,
   /// Records are taken from others without a look at what their node has signed.
   head_unverified,
-  /// What changed is told without the removals that are forgotten.
-  removal_not_spread,
 };
 
-inline constexpr std::array<std::string_view, 74> flaw_names{"none",
+inline constexpr std::array<std::string_view, 71> flaw_names{"none",
                                                              "vote_not_persisted",
                                                              "sync_skipped",
                                                              "old_terms_counted",
@@ -215,7 +209,6 @@ inline constexpr std::array<std::string_view, 74> flaw_names{"none",
                                                              "unread_dropped",
                                                              "unread_repeated",
                                                              "later_boot_lost",
-                                                             "old_revision_believed",
                                                              "earlier_link_used",
                                                              "name_claimed_twice",
                                                              "dead_worker_kept",
@@ -230,13 +223,11 @@ inline constexpr std::array<std::string_view, 74> flaw_names{"none",
                                                              "asker_dropped",
                                                              "hand_over_repeated",
                                                              "names_not_swept",
-                                                             "handover_drops",
                                                              "foreign_session_used",
                                                              "link_decides",
                                                              "suspect_lost",
                                                              "stop_forgiven",
-                                                             "head_unverified",
-                                                             "removal_not_spread"};
+                                                             "head_unverified"};
 
 /// Returns the flaw called `name`; flaw::none if there is no such flaw.
 constexpr flaw flaw_of(std::string_view name) {

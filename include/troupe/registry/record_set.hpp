@@ -12,7 +12,6 @@
 #include "troupe/core/digest.hpp"
 #include "troupe/core/fields.hpp"
 #include "troupe/core/fixed_bytes.hpp"
-#include "troupe/core/flaw.hpp"
 #include "troupe/registry/record.hpp"
 
 namespace troupe::registry {
@@ -96,7 +95,7 @@ inline std::size_t transfer_size(const record& value) {
 /// record; all from the beginning on if removals behind `after` may be missing. Cost: O(n log n).
 inline record_page page_of(const record_set& all, std::uint64_t after, std::size_t max_bytes) {
   record_page made;
-  made.after = after < all.floor && planted_flaw != flaw::removal_not_spread ? 0 : after;
+  made.after = after < all.floor ? 0 : after;
   made.upto = made.after;
   std::vector<const record*> chosen;
   for (auto& each : all.records)

@@ -16,7 +16,6 @@
 #include <variant>
 #include <vector>
 
-#include "troupe/core/flaw.hpp"
 #include "troupe/core/machine.hpp"
 #include "troupe/core/overloaded.hpp"
 #include "troupe/core/page_room.hpp"
@@ -386,7 +385,7 @@ private:
     if (value == *what.is)
       return &put_report::known;
     auto clashes = value.version == what.is->version;
-    if (value < *what.is && planted_flaw != flaw::old_revision_believed)
+    if (value < *what.is)
       return clashes ? &put_report::clashing : &put_report::stale;
     auto token = what.is->token;
     what.become(value);
