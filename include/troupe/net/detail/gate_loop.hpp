@@ -1,7 +1,6 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <cassert>
 #include <cerrno>
@@ -46,8 +45,7 @@
 #include "troupe/net/peer_policy.hpp"
 #include "troupe/net/plain_stream.hpp"
 #include "troupe/net/refusal_log.hpp"
-#include "troupe/net/relay_table.hpp"
-#include "troupe/net/relayed_bytes.hpp"
+#include "troupe/net/relayed_connections.hpp"
 #include "troupe/net/scribe.hpp"
 #include "troupe/net/tls_stream.hpp"
 #include "troupe/platform/calendar.hpp"
@@ -82,15 +80,6 @@ struct parked_dial {
   node_id who;
   time_point again;
   dial_job job;
-};
-
-/// A peer's connection that this node relays, or is about to.
-struct relayed_connection {
-  connection near;
-  /// While it is being made.
-  socket far = {};
-  /// From then on: both are in there.
-  std::optional<relayed_bytes> bytes = {};
 };
 
 /// All state of the gate's thread. Scribes keep it until CAF no longer uses them, which may be
@@ -216,7 +205,7 @@ public:
         polled.push_back({each.descriptor(), each.interest(), 0});
       }
       auto behind = polled.size();
-      poll_relays(polled);
+      relays_.poll_for(polled);
       ::poll(polled.data(), polled.size(), wait_milliseconds(accepts));
       let_time_pass();
       for (auto& what : jobs.take())
@@ -231,7 +220,7 @@ public:
         else
           go_on(ids[index]);
       secure_some(to_secure, last_secured);
-      go_on_relaying(std::span{polled}.subspan(behind));
+      relays_.go_on(now(), std::span{polled}.subspan(behind));
       for (std::size_t index = 1; index < first; ++index)
         if (polled[index].revents != 0)
           accept_from(polled[index].fd);
@@ -281,8 +270,7 @@ public:
 
   /// `at`: where that is.
   void relay_to(const std::string& where, std::vector<endpoint> at) {
-    relays_to_ = std::move(at);
-    step_relays(relay_table::offer{relays_to_.empty() ? std::string{} : where});
+    relays_.offer(now(), where, std::move(at));
   }
 
   void end_revoked() {
@@ -318,7 +306,7 @@ private:
       consider(paused_until_);
     for (auto& each : parked_)
       consider(each.again);
-    if (auto late = relay_table_.next_deadline())
+    if (auto late = relays_.next_deadline())
       consider(*late);
     if (auto line = refusals_.next_deadline())
       consider(*line);
@@ -335,9 +323,7 @@ private:
     tell_who_is_alive(moment);
     table_.tick(moment, out_);
     carry_out();
-    relay_table::effects ends;
-    relay_table_.tick(moment, ends);
-    carry_out(ends);
+    relays_.tick(moment);
     std::vector<std::string> lines;
     refusals_.tick(moment, lines);
     tell_refusals(lines);
@@ -579,92 +565,11 @@ private:
     connections_.at(what.connection).start_over();
   }
 
-  // -- relays ----------------------------------------------------------------------
-
   void perform(const relay_wanted& what) {
     auto found = connections_.extract(what.connection);
     assert(found);
-    relays_.emplace(what.connection, relayed_connection{std::move(found.mapped())});
-    step_relays(
-      relay_table::asked{what.connection, what.to, what.proven ? what.proven->node : node_id{}});
-  }
-
-  void step_relays(const relay_table::event& what) {
-    relay_table::effects out;
-    relay_table_.step(now(), what, out);
-    carry_out(out);
-  }
-
-  void carry_out(const relay_table::effects& what) {
-    for (auto& each : what)
-      std::visit([this](auto& one) { perform(one); }, each);
-  }
-
-  void perform(const relay_table::connect& what) {
-    for (auto& each : relays_to_)
-      if (auto made = start_connect(each, source_for(each))) {
-        relays_.at(what.connection).far = *std::move(made);
-        return;
-      }
-    step_relays(relay_table::gone{what.connection});
-  }
-
-  /// The answer has left whole, so that what comes next is for the other end.
-  void perform(const relay_table::begin& what) {
-    auto& it = relays_.at(what.connection);
-    if (!it.near.say(answer{verdict::go, self()}))
-      return step_relays(relay_table::gone{what.connection});
-    auto descriptor = it.near.release().first; // its stream ends here
-    it.bytes.emplace(socket{descriptor}, std::move(it.far));
-  }
-
-  void perform(const relay_table::refuse& what) {
-    auto refused = relays_.extract(what.connection);
-    if (!refused.mapped().near.say(answer{what.why, self()}))
-      return;
-    metrics_.refused(what.why);
-  }
-
-  void perform(const relay_table::end& what) {
-    relays_.erase(what.connection);
-  }
-
-  /// Two places for each. The near end says nothing until the far one is there.
-  void poll_relays(std::vector<pollfd>& polled) {
-    relayed_ids_.clear();
-    for (auto& [id, each] : relays_) {
-      relayed_ids_.push_back(id);
-      if (each.bytes)
-        for (std::size_t end = 0; end < 2; ++end)
-          polled.push_back({each.bytes->descriptor(end), each.bytes->interest(end), 0});
-      else {
-        polled.push_back({-1, 0, 0});
-        polled.push_back({each.far.get(), POLLOUT, 0});
-      }
-    }
-  }
-
-  void go_on_relaying(std::span<const pollfd> polled) {
-    for (std::size_t index = 0; index < relayed_ids_.size(); ++index)
-      if (polled[2 * index].revents != 0 || polled[2 * index + 1].revents != 0)
-        go_on_relaying(relayed_ids_[index]);
-  }
-
-  void go_on_relaying(connection_id id) {
-    auto found = relays_.find(id);
-    if (found == relays_.end())
-      return;
-    if (auto& bytes = found->second.bytes) {
-      auto [has_moved, is_over] = bytes->move();
-      if (has_moved)
-        step_relays(relay_table::moved{id});
-      if (is_over)
-        step_relays(relay_table::gone{id});
-    } else if (connect_error(found->second.far) != 0) {
-      step_relays(relay_table::gone{id});
-    } else {
-      step_relays(relay_table::reached{id});
-    }
+    relays_.relay(now(), what.connection, std::move(found.mapped()), what.to,
+                  what.proven ? what.proven->node : node_id{});
   }
 
   // -- links -----------------------------------------------------------------------
@@ -827,12 +732,10 @@ private:
   std::optional<endpoint> source_;
   time_point paused_until_{};
   std::map<connection_id, connection> connections_;
-  relay_table relay_table_;
-  /// Where the place is that it relays to.
-  std::vector<endpoint> relays_to_;
-  std::map<connection_id, relayed_connection> relays_;
-  /// In the order of what was polled for them.
-  std::vector<connection_id> relayed_ids_;
+  relayed_connections relays_{
+    {.connect = [this](const endpoint& where) { return start_connect(where, source_for(where)); },
+     .self = [this] { return self(); },
+     .refused = [this](verdict why) { metrics_.refused(why); }}};
   /// Dials that wait for their connection, or for it to become a link.
   std::map<connection_id, dial_job> dials_;
   std::vector<parked_dial> parked_;
