@@ -160,7 +160,7 @@ public:
   /// @pre may_write(), has_waiting()
   batch<M> begin(request_id first, time_point at, std::uint64_t history) {
     assert(may_write() && has_waiting());
-    auto count = std::min({waiting_.size(), std::size_t{max_batch_}, batch_limit_});
+    auto count = std::min({waiting_.size(), max_batch_, batch_limit_});
     auto records = std::make_shared<std::vector<record<M>>>();
     records->reserve(count);
     for (; count > 0; --count) {
