@@ -48,7 +48,7 @@
 #include "troupe/net/scribe.hpp"
 #include "troupe/net/tls_stream.hpp"
 #include "troupe/platform/calendar.hpp"
-#include "troupe/security/certificate.hpp"
+#include "troupe/security/standing.hpp"
 
 namespace troupe::net::detail {
 
@@ -516,15 +516,11 @@ private:
     if (!policy_.credentials || !which->proven() || !which->reason().empty())
       return;
     auto& who = *which->proven();
-    auto calendar = read_calendar();
-    auto why = policy_.credentials->revoked()->refusal(who);
-    if (why.empty() && calendar > who.valid_until)
-      why = "'" + who.name
-            + "': " + security::check_times(who.valid_from, who.valid_until, calendar).detail;
+    auto [why, look_again]
+      = security::standing_of(who, policy_.credentials->revoked()->refusal(who), read_calendar());
     if (why.empty()) {
-      auto left = who.valid_until - calendar + std::chrono::milliseconds{1};
-      auto due = now() + std::min<duration>(left, certificate_check);
-      certificates_due_ = certificates_due_ ? std::min(*certificates_due_, due) : due;
+      auto due = now() + look_again;
+      certificates_due_ = std::min(certificates_due_.value_or(due), due);
       return;
     }
     tell(&link_events::on_refused, "ended a link: " + why);
@@ -606,8 +602,6 @@ private:
   static constexpr duration longest_good_bye = std::chrono::seconds{1};
   static constexpr int max_accepts_in_a_row = 64;
   static constexpr duration accept_pause = std::chrono::milliseconds{100};
-  /// Calendars may be set.
-  static constexpr duration certificate_check = std::chrono::minutes{1};
 
   caf::actor_system& sys_;
   const link_options options_;
