@@ -13,6 +13,8 @@
 #include <variant>
 #include <vector>
 
+#include "support/seen_effects.hpp"
+
 namespace finder_test {
 
 using namespace std::literals;
@@ -60,7 +62,7 @@ cluster::finder_options from(std::vector<address> addresses) {
 }
 
 /// A process that looks for the services.
-struct finding {
+struct finding : test::seen_effects<finder> {
   explicit finding(cluster::finder_options how) : it(std::move(how), 7, now) {}
 
   explicit finding(std::vector<address> addresses) : finding(from(std::move(addresses))) {
@@ -90,32 +92,6 @@ struct finding {
   void look() {
     for (auto& each : it.flaws())
       FAIL_CHECK(each);
-  }
-
-  /// What it did lately, of one kind.
-  template <class Effect>
-  std::vector<Effect> take() {
-    std::vector<Effect> found;
-    std::erase_if(out, [&](auto& each) {
-      auto* one = std::get_if<Effect>(&each);
-      if (one != nullptr)
-        found.push_back(std::move(*one));
-      return one != nullptr;
-    });
-    return found;
-  }
-
-  /// The one effect of that kind.
-  template <class Effect>
-  Effect only() {
-    auto found = take<Effect>();
-    REQUIRE(found.size() == 1);
-    return found.front();
-  }
-
-  template <class Effect>
-  bool has_none() {
-    return take<Effect>().empty();
   }
 
   request_id dialled(const address& where) {
@@ -173,7 +149,6 @@ struct finding {
   }
 
   time_point now{1h};
-  finder::effects out;
   finder it;
   finder::ask watch;
 };

@@ -8,6 +8,8 @@
 #include <variant>
 #include <vector>
 
+#include "support/seen_effects.hpp"
+
 namespace worker_maintenance_test {
 
 using namespace troupe;
@@ -15,9 +17,8 @@ using scheduler::worker_maintenance;
 
 namespace {
 
-struct story {
+struct story : test::seen_effects<worker_maintenance> {
   worker_maintenance it{"n1"};
-  worker_maintenance::effects out;
 
   void step(worker_maintenance::event what, request_id id) {
     it.step({}, id, std::move(what), out);
@@ -25,26 +26,6 @@ struct story {
 
   void want(bool on, request_id id) {
     step(worker_maintenance::want{on}, id);
-  }
-
-  /// Takes the effects of that kind.
-  template <class Effect>
-  std::vector<Effect> take() {
-    std::vector<Effect> found;
-    std::erase_if(out, [&](auto& each) {
-      auto* one = std::get_if<Effect>(&each);
-      if (one != nullptr)
-        found.push_back(*one);
-      return one != nullptr;
-    });
-    return found;
-  }
-
-  template <class Effect>
-  Effect only() {
-    auto found = take<Effect>();
-    REQUIRE(found.size() == 1);
-    return found.front();
   }
 
   /// Answers the open question with workers, by their numbers; negative ones are of another node.
