@@ -78,6 +78,7 @@ TEST_CASE("the log says of each member what becomes of it, each change once", "[
   t.see(alive, 2);
   CHECK(t.said() == lines{"member n2 is back"});
   t.see(alive, 3);
+  t.see(alive, 3);
   CHECK(t.said() == lines{"member n2 has started again"});
   t.see(left, 3);
   CHECK(t.said() == lines{"member n2 has left: it has said that it stops"});
@@ -164,6 +165,23 @@ TEST_CASE("of many changes at once the log has some, and the number of the other
   CHECK(t.said()
         == lines{"2 more changes of members than the log tells one by one: 2 to alive",
                  "member n1 is suspect: it does not answer"});
+}
+
+TEST_CASE("what was not told is counted at its time, though a member has just come", "[node]") {
+  telling t;
+  for (auto each = 0; each < 11; ++each)
+    t.see(suspect, 1, "n" + std::to_string(each));
+  CHECK(t.said().size() == 20);
+  t.pass(9s);
+  t.see(alive);
+  CHECK(t.it.next_deadline() == t.now + 1s);
+  t.pass(1s);
+  CHECK(t.said()
+        == lines{"2 more changes of members than the log tells one by one: 1 to alive, 1 to "
+                 "suspect"});
+  CHECK(t.it.next_deadline() == t.now + 1s);
+  t.pass(1s);
+  CHECK(t.said() == lines{"member 12345678 has joined"});
 }
 
 TEST_CASE("members beyond the bound are counted only", "[node]") {
