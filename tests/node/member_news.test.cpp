@@ -195,4 +195,33 @@ TEST_CASE("members beyond the bound are counted only", "[node]") {
                  "2 more changes of members than the log tells one by one: 1 to alive, 1 to dead"});
 }
 
+TEST_CASE("members that are gone make room for others, the one gone for longest first", "[node]") {
+  telling t{3};
+  t.see(alive, 1, "n1");
+  t.see(alive, 1, "n2");
+  t.see(alive, 1, "n3");
+  t.see(left, 1, "n2");
+  t.see(dead, 1, "n1");
+  t.see(alive, 1, "n4");
+  t.pass(10s);
+  CHECK(t.said().back() == "member n4 has joined");
+  t.see(alive, 2, "n1"); // n2 was forgotten, and n1 is not gone any more
+  CHECK(t.said() == lines{"member n1 is back"});
+  t.see(alive, 2, "n2");
+  t.pass(10s);
+  CHECK(t.said() == lines{"1 more changes of members than the log tells one by one: 1 to alive"});
+  t.see(left, 1, "n3");
+  t.it.forget("n3");
+  t.see(dead, 1, "n5"); // takes the last place
+  t.see(dead, 1, "n6");
+  t.see(alive, 2, "n5");
+  t.pass(10s);
+  CHECK(t.said() == lines{"member n3 has left: it has said that it stops", "member n5 has joined"});
+  t.see(left, 2, "n4");
+  t.see(suspect, 3, "n4");
+  t.see(alive, 1, "n7");
+  t.pass(10s);
+  CHECK(t.said().back() == "1 more changes of members than the log tells one by one: 1 to alive");
+}
+
 } // namespace member_news_test
