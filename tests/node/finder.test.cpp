@@ -669,6 +669,7 @@ TEST_CASE("services that turn out to be where they were are not bound anew", "[n
     f.answer(1, said);
     CHECK(f.take<finder::settled>().size() == 1);
     CHECK(f.has_none<finder::bind>());
+    CHECK(f.has_none<finder::point>());
     CHECK(f.held(1).known == 4);
   }
   SECTION("but with other actors they are") {
