@@ -246,7 +246,8 @@ TEST_CASE_METHOD(proving_table,
   CHECK(table.link_to(node_of(9)) == 1);
 }
 
-TEST_CASE_METHOD(proving_table, "who is dialled cannot commit, nor answer before it is proven",
+TEST_CASE_METHOD(proving_table,
+                 "who is dialled cannot commit, be relayed, nor answer before it is proven",
                  "[net]") {
   auto refused = [&](const greeting& what) {
     step(heard{last_id, what});
@@ -259,6 +260,12 @@ TEST_CASE_METHOD(proving_table, "who is dialled cannot commit, nor answer before
     step(connected{last_id, certified(node_of(8), role::member)});
     out.clear();
     refused(commit{});
+  }
+  SECTION("wish to be relayed") { // also if it was dialled by its address
+    step(dial{++last_id, {}});
+    step(connected{last_id, certified(node_of(8), role::member)});
+    out.clear();
+    refused(relay_request{table.self().cluster, 77});
   }
   SECTION("answer") {
     refused(answer{verdict::go, test::member(8)});
@@ -427,6 +434,12 @@ TEST_CASE_METHOD(relayed_table, "a relay that refuses, or says what it may not, 
   }
   SECTION("says what it may not") {
     step(heard{200, commit{}});
+    CHECK(why_dropped() == verdict::bad_greeting);
+  }
+  SECTION("agrees before it is proven") {
+    step(dial{201, {}, 77});
+    step(reached{201});
+    step(heard{201, answer{verdict::go, test::member(8)}});
     CHECK(why_dropped() == verdict::bad_greeting);
   }
   SECTION("says nothing") {

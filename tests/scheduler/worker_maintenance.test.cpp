@@ -100,6 +100,16 @@ TEST_CASE_METHOD(story, "a page is asked for once the one before is told", "[sch
   CHECK(out.empty());
 }
 
+TEST_CASE_METHOD(story, "a page that comes twice is told once", "[scheduler]") {
+  want(true, 1);
+  auto asked = only<worker_maintenance::list>();
+  out.emplace_back(asked);
+  list({1});
+  CHECK(take<worker_maintenance::tell>().size() == 1);
+  step(worker_maintenance::listed{problem{errc::timed_out, "late"}}, asked.id);
+  CHECK(out.empty());
+}
+
 TEST_CASE_METHOD(story, "a worker that is gone needs no word", "[scheduler]") {
   want(true, 1);
   list({1});
@@ -127,6 +137,9 @@ TEST_CASE_METHOD(story, "the first problem ends it, once all have answered", "[s
   }
   CHECK(out.empty());
   want(true, 2); // and the next one begins anew
+  auto first = only<worker_maintenance::list>();
+  CHECK(first.after.value == 0);
+  out.emplace_back(first);
   list({1});
   CHECK(tell(true) == workers{1});
   list({});
