@@ -126,8 +126,9 @@ TEST_CASE_METHOD(refusals, "that there is no room, or that a node runs twice, is
   for (auto [why, words] :
        {std::pair{verdict::full, "all places for links of its kind, or with its certificate, are "
                                  "taken"s},
-        {verdict::duplicate, "another process with its identity runs: each needs a folder of its "
-                             "own"s},
+        {verdict::duplicate,
+         "another process with its identity runs: each needs a data folder of its "
+         "own"s},
         {verdict::old_boot, "a later start of its node is known: it has an older copy of the "
                             "folder, or its process is an earlier one"s}}) {
     for (auto count = 0; count < 60; ++count) {

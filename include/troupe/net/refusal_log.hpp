@@ -123,7 +123,7 @@ private:
       case verdict::full:
         return "all places for links of its kind, or with its certificate, are taken";
       case verdict::duplicate:
-        return "another process with its identity runs: each needs a folder of its own";
+        return "another process with its identity runs: each needs a data folder of its own";
       case verdict::old_boot:
         return "a later start of its node is known: it has an older copy of the folder, or its "
                "process is an earlier one";
