@@ -241,9 +241,27 @@ TEST_CASE_METHOD(proving_table,
                  "a member that says it is the process of another ends no link of that", "[net]") {
   auto same = test::member(8);
   same.basp_node = test::member(9).basp_node;
-  static_cast<void>(verdict_on(same, certified(node_of(8), role::member)));
+  CHECK(verdict_on(same, certified(node_of(8), role::member)) == verdict::duplicate);
   CHECK_FALSE(has_closed_a_link());
   CHECK(table.link_to(node_of(9)) == 1);
+  // Nor if it dials, and that one answers.
+  auto made = dial_result(same, certified(node_of(8), role::member));
+  REQUIRE(std::holds_alternative<drop>(made));
+  CHECK(std::get<drop>(made).why == verdict::duplicate);
+  // Once the other one is gone nobody's messages pass for those of another.
+  step(ended{1});
+  CHECK(verdict_on(same, certified(node_of(8), role::member)) == verdict::go);
+  CHECK(verdict_on(test::member(9), certified(node_of(9), role::member)) == verdict::duplicate);
+}
+
+TEST_CASE_METHOD(proving_table,
+                 "a process that is being closed has its place until BASP forgets it", "[net]") {
+  now += 60s; // nothing was heard of node 9
+  table.tick(now, out);
+  REQUIRE(has_closed_a_link());
+  auto same = test::member(8);
+  same.basp_node = test::member(9).basp_node;
+  CHECK(verdict_on(same, certified(node_of(8), role::member)) == verdict::linked);
 }
 
 TEST_CASE_METHOD(proving_table, "who is dialled cannot commit, nor answer before it is proven",

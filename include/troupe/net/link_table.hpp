@@ -43,8 +43,9 @@ namespace troupe::net {
 /// With trust::proven the certificate behind a connection counts: a member has the id of its
 /// certificate, whose role is member; a client has the id that client_id() computes. A hello or an
 /// answer that says anything else is refused before it changes any state. No certificate says which
-/// process its owner is to BASP, which takes one link of each: so a client that gives itself out
-/// for the process of a member is refused, and gives way to that member where it came first.
+/// process its owner is to BASP, which takes one link of each: so a peer that gives itself out for
+/// the process of another one that is linked is refused, and a client gives way to a member where
+/// it came first.
 ///
 /// Steps like any machine. It has no snapshot, because connections do not outlive a process.
 class link_table {
@@ -480,10 +481,27 @@ private:
     return *it.doubted_since + heartbeats_of_doubt * it.peer.heartbeat;
   }
 
+  /// Whether another peer has a link with that process, or is about to: messages of the one would
+  /// pass for those of the other. Clients give way to members, see judge_process().
+  [[nodiscard]] verdict judge_owner(const hello& said) const {
+    auto has_it = [&](const hello& other) {
+      return other.node != said.node && other.basp_node == said.basp_node
+             && (other.as == role::member || said.as == role::client);
+    };
+    for (auto& [connection, each] : links_)
+      if (has_it(each.peer))
+        return each.deadline ? verdict::duplicate : verdict::linked; // until BASP has forgotten it
+    auto is_next = std::ranges::any_of(
+      attempts_, [&](auto& each) { return each.second.who && has_it(each.second.peer); });
+    return is_next ? verdict::duplicate : verdict::go;
+  }
+
   /// Whether BASP can take a link of that process. Makes room for a member.
   verdict judge_process(const hello& said, effects& out) {
     if (believes_ == trust::told)
       return verdict::go; // whoever says what it likes can be any node as well
+    if (auto why = judge_owner(said); why != verdict::go)
+      return why;
     if (said.as == role::client)
       return std::ranges::any_of(peers_,
                                  [&](auto& each) { return each.second.process == said.basp_node; })
