@@ -425,7 +425,7 @@ private:
     auto& there = peers_[said.node];
     if (there.link)
       if (auto linked = links_.find(*there.link);
-          linked->second.deadline && linked->second.peer.basp_node != said.basp_node)
+          linked->second.deadline.has_value() && linked->second.peer.basp_node != said.basp_node)
         return doubt(now, *linked);
     if (said.boot > there.boot) {
       there.boot = said.boot;
