@@ -194,7 +194,12 @@ int revoke(const common_options& common, const ca_command& what, const security:
                                : "all certificates of " + called + " are")
                 + " revoked, by list " + std::to_string(list->number) + " in " + file
                 + "; a node that runs there takes it and tells the others, else bring it into the "
-                  "data folder of one");
+                  "data folder of one"
+                + (last.as == security::role::member
+                     ? "; if it votes, its seat stays, and counts as one that is out of reach: see "
+                       "troupe voters, and remove it with troupe voters remove "
+                         + called + " (--force if no other node can take its place)"
+                     : ""));
 }
 
 int invite(const common_options& common, const ca_command& what) {

@@ -189,7 +189,7 @@ private:
   std::promise<void> came_;
 };
 
-/// Whether this process has to leave its cluster, and how.
+/// Whether this process has to leave its cluster, and how, or has found no way to it.
 class leaving {
 public:
   /// Sends SIGTERM to this process, unless it is ending already: a later one would end it before
@@ -211,9 +211,24 @@ public:
     return how_;
   }
 
+  /// Sends the signal, too: this node has no way to its cluster, for that reason.
+  void give_up(const problem& why) {
+    std::lock_guard guard{mutex_};
+    why_ = why;
+    if (!is_ending_)
+      ::kill(::getpid(), SIGTERM);
+  }
+
+  /// Why it has given up; errc::none if it has not.
+  [[nodiscard]] problem given_up() const {
+    std::lock_guard guard{mutex_};
+    return why_;
+  }
+
 private:
   mutable std::mutex mutex_;
   std::optional<leave_options> how_;
+  problem why_;
   bool is_ending_ = false;
 };
 
@@ -272,13 +287,17 @@ int run_node(const common_options& common, const node_command& what, const held_
   auto has_joined = me.wait_joined(std::chrono::seconds{1}).has_value();
   std::promise<void> tried;
   auto add_echo = [&](const std::stop_token& ends) {
-    while (!ends.stop_requested())
-      if (me.wait_joined(std::chrono::milliseconds{200})) {
+    while (!ends.stop_requested()) {
+      auto is_there = me.wait_joined(std::chrono::milliseconds{200});
+      if (is_there) {
         if (!common.json && !has_joined)
           say_ready();
         begin_echo();
         return tried.set_value();
       }
+      if (is_there.error().code == errc::in_use)
+        return leave.give_up(is_there.error());
+    }
   };
   std::jthread echo;
   if (has_joined) {
@@ -302,6 +321,11 @@ int run_node(const common_options& common, const node_command& what, const held_
   signal->wait();
   echo = {};
   leave.end();
+  if (auto why = leave.given_up()) {
+    worker.reset();
+    me.stop();
+    return complain(common, why);
+  }
   say(log_level::info, me,
       "stopping; send the signal again, later than " + in_words(end_requests::same_within)
         + " after the first, to stop at once");

@@ -62,6 +62,12 @@ void print_text(const cluster_report& found) {
               << (seen.changes_of_leader == 1 ? " time" : " times") << " since node " << seen.name
               << " started\n";
   print_ending_certificates(found);
+  if (seen.refused_duplicates > 0)
+    std::cout
+      << "two nodes use one identity: node " << seen.name << " has refused "
+      << counted(seen.refused_duplicates, "connection")
+      << " for that reason since it started, and its log says whose; stop the node with the "
+         "copied data folder, and give it an empty one\n";
   std::cout << std::flush;
 }
 
