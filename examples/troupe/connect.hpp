@@ -324,10 +324,16 @@ find_node(troupe::cluster_client& client, const std::string& called, troupe::dur
   auto nodes = all_records(client, troupe::registry::record_kind::node, wait);
   if (!nodes)
     return nodes.error();
-  std::vector<troupe::registry::record> found;
-  for (auto& each : *nodes)
-    if (each.value.key.name == called || each.value.key.owner == called)
-      found.push_back(each.value);
+  auto nodes_that = [&](auto is_meant) {
+    std::vector<troupe::registry::record> found;
+    for (auto& each : *nodes)
+      if (is_meant(each.value.key))
+        found.push_back(each.value);
+    return found;
+  };
+  auto found = nodes_that([&](auto& key) { return key.name == called || key.owner == called; });
+  if (found.empty())
+    found = nodes_that([&](auto& key) { return troupe::begins_id(called, key.owner); });
   if (found.empty())
     return troupe::problem{troupe::errc::not_found, "no node is called '"
                                                       + troupe::shortened(called)
