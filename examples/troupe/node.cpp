@@ -111,6 +111,11 @@ void check_place(const common_options& common, const node_options& how) {
           "address of this machine that the others can dial, or --advertise");
 }
 
+/// Whether a node with these options founds a cluster with a CA that no command can use.
+bool admits_nobody_later(const node_options& how) {
+  return !how.links.insecure && how.join.empty() && how.data.empty() && how.identity.empty();
+}
+
 /// The sentence with names and addresses of nodes instead of their ids of 64 digits.
 std::string with_names(node& me, std::string sentence) {
   registry::find_records question{.limit = 1'000};
@@ -255,6 +260,7 @@ int run_node(const common_options& common, const node_command& what, const held_
   options->wait_joined = {}; // other nodes may wait for this one
   auto signal = first_signal::of(signals);
   options->stop = signal->stop();
+  auto admits_nobody = admits_nobody_later(*options);
   auto started = node::start(*std::move(options));
   if (!started && signal->stop().stop_requested()) {
     print_line(std::cerr, "stopped before it had joined");
@@ -263,6 +269,10 @@ int run_node(const common_options& common, const node_command& what, const held_
   if (!started)
     return complain(common, started.error());
   auto& me = *started;
+  if (admits_nobody)
+    say(log_level::warning, me,
+        "neither nodes nor commands can join this cluster, as its CA is in the memory of this "
+        "process; give --data FOLDER, or --insecure for tests on one machine");
   std::optional<scheduler::worker> worker;
   if (what.slots > 0) {
     offer->name = me.name();

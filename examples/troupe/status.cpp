@@ -15,7 +15,7 @@ namespace {
 
 /// Those of the node that was asked, and of the members that are linked to it.
 void print_ending_certificates(const cluster_report& found) {
-  const auto soon = read_calendar() + std::chrono::hours{24 * 7};
+  const auto soon = read_calendar() + security::ends_soon;
   auto& seen = found.seen;
   if (auto& until = seen.certificate_valid_until; until && *until < soon)
     std::cout << "the certificate of node " << seen.name << " is valid until " << to_rfc3339(*until)

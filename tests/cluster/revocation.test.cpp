@@ -255,6 +255,34 @@ TEST_CASE("a node whose certificate ends within seven days says so in its log, a
   CHECK_FALSE(status().says("valid until"));
 }
 
+TEST_CASE("a command says that the certificate of its user ends within seven days",
+          "[cluster][cli]") {
+  need_command();
+  identities who;
+  running_node first{{"--name", "n0", "--data", who.folder("n0")}};
+  auto ca = security::authority::load(who.folder("n0") + "/ca");
+  auto key = security::key_pair::load(who.folder("c1") + "/identity.key");
+  REQUIRE((ca && key));
+  auto status_with = [&](std::chrono::hours lasts, words more) {
+    auto issued
+      = ca->issue(key->public_half(), {"c1", security::role::client, security::rights::read, lasts},
+                  read_calendar());
+    REQUIRE(issued);
+    REQUIRE(security::put_certificates(who.folder("c1"), ca->own(), *issued));
+    words command{"status", "--at", first.address(), "--identity", who.folder("c1")};
+    command.insert(command.end(), more.begin(), more.end());
+    return run(command);
+  };
+  auto id = to_string(id_of(key->public_half()));
+  auto warned = status_with(24h * 6, {});
+  INFO(warned);
+  CHECK(warned.status == 0);
+  CHECK(warned.says("warning: the certificate in " + who.folder("c1") + " is valid until"));
+  CHECK(warned.says("troupe ca renew " + id.substr(0, 8)));
+  CHECK(status_with(24h * 6, {"--json"}).status == 0);
+  CHECK_FALSE(status_with(24h * 8, {}).says("warning"));
+}
+
 TEST_CASE("a CA shows what it has issued, and refuses names that say too little",
           "[cluster][cli]") {
   need_command();

@@ -234,7 +234,8 @@ private:
       case SSL_R_TLSV1_ALERT_PROTOCOL_VERSION:
         return "it does not speak TLS 1.3, so it is not a troupe node; see what runs there";
       case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
-        return "it has no certificate; have one issued with troupe ca issue";
+        return "it has no certificate; a node or client gets one with a token (troupe ca "
+               "invite)";
       case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED:
         return "it wants a certificate, and this side has none; have one issued with troupe ca "
                "issue";
