@@ -221,6 +221,7 @@ json to_json(const cluster_report& found) {
   line["all_links"] = found.seen.all_links;
   auto& until = found.seen.certificate_valid_until;
   line["certificate_valid_until"] = until ? json(to_rfc3339(*until)) : json(nullptr);
+  line["refused_duplicates"] = found.seen.refused_duplicates;
   line["agents"] = {{"active", found.agents.active},
                     {"maintenance", found.agents.maintenance},
                     {"inactive", found.agents.inactive},

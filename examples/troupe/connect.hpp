@@ -18,9 +18,12 @@
 #include <vector>
 
 #include "cli.hpp"
+#include "troupe/core/log_line.hpp"
 #include "troupe/core/names.hpp"
 #include "troupe/node/cluster_client.hpp"
+#include "troupe/node/login_checks.hpp"
 #include "troupe/node/messages.hpp"
+#include "troupe/platform/calendar.hpp"
 #include "troupe/security/credentials.hpp"
 
 /// How commands connect to a cluster, and the lists that several of them show.
@@ -108,12 +111,29 @@ connect_silently(const common_options& common) {
                                          {.insecure = common.insecure}, *identity);
 }
 
+/// Says on stderr when the certificate with which this user is known ends soon: there is nobody
+/// else who would say it, and without one no command works.
+inline void warn_of_end(const common_options& common, const std::filesystem::path& identity) {
+  auto about = identity.empty() ? std::nullopt : troupe::cluster::facts_in(identity);
+  if (!about)
+    return;
+  auto left = about->valid_until - troupe::read_calendar();
+  if (left > troupe::duration::zero() && left < troupe::security::ends_soon)
+    note(common, "warning",
+         "the certificate in " + identity.string() + " is valid until "
+           + troupe::to_rfc3339(about->valid_until)
+           + "; ask whoever has the CA for another one (troupe ca renew "
+           + to_string(about->node).substr(0, 8) + ")");
+}
+
 /// Connects to the cluster at --at.
 inline troupe::result<std::unique_ptr<troupe::cluster_client>>
 connect(const common_options& common) {
   auto where = addresses(common.at);
   std::optional<refusal_notice> notice;
   auto identity = identity_folder(common);
+  if (identity)
+    warn_of_end(common, *identity);
   if (where && identity && !common.json && common.wait() >= 2 * refusal_notice::patience)
     notice.emplace(*where, common.wait(), *identity);
   return connect_silently(common);
@@ -315,10 +335,16 @@ find_node(troupe::cluster_client& client, const std::string& called, troupe::dur
   auto nodes = all_records(client, troupe::registry::record_kind::node, wait);
   if (!nodes)
     return nodes.error();
-  std::vector<troupe::registry::record> found;
-  for (auto& each : *nodes)
-    if (each.value.key.name == called || each.value.key.owner == called)
-      found.push_back(each.value);
+  auto nodes_that = [&](auto is_meant) {
+    std::vector<troupe::registry::record> found;
+    for (auto& each : *nodes)
+      if (is_meant(each.value.key))
+        found.push_back(each.value);
+    return found;
+  };
+  auto found = nodes_that([&](auto& key) { return key.name == called || key.owner == called; });
+  if (found.empty())
+    found = nodes_that([&](auto& key) { return troupe::begins_id(called, key.owner); });
   if (found.empty())
     return troupe::problem{troupe::errc::not_found, "no node is called '"
                                                       + troupe::shortened(called)

@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include <pwd.h>
 #include <unistd.h>
 
 #include "commands.hpp"
@@ -37,6 +38,12 @@ namespace {
 /// A member may do everything, whatever its certificate says.
 std::string rights_of(security::role as, security::rights may) {
   return as == security::role::client ? std::string{name_of(may)} : std::string{};
+}
+
+/// " with the right use", for a client.
+std::string right_in(const security::facts& what) {
+  auto may = rights_of(what.as, what.may);
+  return may.empty() ? may : " with the right " + may;
 }
 
 json or_null(const std::string& text) {
@@ -112,8 +119,7 @@ int issue(const common_options& common, const ca_command& what, const security::
   said["out"] = out.string();
   return tell(common, "issued", said,
               out.string() + " has a certificate for " + what.role + ' ' + what.name
-                + (issued->as == security::role::client ? " with the right " + what.rights : "")
-                + ", valid until " + to_rfc3339(issued->valid_until)
+                + right_in(*issued) + ", valid until " + to_rfc3339(issued->valid_until)
                 + (what.request.empty() ? "; it holds a private key, so bring it to its machine on "
                                           "a way that nobody else can read"
                                         : ""));
@@ -161,7 +167,8 @@ int renew(const common_options& common, const ca_command& what, const security::
   auto said = to_json(*issued);
   said["out"] = what.out;
   return tell(common, "renewed", said,
-              what.out + " has another certificate for " + issued->name + ", valid until "
+              what.out + " has another certificate for " + std::string{name_of(issued->as)} + ' '
+                + issued->name + right_in(*issued) + ", valid until "
                 + to_rfc3339(issued->valid_until)
                 + (which.last.valid_until < now
                      ? ", as the last one expired at " + to_rfc3339(which.last.valid_until)
@@ -194,7 +201,12 @@ int revoke(const common_options& common, const ca_command& what, const security:
                                : "all certificates of " + called + " are")
                 + " revoked, by list " + std::to_string(list->number) + " in " + file
                 + "; a node that runs there takes it and tells the others, else bring it into the "
-                  "data folder of one");
+                  "data folder of one"
+                + (last.as == security::role::member
+                     ? "; if it votes, its seat stays, and counts as one that is out of reach: see "
+                       "troupe voters, and remove it with troupe voters remove "
+                         + called + " (--force if no other node can take its place)"
+                     : ""));
 }
 
 int invite(const common_options& common, const ca_command& what) {
@@ -295,12 +307,23 @@ int withdraw(const common_options& common, const ca_command& what,
   return tell(common, "withdrawn", {{"id", id}}, "nobody joins with the token " + id + " any more");
 }
 
+/// The name of the user of this process, else its number. Services and containers have no USER.
+std::string user_name() {
+  if (auto* user = std::getenv("USER"); user != nullptr && *user != '\0')
+    return user;
+  passwd entry{};
+  passwd* found = nullptr;
+  std::array<char, 16'384> texts{};
+  auto number = ::geteuid();
+  ::getpwuid_r(number, &entry, texts.data(), texts.size(), &found);
+  return found != nullptr ? found->pw_name : std::to_string(number);
+}
+
 /// "user@host", or what is known of it.
 std::string own_name() {
   std::array<char, 256> host{};
   ::gethostname(host.data(), host.size() - 1);
-  auto* user = std::getenv("USER");
-  auto name = (user != nullptr ? user : "user") + std::string{"@"} + host.data();
+  auto name = user_name() + "@" + host.data();
   return std::string{utf8_prefix(name, security::max_certified_name_bytes)};
 }
 
@@ -355,8 +378,8 @@ int run_init(const common_options& common, const init_command& what) {
               what.data + " has the identity of " + name + " and a CA in "
                 + (std::filesystem::path{what.data} / security::authority_folder).string()
                 + "; keep a copy of that at a safe place, as who has it can admit anybody. Admit "
-                  "others with troupe ca issue --data "
-                + what.data);
+                  "others with troupe ca invite --data "
+                + what.data + " once its node runs, or with troupe ca issue");
 }
 
 int run_ca(const common_options& common, const ca_command& what) {

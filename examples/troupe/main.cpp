@@ -461,7 +461,7 @@ private:
   void add_maintain() {
     auto* command = add_asking("maintain", "Makes a node take no new tasks, until --off",
                                [this] { return cli::run_maintain(common_, maintain_); });
-    command->add_option("NODE", maintain_.node, "Name or id of a node")
+    command->add_option("NODE", maintain_.node, "Name or id of a node, or the beginning of its id")
       ->required()
       ->check(cli::given("the name or id of a node"));
     command->add_flag("--off", maintain_.off, "It takes tasks again");
@@ -472,7 +472,7 @@ private:
                                [this] { return cli::run_voters(common_, voters_); });
     command->add_option("VERB", voters_.verb, "list, add, remove, replace or lead")
       ->check(cli::one_of({"list", "add", "remove", "replace", "lead"}));
-    command->add_option("NODE", voters_.node, "Name or id of a node");
+    command->add_option("NODE", voters_.node, "Name or id of a node, or the beginning of its id");
     command->add_option("BY", voters_.by, "For replace: the node that becomes a voter instead");
     command->add_flag("--force", voters_.force,
                       "Removes a voter even if no node can take its place");

@@ -111,6 +111,11 @@ void check_place(const common_options& common, const node_options& how) {
           "address of this machine that the others can dial, or --advertise");
 }
 
+/// Whether a node with these options founds a cluster with a CA that no command can use.
+bool admits_nobody_later(const node_options& how) {
+  return !how.links.insecure && how.join.empty() && how.data.empty() && how.identity.empty();
+}
+
 /// The sentence with names and addresses of nodes instead of their ids of 64 digits.
 std::string with_names(node& me, std::string sentence) {
   registry::find_records question{.limit = 1'000};
@@ -189,7 +194,7 @@ private:
   std::promise<void> came_;
 };
 
-/// Whether this process has to leave its cluster, and how.
+/// Whether this process has to leave its cluster, and how, or has found no way to it.
 class leaving {
 public:
   /// Sends SIGTERM to this process, unless it is ending already: a later one would end it before
@@ -211,9 +216,24 @@ public:
     return how_;
   }
 
+  /// Sends the signal, too: this node has no way to its cluster, for that reason.
+  void give_up(const problem& why) {
+    std::lock_guard guard{mutex_};
+    why_ = why;
+    if (!is_ending_)
+      ::kill(::getpid(), SIGTERM);
+  }
+
+  /// Why it has given up; errc::none if it has not.
+  [[nodiscard]] problem given_up() const {
+    std::lock_guard guard{mutex_};
+    return why_;
+  }
+
 private:
   mutable std::mutex mutex_;
   std::optional<leave_options> how_;
+  problem why_;
   bool is_ending_ = false;
 };
 
@@ -240,6 +260,7 @@ int run_node(const common_options& common, const node_command& what, const held_
   options->wait_joined = {}; // other nodes may wait for this one
   auto signal = first_signal::of(signals);
   options->stop = signal->stop();
+  auto admits_nobody = admits_nobody_later(*options);
   auto started = node::start(*std::move(options));
   if (!started && signal->stop().stop_requested()) {
     print_line(std::cerr, "stopped before it had joined");
@@ -248,6 +269,10 @@ int run_node(const common_options& common, const node_command& what, const held_
   if (!started)
     return complain(common, started.error());
   auto& me = *started;
+  if (admits_nobody)
+    say(log_level::warning, me,
+        "neither nodes nor commands can join this cluster, as its CA is in the memory of this "
+        "process; give --data FOLDER, or --insecure for tests on one machine");
   std::optional<scheduler::worker> worker;
   if (what.slots > 0) {
     offer->name = me.name();
@@ -272,13 +297,17 @@ int run_node(const common_options& common, const node_command& what, const held_
   auto has_joined = me.wait_joined(std::chrono::seconds{1}).has_value();
   std::promise<void> tried;
   auto add_echo = [&](const std::stop_token& ends) {
-    while (!ends.stop_requested())
-      if (me.wait_joined(std::chrono::milliseconds{200})) {
+    while (!ends.stop_requested()) {
+      auto is_there = me.wait_joined(std::chrono::milliseconds{200});
+      if (is_there) {
         if (!common.json && !has_joined)
           say_ready();
         begin_echo();
         return tried.set_value();
       }
+      if (is_there.error().code == errc::in_use)
+        return leave.give_up(is_there.error());
+    }
   };
   std::jthread echo;
   if (has_joined) {
@@ -302,6 +331,11 @@ int run_node(const common_options& common, const node_command& what, const held_
   signal->wait();
   echo = {};
   leave.end();
+  if (auto why = leave.given_up()) {
+    worker.reset();
+    me.stop();
+    return complain(common, why);
+  }
   say(log_level::info, me,
       "stopping; send the signal again, later than " + in_words(end_requests::same_within)
         + " after the first, to stop at once");

@@ -15,7 +15,7 @@ namespace {
 
 /// Those of the node that was asked, and of the members that are linked to it.
 void print_ending_certificates(const cluster_report& found) {
-  const auto soon = read_calendar() + std::chrono::hours{24 * 7};
+  const auto soon = read_calendar() + security::ends_soon;
   auto& seen = found.seen;
   if (auto& until = seen.certificate_valid_until; until && *until < soon)
     std::cout << "the certificate of node " << seen.name << " is valid until " << to_rfc3339(*until)
@@ -62,6 +62,12 @@ void print_text(const cluster_report& found) {
               << (seen.changes_of_leader == 1 ? " time" : " times") << " since node " << seen.name
               << " started\n";
   print_ending_certificates(found);
+  if (seen.refused_duplicates > 0)
+    std::cout
+      << "two nodes use one identity: node " << seen.name << " has refused "
+      << counted(seen.refused_duplicates, "connection")
+      << " for that reason since it started, and its log says whose; stop the node with the "
+         "copied data folder, and give it an empty one\n";
   std::cout << std::flush;
 }
 

@@ -89,15 +89,15 @@ std::string in_our_words(std::string sentence) {
 }
 
 std::string about_command(std::string sentence) {
-  // As net::message_rules says it.
+  // As net::message_rules says it, of one of the messages that the command sends.
   for (std::string_view said : {" needs the right ", " is for members of the cluster"}) {
     auto end = sentence.find(said);
     if (end == std::string::npos)
       continue;
-    auto begin = sentence.rfind(' ', end - 1);
-    begin = end == 0 || begin == std::string::npos ? 0 : begin + 1;
-    if (sentence.substr(begin, end - begin).find("::") != std::string::npos)
-      sentence.replace(begin, end - begin, "this command");
+    constexpr std::string_view before = ": ";
+    auto begin = sentence.rfind(before, end);
+    begin = begin == std::string::npos ? 0 : begin + before.size();
+    sentence.replace(begin, end - begin, "this command");
   }
   return sentence;
 }

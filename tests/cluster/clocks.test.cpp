@@ -66,6 +66,16 @@ TEST_CASE("a machine whose clock is an hour off hears of that, with the times", 
     check_told(said);
     CHECK(said.find("\"joined\":true") == std::string::npos);
   }
+  // Whose clock is fast keeps the token.
+  auto token = at("me.token");
+  must({"ca", "invite", "--data", at("n0"), "--role", "client", "--out", token});
+  words login{"login", node.address(), "--token", "@" + token, "--identity", at("me")};
+  auto early = run_at("+1h", login);
+  INFO(early);
+  CHECK(early.status != 0);
+  CHECK(early.says("the clock of the machine that joins says"));
+  CHECK(early.says("that of the CA"));
+  must(login);
   auto right = run(ask);
   INFO(right);
   CHECK(right.status == 0);

@@ -7,11 +7,13 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include <pwd.h>
 #include <unistd.h>
 
 using namespace std::literals;
@@ -354,6 +356,47 @@ TEST_CASE("a login is kept in the folder that TROUPE_HOME names, else in ~/.trou
     CHECK(std::filesystem::status(kept + "/identity.key").permissions()
           == (perms::owner_read | perms::owner_write));
     must_pass(run({"status", "--at", first.address()}));
+  }
+}
+
+TEST_CASE("a node that founds a cluster in memory says that nobody can join that", "[join]") {
+  need_command();
+  auto says_so = [](const words& options) {
+    words command{"node", "--json", "--listen", "127.0.0.1:0"};
+    command.insert(command.end(), options.begin(), options.end());
+    auto node = start(command);
+    std::string seen;
+    auto deadline = std::chrono::steady_clock::now() + 20s;
+    while (auto line = node.read_line(deadline)) {
+      if (line->find("\"ready\"") != std::string::npos)
+        return seen.find("can join this cluster") != std::string::npos;
+      seen += *line + '\n';
+    }
+    FAIL("the node did not start: " << seen);
+    return false;
+  };
+  CHECK(says_so({}));
+  CHECK_FALSE(says_so({"--insecure"}));
+  temporary_folder folder;
+  CHECK_FALSE(says_so({"--data", (folder / "d").string()}));
+}
+
+TEST_CASE("a login has the name of its user, also where the environment does not say it",
+          "[join]") {
+  need_command();
+  auto* user = ::getpwuid(::geteuid());
+  if (user == nullptr)
+    SKIP("this user has no name");
+  temporary_folder folder;
+  auto at = [&](const std::string& name) { return (folder / name).string(); };
+  auto first = start_bare({"--data", at("d1"), "--name", "first"});
+  for (auto& [called, expected] :
+       std::vector<std::pair<std::string, std::string>>{{"", user->pw_name}, {"ada", "ada"}}) {
+    variable name{"USER", called};
+    auto login = run({"login", first.address(), "--json", "--identity", at("as-" + called),
+                      "--token", invite(at("d1"), {"--role", "client"})});
+    must_pass(login);
+    CHECK(login.line().value("name", "").starts_with(expected + "@"));
   }
 }
 

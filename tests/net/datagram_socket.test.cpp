@@ -6,8 +6,10 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <poll.h>
+#include <sys/socket.h>
 
 #include "troupe/net/endpoint.hpp"
 
@@ -49,6 +51,31 @@ TEST_CASE("a datagram comes as it was sent, with the address to answer to", "[ne
     CHECK(b->send(found->from, "answer") == datagram_socket::outcome::sent);
     CHECK(wait_for(*a)->what == "answer");
   }
+}
+
+TEST_CASE("datagrams go to the first address of a kind that this node has, and it is said if there "
+          "is none",
+          "[net]") {
+  auto old = at("127.0.0.1", 1);
+  auto late = at("::1", 2);
+  auto chosen = [&](const std::vector<int>& families, const std::vector<endpoint>& found) {
+    auto made = choose(families, found);
+    return made ? to_string(*made) : std::string{};
+  };
+  CHECK(chosen({AF_INET}, {late, old}) == "127.0.0.1:1");
+  CHECK(chosen({AF_INET6}, {old, late}) == "[::1]:2");
+  CHECK(chosen({AF_INET, AF_INET6}, {late, old}) == "[::1]:2");
+  CHECK(chosen({AF_INET}, {late}).empty());
+  CHECK_THAT(refuse_family({AF_INET}, {late}, "[::1]:2"),
+             ContainsSubstring("gets datagrams by IPv4 only")
+               && ContainsSubstring("that one, [::1]:2, is of IPv6")
+               && ContainsSubstring("node_options::listen"));
+  CHECK_THAT(refuse_family({AF_INET6}, {old}, "n1:1"),
+             ContainsSubstring("gets datagrams by IPv6 only")
+               && ContainsSubstring("that one, n1:1, is of IPv4"));
+  CHECK(refuse_family({AF_INET}, {late, old}, "n1:1").empty());
+  CHECK(refuse_family({AF_INET}, {}, "n1:1").empty()); // the name is not known
+  CHECK(refuse_family({}, {old}, "n1:1").empty());
 }
 
 TEST_CASE("larger datagrams than ours are dropped, and the next one comes", "[net]") {

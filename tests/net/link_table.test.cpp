@@ -241,12 +241,31 @@ TEST_CASE_METHOD(proving_table,
                  "a member that says it is the process of another ends no link of that", "[net]") {
   auto same = test::member(8);
   same.basp_node = test::member(9).basp_node;
-  static_cast<void>(verdict_on(same, certified(node_of(8), role::member)));
+  CHECK(verdict_on(same, certified(node_of(8), role::member)) == verdict::duplicate);
   CHECK_FALSE(has_closed_a_link());
   CHECK(table.link_to(node_of(9)) == 1);
+  // Nor if it dials, and that one answers.
+  auto made = dial_result(same, certified(node_of(8), role::member));
+  REQUIRE(std::holds_alternative<drop>(made));
+  CHECK(std::get<drop>(made).why == verdict::duplicate);
+  // Once the other one is gone nobody's messages pass for those of another.
+  step(ended{1});
+  CHECK(verdict_on(same, certified(node_of(8), role::member)) == verdict::go);
+  CHECK(verdict_on(test::member(9), certified(node_of(9), role::member)) == verdict::duplicate);
 }
 
-TEST_CASE_METHOD(proving_table, "who is dialled cannot commit, nor answer before it is proven",
+TEST_CASE_METHOD(proving_table,
+                 "a process that is being closed has its place until BASP forgets it", "[net]") {
+  now += 60s; // nothing was heard of node 9
+  table.tick(now, out);
+  REQUIRE(has_closed_a_link());
+  auto same = test::member(8);
+  same.basp_node = test::member(9).basp_node;
+  CHECK(verdict_on(same, certified(node_of(8), role::member)) == verdict::linked);
+}
+
+TEST_CASE_METHOD(proving_table,
+                 "who is dialled cannot commit, be relayed, nor answer before it is proven",
                  "[net]") {
   auto refused = [&](const greeting& what) {
     step(heard{last_id, what});
@@ -260,14 +279,82 @@ TEST_CASE_METHOD(proving_table, "who is dialled cannot commit, nor answer before
     out.clear();
     refused(commit{});
   }
+  SECTION("wish to be relayed") { // also if it was dialled by its address
+    step(dial{++last_id, {}});
+    step(connected{last_id, certified(node_of(8), role::member)});
+    out.clear();
+    refused(relay_request{table.self().cluster, 77});
+  }
   SECTION("answer") {
     refused(answer{verdict::go, test::member(8)});
   }
 }
 
-TEST_CASE_METHOD(proving_table, "a later life that proves who it is replaces the earlier one",
+TEST_CASE_METHOD(proving_table,
+                 "a later life that proves who it is replaces the earlier one, of which nothing is "
+                 "heard",
                  "[net]") {
-  CHECK(verdict_on(test::member(9, 7, 2), certified(node_of(9), role::member)) == verdict::go);
+  auto later
+    = [&] { return verdict_on(test::member(9, 7, 2), certified(node_of(9), role::member)); };
+  step(up{1});
+  auto greeted = now;
+  CHECK(later() == verdict::linked);
+  CHECK_FALSE(has_closed_a_link());
+  now = greeted + 1499ms;
+  step(alive{1, greeted}); // not since the other one has greeted
+  CHECK(later() == verdict::linked);
+  now = greeted + 1500ms;
+  step(alive{1, greeted});
+  step(expect{1, 60s}); // wanted here, and no sign of life
+  CHECK(has_closed_a_link());
+  step(ended{1});
+  CHECK(later() == verdict::go);
+}
+
+TEST_CASE_METHOD(proving_table,
+                 "a process that is alive keeps its link, whatever a copy of its data folder says",
+                 "[net]") {
+  auto copy = test::member(9, 7, 2);
+  auto tries = [&] { return verdict_on(copy, certified(node_of(9), role::member)); };
+  step(up{1});
+  SECTION("accepted, with a later start") {
+    CHECK(tries() == verdict::linked);
+    SECTION("or as often started") {
+      copy = test::member(9);
+      copy.basp_node = "copy";
+    }
+    now += 400ms;
+    step(alive{1, now});
+    CHECK(tries() == verdict::duplicate);
+    now += 7999ms; // for as long as a peer may be silent
+    step(alive{1, now});
+    CHECK(tries() == verdict::duplicate);
+    now += 1ms;
+    step(alive{1, now});
+    CHECK(tries() == verdict::linked); // it is asked anew
+    now += 1ms;
+    step(alive{1, now});
+    CHECK(tries() == verdict::duplicate);
+  }
+  SECTION("dialled") {
+    auto made = dial_result(copy, certified(node_of(9), role::member));
+    REQUIRE(std::holds_alternative<drop>(made));
+    CHECK(std::get<drop>(made).why == verdict::linked);
+    now += 1ms;
+    step(alive{1, now});
+    made = dial_result(copy, certified(node_of(9), role::member));
+    CHECK(std::get<drop>(made).why == verdict::duplicate);
+  }
+  CHECK_FALSE(has_closed_a_link());
+  CHECK(table.link_to(node_of(9)) == 1);
+}
+
+TEST_CASE_METHOD(proving_table, "a process that begins anew has the place of its earlier link",
+                 "[net]") {
+  step(up{1});
+  auto risen = test::member(9, 7, 2);
+  risen.basp_node = test::member(9).basp_node;
+  CHECK(verdict_on(risen, certified(node_of(9), role::member)) == verdict::go);
   CHECK(has_closed_a_link());
 }
 
@@ -427,6 +514,12 @@ TEST_CASE_METHOD(relayed_table, "a relay that refuses, or says what it may not, 
   }
   SECTION("says what it may not") {
     step(heard{200, commit{}});
+    CHECK(why_dropped() == verdict::bad_greeting);
+  }
+  SECTION("agrees before it is proven") {
+    step(dial{201, {}, 77});
+    step(reached{201});
+    step(heard{201, answer{verdict::go, test::member(8)}});
     CHECK(why_dropped() == verdict::bad_greeting);
   }
   SECTION("says nothing") {

@@ -126,8 +126,9 @@ TEST_CASE_METHOD(refusals, "that there is no room, or that a node runs twice, is
   for (auto [why, words] :
        {std::pair{verdict::full, "all places for links of its kind, or with its certificate, are "
                                  "taken"s},
-        {verdict::duplicate, "another process with its identity runs: each needs a folder of its "
-                             "own"s},
+        {verdict::duplicate,
+         "another process with its identity runs: each needs a data folder of its "
+         "own"s},
         {verdict::old_boot, "a later start of its node is known: it has an older copy of the "
                             "folder, or its process is an earlier one"s}}) {
     for (auto count = 0; count < 60; ++count) {
@@ -163,6 +164,7 @@ TEST_CASE_METHOD(refusals, "peers whose links have to be ended are told of like 
   CHECK(log.counts().empty());
   note("192.0.2.1", verdict::unproven);
   end("'bob'");
+  end("'cy'");
   take();
   end("'eve'");
   end("'mallory'"); // beyond the bound
@@ -170,6 +172,28 @@ TEST_CASE_METHOD(refusals, "peers whose links have to be ended are told of like 
   end("'ann'"); // who is known
   pass(1min);
   CHECK(std::ranges::count(take(), "over: links of 'ann' are ended (11 times in 0 ms)") == 1);
+}
+
+TEST_CASE_METHOD(
+  refusals, "strangers with many addresses leave each peer a line of its own, and peers strangers",
+  "[net]") {
+  for (auto number = 0; number < 1000; ++number)
+    note("address " + std::to_string(number), verdict::bad_greeting);
+  take();
+  for (auto* who : {"'ann'", "'bob'", "'cy'", "'dan'", "'eve'"})
+    log.note_end(now, who, "it sent garbage", lines);
+  CHECK(take()
+        == texts{"links of 'ann' are ended: it sent garbage",
+                 "links of 'bob' are ended: it sent garbage",
+                 "links of 'cy' are ended: it sent garbage",
+                 "links of others are ended: it sent garbage"});
+  pass(30s);
+  log.note_end(now, "'ann'", "it sent garbage", lines);
+  pass(30s);
+  CHECK(take().size() == 4 + 3); // addresses with "other addresses", peers without ann
+  pass(30s);
+  CHECK(take() == texts{"over: links of 'ann' are ended (2 times in 30 s)"});
+  CHECK_FALSE(log.next_deadline());
 }
 
 TEST_CASE_METHOD(refusals, "the log is looked at again only when something may be over", "[net]") {

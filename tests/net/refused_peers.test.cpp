@@ -120,15 +120,24 @@ TEST_CASE("an actor gets no message of a second process with the folder of a lin
   auto link = bob.dial(here.where);
   REQUIRE(link);
   REQUIRE(here.ann.wait_for_links(1));
-  for (auto [boot, why] : {std::pair{5U, net::verdict::duplicate}, {4U, net::verdict::old_boot}}) {
+  for (auto [boot, why] : {std::pair{6U, net::verdict::duplicate},
+                           {5U, net::verdict::duplicate},
+                           {4U, net::verdict::old_boot}}) {
     CAPTURE(boot);
     auto self = here.hello_of(bob_is->self());
     self.boot = boot;
-    careless_peer peer{here.where, bob_is->context(read_calendar())};
-    here.as(self).say_to(peer);
-    CHECK(peer.closes());
-    CHECK(testing::comes_true([&] { return reasons(here.ann).contains(why); }));
+    // Until bob has been heard of beside it.
+    CHECK(testing::comes_true([&] {
+      careless_peer peer{here.where, bob_is->context(read_calendar())};
+      here.as(self).say_to(peer);
+      CHECK(peer.closes());
+      return reasons(here.ann).contains(why);
+    }));
   }
+  CHECK(std::ranges::any_of(here.ann.refusals(), [&](auto& line) {
+    return line.find("two processes use the identity of 'bob' (" + to_string(bob_is->self().node))
+           != line.npos;
+  }));
   CHECK(here.ann.greeted() == 1);
   CHECK(bob.greet(*link) == "hello, says 1"); // its link stays
   CHECK(here.ann.greeted() == 2);

@@ -318,6 +318,14 @@ TEST_CASE("a machine that joins sends its request to a member of its cluster onl
   asks(test::throwaway_ca{}.issue("bob"), "another cluster");
 }
 
+TEST_CASE("a member says in words that a machine brings the token of another cluster", "[net]") {
+  ends them{joiner(test::throwaway_ca{}.authority()),
+            make_tls_streams(test::throwaway_ca{}.issue("bob"), true)};
+  CHECK(them.shake_hands().second == progress::failed);
+  CHECK(them.other->trouble()
+        == "its token is of another cluster; give it one of this cluster (troupe ca invite)");
+}
+
 TEST_CASE("a machine that joins takes the certificate of a CA only from that CA", "[net]") {
   test::throwaway_ca ca;
   auto real = ca.authority().own();

@@ -81,6 +81,35 @@ TEST_CASE("a data folder that others may enter is warned of, and closed by nobod
   }
 }
 
+TEST_CASE("files of a CA that others may read are warned of, with what to do", "[node]") {
+  test::temporary_folder folder;
+  auto data = data_folder::open(folder / "a");
+  REQUIRE(data);
+  auto ca = folder / "a" / "ca";
+  std::filesystem::create_directory(ca);
+  REQUIRE(::chmod(ca.c_str(), 0700) == 0);
+  for (auto* name : {"ca.key", "invitations.jsonl"}) {
+    std::ofstream{ca / name} << "secret";
+    REQUIRE(::chmod((ca / name).c_str(), 0600) == 0);
+  }
+  CHECK(data->warnings().empty());
+  SECTION("its key, which no command replaces") {
+    REQUIRE(::chmod((ca / "ca.key").c_str(), 0640) == 0);
+    REQUIRE(data->warnings().size() == 1);
+    CHECK_THAT(data->warnings().front(),
+               ContainsSubstring("other users may read " + (ca / "ca.key").string())
+                 && ContainsSubstring("chmod 600 " + (ca / "ca.key").string())
+                 && ContainsSubstring("make a new cluster"));
+  }
+  SECTION("its tokens, which can be withdrawn") {
+    REQUIRE(::chmod((ca / "invitations.jsonl").c_str(), 0604) == 0);
+    REQUIRE(data->warnings().size() == 1);
+    CHECK_THAT(data->warnings().front(),
+               ContainsSubstring("other users may read " + (ca / "invitations.jsonl").string())
+                 && ContainsSubstring("troupe ca withdraw"));
+  }
+}
+
 TEST_CASE("a folder with files that are of no node becomes no data folder, and stays as it is",
           "[node]") {
   test::temporary_folder folder;

@@ -165,6 +165,17 @@ TEST_CASE("who forces a node to leave does so although nobody leads", "[node][de
         == errc::timed_out);
 }
 
+TEST_CASE("force is of one leave, not of the next", "[node][departure]") {
+  node it;
+  auto forced = by_a_voter;
+  forced.force = true;
+  it.one(1, forced);
+  it.one(1, departure::done{give_up_vote, {errc::timed_out, "late"}});
+  CHECK_FALSE(std::get<departure::run>(it.one(2, by_a_voter)).force);
+  auto why = why_of(it.one(2, departure::done{give_up_vote, {errc::no_quorum, "nobody"}}));
+  CHECK(why.code == errc::no_quorum);
+}
+
 TEST_CASE("a node that alone has the services leaves only by force", "[node][departure]") {
   node it;
   auto why = why_of(it.one(1, departure::leave{.name = "n", .hosts_alone = true}));

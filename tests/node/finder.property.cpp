@@ -406,7 +406,8 @@ private:
     auto term = what.how.handles.at(cluster::names_name) / 100;
     CHECK(term >= heard_term_); // no word of an earlier leader
     heard_term_ = term;
-    CHECK(what.how.is_relayed == relayed_by_.contains(what.how.link));
+    CHECK(pointed_ == what.how.where);
+    CHECK(relays_ != relayed_by_.contains(what.how.link));
     bound_ = what.how;
     is_here_ = false;
     ++bind_count_;
@@ -442,6 +443,7 @@ private:
     CHECK_FALSE(is_here_);
     CHECK(what.where != std::optional{address_of(is_member_ ? 0 : nobody)});
     pointed_ = what.where;
+    relays_ = what.relays;
   }
 
   void perform(const finder::close& what) {
@@ -495,6 +497,7 @@ private:
   std::size_t bind_count_ = 0;
   /// Whom those that ask this node are told, who answers, and why nobody leads.
   std::optional<address> pointed_;
+  bool relays_ = false;
   net::connection_id contact_ = 0;
   problem quorum_;
   /// The highest term that was bound, or that the finder was told to follow.

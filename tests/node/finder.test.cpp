@@ -13,6 +13,8 @@
 #include <variant>
 #include <vector>
 
+#include "support/seen_effects.hpp"
+
 namespace finder_test {
 
 using namespace std::literals;
@@ -60,7 +62,7 @@ cluster::finder_options from(std::vector<address> addresses) {
 }
 
 /// A process that looks for the services.
-struct finding {
+struct finding : test::seen_effects<finder> {
   explicit finding(cluster::finder_options how) : it(std::move(how), 7, now) {}
 
   explicit finding(std::vector<address> addresses) : finding(from(std::move(addresses))) {
@@ -90,32 +92,6 @@ struct finding {
   void look() {
     for (auto& each : it.flaws())
       FAIL_CHECK(each);
-  }
-
-  /// What it did lately, of one kind.
-  template <class Effect>
-  std::vector<Effect> take() {
-    std::vector<Effect> found;
-    std::erase_if(out, [&](auto& each) {
-      auto* one = std::get_if<Effect>(&each);
-      if (one != nullptr)
-        found.push_back(std::move(*one));
-      return one != nullptr;
-    });
-    return found;
-  }
-
-  /// The one effect of that kind.
-  template <class Effect>
-  Effect only() {
-    auto found = take<Effect>();
-    REQUIRE(found.size() == 1);
-    return found.front();
-  }
-
-  template <class Effect>
-  bool has_none() {
-    return take<Effect>().empty();
   }
 
   request_id dialled(const address& where) {
@@ -173,7 +149,6 @@ struct finding {
   }
 
   time_point now{1h};
-  finder::effects out;
   finder it;
   finder::ask watch;
 };
@@ -669,6 +644,7 @@ TEST_CASE("services that turn out to be where they were are not bound anew", "[n
     f.answer(1, said);
     CHECK(f.take<finder::settled>().size() == 1);
     CHECK(f.has_none<finder::bind>());
+    CHECK(f.has_none<finder::point>());
     CHECK(f.held(1).known == 4);
   }
   SECTION("but with other actors they are") {
@@ -877,6 +853,37 @@ TEST_CASE("a node goes to whom its own replica follows", "[node][finder]") {
   }
 }
 
+TEST_CASE("a node relays to the address that it tells others", "[node][finder]") {
+  finding f{{a}};
+  f.link(a, 1);
+  f.answer(1, here());
+  CHECK(f.only<finder::point>() == finder::point{a, true});
+  f.out.clear();
+  f.step(finder::follow{3, b});
+  CHECK(f.only<finder::point>() == finder::point{b, false}); // not before it has a link
+  SECTION("though it has found the leader by another address than the group has") {
+    f.link(b, 1);
+    f.answer(1, here());
+    CHECK(f.only<finder::point>() == finder::point{b, true});
+    CHECK(f.has_none<finder::bind>());
+    f.step(finder::follow{4, b});
+    CHECK(f.only<finder::point>() == finder::point{b, true});
+  }
+  SECTION("though it does not reach that one") {
+    f.refuse(b);
+    f.pass(1s);
+    f.link(a, 1);
+    f.answer(1, here());
+    CHECK(f.only<finder::point>() == finder::point{a, true});
+    CHECK(f.has_none<finder::bind>());
+  }
+  SECTION("and a new leader, once it has a link to that") {
+    f.link(b, 2);
+    f.answer(2, here());
+    CHECK(f.only<finder::point>() == finder::point{b, true});
+  }
+}
+
 TEST_CASE("what this node has led tells its contact to speak anew", "[node][finder]") {
   finding f{{a}};
   f.link(a, 1);
@@ -1027,7 +1034,7 @@ TEST_CASE_METHOD(relayed_finding,
   auto how = only<finder::bind>().how;
   CHECK(how.where == b);
   CHECK(how.link == 7);
-  CHECK(how.is_relayed); // so it relays nobody itself
+  CHECK(only<finder::point>() == finder::point{b, false}); // it relays nobody itself
   held(7);
   SECTION("and looks for them anew when that link ends") {
     step(finder::link_down{7});
@@ -1055,7 +1062,7 @@ TEST_CASE_METHOD(relayed_finding, "a node that cannot be relayed asks the next",
     // The link comes all the same, and is taken as any other that is late.
     step(finder::dialled{net::connection_id{7}, true}, through.id);
     answer(7, here());
-    CHECK(only<finder::bind>().how.is_relayed);
+    CHECK_FALSE(only<finder::point>().relays);
     step(finder::dialled{net::connection_id{8}}, next);
   }
 }
@@ -1083,7 +1090,7 @@ TEST_CASE("a link that was relayed is none when the node is reached itself", "[n
   f.step(finder::dialled{net::connection_id{7}, true}, 99);
   f.link(a, 7);
   f.answer(7, here());
-  CHECK_FALSE(f.only<finder::bind>().how.is_relayed);
+  CHECK(f.only<finder::point>().relays);
 }
 
 TEST_CASE("who says that the services are where it is itself relays nothing", "[node][finder]") {

@@ -225,19 +225,26 @@ TEST_CASE("look-ups of other nodes are bounded, and come free when they end", "[
                                           id_of(security::key_pair::make().public_half()));
   std::size_t refused = 0;
   std::size_t shown = 0;
-  auto ask = [&] {
-    desk.ask({issuer::request(token, it.key), binding, "192.0.2.1"},
+  auto ask = [&](const std::string& source) {
+    desk.ask({issuer::request(token, it.key), binding, source},
              [&](net::join_reply reply) { (reply.refusal.empty() ? shown : refused) += 1; });
   };
-  for (std::size_t each = 0; each <= cluster::join_desk::max_finding; ++each)
-    ask();
-  CHECK(open.size() == cluster::join_desk::max_finding);
+  using cluster::join_desk;
+  for (std::size_t each = 0; each <= join_desk::max_finding_of_one; ++each)
+    ask("192.0.2.1");
+  CHECK(open.size() == join_desk::max_finding_of_one); // one address leaves room
   CHECK(refused == 1);
+  for (std::size_t each = 0; open.size() < join_desk::max_finding; ++each)
+    ask("192.0.2." + std::to_string(2 + each % 2));
+  CHECK(refused == 1);
+  ask("192.0.2.4");
+  CHECK(open.size() == join_desk::max_finding);
+  CHECK(refused == 2);
   open.front()(std::nullopt);
   open.erase(open.begin());
-  ask();
-  CHECK(open.size() == cluster::join_desk::max_finding);
-  CHECK(refused == 1);
+  ask("192.0.2.1");
+  CHECK(open.size() == join_desk::max_finding);
+  CHECK(refused == 2);
   CHECK(shown == 1);
 }
 

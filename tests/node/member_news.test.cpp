@@ -78,6 +78,7 @@ TEST_CASE("the log says of each member what becomes of it, each change once", "[
   t.see(alive, 2);
   CHECK(t.said() == lines{"member n2 is back"});
   t.see(alive, 3);
+  t.see(alive, 3);
   CHECK(t.said() == lines{"member n2 has started again"});
   t.see(left, 3);
   CHECK(t.said() == lines{"member n2 has left: it has said that it stops"});
@@ -166,6 +167,23 @@ TEST_CASE("of many changes at once the log has some, and the number of the other
                  "member n1 is suspect: it does not answer"});
 }
 
+TEST_CASE("what was not told is counted at its time, though a member has just come", "[node]") {
+  telling t;
+  for (auto each = 0; each < 11; ++each)
+    t.see(suspect, 1, "n" + std::to_string(each));
+  CHECK(t.said().size() == 20);
+  t.pass(9s);
+  t.see(alive);
+  CHECK(t.it.next_deadline() == t.now + 1s);
+  t.pass(1s);
+  CHECK(t.said()
+        == lines{"2 more changes of members than the log tells one by one: 1 to alive, 1 to "
+                 "suspect"});
+  CHECK(t.it.next_deadline() == t.now + 1s);
+  t.pass(1s);
+  CHECK(t.said() == lines{"member 12345678 has joined"});
+}
+
 TEST_CASE("members beyond the bound are counted only", "[node]") {
   telling t{1};
   t.see(alive);
@@ -175,6 +193,35 @@ TEST_CASE("members beyond the bound are counted only", "[node]") {
   CHECK(t.said()
         == lines{"member 12345678 has joined",
                  "2 more changes of members than the log tells one by one: 1 to alive, 1 to dead"});
+}
+
+TEST_CASE("members that are gone make room for others, the one gone for longest first", "[node]") {
+  telling t{3};
+  t.see(alive, 1, "n1");
+  t.see(alive, 1, "n2");
+  t.see(alive, 1, "n3");
+  t.see(left, 1, "n2");
+  t.see(dead, 1, "n1");
+  t.see(alive, 1, "n4");
+  t.pass(10s);
+  CHECK(t.said().back() == "member n4 has joined");
+  t.see(alive, 2, "n1"); // n2 was forgotten, and n1 is not gone any more
+  CHECK(t.said() == lines{"member n1 is back"});
+  t.see(alive, 2, "n2");
+  t.pass(10s);
+  CHECK(t.said() == lines{"1 more changes of members than the log tells one by one: 1 to alive"});
+  t.see(left, 1, "n3");
+  t.it.forget("n3");
+  t.see(dead, 1, "n5"); // takes the last place
+  t.see(dead, 1, "n6");
+  t.see(alive, 2, "n5");
+  t.pass(10s);
+  CHECK(t.said() == lines{"member n3 has left: it has said that it stops", "member n5 has joined"});
+  t.see(left, 2, "n4");
+  t.see(suspect, 3, "n4");
+  t.see(alive, 1, "n7");
+  t.pass(10s);
+  CHECK(t.said().back() == "1 more changes of members than the log tells one by one: 1 to alive");
 }
 
 } // namespace member_news_test

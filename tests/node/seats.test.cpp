@@ -386,6 +386,31 @@ TEST_CASE_METHOD(leader_of_three, "a node is meant by its name, its id or its ad
   CHECK_THAT(why.detail, ContainsSubstring("'" + std::string(64, 'x') + "' is known"));
 }
 
+TEST_CASE_METHOD(leader_of_three, "a node is meant by a beginning of its id that no other one has",
+                 "[node][seats]") {
+  seat("n34001", false); // it was there before this node
+  commit();
+  step(seats::node_is{"n12345", "c", "hc:1"});
+  step(seats::node_is{"n12399", "e", "he:1"});
+  step(seats::node_is{"n77771", "n7777", "hf:1"});
+  step(seats::node_is{"n77772", "f", "hf:2"});
+  struct question {
+    std::string called;
+    std::string says;
+  };
+  for (auto& each : std::vector<question>{{"n1234", "does not vote"},
+                                          {"n340", "does not vote"},
+                                          {"n7777", "does not vote"}, // as it is called so
+                                          {"n777", "2 nodes are called 'n777'; give the id"},
+                                          {"n123", "2 nodes are called 'n123'; give the id"},
+                                          {"n12", "no node 'n12' is known"}}) {
+    CAPTURE(each.called);
+    ask(voter_change::lead, each.called, 1);
+    CHECK(end_of(1) != errc::none);
+    CHECK_THAT(why.detail, ContainsSubstring(each.says));
+  }
+}
+
 TEST_CASE_METHOD(leader_of_three, "one more node votes when it is asked for", "[node][seats]") {
   link("n4");
   pass(2s);

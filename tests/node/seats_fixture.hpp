@@ -14,6 +14,8 @@
 #include <variant>
 #include <vector>
 
+#include "support/seen_effects.hpp"
+
 namespace seats_fixture {
 
 using namespace std::literals;
@@ -83,7 +85,7 @@ inline std::string to_words(const change_of_members& what) {
 
 /// The part of node n1 in a group that stands as the test says. Looks are answered at once; so are
 /// proposals, which take effect, unless they are to wait.
-struct seated_node {
+struct seated_node : test::seen_effects<cluster::seats> {
   explicit seated_node(cluster::seats_options how = {}) : it("n1", seat_of("n1"), how, 0) {
     group.self = seat_of("n1");
     group.last = group.commit = 1'000;
@@ -202,27 +204,6 @@ struct seated_node {
     return what;
   }
 
-  template <class Effect>
-  std::vector<Effect> take() {
-    std::vector<Effect> found;
-    while (auto each = first<Effect>())
-      found.push_back(std::move(*each));
-    return found;
-  }
-
-  /// The one effect of that kind.
-  template <class Effect>
-  Effect only() {
-    auto found = take<Effect>();
-    REQUIRE(found.size() == 1);
-    return found.front();
-  }
-
-  template <class Effect>
-  bool has_none() {
-    return take<Effect>().empty();
-  }
-
   std::vector<std::string> asked() {
     return std::exchange(asked_for, {});
   }
@@ -296,7 +277,6 @@ struct seated_node {
 
   seats it;
   time_point now{1h};
-  seats::effects out;
   raft::replica_types::status group;
   host::quorum_view quorum;
   raft::configuration committed;

@@ -8,6 +8,8 @@
 #include <variant>
 #include <vector>
 
+#include "support/seen_effects.hpp"
+
 namespace worker_maintenance_test {
 
 using namespace troupe;
@@ -15,9 +17,8 @@ using scheduler::worker_maintenance;
 
 namespace {
 
-struct story {
+struct story : test::seen_effects<worker_maintenance> {
   worker_maintenance it{"n1"};
-  worker_maintenance::effects out;
 
   void step(worker_maintenance::event what, request_id id) {
     it.step({}, id, std::move(what), out);
@@ -25,26 +26,6 @@ struct story {
 
   void want(bool on, request_id id) {
     step(worker_maintenance::want{on}, id);
-  }
-
-  /// Takes the effects of that kind.
-  template <class Effect>
-  std::vector<Effect> take() {
-    std::vector<Effect> found;
-    std::erase_if(out, [&](auto& each) {
-      auto* one = std::get_if<Effect>(&each);
-      if (one != nullptr)
-        found.push_back(*one);
-      return one != nullptr;
-    });
-    return found;
-  }
-
-  template <class Effect>
-  Effect only() {
-    auto found = take<Effect>();
-    REQUIRE(found.size() == 1);
-    return found.front();
   }
 
   /// Answers the open question with workers, by their numbers; negative ones are of another node.
@@ -119,6 +100,16 @@ TEST_CASE_METHOD(story, "a page is asked for once the one before is told", "[sch
   CHECK(out.empty());
 }
 
+TEST_CASE_METHOD(story, "a page that comes twice is told once", "[scheduler]") {
+  want(true, 1);
+  auto asked = only<worker_maintenance::list>();
+  out.emplace_back(asked);
+  list({1});
+  CHECK(take<worker_maintenance::tell>().size() == 1);
+  step(worker_maintenance::listed{problem{errc::timed_out, "late"}}, asked.id);
+  CHECK(out.empty());
+}
+
 TEST_CASE_METHOD(story, "a worker that is gone needs no word", "[scheduler]") {
   want(true, 1);
   list({1});
@@ -146,6 +137,9 @@ TEST_CASE_METHOD(story, "the first problem ends it, once all have answered", "[s
   }
   CHECK(out.empty());
   want(true, 2); // and the next one begins anew
+  auto first = only<worker_maintenance::list>();
+  CHECK(first.after.value == 0);
+  out.emplace_back(first);
   list({1});
   CHECK(tell(true) == workers{1});
   list({});

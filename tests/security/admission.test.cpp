@@ -31,8 +31,9 @@ struct office {
     return security::invite(folder.path() / "ca", node, how, now).value();
   }
 
-  join_request request(const join_token& token, const key_pair& whose, role as = role::member) {
-    return proven({.as = as, .name = "ada"}, token, whose, binding);
+  static join_request request(const join_token& token, const key_pair& whose,
+                              role as = role::member, std::optional<wall_time> clock = {}) {
+    return proven({.as = as, .name = "ada", .clock = clock}, token, whose, binding);
   }
 
   result<certificate> admit(const join_request& what, wall_time when = now) {
@@ -101,6 +102,34 @@ TEST_CASE("a line with one wrong or missing letter is refused, and not repeated 
   }
   for (auto text : {""s, " "s, "troupe1"s, std::string(100'000, 'x'), line + line})
     CHECK_FALSE(join_token::from_line(text));
+}
+
+TEST_CASE("a machine whose clock is off is told so, and its token stays", "[security][join]") {
+  office it;
+  auto token = it.invite();
+  auto at
+    = [&](duration off) { return it.admit(it.request(token, it.key, role::member, now + off)); };
+  for (auto off : {duration{1h}, duration{-1h}, duration{5min + 1ms}, duration{-5min - 1ms}}) {
+    CAPTURE(off);
+    auto refused = at(off);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == errc::bad_argument);
+    CHECK_THAT(refused.error().detail,
+               ContainsSubstring("the machine that joins says " + to_rfc3339(now + off))
+                 && ContainsSubstring("that of the CA " + to_rfc3339(now))
+                 && ContainsSubstring("the same token again"));
+  }
+  CHECK(it.lines_of_book() == 1); // the invitation
+  CHECK(at(5min));
+  CHECK(it.lines_of_book() == 2);
+}
+
+TEST_CASE("whoever proves no token does not hear what time it is at the CA", "[security][join]") {
+  office it;
+  auto token = it.invite();
+  auto forged = it.request(token, it.key, role::member, now + 1h);
+  forged.clock = now + 2h;
+  CHECK(it.admit(forged).error().code == errc::denied);
 }
 
 TEST_CASE("a token gives the identity that proves it a certificate as it says",

@@ -42,7 +42,7 @@ TEST_CASE("a private file is for its owner only, whatever was there before", "[s
   REQUIRE(::chmod(fresh.c_str(), 0666) == 0);
   REQUIRE(write_private(file, "new"));
   CHECK(mode_of(file) == 0600);
-  auto read = read_private(file);
+  auto read = read_private(file, "make a new one");
   REQUIRE(read);
   CHECK(read->text() == "new");
   CHECK_FALSE(std::filesystem::exists(fresh));
@@ -59,7 +59,7 @@ TEST_CASE("a private file that another user has is refused, whose secret it may 
   auto file = folder / "file";
   REQUIRE(write_private(file, "secret"));
   REQUIRE(::chown(file.c_str(), 4711, static_cast<gid_t>(-1)) == 0);
-  auto read = read_private(file);
+  auto read = read_private(file, "make a new one");
   REQUIRE_FALSE(read);
   CHECK(read.error().code == errc::bad_argument);
   CHECK(read.error().detail
@@ -67,9 +67,9 @@ TEST_CASE("a private file that another user has is refused, whose secret it may 
              + ", which holds a private key, belongs to the user with the number 4711, and this "
                "process is that with the number 0; run it as that user, or give the file to yours "
                "(chown 0 "
-             + file.string() + "), and replace the key if it was not yours");
+             + file.string() + "); if it was not yours, make a new one");
   REQUIRE(::chown(file.c_str(), 0, static_cast<gid_t>(-1)) == 0);
-  CHECK(read_private(file));
+  CHECK(read_private(file, "make a new one"));
 }
 
 TEST_CASE("whoever holds the lock of a folder stops no writer for ever, who says what to do",
@@ -84,7 +84,7 @@ TEST_CASE("whoever holds the lock of a folder stops no writer for ever, who says
   CHECK(late.error().code == errc::in_use);
   CHECK(late.error().detail.find("fuser -v " + folder.path().string()) != std::string::npos);
   CHECK(late.error().detail.find("chmod") == std::string::npos); // it may be anybody's folder
-  CHECK(read_private(file)->text() == "old");
+  CHECK(read_private(file, "make a new one")->text() == "old");
   ::close(holder);
   REQUIRE(write_private(file, "new", std::chrono::milliseconds{30}));
 }
@@ -104,7 +104,7 @@ TEST_CASE("several may write a private file at once, and one of them is the last
   for (auto& each : threads)
     each.join();
   CHECK(failed == 0);
-  auto read = read_private(file);
+  auto read = read_private(file, "make a new one");
   REQUIRE(read);
   CHECK(read->text() == std::string(10'000, read->text().front()));
   CHECK_FALSE(std::filesystem::exists(folder / "file.new"));

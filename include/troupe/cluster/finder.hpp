@@ -157,6 +157,8 @@ public:
     expect(!is_here_ || !guide_.is_wanted(), "this node leads and has a guide");
     expect(!is_started_ || is_here_ || bound_ || seeks || addresses_.all().empty(),
            "nothing is bound, and nobody searches");
+    expect(!bound_ || seeks || !said_.where || said_ == word_of(bound_.at().where),
+           "others are sent elsewhere than where the services are bound");
     expect(bound_ && !seeks ? held.has_value() : !held && !urgent,
            "the node of the services is not watched as it should be");
     expect(listens.has_value() == (contact_ && is_out_of_reach()),
@@ -209,7 +211,12 @@ private:
   /// Tells those who ask this node.
   void point_to(const std::optional<net::address>& where) {
     history_.leads(now_, where ? to_string(*where) : std::string{});
-    put(point{where});
+    said_ = word_of(where);
+    put(said_);
+  }
+
+  [[nodiscard]] point word_of(const std::optional<net::address>& where) const {
+    return {where, where && bound_.is_at(where) && !relayed_.contains(bound_.at().link)};
   }
 
   // -- this node -------------------------------------------------------------------------
@@ -423,16 +430,16 @@ private:
       led_by_.reset();
     addresses_.learn(how.where);
     how.others = addresses_.all();
-    how.is_relayed = relayed_.contains(how.link);
     auto is_news = bound_.bind(how, revision);
     is_bound();
     if (how.has_voters)
       guide_.have(now_, how.where, way.link != 0 ? std::optional{way.where} : std::nullopt, *out_);
     else
       guide_.let_go();
+    if (is_news || said_ != word_of(how.where)) // as it has another address
+      point_to(how.where);
     if (!is_news)
       return put(settled{}); // their node was only slow to answer
-    point_to(how.where);
     put(bind{std::move(how)});
   }
 
@@ -575,6 +582,8 @@ private:
   /// Where they are by this node's own replica, until they turn out not to be there: the replica of
   /// a node that has no vote may hear of a change of leader late, or never.
   std::optional<net::address> led_by_;
+  /// To those who ask this node. They name that address when they want to be relayed there.
+  point said_;
 
   finder_requests requests_;
   service_search search_;

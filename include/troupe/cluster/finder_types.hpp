@@ -85,8 +85,6 @@ struct finder_binding {
   std::vector<net::address> others{};
   /// They are on a group of voters, not in the memory of one node.
   bool has_voters = false;
-  /// That link leads through another node.
-  bool is_relayed = false;
 };
 
 /// What a finder steps.
@@ -186,6 +184,10 @@ struct finder_effects {
   /// Tell those who ask this node: they are there, or nobody knows.
   struct point {
     std::optional<net::address> where;
+    /// This node has a link to there that no other one relays: it relays those who do not reach it.
+    bool relays = false;
+
+    friend bool operator==(const point&, const point&) = default;
   };
 
   /// This node answers, so that what it knows can be asked of it, and messages go through it.

@@ -24,7 +24,8 @@ namespace troupe::cluster {
 /// or before its next change.
 ///
 /// At most max_lines within `span`; changes beyond that are counted, and said in one line at its
-/// end. Members beyond max_nodes are counted like that, too.
+/// end. Of more than max_nodes the one that has been gone for longest is forgotten; while none is
+/// gone, changes of further ones are counted like that, too.
 ///
 /// Machine. Not thread-safe. Cost of a call: O(log n).
 class member_news {
@@ -51,7 +52,7 @@ public:
              lines& out) {
     auto found = seen_.find(node);
     if (found == seen_.end()) {
-      if (seen_.size() >= max_nodes_)
+      if (seen_.size() >= max_nodes_ && !forget_one_gone())
         return withhold(now, is, out);
       return meet(now, node, boot, is, out);
     }
@@ -61,6 +62,7 @@ public:
     introduce(now, *found, out);
     found->second.is = is;
     found->second.boot = boot;
+    put_in_order(*found);
     say(now, node, is, words_for(before, boot, is), out);
   }
 
@@ -71,6 +73,7 @@ public:
       return;
     if (found->second.named_at)
       due_.erase({*found->second.named_at, node});
+    gone_.erase(found->second.went);
     seen_.erase(found);
   }
 
@@ -96,13 +99,20 @@ private:
     std::optional<time_point> named_at{};
     /// As it was last called.
     std::string name{};
+    /// Its place among those that are gone; zero: it is not.
+    std::uint64_t went = 0;
   };
+
+  static bool is_gone(member_status is) {
+    return is == member_status::dead || is == member_status::left;
+  }
 
   /// Of one that is gone already nobody needs to hear that it was there.
   void meet(time_point now, const std::string& node, boot_number boot, member_status is,
             lines& out) {
     auto& made = *seen_.emplace(node, seen{is, boot}).first;
-    if (is == member_status::dead || is == member_status::left)
+    put_in_order(made);
+    if (is_gone(is))
       return;
     made.second.named_at = now + named_within;
     due_.emplace(*made.second.named_at, node);
@@ -110,6 +120,22 @@ private:
       return;
     introduce(now, made, out);
     say(now, node, is, words_for(made.second, boot, is), out);
+  }
+
+  void put_in_order(std::pair<const std::string, seen>& who) {
+    auto& [node, known] = who;
+    gone_.erase(std::exchange(known.went, 0));
+    if (is_gone(known.is))
+      gone_.emplace(known.went = ++last_went_, node);
+  }
+
+  /// Returns whether there was one.
+  bool forget_one_gone() {
+    if (gone_.empty())
+      return false;
+    seen_.erase(gone_.begin()->second);
+    gone_.erase(gone_.begin());
+    return true;
   }
 
   /// Says that it has joined, unless that was said.
@@ -122,7 +148,7 @@ private:
   }
 
   static const char* words_for(const seen& before, boot_number boot, member_status is) {
-    auto was_gone = before.is == member_status::dead || before.is == member_status::left;
+    auto was_gone = is_gone(before.is);
     switch (is) {
       case member_status::alive:
         return was_gone ? "is back" : boot > before.boot ? "has started again" : "is alive again";
@@ -190,6 +216,9 @@ private:
   std::map<std::string, seen> seen_;
   /// Those of which it is not said yet that they have joined.
   std::set<std::pair<time_point, std::string>> due_;
+  /// Those that are gone, in that order.
+  std::map<std::uint64_t, std::string> gone_;
+  std::uint64_t last_went_ = 0;
   /// Since when lines are counted; nothing: there were none for a while.
   std::optional<time_point> began_;
   std::size_t said_ = 0;

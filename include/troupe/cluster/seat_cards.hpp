@@ -15,6 +15,7 @@
 #include "troupe/core/backoff.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/machine.hpp"
+#include "troupe/core/names.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/random.hpp"
 #include "troupe/core/result.hpp"
@@ -247,19 +248,14 @@ public:
     return learners.empty() ? text : text + "; learners: " + learners;
   }
 
-  /// Returns the id of the node of that name, id or address. Errors: not_found; bad_argument if
-  /// several have that name. Cost: O(nodes).
+  /// Returns the id of the node of that name, id or address; where there is none, that of the node
+  /// whose id begins so. Errors: not_found; bad_argument if several are meant. Cost: O(nodes).
   [[nodiscard]] result<std::string> find_node(const std::string& called) const {
     if (called == node_ || known_.contains(called))
       return called;
-    std::set<std::string> found;
-    for (auto& [node, who] : known_)
-      if (who.called == called)
-        found.insert(node);
-    for (auto& [seat, who] : members_.members) // it may never come back
-      if (auto where = to_seat_contact(who.contact);
-          where.node == called || where.address == called)
-        found.insert(where.node);
+    auto found = nodes_called(called);
+    if (found.empty())
+      found = nodes_begun_by(called);
     if (found.size() == 1)
       return *found.begin();
     auto shown = "'" + called.substr(0, 64) + "'";
@@ -293,6 +289,31 @@ private:
     std::string called;
     std::string address;
   };
+
+  [[nodiscard]] std::set<std::string> nodes_called(const std::string& called) const {
+    std::set<std::string> found;
+    for (auto& [node, who] : known_)
+      if (who.called == called)
+        found.insert(node);
+    for (auto& [seat, who] : members_.members) // it may never come back
+      if (auto where = to_seat_contact(who.contact);
+          where.node == called || where.address == called)
+        found.insert(where.node);
+    return found;
+  }
+
+  [[nodiscard]] std::set<std::string> nodes_begun_by(const std::string& digits) const {
+    std::set<std::string> found;
+    if (begins_id(digits, node_))
+      found.insert(node_);
+    for (auto& [node, who] : known_)
+      if (begins_id(digits, node))
+        found.insert(node);
+    for (auto& [seat, who] : members_.members)
+      if (auto where = to_seat_contact(who.contact); begins_id(digits, where.node))
+        found.insert(where.node);
+    return found;
+  }
 
   /// Returns whether one could be forgotten.
   bool forget_a_node() {

@@ -24,6 +24,14 @@ constexpr bool is_name(std::string_view name) {
             });
 }
 
+/// How many digits of the id of a node stand for it at least, where people name it.
+inline constexpr std::size_t min_id_digits = 4;
+
+/// Returns whether `called` is a beginning of `id` that stands for it; also the whole id.
+constexpr bool begins_id(std::string_view called, std::string_view id) {
+  return called.size() >= min_id_digits && id.starts_with(called);
+}
+
 /// Returns `name` for use in a sentence: as it is, or only its size if it is long or invalid.
 inline std::string shortened(const std::string& name) {
   constexpr std::size_t most = 64;

@@ -39,9 +39,9 @@
 #include "troupe/host/group_member.hpp"
 #include "troupe/host/in_memory.hpp"
 #include "troupe/host/messages.hpp"
+#include "troupe/host/news_desk.hpp"
 #include "troupe/host/replicated_core.hpp"
 #include "troupe/host/unconfirmed_questions.hpp"
-#include "troupe/host/waiting_questions.hpp"
 #include "troupe/platform/calendar.hpp"
 
 namespace troupe::host {
@@ -287,11 +287,7 @@ private:
       return to_error(std::move(why));
     if (auto* group = host_->group())
       return confirm(*group, what);
-    auto promise = self_->make_response_promise();
-    if (has_to_wait(what))
-      park(what, std::move(promise));
-    else
-      deliver(promise, answer_to(what));
+    ask_for_news(what, self_->make_response_promise());
     return caf::delegated<typename Question::result>{};
   }
 
@@ -304,24 +300,16 @@ private:
       to.deliver(std::move(what.error()));
   }
 
+  /// Answers now, or when there is news.
   template <class Question>
-  [[nodiscard]] bool has_to_wait(const Question& what) const {
-    if (ended_)
-      return false;
-    if constexpr (waiting_query<machine_type, Question>)
-      return what.wait > duration::zero() && !has_news(what);
-    else
-      return false;
-  }
-
-  /// Returns true also if the machine throws, so that the caller gets that problem at once.
-  template <class Question>
-  [[nodiscard]] bool has_news(const Question& what) const {
-    if (!on_end_)
-      return core_.has_news(what);
-    bool found = true;
-    static_cast<void>(guarded([&] { found = core_.has_news(what); }));
-    return found;
+  void ask_for_news(const Question& what, caf::response_promise promise) {
+    auto answer
+      = [this, promise](const Question& asked) mutable { deliver(promise, answer_to(asked)); };
+    auto refuse = [promise](const problem& why) mutable { promise.deliver(to_error(why)); };
+    auto waiting = news_.size();
+    news_.ask(self_->clock().now(), what, std::move(answer), std::move(refuse));
+    if (news_.size() != waiting)
+      arm();
   }
 
   /// Answers once it is certain that no other node has led meanwhile.
@@ -332,12 +320,7 @@ private:
     if (auto why = unconfirmed_.full())
       return to_error(std::move(why));
     auto promise = self_->make_response_promise();
-    auto go_on = [this, promise, what]() mutable {
-      if (has_to_wait(what))
-        park(what, promise);
-      else
-        deliver(promise, answer_to(what));
-    };
+    auto go_on = [this, promise, what] { ask_for_news(what, promise); };
     auto refuse = [promise](const problem& why) mutable { promise.deliver(to_error(why)); };
     group.read(unconfirmed_.add({std::move(go_on), std::move(refuse)}));
     return caf::delegated<typename Question::result>{};
@@ -366,60 +349,9 @@ private:
       return to_error(found.error());
   }
 
-  template <class Question>
-  void park(const Question& what, caf::response_promise promise) {
-    if constexpr (waiting_query<machine_type, Question>) {
-      if (waiting_.size() >= max_parked)
-        return promise.deliver(
-          to_error({errc::limit_reached,
-                    std::to_string(max_parked) + " questions wait for news; ask without wait"}));
-      constexpr auto is_indexed = indexed_query<machine_type, Question>;
-      auto since = [what]([[maybe_unused]] std::uint64_t seen) {
-        if constexpr (is_indexed)
-          return what.later(seen);
-        else
-          return what;
-      };
-      if (waiting_.size() == 0)
-        see_all();
-      waiting_questions::question made;
-      if constexpr (is_indexed)
-        made.about = what.about();
-      made.has_news = [this, since](std::uint64_t seen) { return has_news(since(seen)); };
-      made.answer = [this, promise, since](std::uint64_t seen) mutable {
-        deliver(promise, answer_to(since(seen)));
-      };
-      made.refuse = [promise](const problem& why) mutable { promise.deliver(to_error(why)); };
-      made.ends = self_->clock().now() + std::min(what.wait, max_wait);
-      waiting_.add(std::move(made));
-      arm();
-    }
-  }
-
-  /// Marks all changes so far as seen, so that later questions wait for later changes.
-  void see_all() {
-    looked_at_ = core_.index();
-    if constexpr (tells_topics<machine_type>)
-      waiting_.seen(core_.change_mark());
-  }
-
-  /// Finds the questions that a change concerns or whose wait is over, and answers some of them;
-  /// answers the rest after other waiting jobs.
-  void answer_waiting() {
-    if (looked_at_ != core_.index()) {
-      waiting_.look();
-      if constexpr (tells_topics<machine_type>) {
-        auto look = [this](const std::string& topic) {
-          waiting_.look(topic);
-          return true;
-        };
-        if (!core_.for_each_topic(waiting_.seen(), look))
-          waiting_.look_at_all();
-      }
-      see_all();
-    }
-    waiting_.tick(self_->clock().now());
-    if (waiting_.answer_some(max_answers) && !std::exchange(comes_back_, true))
+  /// Answers some of those that have their news, and the rest after other waiting jobs.
+  void tell_news() {
+    if (news_.look(self_->clock().now()) && !std::exchange(comes_back_, true))
       home_([this] { comes_back_ = false; });
   }
 
@@ -459,8 +391,7 @@ private:
     }
     if (auto* group = host_->group())
       group->gauge()->store(core_.begins_after(), std::memory_order_relaxed);
-    if (waiting_.size() > 0)
-      answer_waiting();
+    tell_news();
     arm();
   }
 
@@ -629,7 +560,7 @@ private:
 
   void refuse_questions(const problem& why) {
     unconfirmed_.refuse_all(why);
-    waiting_.refuse_all(why);
+    news_.refuse_all(why);
   }
 
   /// Returns a function that runs a job on this actor if it is still alive; for any thread.
@@ -653,7 +584,7 @@ private:
     if (auto next = core_.next_wall_deadline())
       no_later(self_->clock().now()
                + std::clamp(*next - read_calendar(), duration::zero(), wall_every));
-    if (auto next = waiting_.next_deadline())
+    if (auto next = news_.next_deadline())
       no_later(*next);
     timer_.arm(self_, wake, [this] { guard([this] { wake_up(); }); });
   }
@@ -689,11 +620,7 @@ private:
   static constexpr duration mark_every = std::chrono::seconds{1};
   /// The calendar may be set, so read it at least this often while the machine needs it.
   static constexpr duration wall_every = std::chrono::minutes{1};
-  /// Longest wait of a question; its client then asks again.
-  static constexpr duration max_wait = std::chrono::minutes{1};
-  static constexpr std::size_t max_parked = 10'000;
-  /// Answers to waiting questions in one piece, before the next message is handled.
-  static constexpr std::size_t max_answers = 256;
+  static constexpr std::size_t max_unconfirmed = 10'000;
 
   caf::event_based_actor* self_;
   answer_path answers_{self_->system()};
@@ -715,10 +642,9 @@ private:
   std::set<caf::actor_addr> watched_;
   caf::actor_addr owner_;
   request_id last_caller_ = 0;
-  waiting_questions waiting_;
+  news_desk<machine_type, core> news_{core_, on_end_ != nullptr};
   bool comes_back_ = false; // a job to answer more of them is queued
-  unconfirmed_questions unconfirmed_{max_parked};
-  request_id looked_at_ = 0;
+  unconfirmed_questions unconfirmed_{max_unconfirmed};
   deadline_timer timer_;
   calendar_watch calendar_;
   caf::actor_clock::time_point started_;

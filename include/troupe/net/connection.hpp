@@ -103,7 +103,8 @@ public:
     return state_ == state::securing;
   }
 
-  /// Why it is unreachable, in the system's words, or why encryption failed.
+  /// Why it is unreachable, in the system's words, or why encryption failed; or whose identity two
+  /// processes have, if say() has refused one of them.
   [[nodiscard]] const std::string& system_says() const {
     return stream_ && !stream_->trouble().empty() ? stream_->trouble() : system_says_;
   }
@@ -112,6 +113,13 @@ public:
   /// buffer, so it is sent whole or not at all.
   [[nodiscard]] bool say(const greeting& what) {
     assert(state_ == state::talking);
+    if (auto* reply = std::get_if<answer>(&what);
+        reply != nullptr && reply->said == verdict::duplicate)
+      if (auto who = stream_->proven())
+        system_says_ = "two processes use the identity of '" + who->name + "' ("
+                       + to_string(who->node)
+                       + "), and the other one runs; stop one of them, and give each node a data "
+                         "folder of its own";
     auto bytes = to_wire(what);
     auto sent = stream_->write(std::as_bytes(std::span{bytes}));
     return sent.state == progress::done && sent.bytes == bytes.size();

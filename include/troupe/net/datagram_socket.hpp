@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstddef>
@@ -8,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -18,6 +20,28 @@
 #include "troupe/net/socket.hpp"
 
 namespace troupe::net {
+
+/// The first of `found` to which a socket of one of these families can send; nothing: none.
+inline std::optional<endpoint> choose(const std::vector<int>& families,
+                                      const std::vector<endpoint>& found) {
+  auto fits = [&](const endpoint& each) {
+    return std::ranges::find(families, each.family()) != families.end();
+  };
+  auto first = std::ranges::find_if(found, fits);
+  return first != found.end() ? std::optional{*first} : std::nullopt;
+}
+
+/// Why choose() has found none at `where`, the address of a node: that one has IPv6 only, and this
+/// one IPv4, or the other way round. Empty: it is another reason.
+inline std::string refuse_family(const std::vector<int>& families,
+                                 const std::vector<endpoint>& found, const std::string& where) {
+  if (families.empty() || found.empty() || choose(families, found))
+    return {};
+  auto is_old = families.front() == AF_INET;
+  return "this node gets datagrams by " + std::string{is_old ? "IPv4" : "IPv6"}
+         + " only, and the address of that one, " + where + ", is of " + (is_old ? "IPv6" : "IPv4")
+         + "; have both accept links at addresses of one kind (node_options::listen)";
+}
 
 /// Sends and receives datagrams (UDP). Never blocks. Not thread-safe.
 class datagram_socket {

@@ -28,11 +28,14 @@ namespace troupe::net {
 /// ends only by that rule, by its time-out, by a later life of the same node, or if its connection
 /// gives way to a newer one (table_options::max_accepting).
 ///
-/// A live link stays, whichever side made it. A greeting with a higher boot number replaces it,
-/// because the process behind it is dead; one with a lower number is refused. If the node with the
-/// higher number has no link, the refused node is told that number and may continue above it, a few
-/// times: its data are older, or were restored. A number far above the last known one is not
-/// believed, by either side.
+/// A live link stays, whichever side made it. A greeting of another process of the same node, with
+/// its boot number or a higher one, puts the link in doubt: if the peer is not heard of within a
+/// few of its heartbeats, its process is dead, and the next greeting replaces the link. If it is
+/// heard of, two processes have one identity, and the other one is refused as a duplicate, for as
+/// long as a peer may be silent; then the link is doubted anew. A greeting with a lower number is
+/// refused. If the node with the higher number has no link, the refused node is told that number
+/// and may continue above it, a few times: its data are older, or were restored. A number far above
+/// the last known one is not believed, by either side.
 ///
 /// A hello without a cluster asks for the acceptor's cluster and takes it with the answer; an
 /// acceptor without a cluster refuses every hello, so that two such nodes never make one.
@@ -40,8 +43,9 @@ namespace troupe::net {
 /// With trust::proven the certificate behind a connection counts: a member has the id of its
 /// certificate, whose role is member; a client has the id that client_id() computes. A hello or an
 /// answer that says anything else is refused before it changes any state. No certificate says which
-/// process its owner is to BASP, which takes one link of each: so a client that gives itself out
-/// for the process of a member is refused, and gives way to that member where it came first.
+/// process its owner is to BASP, which takes one link of each: so a peer that gives itself out for
+/// the process of another one that is linked is refused, and a client gives way to a member where
+/// it came first.
 ///
 /// Steps like any machine. It has no snapshot, because connections do not outlive a process.
 class link_table {
@@ -75,10 +79,13 @@ public:
         give_up(waiting, why, out);
       } else if (auto silent = links_.find(due); silent != links_.end()) {
         auto& link = silent->second;
-        shut(silent,
-             link.is_up ? "silent for " + in_words(link.silence)
-                        : std::string{"no BASP handshake in time"},
-             end_cause::silent, out);
+        if (link.doubted_since)
+          shut(silent, "replaced by a later life of the node", end_cause::replaced, out);
+        else
+          shut(silent,
+               link.is_up ? "silent for " + in_words(link.silence)
+                          : std::string{"no BASP handshake in time"},
+               end_cause::silent, out);
       }
     }
   }
@@ -144,6 +151,11 @@ private:
     bool is_up = false;
     /// Of its certificate, which clients of one user share.
     std::optional<node_id> identity = {};
+    /// Since then another process of the node has been wanting its place, and the peer has not been
+    /// heard of.
+    std::optional<time_point> doubted_since = {};
+    /// It has been heard of beside another process of the node, which is refused until then.
+    std::optional<time_point> proven_alive_until = {};
   };
 
   /// Whether it is a member, and when it came to be without a connection. So clients are forgotten
@@ -253,11 +265,11 @@ private:
     std::visit([&](const auto& said) { hear(now, found, said, out); }, what.what);
   }
 
-  void hear(time_point, attempts::iterator from, const hello& said, effects& out) {
+  void hear(time_point now, attempts::iterator from, const hello& said, effects& out) {
     auto& [connection, it] = *from;
     if (it.end == side::dialled || it.who)
       return give_up(from, verdict::bad_greeting, out);
-    auto reply = proves(it, said) ? judge_hello(it, said, out) : verdict::unproven;
+    auto reply = proves(it, said) ? judge_hello(now, it, said, out) : verdict::unproven;
     if (reply == verdict::go) {
       auto& there = peers_[said.node];
       there.accepting = connection;
@@ -290,7 +302,7 @@ private:
     if (why == verdict::go && it.who && *it.who != said.from.node)
       why = verdict::wrong_node;
     if (why == verdict::go)
-      why = judge_answer(connection, it, said.from, out);
+      why = judge_answer(now, connection, it, said.from, out);
     if (why == verdict::old_boot && said.said == verdict::go)
       out.push_back(say{connection, answer{why, self_, outlived_by(said.from, why)}});
     if (why != verdict::go)
@@ -361,14 +373,14 @@ private:
   }
 
   /// The acceptor's answer to `said`. Records a later life.
-  verdict judge_hello(const attempt& by, const hello& said, effects& out) {
+  verdict judge_hello(time_point now, const attempt& by, const hello& said, effects& out) {
     if (!speaks(said))
       return verdict::incompatible;
     if (self_.cluster == cluster_id{})
       return verdict::no_cluster;
     if (said.cluster != self_.cluster && said.cluster != cluster_id{})
       return verdict::foreign;
-    if (auto why = judge_life(by, said, out); why != verdict::go)
+    if (auto why = judge_life(now, by, said, out); why != verdict::go)
       return why;
     auto& there = peers_[said.node];
     if (there.accepting)
@@ -379,15 +391,15 @@ private:
   }
 
   /// The dialler's decision after it has heard "go" from `said`.
-  verdict judge_answer(connection_id connection, const attempt& by, const hello& said,
-                       effects& out) {
+  verdict judge_answer(time_point now, connection_id connection, const attempt& by,
+                       const hello& said, effects& out) {
     if (!speaks(said))
       return verdict::incompatible;
     if (said.cluster == cluster_id{})
       return verdict::no_cluster;
     if (said.cluster != self_.cluster && self_.cluster != cluster_id{})
       return verdict::foreign;
-    if (auto why = judge_life(by, said, out); why != verdict::go)
+    if (auto why = judge_life(now, by, said, out); why != verdict::go)
       return why;
     auto& there = peers_[said.node];
     if (there.accepting && there.accepting != connection && said.node < self_.node)
@@ -396,7 +408,7 @@ private:
   }
 
   /// The checks of both sides: which life of the node this is, and whether it has a link.
-  verdict judge_life(const attempt& by, const hello& said, effects& out) {
+  verdict judge_life(time_point now, const attempt& by, const hello& said, effects& out) {
     if (said.node == self_.node)
       return said.basp_node == self_.basp_node ? verdict::myself : verdict::duplicate;
     if (said.basp_node == self_.basp_node)
@@ -411,6 +423,10 @@ private:
     if (auto why = judge_process(said, out); why != verdict::go)
       return why;
     auto& there = peers_[said.node];
+    if (there.link)
+      if (auto linked = links_.find(*there.link);
+          linked->second.deadline.has_value() && linked->second.peer.basp_node != said.basp_node)
+        return doubt(now, *linked);
     if (said.boot > there.boot) {
       there.boot = said.boot;
       if (there.accepting)
@@ -420,8 +436,7 @@ private:
       keep(said.node);
     }
     if (there.link)
-      return links_.at(*there.link).peer.basp_node == said.basp_node ? verdict::linked
-                                                                     : verdict::duplicate;
+      return verdict::linked;
     auto limit = said.as == role::member ? options_.max_members : options_.max_clients;
     std::size_t alike = 0;
     std::size_t of_one = 0;
@@ -441,10 +456,52 @@ private:
     return alike < limit ? verdict::go : verdict::full;
   }
 
+  /// Another process of the node wants the place of that link. An end of its process is usually
+  /// known at once; only where its machine is gone, too, does it take this long.
+  verdict doubt(time_point now, links::value_type& which) {
+    auto& [connection, it] = which;
+    if (it.proven_alive_until && now < *it.proven_alive_until)
+      return verdict::duplicate;
+    if (!it.doubted_since) {
+      it.doubted_since = now;
+      rearm(connection, *it.deadline, std::min(*it.deadline, end_of_doubt(it)));
+    }
+    return verdict::linked;
+  }
+
+  /// The peer was heard of then.
+  static void end_doubt(live_link& it, time_point heard_at) {
+    if (!it.doubted_since || heard_at <= *it.doubted_since)
+      return;
+    it.doubted_since.reset();
+    it.proven_alive_until = heard_at + it.silence;
+  }
+
+  static time_point end_of_doubt(const live_link& it) {
+    return *it.doubted_since + heartbeats_of_doubt * it.peer.heartbeat;
+  }
+
+  /// Whether another peer has a link with that process, or is about to: messages of the one would
+  /// pass for those of the other. Clients give way to members, see judge_process().
+  [[nodiscard]] verdict judge_owner(const hello& said) const {
+    auto has_it = [&](const hello& other) {
+      return other.node != said.node && other.basp_node == said.basp_node
+             && (other.as == role::member || said.as == role::client);
+    };
+    for (auto& [connection, each] : links_)
+      if (has_it(each.peer))
+        return each.deadline ? verdict::duplicate : verdict::linked; // until BASP has forgotten it
+    auto is_next = std::ranges::any_of(
+      attempts_, [&](auto& each) { return each.second.who && has_it(each.second.peer); });
+    return is_next ? verdict::duplicate : verdict::go;
+  }
+
   /// Whether BASP can take a link of that process. Makes room for a member.
   verdict judge_process(const hello& said, effects& out) {
     if (believes_ == trust::told)
       return verdict::go; // whoever says what it likes can be any node as well
+    if (auto why = judge_owner(said); why != verdict::go)
+      return why;
     if (said.as == role::client)
       return std::ranges::any_of(peers_,
                                  [&](auto& each) { return each.second.process == said.basp_node; })
@@ -507,13 +564,16 @@ private:
     if (found == links_.end())
       return;
     found->second.is_up = true;
+    end_doubt(found->second, now);
     extend(found->first, found->second, now);
   }
 
   void handle(time_point, const alive& what, effects&) {
     auto found = links_.find(what.connection);
-    if (found != links_.end() && found->second.is_up)
-      extend(found->first, found->second, what.at);
+    if (found == links_.end() || !found->second.is_up)
+      return;
+    end_doubt(found->second, what.at);
+    extend(found->first, found->second, what.at);
   }
 
   void handle(time_point now, const expect& what, effects&) {
@@ -560,9 +620,8 @@ private:
   void extend(connection_id connection, live_link& it, time_point heard_at) {
     if (!it.deadline)
       return;
-    disarm(connection, it.deadline);
-    it.deadline = heard_at + it.silence;
-    alarms_.emplace(*it.deadline, connection);
+    auto next = heard_at + it.silence;
+    rearm(connection, *it.deadline, it.doubted_since ? std::min(next, end_of_doubt(it)) : next);
   }
 
   static duration bounded(duration silence, const hello& peer) {
@@ -662,6 +721,8 @@ private:
   }
 
   // -- state ---------------------------------------------------------------------
+
+  static constexpr int heartbeats_of_doubt = 3;
 
   hello self_;
   table_options options_;

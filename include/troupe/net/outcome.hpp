@@ -31,11 +31,11 @@ inline problem to_problem(verdict why, const std::string& where,
     case verdict::myself:
       return is(errc::bad_argument, "is this node itself; give the address of another");
     case verdict::duplicate:
-      return is(errc::in_use, "knows another live process with this node's identity; stop one of "
-                              "the two, data directories must not be copied");
+      return is(errc::in_use, "has heard just now of another process with this node's identity; "
+                              "stop one of the two: data folders must not be copied");
     case verdict::old_boot:
       return is(errc::in_use, "has seen a later start of this node's identity; if another process "
-                              "has a copy of its data directory, stop one of the two");
+                              "has a copy of its data folder, stop one of the two");
     case verdict::linked:
     case verdict::greeting:
     case verdict::dialling:

@@ -29,8 +29,10 @@ public:
   /// Without a refusal for this long it is over.
   static constexpr duration pause = std::chrono::minutes{1};
 
+  /// So many addresses, and as many peers: those of strangers leave no peer without a line.
   explicit refusal_log(std::size_t max_addresses = 1024)
-    : max_addresses_(max_addresses), complaints_(max_addresses + 2) {}
+    : refusals_{max_addresses, complaints{max_addresses + 1}},
+      ends_{max_addresses, complaints{max_addresses + 1}} {}
 
   /// A connection from the address `from` was refused. `detail` says more than the reason; may be
   /// empty. Appends the line to log, if any, to `out`.
@@ -40,7 +42,7 @@ public:
     ++counts_[why];
     if (!is_worth_a_line(why))
       return;
-    complain(now, topic_of(from), topic_of("other addresses"),
+    complain(now, refusals_, topic_of(from), topic_of("other addresses"),
              detail.empty() ? std::string{in_words(why)} : detail, out);
   }
 
@@ -49,18 +51,20 @@ public:
   void note_end(time_point now, const std::string& who, const std::string& why,
                 std::vector<std::string>& out) {
     tick(now, out);
-    complain(now, "links of " + who + " are ended", "links of others are ended", why, out);
+    complain(now, ends_, "links of " + who + " are ended", "links of others are ended", why, out);
   }
 
   /// Lets time pass: appends what is over.
   void tick(time_point now, std::vector<std::string>& out) {
     if (!next_look_ || *next_look_ > now)
       return;
-    for (auto& line : complaints_.settle_quiet(now - pause))
-      out.push_back(std::move(line));
-    next_look_ = complaints_.quiet_since();
-    if (next_look_)
-      *next_look_ += pause;
+    next_look_.reset();
+    for (auto* each : {&refusals_, &ends_}) {
+      for (auto& line : each->all.settle_quiet(now - pause))
+        out.push_back(std::move(line));
+      if (auto since = each->all.quiet_since())
+        next_look_ = std::min(next_look_.value_or(*since + pause), *since + pause);
+    }
   }
 
   /// When to call tick(); nothing if there is no need.
@@ -74,10 +78,17 @@ public:
   }
 
 private:
-  void complain(time_point now, const std::string& topic, const std::string& of_others,
-                const std::string& why, std::vector<std::string>& out) {
-    auto has_room = complaints_.is_open(topic) || complaints_.size() < max_addresses_;
-    if (auto line = complaints_.raise(now, has_room ? topic : of_others, why, without_time(why)))
+  /// Complaints of one kind: `max_topics` of their own, and one for all beyond.
+  struct bounded {
+    std::size_t max_topics;
+    complaints all;
+  };
+
+  void complain(time_point now, bounded& kind, const std::string& topic,
+                const std::string& of_others, const std::string& why,
+                std::vector<std::string>& out) {
+    auto has_room = kind.all.is_open(topic) || kind.all.size() < kind.max_topics;
+    if (auto line = kind.all.raise(now, has_room ? topic : of_others, why, without_time(why)))
       out.push_back(*std::move(line));
     if (!next_look_)
       next_look_ = now + pause;
@@ -123,7 +134,7 @@ private:
       case verdict::full:
         return "all places for links of its kind, or with its certificate, are taken";
       case verdict::duplicate:
-        return "another process with its identity runs: each needs a folder of its own";
+        return "another process with its identity runs: each needs a data folder of its own";
       case verdict::old_boot:
         return "a later start of its node is known: it has an older copy of the folder, or its "
                "process is an earlier one";
@@ -148,8 +159,8 @@ private:
     return {};
   }
 
-  std::size_t max_addresses_;
-  complaints complaints_;
+  bounded refusals_;
+  bounded ends_;
   /// No complaint is quiet for long enough before then.
   std::optional<time_point> next_look_;
   std::map<verdict, std::uint64_t> counts_;

@@ -25,15 +25,13 @@ public:
       send_at_once(each);
   }
 
-  /// What to poll for at one end.
-  [[nodiscard]] short interest(std::size_t end) const {
+  /// What to poll for at one end. An end that can only wait for the other one is left out: that its
+  /// peer is gone would be reported at once, again and again, until the other one takes its bytes.
+  [[nodiscard]] pollfd wanted(std::size_t end) const {
     auto reads = waiting_[end].empty() ? POLLIN : 0;
     auto writes = waiting_[1 - end].empty() ? 0 : POLLOUT;
-    return static_cast<short>(reads | writes);
-  }
-
-  [[nodiscard]] int descriptor(std::size_t end) const {
-    return ends_[end].get();
+    auto events = static_cast<short>(reads | writes);
+    return {events != 0 ? ends_[end].get() : -1, events, 0};
   }
 
   struct outcome {

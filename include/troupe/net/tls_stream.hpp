@@ -234,10 +234,15 @@ private:
       case SSL_R_TLSV1_ALERT_PROTOCOL_VERSION:
         return "it does not speak TLS 1.3, so it is not a troupe node; see what runs there";
       case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
-        return "it has no certificate; have one issued with troupe ca issue";
+        return "it has no certificate; a node or client gets one with a token (troupe ca "
+               "invite)";
       case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED:
         return "it wants a certificate, and this side has none; have one issued with troupe ca "
                "issue";
+      case SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE:
+        if (check_.is_of_stranger()) // OpenSSL sends that for what peer_check refuses
+          return "its token is of another cluster; give it one of this cluster (troupe ca invite)";
+        return failed();
       case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
         return refused("is of another CA than its own; get one of that cluster's CA");
       case SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED:
@@ -250,9 +255,13 @@ private:
       case SSL_R_SSLV3_ALERT_BAD_CERTIFICATE:
         return refused("is not valid yet" + own_times() + "; set the clock that is wrong");
       default:
-        return std::string{"TLS failed: "} + security::detail::last_error()
-               + "; see that a troupe node of this cluster runs there";
+        return failed();
     }
+  }
+
+  static std::string failed() {
+    return "TLS failed: " + security::detail::last_error()
+           + "; see that a troupe node of this cluster runs there";
   }
 
   /// The other side has judged this side's certificate. If that was after the handshake, the other

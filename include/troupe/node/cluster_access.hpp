@@ -236,7 +236,6 @@ private:
     for (auto& [called, number] : how.handles)
       found.handles[called] = actors_.actor_of(number);
     actors_.bind(how.handles);
-    relay_to(how.is_relayed ? std::nullopt : std::optional{how.where});
     events_.bound(found);
   }
 
@@ -275,6 +274,7 @@ private:
   void perform(const finder::point& what) {
     hint_.here.clear();
     hint_.elsewhere = what.where ? to_string(*what.where) : std::string{};
+    relay_to(what.relays ? what.where : std::nullopt);
     events_.hint(hint_);
   }
 

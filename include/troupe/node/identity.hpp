@@ -25,7 +25,9 @@
 #include "troupe/core/signature.hpp"
 #include "troupe/node/folder_content.hpp"
 #include "troupe/platform/entropy.hpp"
+#include "troupe/security/authority.hpp"
 #include "troupe/security/credentials.hpp"
+#include "troupe/security/invitation_book.hpp"
 #include "troupe/security/key_pair.hpp"
 #include "troupe/storage/private_file.hpp"
 
@@ -130,11 +132,13 @@ public:
     return security::credentials::load(path_, *key_, now);
   }
 
-  /// What other users of this machine can do to the folder, in sentences for the log.
+  /// What other users of this machine can do to the folder and to the files of its CA, in sentences
+  /// for the log.
   [[nodiscard]] std::vector<std::string> warnings() const {
     std::vector<std::string> found;
     if (path_.empty())
       return found;
+    warn_of_authority(found);
     auto owner = storage::other_owner(path_);
     if (!owner && !storage::is_open_to_others(path_))
       return found;
@@ -219,6 +223,23 @@ public:
 
 private:
   data_folder() = default;
+
+  /// The CA reads its key only when it issues something, and the node does not need it for more.
+  void warn_of_authority(std::vector<std::string>& found) const {
+    auto folder = path_ / security::authority_folder;
+    auto key = folder / security::authority::key_file;
+    if (storage::is_open_to_others(key))
+      found.push_back("other users may read " + key.string()
+                      + ", which holds a private key; close it with chmod 600 " + key.string()
+                      + ", as this CA issues nothing before; if anyone may have read it, "
+                      + security::authority::remedy);
+    auto tokens = folder / security::known_invitations::file_name;
+    if (storage::is_open_to_others(tokens))
+      found.push_back("other users may read " + tokens.string()
+                      + ", which proves the tokens that are open; close it with chmod 600 "
+                      + tokens.string()
+                      + "; if anyone may have read it, withdraw those (troupe ca withdraw)");
+  }
 
   problem take() {
     if (auto made = storage::make_private_folder(path_); !made)

@@ -45,8 +45,9 @@ public:
   /// So many wait to be judged, together and of one address; beyond that they hear busy.
   static constexpr std::size_t max_waiting = 64;
   static constexpr std::size_t max_waiting_of_one = 32;
-  /// So many look-ups of other nodes' addresses are under way at once.
+  /// So many look-ups of other nodes' addresses are under way at once, together and of one address.
   static constexpr std::size_t max_finding = 64;
+  static constexpr std::size_t max_finding_of_one = 32;
 
   /// Calls the function with the address of the node whose id begins so, if that is known.
   using finder
@@ -65,7 +66,7 @@ public:
       return done(refusal({errc::incompatible, "the request to join is not known to this version; "
                                                "upgrade the older of the two"}));
     if (request->issuer != self_)
-      return show_issuer(request->issuer, std::move(done));
+      return show_issuer(request->issuer, what.source, std::move(done));
     if (!waiting_.enter(what.source))
       return done(refusal(too_many()));
     try {
@@ -87,13 +88,16 @@ public:
   }
 
 private:
-  /// How many wait, by address, for two threads.
+  /// How many wait, by address, for several threads.
   class waiting_room {
   public:
+    waiting_room(std::size_t most, std::size_t most_of_one)
+      : most_(most), most_of_one_(most_of_one) {}
+
     bool enter(const std::string& source) {
       std::lock_guard guard{mutex_};
       auto found = inside_.find(source);
-      if (all_ >= max_waiting || (found != inside_.end() && found->second >= max_waiting_of_one))
+      if (all_ >= most_ || (found != inside_.end() && found->second >= most_of_one_))
         return false;
       ++all_;
       ++inside_[source];
@@ -109,6 +113,8 @@ private:
     }
 
   private:
+    const std::size_t most_;
+    const std::size_t most_of_one_;
     std::mutex mutex_;
     std::size_t all_ = 0;
     std::map<std::string, std::size_t> inside_;
@@ -178,16 +184,20 @@ private:
     return {};
   }
 
-  void show_issuer(security::issuer_id issuer, std::function<void(net::join_reply)> done) const {
-    if (finding_.use_count() > static_cast<long>(max_finding))
+  void show_issuer(security::issuer_id issuer, const std::string& source,
+                   std::function<void(net::join_reply)> done) const {
+    if (!finding_->enter(source))
       return done(refusal(too_many()));
-    where_is_(issuer,
-              [done = std::move(done), place = finding_](const std::optional<net::address>& where) {
-                security::join_elsewhere made;
-                if (where)
-                  made.addresses.push_back(to_string(*where));
-                done({to_bytes(security::join_answer{std::move(made)}), {}});
-              });
+    // It leaves with the look-up, which may end without an answer.
+    std::shared_ptr<const void> place{
+      finding_.get(), [room = finding_, source](const void*) { room->leave(source); }};
+    where_is_(issuer, [done = std::move(done),
+                       place = std::move(place)](const std::optional<net::address>& where) {
+      security::join_elsewhere made;
+      if (where)
+        made.addresses.push_back(to_string(*where));
+      done({to_bytes(security::join_answer{std::move(made)}), {}});
+    });
   }
 
   static net::join_reply refusal(const problem& why) {
@@ -219,9 +229,10 @@ private:
   const security::issuer_id self_;
   const finder where_is_;
   const node_log log_;
-  /// Has as many owners as look-ups are under way, and this.
-  const std::shared_ptr<const int> finding_ = std::make_shared<const int>(0);
-  waiting_room waiting_;
+  /// Shared with the look-ups that are under way.
+  const std::shared_ptr<waiting_room> finding_
+    = std::make_shared<waiting_room>(max_finding, max_finding_of_one);
+  waiting_room waiting_{max_waiting, max_waiting_of_one};
   // From here on: used on the thread.
   security::guess_limiter of_tokens_;
   security::guess_limiter of_strangers_;

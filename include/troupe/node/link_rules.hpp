@@ -9,6 +9,7 @@
 #include "troupe/host/messages.hpp"
 #include "troupe/lock/messages.hpp"
 #include "troupe/net/message_rules.hpp"
+#include "troupe/node/message_words.hpp"
 #include "troupe/node/messages.hpp"
 #include "troupe/node/options.hpp"
 #include "troupe/registry/messages.hpp"
@@ -30,7 +31,7 @@ void let(net::message_rules& all, net::need what) {
 inline net::message_rules_ptr link_rules(const service_options& services) {
   auto name_of = [](caf::type_id_t type) {
     auto name = caf::query_type_name(type);
-    return std::string{name.data(), name.size()};
+    return words_for_message({name.data(), name.size()});
   };
   auto all = std::make_shared<net::message_rules>(
     net::message_rules::own_types{type_ids::core, type_ids::end}, name_of);

@@ -679,9 +679,12 @@ private:
   }
 
   void carry_out(const swim::no_datagrams& what) {
+    auto why = thread_ != nullptr ? thread_->no_way_to(what.to) : std::string{};
     setup_.log.complain(lost_datagrams(what.to),
-                        "messages over the link get there; let UDP pass between the two nodes at "
-                        "the ports at which they accept links");
+                        "messages over the link get there; "
+                          + (why.empty() ? "let UDP pass between the two nodes at the ports at "
+                                           "which they accept links"
+                                         : why));
   }
 
   void carry_out(const swim::datagrams_again& what) {

@@ -115,11 +115,14 @@ struct node_view {
   std::vector<member_view> members{};
   /// How many it knows.
   std::uint64_t all_members = 0;
+  /// How many connections it has refused since its start, as another process of the same identity
+  /// runs.
+  std::uint64_t refused_duplicates = 0;
 
   friend bool operator==(const node_view&, const node_view&) = default;
 
   TROUPE_FIELDS(node_view, node, name, leader, leaderless_for, changes_of_leader, group, why, links,
-                all_links, certificate_valid_until, members, all_members);
+                all_links, certificate_valid_until, members, all_members, refused_duplicates);
 };
 
 struct show_node {

@@ -24,9 +24,6 @@ namespace troupe::cluster {
 /// when it ends soon, and shows as a gauge how long it is valid. Part of an actor.
 class own_certificate {
 public:
-  /// From then on it says so.
-  static constexpr duration ends_soon = std::chrono::hours{24 * 7};
-
   /// `folder` is empty for a process whose certificate is in memory only.
   own_certificate(caf::actor_system& sys, const std::filesystem::path& folder,
                   security::credentials_ptr credentials, node_log log)
@@ -49,7 +46,7 @@ private:
   void say_how_long(wall_time now) {
     auto left = credentials_->self().valid_until - now;
     seconds_left_->value(std::chrono::duration_cast<std::chrono::seconds>(left).count());
-    if (left >= ends_soon)
+    if (left >= security::ends_soon)
       return;
     if (said_at_ && now >= *said_at_ && now - *said_at_ < say_every)
       return;

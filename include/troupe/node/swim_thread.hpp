@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
@@ -84,6 +85,13 @@ public:
     });
   }
 
+  /// Why this node cannot send datagrams to that one at all; empty: it can, as far as is known.
+  [[nodiscard]] std::string no_way_to(const node_id& which) const {
+    std::lock_guard guard{mutex_};
+    auto found = no_way_.find(which);
+    return found != no_way_.end() ? found->second : std::string{};
+  }
+
   /// Says to others that this node goes, and takes part no more.
   void stop() {
     post(swim::leave{});
@@ -103,6 +111,8 @@ private:
   struct place {
     /// In the kernel's form; nothing until a name was looked up, or if it is of no use.
     std::optional<net::endpoint> where{};
+    /// Why it is of no use.
+    std::string refusal{};
     /// When to look up the name; nothing: never, or it is under way.
     std::optional<time_point> next{};
   };
@@ -200,6 +210,7 @@ private:
     auto found = places_.find(what.address);
     auto is_due = found == places_.end() || (found->second.next && *found->second.next <= now());
     auto where = is_due ? look_up(what.address) : found->second.where;
+    note_way(what.to, where ? std::string{} : places_[what.address].refusal);
     if (!where)
       return; // as if it were lost
     for (std::size_t each = 0; each < sockets_.size(); ++each)
@@ -221,25 +232,32 @@ private:
     if (!where)
       return std::nullopt;
     if (auto number = net::resolve_number(*where))
-      return known.where = choose(*number);
+      return take(known, *number, address);
     auto before = known.where;
     resolver_.find(*where, [this, address, jobs = jobs_](const net::resolver::endpoints& found) {
       jobs->post([this, address, found] {
         auto& each = places_[address];
         if (found)
-          each.where = choose(*found);
+          take(each, *found, address);
         each.next = now() + (found ? name_lasts : look_up_again);
       });
     });
     return before;
   }
 
-  /// The first for which there is a socket.
-  [[nodiscard]] std::optional<net::endpoint> choose(const std::vector<net::endpoint>& all) const {
-    for (auto& each : all)
-      if (std::ranges::find(families_, each.family()) != families_.end())
-        return each;
-    return std::nullopt;
+  std::optional<net::endpoint> take(place& known, const std::vector<net::endpoint>& found,
+                                    const std::string& address) const {
+    known.where = net::choose(families_, found);
+    known.refusal = net::refuse_family(families_, found, address);
+    return known.where;
+  }
+
+  void note_way(const node_id& to, const std::string& refusal) {
+    std::lock_guard guard{mutex_};
+    if (refusal.empty())
+      no_way_.erase(to);
+    else if (no_way_.size() < max_places)
+      no_way_[to] = refusal;
   }
 
   const security::key_pair key_;
@@ -249,6 +267,8 @@ private:
   const std::string address_;
   std::optional<sealed_swim> machine_; // there is always one
   std::map<std::string, place> places_;
+  mutable std::mutex mutex_;
+  std::map<node_id, std::string> no_way_; // by mutex_
   net::resolver resolver_;
   /// Of the datagram that is being read.
   std::function<void(const std::string&)> reply_;

@@ -76,7 +76,8 @@ private:
 
 /// What `request` gets by the token `invited`, which `used` has used; both may be null. The code of
 /// an error says whether the token was proven: denied, it was not. Others: bad_argument (expired,
-/// of another role, an invalid name), in_use (another identity has used it).
+/// of another role, an invalid name, a clock that is off, with which its owner's TLS keys would be
+/// refused), in_use (another identity has used it).
 ///
 /// An identity may use its token again while that is valid: its first answer may have been lost.
 /// admit() ends that once one of its certificates is revoked.
@@ -91,6 +92,12 @@ inline result<certificate_order> judge(const join_request& request, std::string_
                    "for another one (troupe ca invite)"};
   if (!verify(request.key, statement, request.by))
     return problem{errc::denied, "the request is not signed with the key that is to be certified"};
+  if (request.clock && std::chrono::abs(now - *request.clock) > clock_tolerance)
+    return problem{errc::bad_argument,
+                   "the clock of the machine that joins says " + to_rfc3339(*request.clock)
+                     + ", and that of the CA " + to_rfc3339(now) + ", and they may differ by "
+                     + in_words(clock_tolerance)
+                     + "; set the one that is wrong, then use the same token again"};
   if (now > invited->valid_until)
     return problem{errc::bad_argument, "the token has expired at "
                                          + to_rfc3339(invited->valid_until)

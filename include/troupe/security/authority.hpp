@@ -78,10 +78,15 @@ public:
     return authority{std::move(key), std::move(own)};
   }
 
+  /// What to do about the key of a CA that somebody else has had.
+  static constexpr const char* remedy
+    = "make a new cluster of a backup, as this release cannot replace the key of a CA, and whoever "
+      "has it can join (docs/operate.md, 'When the key of the CA was read')";
+
   /// Reads what make() wrote. Errors: not_found, bad_argument (other users may read the key),
   /// damaged.
   static result<authority> load(const std::filesystem::path& folder) {
-    auto key = key_pair::load(folder / key_file);
+    auto key = key_pair::load(folder / key_file, remedy);
     if (!key)
       return key.error();
     auto own = certificate::load(folder / certificate_file);

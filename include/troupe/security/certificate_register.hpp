@@ -113,9 +113,6 @@ public:
     bool by_serial = false;
   };
 
-  /// The shortest beginning of a node id that means a node.
-  static constexpr std::size_t min_id_digits = 4;
-
   /// Finds a certificate by its serial, or an identity by its node id, by the beginning of that, or
   /// by its name. Names and beginnings mean identities with a certificate that is valid at `now`;
   /// without one those whose valid certificates are revoked, and without those the ones whose
@@ -130,9 +127,7 @@ public:
       = std::ranges::any_of(issued_, [&](auto& each) { return to_string(each.node) == called; });
     auto is_meant = [&](const issued_certificate& each) {
       auto id = to_string(each.node);
-      return is_whole_id
-               ? id == called
-               : each.name == called || (called.size() >= min_id_digits && id.starts_with(called));
+      return is_whole_id ? id == called : each.name == called || begins_id(called, id);
     };
     std::map<node_id, issued_certificate> valid;
     std::map<node_id, issued_certificate> revoked;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -10,6 +11,7 @@
 #include "troupe/core/fields.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/signature.hpp"
+#include "troupe/core/time.hpp"
 #include "troupe/security/join_token.hpp"
 #include "troupe/security/key_pair.hpp"
 #include "troupe/security/types.hpp"
@@ -28,6 +30,8 @@ struct join_request {
   role as = role::client;
   /// For people.
   std::string name{};
+  /// What the clock of the machine says; empty: not told.
+  std::optional<wall_time> clock{};
   /// Of what join_statement() returns: made with the token's proof key, and with the private half
   /// of `key`.
   digest proof{};
@@ -35,7 +39,7 @@ struct join_request {
 
   friend bool operator==(const join_request&, const join_request&) = default;
 
-  TROUPE_FIELDS(join_request, token, issuer, key, as, name, proof, by);
+  TROUPE_FIELDS(join_request, token, issuer, key, as, name, proof, by, clock);
 };
 
 /// A certificate, in PEM.

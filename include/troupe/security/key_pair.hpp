@@ -30,10 +30,15 @@ public:
     return key_pair{detail::own(made)};
   }
 
-  /// Reads what save() wrote. Errors: not_found, bad_argument (other users may read the file),
-  /// damaged (no Ed25519 key is in it).
-  static result<key_pair> load(const std::filesystem::path& file) {
-    auto bytes = storage::read_private(file);
+  /// What to do about the key of an identity that somebody else has had.
+  static constexpr const char* remedy_of_identity
+    = "revoke its certificate (troupe ca revoke), and start with a new folder and a new token";
+
+  /// Reads what save() wrote. `remedy` says what to do if somebody else has had the key. Errors:
+  /// not_found, bad_argument (other users may read the file), damaged (no Ed25519 key is in it).
+  static result<key_pair> load(const std::filesystem::path& file,
+                               const std::string& remedy = remedy_of_identity) {
+    auto bytes = storage::read_private(file, remedy);
     if (!bytes)
       return bytes.error();
     auto in = detail::own(

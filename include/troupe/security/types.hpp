@@ -56,6 +56,9 @@ constexpr std::optional<rights> rights_from(std::string_view text) noexcept {
   return std::nullopt;
 }
 
+/// From then on before its certificate ends, a node, and a command, says so.
+inline constexpr duration ends_soon = std::chrono::hours{24 * 7};
+
 /// Whom a certificate is for, and what its owner may be and do.
 struct facts {
   /// The SHA-256 of the public key in the certificate.

@@ -121,10 +121,10 @@ inline result<void> make_private_folder(std::filesystem::path where) {
   return {};
 }
 
-/// Whether users other than the owner may list or enter the folder, or change it.
-inline bool is_open_to_others(const std::filesystem::path& folder) {
+/// Whether users other than the owner may list or enter the folder, or read the file, or change it.
+inline bool is_open_to_others(const std::filesystem::path& which) {
   struct stat about {};
-  return ::stat(folder.c_str(), &about) == 0 && (about.st_mode & (S_IRWXG | S_IRWXO)) != 0;
+  return ::stat(which.c_str(), &about) == 0 && (about.st_mode & (S_IRWXG | S_IRWXO)) != 0;
 }
 
 /// Whether a file of the user `owner` is another's for a process of `self`: root, who can do all,
@@ -182,10 +182,10 @@ inline result<void> write_private(const std::filesystem::path& file, std::string
   return {};
 }
 
-/// Reads a file that holds a secret. Errors: not_found, bad_argument (other users may read it, it
-/// belongs to another user than the one of this process and root, or it is no file), too_large
-/// (above max_private_bytes).
-inline result<secret> read_private(const std::filesystem::path& file) {
+/// Reads a file that holds a secret. `remedy` says what to do if somebody else has had it. Errors:
+/// not_found, bad_argument (other users may read it, it belongs to another user than the one of
+/// this process and root, or it is no file), too_large (above max_private_bytes).
+inline result<secret> read_private(const std::filesystem::path& file, const std::string& remedy) {
   detail::descriptor in{::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
   struct stat about {};
   if (in.get() < 0 || ::fstat(in.get(), &about) != 0)
@@ -195,16 +195,15 @@ inline result<secret> read_private(const std::filesystem::path& file) {
   if ((about.st_mode & (S_IRWXG | S_IRWXO)) != 0)
     return problem{errc::bad_argument, "other users may read " + file.string()
                                          + ", which holds a private key; close it with chmod 600 "
-                                         + file.string()
-                                         + ", and replace the key if anyone may have read it"};
+                                         + file.string() + "; if anyone may have read it, "
+                                         + remedy};
   if (auto self = ::geteuid(); is_of_another_user(about.st_uid, self))
     return problem{
       errc::bad_argument,
       file.string() + ", which holds a private key, belongs to the user with the number "
         + std::to_string(about.st_uid) + ", and this process is that with the number "
         + std::to_string(self) + "; run it as that user, or give the file to yours (chown "
-        + std::to_string(self) + " " + file.string()
-        + "), and replace the key if it was not yours"};
+        + std::to_string(self) + " " + file.string() + "); if it was not yours, " + remedy};
   if (about.st_size > static_cast<off_t>(max_private_bytes))
     return problem{errc::too_large, file.string() + " has more than "
                                       + std::to_string(max_private_bytes)

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <cassert>
 #include <cerrno>
@@ -27,14 +26,14 @@
 #include "caf/io/basp_broker.hpp"
 #include "caf/io/middleman.hpp"
 #include "caf/send.hpp"
-#include "troupe/core/backoff.hpp"
 #include "troupe/core/caf/basp_node.hpp"
 #include "troupe/core/caf/compat.hpp"
-#include "troupe/core/random.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/net/byte_budget.hpp"
 #include "troupe/net/connection.hpp"
+#include "troupe/net/dial_book.hpp"
 #include "troupe/net/endpoint.hpp"
+#include "troupe/net/handshake_turns.hpp"
 #include "troupe/net/job_queue.hpp"
 #include "troupe/net/link.hpp"
 #include "troupe/net/link_events.hpp"
@@ -42,56 +41,16 @@
 #include "troupe/net/link_options.hpp"
 #include "troupe/net/link_table.hpp"
 #include "troupe/net/listeners.hpp"
-#include "troupe/net/outcome.hpp"
 #include "troupe/net/peer_policy.hpp"
 #include "troupe/net/plain_stream.hpp"
 #include "troupe/net/refusal_log.hpp"
-#include "troupe/net/relay_table.hpp"
-#include "troupe/net/relayed_bytes.hpp"
+#include "troupe/net/relayed_connections.hpp"
 #include "troupe/net/scribe.hpp"
 #include "troupe/net/tls_stream.hpp"
 #include "troupe/platform/calendar.hpp"
-#include "troupe/security/certificate.hpp"
+#include "troupe/security/standing.hpp"
 
 namespace troupe::net::detail {
-
-/// A dial in progress, until there is a link or no address is left to try.
-struct dial_job {
-  std::vector<endpoint> where = {};
-  std::size_t tried = 0;
-  std::optional<node_id> who = {};
-  /// See net::dial.
-  std::optional<place_mark> relayed_to = {};
-  std::function<void(result<link_ptr>)> done = {};
-  problem last = {};
-  /// Why the connection failed, if the system gave a reason.
-  std::string system_says = {};
-  /// How often the other side refused because it has another connection with us, and until when to
-  /// retry.
-  std::uint32_t refusals = 0;
-  std::optional<time_point> gives_up = {};
-
-  [[nodiscard]] std::string place() const {
-    return tried > 0 ? to_string(where[tried - 1]) : "the address";
-  }
-};
-
-/// A dial to a node that has another connection with us: one that becomes a link, or a lost one
-/// that the node still takes for alive. After a while it is dialled again.
-struct parked_dial {
-  node_id who;
-  time_point again;
-  dial_job job;
-};
-
-/// A peer's connection that this node relays, or is about to.
-struct relayed_connection {
-  connection near;
-  /// While it is being made.
-  socket far = {};
-  /// From then on: both are in there.
-  std::optional<relayed_bytes> bytes = {};
-};
 
 /// All state of the gate's thread. Scribes keep it until CAF no longer uses them, which may be
 /// after the end of the gate.
@@ -204,7 +163,7 @@ public:
   void run() {
     std::vector<pollfd> polled;
     std::vector<connection_id> ids;
-    connection_id last_secured = 0;
+    handshake_turns turns;
     while (!stopping_) {
       polled.assign(1, {jobs.descriptor(), POLLIN, 0});
       auto accepts = now() >= paused_until_;
@@ -216,7 +175,7 @@ public:
         polled.push_back({each.descriptor(), each.interest(), 0});
       }
       auto behind = polled.size();
-      poll_relays(polled);
+      relays_.poll_for(polled);
       ::poll(polled.data(), polled.size(), wait_milliseconds(accepts));
       let_time_pass();
       for (auto& what : jobs.take())
@@ -230,8 +189,9 @@ public:
           to_secure.push_back(ids[index]);
         else
           go_on(ids[index]);
-      secure_some(to_secure, last_secured);
-      go_on_relaying(std::span{polled}.subspan(behind));
+      for (auto each : turns.take(to_secure))
+        go_on(each);
+      relays_.go_on(now(), std::span{polled}.subspan(behind));
       for (std::size_t index = 1; index < first; ++index)
         if (polled[index].revents != 0)
           accept_from(polled[index].fd);
@@ -252,28 +212,20 @@ public:
     listeners_.push_back(std::move(from));
   }
 
-  void dial(dial_job job) {
-    if (stopping_)
-      return job.done(to_problem(verdict::stopped, job.place()));
-    if (job.tried == job.where.size())
-      return job.done(
-        job.last ? job.last
-                 : problem{errc::bad_argument, "there is no address to dial; give at least one"});
-    auto& where = job.where[job.tried++];
-    if (job.last = refuse_plain(where, "dial"); job.last)
-      return dial(std::move(job));
+  void dial(dial_job<link_ptr> job) {
     auto id = next_id();
     auto who = job.who;
     auto relayed_to = job.relayed_to;
-    dials_.emplace(id, std::move(job));
+    auto where = dials_.attempt(
+      id, std::move(job), [this](const endpoint& each) { return refuse_plain(each, "dial"); });
+    if (!where)
+      return;
     step(net::dial{id, who, relayed_to});
-    auto waiting = dials_.find(id);
-    if (waiting == dials_.end())
+    if (!dials_.contains(id))
       return; // the link table refused at once
-    auto& next = waiting->second.where[waiting->second.tried - 1];
-    auto made = start_connect(next, source_for(next));
+    auto made = start_connect(*where, source_for(*where));
     if (!made) {
-      waiting->second.system_says = made.error().detail;
+      dials_.note(id, made.error().detail);
       return step(broken{id, verdict::unreachable});
     }
     connections_.emplace(id, connection{std::move(*made), side::dialled});
@@ -281,8 +233,7 @@ public:
 
   /// `at`: where that is.
   void relay_to(const std::string& where, std::vector<endpoint> at) {
-    relays_to_ = std::move(at);
-    step_relays(relay_table::offer{relays_to_.empty() ? std::string{} : where});
+    relays_.offer(now(), where, std::move(at));
   }
 
   void end_revoked() {
@@ -316,9 +267,9 @@ private:
     auto consider = [&](time_point other) { next = next ? std::min(*next, other) : other; };
     if (!accepts)
       consider(paused_until_);
-    for (auto& each : parked_)
-      consider(each.again);
-    if (auto late = relay_table_.next_deadline())
+    if (auto again = dials_.next_deadline())
+      consider(*again);
+    if (auto late = relays_.next_deadline())
       consider(*late);
     if (auto line = refusals_.next_deadline())
       consider(*line);
@@ -335,18 +286,14 @@ private:
     tell_who_is_alive(moment);
     table_.tick(moment, out_);
     carry_out();
-    relay_table::effects ends;
-    relay_table_.tick(moment, ends);
-    carry_out(ends);
+    relays_.tick(moment);
     std::vector<std::string> lines;
     refusals_.tick(moment, lines);
     tell_refusals(lines);
     if (certificates_due_ && *certificates_due_ <= moment)
       end_revoked();
-    for (auto& each : take_parked([&](auto& it) { return it.again <= moment; })) {
-      --each.job.tried;
-      dial(std::move(each.job));
-    }
+    for (auto& each : dials_.tick(moment))
+      dial(std::move(each));
   }
 
   /// Checks the links only when one of them seems to be silent.
@@ -356,15 +303,6 @@ private:
       return;
     for (auto& [id, which] : links_)
       table_.step(moment, alive{id, to_time(which->heard_at())}, out_);
-  }
-
-  template <class Condition>
-  std::vector<parked_dial> take_parked(Condition condition) {
-    auto middle = std::stable_partition(parked_.begin(), parked_.end(),
-                                        [&](auto& each) { return !condition(each); });
-    std::vector<parked_dial> result{std::move_iterator{middle}, std::move_iterator{parked_.end()}};
-    parked_.erase(middle, parked_.end());
-    return result;
   }
 
   // -- connections -----------------------------------------------------------------
@@ -403,18 +341,6 @@ private:
     auto found = connections_.find(id);
     return !is_plain_ && found != connections_.end() && found->second.end() == side::accepted
            && found->second.is_securing();
-  }
-
-  /// Advances a few of `ready`, in turn: those behind `last` first. The others are ready again at
-  /// the next poll, before which come alarms, dials and greetings.
-  void secure_some(const std::vector<connection_id>& ready, connection_id& last) {
-    auto next = std::ranges::upper_bound(ready, last);
-    for (auto count = std::min(ready.size(), max_handshakes_a_turn); count > 0; --count) {
-      if (next == ready.end())
-        next = ready.begin();
-      last = *next++;
-      go_on(last);
-    }
   }
 
   /// Advances a connection as far as possible without waiting.
@@ -467,8 +393,7 @@ private:
   }
 
   void learn(connection_id id, verdict why) {
-    if (auto waiting = dials_.find(id); waiting != dials_.end())
-      waiting->second.system_says = connections_.at(id).system_says();
+    dials_.note(id, connections_.at(id).system_says());
     step(broken{id, why});
   }
 
@@ -502,42 +427,17 @@ private:
     auto ended = connections_.extract(what.connection);
     if (ended && ended.mapped().end() == side::accepted && what.why != verdict::admitted)
       note_refusal(ended.mapped(), what.why);
-    auto found = dials_.extract(what.connection);
-    if (!found)
-      return;
-    auto& job = found.mapped();
-    job.last = to_problem(what.why, job.place(), std::exchange(job.system_says, {}));
-    if (what.peer && may_link_otherwise(what.why))
-      park(*what.peer, std::move(job));
-    else if (may_be_elsewhere(what.why))
-      dial(std::move(job));
-    else
-      job.done(job.last);
+    auto next = dials_.dropped(now(), what.connection, what.why, what.peer,
+                               [this](const node_id& who) { return link_up_to(who); });
+    if (next)
+      dial(*std::move(next));
   }
 
-  /// The same two nodes have another connection, which may become a link soon.
-  static bool may_link_otherwise(verdict why) {
-    return why == verdict::linked || why == verdict::greeting || why == verdict::dialling
-           || why == verdict::crossed;
-  }
-
-  /// No node answered there; the host may have another address.
-  static bool may_be_elsewhere(verdict why) {
-    return why == verdict::unreachable || why == verdict::timed_out || why == verdict::closed;
-  }
-
-  void park(const node_id& who, dial_job job) {
-    if (auto number = table_.link_to(who))
-      if (auto found = links_.find(*number); found != links_.end() && found->second->has_been_up())
-        return job.done(found->second);
-    auto& limits = options_.table;
-    auto moment = now();
-    if (!job.gives_up)
-      job.gives_up = moment + limits.connect_timeout + limits.greeting_timeout;
-    if (moment >= *job.gives_up || parked_.size() >= limits.max_dialling)
-      return job.done(job.last);
-    auto again = moment + another_try.delay(++job.refusals, random_);
-    parked_.push_back({who, std::min(again, *job.gives_up), std::move(job)});
+  [[nodiscard]] std::optional<link_ptr> link_up_to(const node_id& who) const {
+    auto number = table_.link_to(who);
+    auto found = number ? links_.find(*number) : links_.end();
+    return found != links_.end() && found->second->has_been_up() ? std::optional{found->second}
+                                                                 : std::nullopt;
   }
 
   void perform(hand_over& what) {
@@ -579,102 +479,18 @@ private:
     connections_.at(what.connection).start_over();
   }
 
-  // -- relays ----------------------------------------------------------------------
-
   void perform(const relay_wanted& what) {
     auto found = connections_.extract(what.connection);
     assert(found);
-    relays_.emplace(what.connection, relayed_connection{std::move(found.mapped())});
-    step_relays(
-      relay_table::asked{what.connection, what.to, what.proven ? what.proven->node : node_id{}});
-  }
-
-  void step_relays(const relay_table::event& what) {
-    relay_table::effects out;
-    relay_table_.step(now(), what, out);
-    carry_out(out);
-  }
-
-  void carry_out(const relay_table::effects& what) {
-    for (auto& each : what)
-      std::visit([this](auto& one) { perform(one); }, each);
-  }
-
-  void perform(const relay_table::connect& what) {
-    for (auto& each : relays_to_)
-      if (auto made = start_connect(each, source_for(each))) {
-        relays_.at(what.connection).far = *std::move(made);
-        return;
-      }
-    step_relays(relay_table::gone{what.connection});
-  }
-
-  /// The answer has left whole, so that what comes next is for the other end.
-  void perform(const relay_table::begin& what) {
-    auto& it = relays_.at(what.connection);
-    if (!it.near.say(answer{verdict::go, self()}))
-      return step_relays(relay_table::gone{what.connection});
-    auto descriptor = it.near.release().first; // its stream ends here
-    it.bytes.emplace(socket{descriptor}, std::move(it.far));
-  }
-
-  void perform(const relay_table::refuse& what) {
-    auto refused = relays_.extract(what.connection);
-    if (!refused.mapped().near.say(answer{what.why, self()}))
-      return;
-    metrics_.refused(what.why);
-  }
-
-  void perform(const relay_table::end& what) {
-    relays_.erase(what.connection);
-  }
-
-  /// Two places for each. The near end says nothing until the far one is there.
-  void poll_relays(std::vector<pollfd>& polled) {
-    relayed_ids_.clear();
-    for (auto& [id, each] : relays_) {
-      relayed_ids_.push_back(id);
-      if (each.bytes)
-        for (std::size_t end = 0; end < 2; ++end)
-          polled.push_back({each.bytes->descriptor(end), each.bytes->interest(end), 0});
-      else {
-        polled.push_back({-1, 0, 0});
-        polled.push_back({each.far.get(), POLLOUT, 0});
-      }
-    }
-  }
-
-  void go_on_relaying(std::span<const pollfd> polled) {
-    for (std::size_t index = 0; index < relayed_ids_.size(); ++index)
-      if (polled[2 * index].revents != 0 || polled[2 * index + 1].revents != 0)
-        go_on_relaying(relayed_ids_[index]);
-  }
-
-  void go_on_relaying(connection_id id) {
-    auto found = relays_.find(id);
-    if (found == relays_.end())
-      return;
-    if (auto& bytes = found->second.bytes) {
-      auto [has_moved, is_over] = bytes->move();
-      if (has_moved)
-        step_relays(relay_table::moved{id});
-      if (is_over)
-        step_relays(relay_table::gone{id});
-    } else if (connect_error(found->second.far) != 0) {
-      step_relays(relay_table::gone{id});
-    } else {
-      step_relays(relay_table::reached{id});
-    }
+    relays_.relay(now(), what.connection, std::move(found.mapped()), what.to,
+                  what.proven ? what.proven->node : node_id{});
   }
 
   // -- links -----------------------------------------------------------------------
 
   void bring_up(const link_ptr& which) {
     step(up{which->number()});
-    if (auto found = dials_.extract(which->number()))
-      found.mapped().done(which);
-    for (auto& each : take_parked([&](auto& it) { return it.who == which->peer().node; }))
-      each.job.done(which);
+    dials_.linked(which->number(), which->peer().node, which);
   }
 
   void end(const link_ptr& which) {
@@ -689,8 +505,7 @@ private:
     note_end(*which);
     step(ended{which->number()});
     release(which);
-    if (auto found = dials_.extract(which->number()))
-      found.mapped().done(to_problem(verdict::closed, found.mapped().place()));
+    dials_.ended(which->number());
     if (which->has_been_up())
       tell(&link_events::on_down, which, which->reason());
   }
@@ -701,15 +516,11 @@ private:
     if (!policy_.credentials || !which->proven() || !which->reason().empty())
       return;
     auto& who = *which->proven();
-    auto calendar = read_calendar();
-    auto why = policy_.credentials->revoked()->refusal(who);
-    if (why.empty() && calendar > who.valid_until)
-      why = "'" + who.name
-            + "': " + security::check_times(who.valid_from, who.valid_until, calendar).detail;
+    auto [why, look_again]
+      = security::standing_of(who, policy_.credentials->revoked()->refusal(who), read_calendar());
     if (why.empty()) {
-      auto left = who.valid_until - calendar + std::chrono::milliseconds{1};
-      auto due = now() + std::min<duration>(left, certificate_check);
-      certificates_due_ = certificates_due_ ? std::min(*certificates_due_, due) : due;
+      auto due = now() + look_again;
+      certificates_due_ = std::min(certificates_due_.value_or(due), due);
       return;
     }
     tell(&link_events::on_refused, "ended a link: " + why);
@@ -764,10 +575,7 @@ private:
     connections_.clear();
     relays_.clear();
     listeners_.clear();
-    for (auto& [id, job] : std::exchange(dials_, {}))
-      job.done(to_problem(verdict::stopped, job.place()));
-    for (auto& each : std::exchange(parked_, {}))
-      each.job.done(to_problem(verdict::stopped, each.job.place()));
+    dials_.stop();
     for (auto& [id, which] : links_)
       which->close("this node is stopping");
     for (auto deadline = now() + longest_good_bye; !links_.empty() && now() < deadline;) {
@@ -791,15 +599,9 @@ private:
     return ++last_id_;
   }
 
-  static constexpr backoff another_try{.first = std::chrono::milliseconds{50},
-                                       .max = std::chrono::milliseconds{500}};
   static constexpr duration longest_good_bye = std::chrono::seconds{1};
   static constexpr int max_accepts_in_a_row = 64;
-  /// About 10 ms, which a heartbeat or an alarm can wait.
-  static constexpr std::size_t max_handshakes_a_turn = 8;
   static constexpr duration accept_pause = std::chrono::milliseconds{100};
-  /// Calendars may be set.
-  static constexpr duration certificate_check = std::chrono::minutes{1};
 
   caf::actor_system& sys_;
   const link_options options_;
@@ -827,16 +629,14 @@ private:
   std::optional<endpoint> source_;
   time_point paused_until_{};
   std::map<connection_id, connection> connections_;
-  relay_table relay_table_;
-  /// Where the place is that it relays to.
-  std::vector<endpoint> relays_to_;
-  std::map<connection_id, relayed_connection> relays_;
-  /// In the order of what was polled for them.
-  std::vector<connection_id> relayed_ids_;
-  /// Dials that wait for their connection, or for it to become a link.
-  std::map<connection_id, dial_job> dials_;
-  std::vector<parked_dial> parked_;
-  random_source random_{static_cast<std::uint64_t>(started_.time_since_epoch().count())};
+  relayed_connections relays_{
+    {.connect = [this](const endpoint& where) { return start_connect(where, source_for(where)); },
+     .self = [this] { return self(); },
+     .refused = [this](verdict why) { metrics_.refused(why); }}};
+  dial_book<link_ptr> dials_{
+    {.gives_up_after = options_.table.connect_timeout + options_.table.greeting_timeout,
+     .max_parked = options_.table.max_dialling},
+    static_cast<std::uint64_t>(started_.time_since_epoch().count())};
   std::map<connection_id, link_ptr> links_;
   /// When to look at the certificates of their peers.
   std::optional<time_point> certificates_due_;

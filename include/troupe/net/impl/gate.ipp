@@ -130,15 +130,15 @@ TROUPE_COMPILED result<std::uint16_t> gate::listen(socket listener) {
 
 TROUPE_COMPILED void gate::dial(std::vector<endpoint> where, std::optional<node_id> who,
                                 on_dialled done) {
-  auto what = std::make_shared<detail::dial_job>(
-    detail::dial_job{.where = std::move(where), .who = who, .done = std::move(done)});
+  auto what = std::make_shared<dial_job<link_ptr>>(
+    dial_job<link_ptr>{.where = std::move(where), .who = who, .done = std::move(done)});
   if (!loop_->jobs.post([it = loop_.get(), what] { it->dial(std::move(*what)); }))
     what->done(to_problem(verdict::stopped, "the address"));
 }
 
 TROUPE_COMPILED void gate::dial_through(std::vector<endpoint> relay, const address& where,
                                         on_dialled done) {
-  auto what = std::make_shared<detail::dial_job>(detail::dial_job{
+  auto what = std::make_shared<dial_job<link_ptr>>(dial_job<link_ptr>{
     .where = std::move(relay), .relayed_to = mark_of(to_string(where)), .done = std::move(done)});
   if (!loop_->jobs.post([it = loop_.get(), what] { it->dial(std::move(*what)); }))
     what->done(to_problem(verdict::stopped, "the address"));

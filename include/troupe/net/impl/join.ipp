@@ -31,6 +31,7 @@
 #include "troupe/net/resolver.hpp"
 #include "troupe/net/socket.hpp"
 #include "troupe/net/tls_stream.hpp"
+#include "troupe/platform/calendar.hpp"
 #include "troupe/platform/entropy.hpp"
 #include "troupe/security/authority.hpp"
 #include "troupe/security/credentials.hpp"
@@ -292,7 +293,8 @@ private:
     problem last;
     for (auto& each : *found) {
       join_call call{to_string(place), token_, until, deadline_, stop_};
-      auto answer = call.ask(each, key_, {.as = who_.as, .name = who_.name});
+      auto answer
+        = call.ask(each, key_, {.as = who_.as, .name = who_.name, .clock = read_calendar()});
       if (answer)
         return read(*answer, call);
       last = answer.error();

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -32,6 +33,8 @@ inline void node::inside::show(std::function<void(const cluster::node_view&)> th
                           std::string{name_of(who.may)}, is_proven ? "1.3" : "", who.valid_until});
   if (credentials_)
     seen.certificate_valid_until = credentials_->self().valid_until;
+  auto refused = gate_ ? gate_->refused() : std::map<net::verdict, std::uint64_t>{};
+  seen.refused_duplicates = refused[net::verdict::duplicate];
   on_keeper([this, seen = std::move(seen),
              then = std::move(then)](cluster::membership_keeper& keeper) mutable {
     keeper.show(std::move(seen), [this, then = std::move(then)](cluster::node_view shown) {
@@ -68,10 +71,7 @@ node::inside::access_events(std::shared_ptr<cluster::hint_board> board) {
   return {.bound = [this](const cluster::service_binding& how) { bound(how); },
           .failed =
             [this](const problem& why) {
-              {
-                std::lock_guard guard{mutex_};
-                no_way_ = why;
-              }
+              note_try(why);
               log_.follow(no_way, why);
             },
           .without_quorum =
@@ -99,6 +99,8 @@ inline void node::inside::bound(const cluster::service_binding& how) {
   voters_ = voters != how.handles.end() ? voters->second : nullptr;
   has_no_voters_ = !how.has_voters;
   joined_ = !how.handles.empty();
+  if (joined_)
+    dispute_.joined();
   is_host_ = how.is_here;
   changed_.notify_all();
   if (!joined_)

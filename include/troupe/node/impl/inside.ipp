@@ -19,6 +19,7 @@
 
 #include "caf/actor_cast.hpp"
 #include "troupe/cluster/departure.hpp"
+#include "troupe/cluster/identity_dispute.hpp"
 #include "troupe/cluster/membership_log.hpp"
 #include "troupe/core/caf/node_finder.hpp"
 #include "troupe/core/caf/print_to_stderr.hpp"
@@ -102,6 +103,9 @@ struct node::inside {
   problem set_up();
 
   problem wait_joined(duration wait, const std::stop_token& stop = {});
+
+  /// A try to reach the cluster has ended so.
+  void note_try(const problem& how);
 
   /// Of a node with certificates.
   void keep_trust();
@@ -387,6 +391,7 @@ struct node::inside {
   bool has_no_voters_ = false;   // as there is no group
   problem why_;                  // why they are nowhere, if that is known
   problem no_way_;               // of the last try to reach the cluster
+  cluster::identity_dispute dispute_;
   /// Shared with the agents, which may outlive this.
   const std::shared_ptr<cluster::made_agents> agents_ = std::make_shared<cluster::made_agents>();
   /// What workers of this node say when they register.

@@ -216,12 +216,17 @@ inline problem node::inside::wait_joined(duration wait, const std::stop_token& s
                              changed_.notify_all();
                            }};
   std::unique_lock guard{mutex_};
-  auto is_over = [&] { return (joined_ && caught_up_) || stopped_ || stop.stop_requested(); };
+  auto is_over = [&] {
+    return (joined_ && caught_up_) || stopped_ || stop.stop_requested() || dispute_.lost();
+  };
   auto in_time = changed_.wait_for(guard, std::min(wait, longest_span), is_over);
   if (stop.stop_requested())
     return {errc::cancelled, "node " + options_.name + " was asked to stop before it had joined"};
   if (stopped_)
     return {errc::cancelled, "this node has stopped"};
+  if (auto& twin = dispute_.lost())
+    return {errc::in_use, "node " + options_.name + " (" + to_string(data_.self().id)
+                            + ") cannot join its cluster: " + twin->detail};
   if (in_time)
     return {};
   if (why_)
@@ -232,6 +237,13 @@ inline problem node::inside::wait_joined(duration wait, const std::stop_token& s
   return {errc::timed_out, text + (no_way_ ? ": " + no_way_.detail : "")
                              + "; start a node there, name others to join, or wait longer "
                                "(node_options::join, wait_joined)"};
+}
+
+inline void node::inside::note_try(const problem& how) {
+  std::lock_guard guard{mutex_};
+  no_way_ = how;
+  dispute_.tried(time_point{std::chrono::steady_clock::now().time_since_epoch()}, how);
+  changed_.notify_all();
 }
 
 inline cluster::member_setup node::inside::member_setup() {
