@@ -36,7 +36,8 @@ struct exchange_options {
   duration gather_for = std::chrono::milliseconds{50};
   /// How long to wait for an answer.
   duration answer_within = std::chrono::seconds{4};
-  /// The wait after the first try that brought nothing; twice as long after each further one.
+  /// The wait after each of the first four tries that bring nothing, as who is asked may have heard
+  /// of the change a moment later; twice as long after each further one.
   duration retry_after = std::chrono::milliseconds{100};
   /// The longest such wait.
   duration retry_at_most = std::chrono::seconds{1};
@@ -543,29 +544,35 @@ private:
     return {node, boot, each.wants_whole ? 0 : each.have_version()};
   }
 
-  /// Those with a link come first.
+  /// One with a link: at every other try the node itself, or else who has told of it; in between two
+  /// others, and others at each try. Each fourth try, and if there is no link, one that takes a link
+  /// first.
   [[nodiscard]] node_id teller_for(const node_id& node, const owner& each) const {
-    std::vector<node_id> all;
-    auto add = [&](const node_id& who) {
+    std::vector<node_id> near;
+    std::vector<node_id> far;
+    auto add = [&](std::vector<node_id>& to, const node_id& who) {
       if (who != self_ && (who != node || each.is_here) && !each.distrusted.contains(who)
-          && std::ranges::find(all, who) == all.end())
-        all.push_back(who);
+          && std::ranges::find(to, who) == to.end())
+        to.push_back(who);
     };
     for (auto& who : {node, each.from})
-      if (links_.contains(who))
-        add(who);
-    auto most = all.size() + 2; // of the others two, and others at each try
+      add(links_.contains(who) ? near : far, who);
+    auto most = near.size() + 2;
     auto next = links_.upper_bound(each.from);
     for (auto skip = links_.empty() ? 0 : each.vain % links_.size(); skip > 0; --skip)
       next = next == links_.end() ? links_.begin() : std::next(next);
-    for (auto rest = links_.size(); rest > 0 && all.size() < most; --rest) {
+    for (auto rest = links_.size(); rest > 0 && near.size() < most; --rest) {
       if (next == links_.end())
         next = links_.begin();
-      add(*next++);
+      add(near, *next++);
     }
-    add(each.from);
-    add(node);
-    return all.empty() ? node : all[each.vain % all.size()];
+    if (!far.empty() && (near.empty() || each.vain % 4 == 3))
+      return far[each.vain / 4 % far.size()];
+    if (near.empty())
+      return node;
+    if (near.size() == 1 || each.vain % 2 == 0)
+      return near.front();
+    return near[1 + each.vain / 2 % (near.size() - 1)];
   }
 
   void give_up_questions() {
@@ -620,7 +627,7 @@ private:
   void fail(const node_id& node, owner& each) {
     if (!each.is_behind() || (!each.is_here && each.vain >= options_.max_vain))
       return;
-    auto wait = options_.retry_after * (1U << std::min(each.vain, 10U));
+    auto wait = options_.retry_after * (1U << (std::clamp(each.vain, 3U, 13U) - 3));
     ++each.vain;
     plan_to_ask(node, each, std::min<duration>(wait, options_.retry_at_most));
   }
