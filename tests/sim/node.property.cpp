@@ -23,7 +23,6 @@ TEST_CASE("some time after the last fault nodes see each other and show what the
   std::uint64_t given_up = 0;
   std::uint64_t freed = 0;
   std::uint64_t rises = 0;
-  std::uint64_t healed = 0;
   std::uint64_t deaths = 0;
   std::uint64_t outlived_links = 0;
   test::for_each_world<sim::node_scenario>(with_seed, [&](auto& world, auto& found) {
@@ -31,7 +30,6 @@ TEST_CASE("some time after the last fault nodes see each other and show what the
     given_up += world.record().given_up;
     freed += world.record().names_freed;
     rises += world.record().rises;
-    healed += world.record().healed;
     deaths += world.record().deaths;
     outlived_links += world.record().outlived_links;
   });
@@ -41,7 +39,6 @@ TEST_CASE("some time after the last fault nodes see each other and show what the
   CHECK(given_up > 10);
   CHECK(freed > 10);
   CHECK(rises > 0);
-  CHECK(healed > 5);
   CHECK(deaths > 10);
   CHECK(outlived_links > 10); // or links would decide
 }
