@@ -247,6 +247,26 @@ TEST_CASE_METHOD(asking, "who is linked is asked first: the node, who has told, 
     CHECK(whom.contains(two.who)); // at last without a link
     CHECK(whom.contains(node_number(4)));
   }
+  SECTION("those with a link three times, and then one that takes a link first") {
+    step(record_exchange::linked{node_number(5), true});
+    hear(two, head);
+    for (auto tries = 1; tries <= 8; ++tries) {
+      CHECK(asked().whom == (tries % 4 == 0 ? two.who : node_number(5)));
+      step(record_exchange::answered{}, last.id);
+    }
+  }
+  SECTION("the node itself at every other try") {
+    for (auto each : {2, 3, 4, 5})
+      step(record_exchange::linked{node_number(each), true});
+    hear(two, head, 3);
+    std::vector<node_id> all;
+    for (auto tries = 0; tries < 6; ++tries) {
+      all.push_back(asked().whom);
+      step(record_exchange::answered{}, last.id);
+    }
+    CHECK(std::ranges::count(all, two.who) == 3);
+    CHECK(std::set(all.begin(), all.end()).size() > 2);
+  }
   SECTION("the node itself, as soon as there is a link") {
     hear(two, head, 3);
     for (auto tries = 0; tries < 8; ++tries)
@@ -281,9 +301,8 @@ TEST_CASE_METHOD(asking,
   SECTION("an empty answer, or one of others") {
     owner other{3};
     other.say("x");
-    auto wait = 100ms;
-    for (auto tries = 0; tries < 3; ++tries, wait *= 2) {
-      answer(tries == 1 ? std::vector{other.page(other.state())} : std::vector<told_records>{});
+    for (auto tries = 0; auto wait : {100ms, 100ms, 100ms, 100ms, 200ms, 400ms, 800ms, 1'000ms}) {
+      answer(++tries == 2 ? std::vector{other.page(other.state())} : std::vector<told_records>{});
       pass(wait - 1ms);
       CHECK_FALSE(has_asked());
       pass(1ms);
@@ -626,11 +645,38 @@ TEST_CASE("a node says at once that its records have changed, then at times", "[
   auto second = head();
   REQUIRE(second);
   CHECK(second->version == 2);
+  CHECK(a.it.said_version() == 1);
   a.step(record_exchange::spoke{self.state()});
+  CHECK(a.it.said_version() == 2);
   CHECK(told().front().page.records.size() == 2);
   CHECK(told(1).front().page.records.size() == 1);
-  a.pass(1min);
-  CHECK_FALSE(head());
+  SECTION("and no more") {
+    a.pass(1min);
+    CHECK_FALSE(head());
+    a.step(record_exchange::hurry{});
+    CHECK_FALSE(head());
+  }
+  SECTION("at once when somebody begins to know it") {
+    change("c");
+    CHECK_FALSE(head());
+    a.step(record_exchange::hurry{});
+    CHECK(head()->version == 3);
+  }
+  SECTION("at once after what is being signed, when somebody begins to know it") {
+    a.pass(100ms);
+    change("c");
+    CHECK(head()->version == 3);
+    auto third = self.state();
+    change("d");
+    a.step(record_exchange::hurry{});
+    CHECK_FALSE(head());
+    a.step(record_exchange::spoke{third});
+    CHECK(head()->version == 4);
+    auto fourth = self.state();
+    change("e");
+    a.step(record_exchange::spoke{fourth});
+    CHECK_FALSE(head()); // nobody hurries
+  }
 }
 
 TEST_CASE_METHOD(asking, "what a node has of others it tells as they have signed it",

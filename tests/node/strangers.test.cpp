@@ -2,8 +2,10 @@
 
 #include "node/node_fixture.hpp"
 #include "support/temporary_folder.hpp"
+#include "troupe/cluster/record_exchange.hpp"
 #include "troupe/cluster/service_names.hpp"
 #include "troupe/core/caf/compat.hpp"
+#include "troupe/core/codec.hpp"
 #include "troupe/core/enclosed_request.hpp"
 #include "troupe/host/messages.hpp"
 #include "troupe/net/gate.hpp"
@@ -269,7 +271,7 @@ TEST_CASE("records of members are for members, and few at once", "[node]") {
   REQUIRE(found);
   REQUIRE(found->size() == 1);
   CHECK(found->front().page.records.size() == 1); // the node
-  for (auto& bad : {to_bytes(wishes(201)), "rubbish"s})
+  for (auto& bad : {to_bytes(wishes(201)), std::string{"rubbish"}})
     CHECK_THAT(third.ask(keeper, cluster::exchange_records{bad}),
                ContainsSubstring("more nodes than there are in an answer"));
 }

@@ -34,7 +34,7 @@ namespace troupe::cluster {
 ///   the present one, it asks to go above that. It says its new boot to others only after `risen`,
 ///   when its host has kept it. A boot that is more than max_boot_jump later, or the last one, is
 ///   not believed: nothing would be left above it.
-/// - A name is claimed before it is shown, released before others hear that its agent is gone, and
+/// - A name is claimed before it is shown, released before it is shown no more, and
 ///   given back if the agent ends while the claim is under way. At most one claim of an agent's
 ///   name is under way; a claim waits until an earlier release of it is answered.
 /// - Who has a name claims it again at a new boot or when the service may have forgotten. Names of
@@ -292,7 +292,7 @@ private:
 
   /// @pre There is an agent of that name.
   void take_back(const std::string& name) {
-    // First: who hears that the agent is gone may claim its name.
+    // First: who sees that the agent is gone may claim its name, though a moment later.
     if (names_.has_name(name))
       names_.give_back(now_, {name}, 0, *out_);
     announce({forget(name)});

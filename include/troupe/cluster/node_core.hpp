@@ -129,9 +129,9 @@ public:
 
   using event
     = std::variant<member_is, member_forgotten, compared, lead, follow, add_agent, update_agent,
-                   maintain, call_ended, record_exchange::spoke, record_exchange::answered,
-                   record_exchange::asked, claims::put, claims::remove, claims::leave,
-                   claims::bound, claims::outlived, claims::given_up, claims::risen,
+                   maintain, call_ended, record_exchange::hurry, record_exchange::spoke,
+                   record_exchange::answered, record_exchange::asked, claims::put, claims::remove,
+                   claims::leave, claims::bound, claims::outlived, claims::given_up, claims::risen,
                    claims::heard<registry::names::claims>, claims::heard<registry::names::freed>,
                    claims::heard<registry::names::claim_page>, liveness::link_up,
                    liveness::link_down, liveness::names_listed, liveness::pong>;
@@ -291,9 +291,9 @@ public:
     return exchange_.behind();
   }
 
-  /// Whether the members have been told all that has changed of what this node says.
-  [[nodiscard]] bool has_said_all() const {
-    return exchange_.has_said_all();
+  /// The version of book() up to which the members are told what this node says.
+  [[nodiscard]] std::uint64_t said_version() const {
+    return exchange_.said_version();
   }
 
   [[nodiscard]] bool leads() const {

@@ -85,8 +85,8 @@ struct told_records {
 /// - If the digest is another one, all is asked for; if it still is, somebody else is asked, and
 /// the
 ///   log hears of it.
-/// - A node says at once that its records have changed, then at most each restate_every. Others get
-///   what it has said, and not what has changed since.
+/// - A node says at once that its records have changed, then at most each restate_every, and when
+///   somebody begins to know it. Others get what it has said, and not what has changed since.
 /// - Members to which there is a link are asked first: the node itself, then who has told of the
 ///   change, then others in turn.
 ///
@@ -107,6 +107,9 @@ public:
     boot_number boot = 0;
     std::uint64_t version = 0;
   };
+
+  /// Somebody begins to know this node: what has changed is said now.
+  struct hurry {};
 
   /// The answer to the last `restate`.
   struct spoke {
@@ -146,7 +149,8 @@ public:
     std::vector<record_wish> what;
   };
 
-  using event = std::variant<changed, spoke, heard, gone, forgotten, linked, answered, asked>;
+  using event
+    = std::variant<changed, hurry, spoke, heard, gone, forgotten, linked, answered, asked>;
 
   // -- effects ---------------------------------------------------------------------------
 
@@ -228,9 +232,9 @@ public:
 
   // -- what it knows ---------------------------------------------------------------------
 
-  /// Whether this node has said of its records all that has changed.
-  [[nodiscard]] bool has_said_all() const {
-    return said_ && !being_said_ && !restate_at_ && said_->what.records.version == own_version_;
+  /// The version up to which this node has said what its records are; zero: none, in this life.
+  [[nodiscard]] std::uint64_t said_version() const {
+    return said_ ? said_->what.records.version : 0;
   }
 
   /// Members whose records this node does not have as they were said last.
@@ -344,11 +348,18 @@ private:
     plan_to_speak();
   }
 
+  void handle(request_id, const hurry&) {
+    hurries_ = being_said_.has_value();
+    if (restate_at_)
+      speak();
+  }
+
   /// One statement at a time.
   void plan_to_speak() {
     if (being_said_ || restate_at_)
       return;
-    restate_at_ = std::max(now_, said_at_ ? *said_at_ + options_.restate_every : now_);
+    auto waits = said_at_ && !std::exchange(hurries_, false);
+    restate_at_ = waits ? std::max(now_, *said_at_ + options_.restate_every) : now_;
     if (*restate_at_ <= now_)
       speak();
   }
@@ -544,9 +555,9 @@ private:
     return {node, boot, each.wants_whole ? 0 : each.have_version()};
   }
 
-  /// One with a link: at every other try the node itself, or else who has told of it; in between two
-  /// others, and others at each try. Each fourth try, and if there is no link, one that takes a link
-  /// first.
+  /// One with a link: at every other try the node itself, or else who has told of it; in between
+  /// two others, and others at each try. Each fourth try, and if there is no link, one that takes a
+  /// link first.
   [[nodiscard]] node_id teller_for(const node_id& node, const owner& each) const {
     std::vector<node_id> near;
     std::vector<node_id> far;
@@ -863,6 +874,8 @@ private:
   registry::record_set own_;
   std::optional<said> being_said_;
   std::optional<time_point> restate_at_;
+  /// What has changed since the statement that is being made is said at once.
+  bool hurries_ = false;
   std::optional<time_point> said_at_;
 
   owners owners_;

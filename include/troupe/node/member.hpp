@@ -146,6 +146,8 @@ public:
 
   /// This node goes on as that boot, which its folder has: somebody has heard of an earlier one.
   void go_on_as(boot_number now) {
+    for (auto& [version, each] : std::exchange(unsaid_, {}))
+      each({});
     core_.step(claims::risen{now});
   }
 
@@ -159,6 +161,12 @@ public:
   /// What this node has said of itself, as all know it from here on.
   void spoke(const signed_statement& what) {
     core_.step(record_exchange::spoke{what});
+  }
+
+  /// Says to members at once what has changed of what this node says. Calls `done` once it has.
+  void say_all(done_handler done) {
+    unsaid_.emplace(book().version(), std::move(done));
+    core_.step(record_exchange::hurry{});
   }
 
   /// Calls `done` with what this node knows of what others ask for.
@@ -256,8 +264,8 @@ public:
   /// it, and it is what members get to hear, with the first problem.
   void leave(done_handler done) {
     auto heard = once_all(3, std::move(done));
-    said_all_ = heard;
-    step_then(claims::leave{}, heard); // after it: what it says is not what members have heard
+    step_then(claims::leave{}, heard);
+    say_all(heard);
     ask_service(self_, setup_.scheduler, scheduler::worker_lost{setup_.id, book().boot(), {}},
                 [heard](const auto& answer) { heard(answer ? problem{} : answer.error()); });
   }
@@ -333,8 +341,8 @@ private:
 
   void stepped(const node_core& core) {
     reader_.look();
-    if (said_all_ && core.has_said_all())
-      std::exchange(said_all_, {})({});
+    while (!unsaid_.empty() && unsaid_.begin()->first <= core.said_version())
+      unsaid_.extract(unsaid_.begin()).mapped()({});
   }
 
   /// `done` is kept until the core says how it ended.
@@ -515,8 +523,8 @@ private:
   std::map<caf::actor_addr, std::string> guarded_;
   /// Who has asked what this node knows of the records of others.
   std::map<request_id, std::function<void(std::vector<told_records>)>> wishers_;
-  /// Of a leave that waits until members get to hear it.
-  done_handler said_all_;
+  /// Who waits until members are told what this node says up to that version.
+  std::multimap<std::uint64_t, done_handler> unsaid_;
   /// An agent whose name is claimed.
   struct named_agent {
     request_id number = 0; // of its add_agent()

@@ -31,6 +31,7 @@
 #include "troupe/core/codec.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/memory_budget.hpp"
+#include "troupe/core/once_all.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/core/signature.hpp"
 #include "troupe/core/time.hpp"
@@ -62,6 +63,8 @@ struct membership_setup {
   std::function<void(node_core::event)> tell;
   /// This node has said that, on the actor.
   std::function<void(const signed_statement&)> spoke;
+  /// Says at once what has changed of what this node says, on any thread.
+  std::function<void(done_handler)> say_all;
   /// Gives what this node knows of the records that a member asks for, on any thread.
   std::function<void(std::vector<record_wish>, std::function<void(std::vector<told_records>)>)>
     find_records;
@@ -93,8 +96,9 @@ public:
           return to_error({errc::bad_argument, "a node shows its own card, and no other"});
         if (!meet(*std::move(card), true))
           return to_error({errc::denied, "its certificate does not count here"});
-        return with_members(
-          *from, [self = own_](const sealed_swim& it) { return bytes_of(it.card_of(self)); });
+        if (thread_ == nullptr)
+          return has_stopped();
+        return later(*from, [&](auto done) { give_own_card(done); });
       },
       [this](const find_cards& what) -> caf::result<std::string> {
         auto from = member_who_asks();
@@ -318,6 +322,23 @@ private:
     return from->node;
   }
 
+  /// With all that this node says now.
+  void give_own_card(std::function<void(std::string)> done) {
+    setup_.say_all(
+      [this, home = caf::weak_actor_ptr{self_->ctrl()}, done = std::move(done)](const problem&) {
+        run_on(home, [this, done] {
+          if (thread_ == nullptr)
+            return done({});
+          thread_->ask(
+            [done, self = own_](const sealed_swim& it) { done(bytes_of(it.card_of(self))); });
+        });
+      });
+  }
+
+  static caf::error has_stopped() {
+    return to_error({errc::cancelled, "this node has stopped"});
+  }
+
   static caf::error not_a_member() {
     return to_error({errc::denied, "members tell each other of members, over their links"});
   }
@@ -381,7 +402,7 @@ private:
   template <class Find>
   caf::result<std::string> with_members(const node_id& peer, Find find) {
     if (thread_ == nullptr)
-      return to_error({errc::cancelled, "this node has stopped"});
+      return has_stopped();
     return later(peer, [&](auto done) {
       thread_->ask([done, find = std::move(find)](const sealed_swim& it) { done(find(it)); });
     });

@@ -169,6 +169,9 @@ inline void node::inside::keep_membership(const std::shared_ptr<caf::weak_actor_
   how.spoke = [member](const cluster::signed_statement& what) {
     run_on_member(*member, [what](cluster::member_state& state) { state.spoke(what); });
   };
+  how.say_all = [member](const done_handler& done) {
+    run_on_member(*member, [done](cluster::member_state& state) { state.say_all(done); });
+  };
   how.find_records = [member](std::vector<cluster::record_wish> what, auto done) {
     run_on_member(*member, [what = std::move(what), done](cluster::member_state& state) mutable {
       state.ask_records(std::move(what), done);
