@@ -32,6 +32,7 @@
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/router/messages.hpp"
 #include "troupe/testing/child_process.hpp"
+#include "troupe/testing/comes_true.hpp"
 
 using namespace std::literals;
 using namespace troupe;
@@ -276,6 +277,9 @@ int main(int argc, char** argv) {
     rate = rate_of_actor(sys, *far, messages);
     print_rate("loopback", "raw", rate, rate);
   }
+  // It was added a moment before this node started, or after.
+  if (!testing::comes_true([&] { return me.find("far", 20s).has_value(); }))
+    fail("the agent of the other process is not found");
   auto found = me.find("far", 20s);
   if (!found)
     fail(found.error().detail);

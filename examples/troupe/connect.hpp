@@ -329,6 +329,26 @@ all_records(troupe::cluster_client& cluster, troupe::registry::record_kind kind,
   }
 }
 
+/// Waits until the node that answers shows of that one what is meant (null: nothing of it), which
+/// others hear of a moment later. Returns whether it does in time.
+template <class Condition>
+troupe::result<bool> await_shown(troupe::cluster_client& cluster, const std::string& node,
+                                 Condition is_meant, troupe::duration wait) {
+  auto end = std::chrono::steady_clock::now() + wait;
+  for (;;) {
+    auto all = all_records(cluster, troupe::registry::record_kind::node, wait);
+    if (!all)
+      return all.error();
+    auto found
+      = std::ranges::find(*all, node, [](auto& each) -> auto& { return each.value.key.owner; });
+    if (is_meant(found == all->end() ? nullptr : &*found))
+      return true;
+    if (std::chrono::steady_clock::now() >= end)
+      return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds{20});
+  }
+}
+
 /// The record of the node with this name or id.
 inline troupe::result<troupe::registry::record>
 find_node(troupe::cluster_client& client, const std::string& called, troupe::duration wait) {

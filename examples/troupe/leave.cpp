@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <chrono>
 #include <string>
-#include <thread>
 
 #include "caf/scoped_actor.hpp"
 #include "commands.hpp"
@@ -38,21 +37,6 @@ problem give_up_vote(cluster_client& client, const std::string& node, bool force
     return {};
   found = client.voters().change({cluster::voter_change::leave, node, force}, wait);
   return found || is_forced() ? problem{} : found.error();
-}
-
-/// Waits until the node that answers shows that one no more. Returns whether it does in time.
-result<bool> await_forgotten(cluster_client& client, const std::string& node, duration wait) {
-  auto end = std::chrono::steady_clock::now() + wait;
-  for (;;) {
-    auto left = all_records(client, registry::record_kind::node, wait);
-    if (!left)
-      return left.error();
-    if (std::ranges::none_of(*left, [&](auto& each) { return each.value.key.owner == node; }))
-      return true;
-    if (std::chrono::steady_clock::now() >= end)
-      return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds{50});
-  }
 }
 
 } // namespace
@@ -93,7 +77,8 @@ int run_leave(const common_options& common, const leave_command& what) {
                                                 + " finishes its tasks and leaves then; see "
                                                   "troupe status, or wait longer with --timeout"});
   if (others_know) {
-    auto forgotten = await_forgotten(**client, *node, common.wait());
+    auto is_gone_there = [](const registry::record_view* seen) { return seen == nullptr; };
+    auto forgotten = await_shown(**client, *node, is_gone_there, common.wait());
     if (!forgotten)
       return complain(common, forgotten.error());
     if (!*forgotten)

@@ -43,6 +43,12 @@ int run_maintain(const common_options& common, const maintain_command& what) {
   auto done = ask(**client, *node, !what.off, common.wait());
   if (!done)
     return complain(common, done.error());
+  // So that a look at the cluster that comes next shows it.
+  auto is_so = [on = done->on](const registry::record_view* seen) {
+    return seen == nullptr || (seen->value.status == registry::record_status::maintenance) == on;
+  };
+  if (auto shown = await_shown(**client, node->key.owner, is_so, common.wait()); !shown)
+    return complain(common, shown.error());
   if (common.json)
     print({{"event", "maintenance"},
            {"node", node->key.name},

@@ -570,9 +570,9 @@ private:
     if (!said)
       return say(claims::reword{std::move(made)}, id);
     auto key = made.key;
-    say(claims::put{std::move(made)}, id);
-    if (auto now = *book().find(key.kind, key.name); now != *said) // else it was refused
-      find(std::move(now), rests(), liveness_.is_ill(key));
+    say(claims::put{std::move(made)});
+    find(*book().find(key.kind, key.name), rests(), liveness_.is_ill(key));
+    end(id, {}); // who has asked finds it as it is now
   }
 
   /// Why a registry, or others, would not do with that.

@@ -46,8 +46,10 @@ public:
   TROUPE_COMPILED void bind(const std::map<std::string, caf::strong_actor_ptr>& where,
                             const std::map<std::string, request_id>& records);
 
-  /// That one is there from now on, whatever bind() says; null: out of reach.
-  TROUPE_COMPILED void pin(const std::string& name, const caf::strong_actor_ptr& where);
+  /// That one is there from now on, whatever bind() and refuse() say; null: out of reach, and for
+  /// a while if it is known why.
+  TROUPE_COMPILED void pin(const std::string& name, const caf::strong_actor_ptr& where,
+                           const problem& why = {});
 
 private:
   using caller = host::detail::service_caller;
@@ -71,7 +73,12 @@ private:
   std::map<std::string, std::shared_ptr<caller>> callers_;
   bool is_closed_ = false;
   std::map<std::string, caf::strong_actor_ptr> where_;
-  std::map<std::string, caf::strong_actor_ptr> pinned_;
+  struct pinned {
+    caf::strong_actor_ptr where;
+    problem why;
+  };
+
+  std::map<std::string, pinned> pinned_;
   std::map<std::string, request_id> records_;
   problem why_;
   std::function<void()> doubt_;

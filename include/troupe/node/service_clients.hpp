@@ -28,8 +28,9 @@ struct service_clients : named_clients {
   TROUPE_COMPILED explicit service_clients(caf::actor_system& sys,
                                            const host::client_options& how = {});
 
-  /// That actor of a node answers for the registry from now on; null: none for now.
-  TROUPE_COMPILED void know_by(const caf::strong_actor_ptr& which);
+  /// That actor of a node answers for the registry from now on; null: none for now, for a while if
+  /// it is known why.
+  TROUPE_COMPILED void know_by(const caf::strong_actor_ptr& which, const problem& why = {});
 
   /// Of one node, which knows itself: see know_by().
   registry_client registry;

@@ -276,7 +276,7 @@ TROUPE_COMPILED problem cluster_client::start(std::vector<net::address> addresse
                                   auto now = denied_ ? denied_ : why_;
                                   guard.unlock();
                                   if (why)
-                                    clients_->know_by(nullptr);
+                                    clients_->know_by(nullptr, why);
                                   clients_->refuse(now);
                                 }};
   access_

@@ -54,14 +54,14 @@ TROUPE_COMPILED void named_clients::refuse(const problem& why) {
   std::lock_guard guard{mutex_};
   why_ = why;
   for (auto& [name, each] : callers_)
-    if (!find(name))
+    if (!find(name) && !pinned_.contains(name))
       each->refuse(why_nowhere(name));
 }
 
-TROUPE_COMPILED void named_clients::pin(const std::string& name,
-                                        const caf::strong_actor_ptr& where) {
+TROUPE_COMPILED void named_clients::pin(const std::string& name, const caf::strong_actor_ptr& where,
+                                        const problem& why) {
   std::lock_guard guard{mutex_};
-  pinned_[name] = where;
+  pinned_[name] = {where, why};
   if (auto found = callers_.find(name); found != callers_.end() && !is_closed_)
     bind(name, *found->second);
 }
@@ -93,9 +93,10 @@ inline void named_clients::bind(const std::string& name, caller& which) const {
 }
 
 inline caf::strong_actor_ptr named_clients::find(const std::string& name) const {
-  auto& all = pinned_.contains(name) ? pinned_ : where_;
-  auto found = all.find(name);
-  return found != all.end() ? found->second : nullptr;
+  if (auto found = pinned_.find(name); found != pinned_.end())
+    return found->second.where;
+  auto found = where_.find(name);
+  return found != where_.end() ? found->second : nullptr;
 }
 
 inline problem named_clients::of_another_type(const std::string& name) {
@@ -106,7 +107,9 @@ inline problem named_clients::of_another_type(const std::string& name) {
 }
 
 inline problem named_clients::why_nowhere(const std::string& name) const {
-  if (why_ || where_.empty() || pinned_.contains(name))
+  if (auto found = pinned_.find(name); found != pinned_.end())
+    return found->second.why;
+  if (why_ || where_.empty())
     return why_;
   return {errc::not_found, "the node that leads the cluster does not have the service '"
                              + name.substr(0, 64)

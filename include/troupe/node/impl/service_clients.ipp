@@ -18,8 +18,9 @@ TROUPE_COMPILED service_clients::service_clients(caf::actor_system& sys,
   know_by(nullptr);
 }
 
-TROUPE_COMPILED void service_clients::know_by(const caf::strong_actor_ptr& which) {
-  pin(knowledge_name, which);
+TROUPE_COMPILED void service_clients::know_by(const caf::strong_actor_ptr& which,
+                                              const problem& why) {
+  pin(knowledge_name, which, why);
 }
 
 } // namespace troupe::cluster
