@@ -538,12 +538,18 @@ TEST_CASE("a node without a data folder looks whether its names are still its", 
   }
 }
 
-TEST_CASE("a node with a data folder keeps its names without looking", "[node][names]") {
+TEST_CASE("a node with a data folder keeps its names without looking until it was taken for dead",
+          "[node][names]") {
   speaker it{5};
   it.have("painter", 3);
-  it.step(claims::given_up{});
   it.pass(1h);
   CHECK(it.out.empty());
+  it.step(claims::given_up{}); // perhaps for so long that it was forgotten
+  REQUIRE(it.question<names::list_claims>());
+  it.answer<names::claim_page>(names::claim_page{});
+  auto again = it.question<names::claim>();
+  REQUIRE(again);
+  CHECK(again->names == std::vector{"painter"s});
 }
 
 TEST_CASE_METHOD(speaker, "a node goes above another life of the same boot", "[node][registry]") {

@@ -148,9 +148,13 @@ public:
     see_same(whom, is);
   }
 
+  [[nodiscard]] const cluster::signed_statement& last_said(const member& whom) const {
+    return last_.at(whom.id);
+  }
+
   /// It has said nothing since.
   void see_same(member& whom, member_status is) {
-    auto& said = last_.at(whom.id);
+    auto& said = last_said(whom);
     step(node_core::member_is{whom.who, said.what.when, is, said, whom.key, whom.who});
   }
 
@@ -166,7 +170,7 @@ public:
       if (!asked)
         pass(50ms);
       else
-        step(record_exchange::answered{std::vector{whom.page(last_.at(whom.id))}}, asked->id);
+        step(record_exchange::answered{std::vector{whom.page(last_said(whom))}}, asked->id);
     }
     CHECK(core().behind() == 0);
   }
@@ -386,6 +390,43 @@ TEST_CASE_METHOD(one_node, "of those that the members forget nothing is left", "
   hear(two); // it comes back after all
   CHECK(knows(two));
   CHECK(shows(two) == record_status::active);
+}
+
+SCENARIO_METHOD(one_node, "a node that the members have forgotten comes back as it was",
+                "[node][core]") {
+  GIVEN("a node with an agent, whose link was cut for so long that the members forgot it") {
+    member two{2};
+    two.says_node("two");
+    two.says_agent("a");
+    hear(two);
+    see_same(two, member_status::dead);
+    pass(100 * 24h);
+    REQUIRE(knows(two)); // time alone forgets nobody
+    step(node_core::member_forgotten{two.who});
+    REQUIRE_FALSE(knows(two));
+    out.clear();
+    WHEN("it is back with the same boot") {
+      see(two);
+      THEN("its records are asked for again, and found") {
+        auto asked = only<record_exchange::ask>();
+        if (!asked) {
+          pass(50ms);
+          asked = only<record_exchange::ask>();
+        }
+        REQUIRE(asked);
+        REQUIRE(asked->what.size() == 1);
+        CHECK(asked->what[0] == cluster::record_wish{two.who, 1, 0});
+        step(record_exchange::answered{std::vector{two.page(last_said(two))}}, asked->id);
+        CHECK(core().behind() == 0);
+        CHECK(shows(two) == record_status::active);
+        CHECK(core().nodes().find("two"));
+        auto found = last<node_core::found>();
+        REQUIRE(found);
+        CHECK(found->id == "a");
+        CHECK_FALSE(only<node_core::complain>());
+      }
+    }
+  }
 }
 
 TEST_CASE_METHOD(one_node, "as a new boot a node waits for those that it has known",

@@ -821,6 +821,33 @@ TEST_CASE("who is gone for long is forgotten", "[node][swim]") {
   CHECK(it.take<swim::forgot>().size() == 2);
 }
 
+TEST_CASE("who is forgotten does not become a member again by what others still know",
+          "[node][swim]") {
+  Member other{quiet()};
+  other.knows({"a", "b", "c"});
+  other.accuse("b", "a", true);
+  other.hear("b", {told_itself{Member::said("c", {1, 0}, true)}});
+  other.pass(1h);
+  REQUIRE(other.state_of("a") == member_status::dead);
+  REQUIRE(other.state_of("c") == member_status::left);
+  auto [all, last] = other.it().page({}, 100);
+  Member it{quiet()};
+  it.knows({"b"});
+  it.step(swim::told{Member::id("b"), all});
+  CHECK(it.take<swim::ask>().empty());
+  SECTION("but who knows it can hear that it is dead") {
+    auto is_of_a = [](const rumour& each) {
+      auto* what = std::get_if<accusation>(&each);
+      return what != nullptr && what->node == Member::id("a") && what->is_dead;
+    };
+    CHECK(std::ranges::count_if(all, is_of_a) == 1);
+  }
+  SECTION("and by its own word it does") {
+    it.step(swim::introduced{Member::key("a"), Member::said("a")});
+    CHECK(it.state_of("a") == member_status::alive);
+  }
+}
+
 TEST_CASE("a node compares soon after its start, and then less and less often", "[node][swim]") {
   swim_options how;
   how.revisit_every = 1h;

@@ -169,7 +169,7 @@ private:
   }
 
   static std::string to_text(const owner_view& view) {
-    return view.owner + " boot=" + std::to_string(view.boot) + (view.over ? " over " : " ")
+    return view.owner + " boot=" + std::to_string(view.boot) + ' '
            + std::string{name_of(view.liveness)} + " records=" + std::to_string(view.records)
            + '\n';
   }

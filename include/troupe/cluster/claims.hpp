@@ -38,10 +38,11 @@ namespace troupe::cluster {
 ///   given back if the agent ends while the claim is under way. At most one claim of an agent's
 ///   name is under way; a claim waits until an earlier release of it is answered.
 /// - Who has a name claims it again at a new boot or when the service may have forgotten. Names of
-///   a node without a data folder are freed when it is taken for dead, and it may not hear of that:
-///   so it looks whether they are still its when it does hear, and else each look_every, and claims
-///   again what is free. A batch that is refused as name_taken is claimed one by one. An agent
-///   whose name another node has claimed later loses it.
+///   a node without a data folder are freed when it is taken for dead, those of others when they
+///   are forgotten, and it may not hear of that: so it looks whether they are still its when it
+///   hears that it was taken for dead, from then on each look_every, without a data folder always,
+///   and claims again what is free. A batch that is refused as name_taken is claimed one by one. An
+///   agent whose name another node has claimed later loses it.
 /// - An answer counts if its question is still open. What failed for another reason than its
 /// content
 ///   is tried again each retry_every.
@@ -212,7 +213,7 @@ private:
   }
 
   void handle(request_id, given_up&) {
-    if (!options_.is_fleeting)
+    if (!names_.has_any())
       return;
     look_at_names();
     look_at_ = now_ + options_.retry_every; // who leads may free them yet

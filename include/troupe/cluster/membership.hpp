@@ -405,6 +405,8 @@ private:
              effects& out) {
     auto& said = what.what.what;
     auto found = members_.find(said.node);
+    if (found == members_.end() && said.leaves)
+      return; // it may be forgotten here, and need not be known again
     if (found == members_.end())
       return get_to_know(now, said.node, from, how, out);
     auto& known = found->second;

@@ -58,8 +58,8 @@ struct node_core_options {
 ///
 /// - A node shows active while the members show it alive, or suspect it; disconnected once they
 /// show
-///   it dead, or once it has stopped for lost_after. Nodes that are away for the retention time are
-///   forgotten.
+///   it dead, or once it has stopped for lost_after. Only what the members forget is forgotten
+///   here; it may come back as it was.
 /// - An agent is found where it can get messages: its node is there, or in maintenance; it rests
 ///   there, and is ill while callers of this node do not reach it. Agents of this node are found as
 ///   this node says them.
@@ -202,9 +202,8 @@ public:
       exchange_(node_id::from_string(how.node).value_or(node_id{}), how.exchange, table_, check),
       liveness_(nodes_, how.liveness),
       news_(nodes_, how.liveness.max_nodes) {
-    auto bounds = registry::registry_options::copy(how.table);
-    bounds.retention = how.table.retention;
     registry::effects none;
+    auto bounds = registry::registry_options::copy(how.table);
     table_.step(time_point::min(), 0, registry::configure{bounds, 0}, none);
   }
 
@@ -501,7 +500,7 @@ private:
   void settle_standing(const std::string& node) {
     auto place = standings_.find(node);
     auto known = table_.answer(registry::find_owner{node});
-    if (place == standings_.end() || known.boot == 0 || known.over)
+    if (place == standings_.end() || known.boot == 0)
       return;
     auto& [boot, is_there, until] = place->second;
     auto is_active = is_there || until || known.boot > boot;
@@ -721,7 +720,7 @@ private:
         out_->push_back(inform{"node " + value.key.name + " has left"});
       judge(liveness::left{value.key.owner});
     } else if (news.kind == registry::change_kind::lost
-               && table_.answer(registry::find_owner{value.key.owner}).over) {
+               && table_.answer(registry::find_owner{value.key.owner}).boot == 0) {
       news_.forget(value.key.owner);
       judge(liveness::forgotten{value.key.owner, value.boot});
     }

@@ -732,7 +732,8 @@ private:
     }
     out_->emplace_back(merged{node});
     auto was_behind = each.is_behind();
-    auto is_kept = is_shown_as(node, each, of.what) || planted_flaw == flaw::head_unverified;
+    auto is_kept
+      = digest_with(node, each) == of.what.records.digest || planted_flaw == flaw::head_unverified;
     each.have = is_kept ? of : signed_statement{};
     each.wants_whole = !is_kept;
     count_behind(was_behind, each);
@@ -746,13 +747,6 @@ private:
     else
       plan_to_ask(node, each, options_.gather_for);
     return false;
-  }
-
-  /// Whether the table has that, or has nothing any more of that life, which it has forgotten.
-  [[nodiscard]] bool is_shown_as(const node_id& node, const owner& each,
-                                 const statement& what) const {
-    return digest_with(node, each) == what.records.digest
-           || !table_.records_of(to_string(node), what.when.boot);
   }
 
   [[nodiscard]] registry::records_digest digest_with(const node_id& node, const owner& each) const {

@@ -12,7 +12,8 @@
 namespace troupe::cluster {
 
 /// All that a node knows of the members, and says of itself, in pages of about `limit` rumours: the
-/// next one begins after `after`, the last node of the one before. The last page is empty.
+/// next one begins after `after`, the last node of the one before. The last page is empty. Of the
+/// dead it has no statement, which would make members of them where they are forgotten.
 /// Cost: O(log n), and of what is returned.
 inline std::pair<std::vector<rumour>, node_id>
 rumour_page(const known_members& members, const std::optional<signed_statement>& own,
@@ -28,7 +29,8 @@ rumour_page(const known_members& members, const std::optional<signed_statement>&
       is_own_due = false;
       continue;
     }
-    found.emplace_back(told_itself{next->second.told});
+    if (next->second.is != member_status::dead)
+      found.emplace_back(told_itself{next->second.told});
     if (next->second.is_accused())
       found.emplace_back(accusation_of(*next));
     last = next++->first;

@@ -102,8 +102,6 @@ struct owner_view {
   std::string owner{};
   /// The highest boot seen; zero if the node is unknown.
   std::uint64_t boot = 0;
-  /// Records of this boot are no longer taken; the node has to take a higher boot.
-  bool over = false;
   /// The worse of its silence and membership's verdict: active, inactive or disconnected.
   record_status liveness = record_status::active;
   /// For how long it has been disconnected, as of the last call of the table.
@@ -115,7 +113,7 @@ struct owner_view {
 
   friend bool operator==(const owner_view&, const owner_view&) = default;
 
-  TROUPE_FIELDS(owner_view, owner, boot, over, liveness, unseen_for, records, heartbeat_every);
+  TROUPE_FIELDS(owner_view, owner, boot, liveness, unseen_for, records, heartbeat_every);
 };
 
 /// Asks for the state of a node.
@@ -147,7 +145,7 @@ struct registry_counts {
   std::uint32_t unhealthy = 0;
   /// Removed records that are still kept.
   std::uint32_t removed = 0;
-  /// Nodes ever seen in a record or in `forget`.
+  /// Nodes with a record since they were forgotten last.
   std::uint32_t owners = 0;
   /// Records for each capability, whatever their status; the first 1,000 by name.
   std::map<std::string, std::uint32_t> by_capability{};

@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <functional>
 #include <iterator>
-#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -37,7 +36,7 @@ namespace troupe::registry {
 /// within it the greater record of each key; a removal is a record. So all tables that got the
 /// same records agree, whatever way, in whatever order and however often these came. A
 /// forgotten record leaves a floor of (boot, version) for its owner, so that late news of it is
-/// ignored.
+/// ignored. Of a forgotten owner nothing is left: it may come back with the same boot.
 ///
 /// How a record shows is derived, never merged: its status is the worst of its own, its node's
 /// own, its node's silence and membership's verdict on the node. If several records have a claim
@@ -82,14 +81,14 @@ public:
     return std::visit(look, what);
   }
 
-  /// Handles what is due by `now`: silent nodes become inactive, then disconnected, and are
-  /// forgotten in the end. Harmless when early.
+  /// Handles what is due by `now`: silent nodes become inactive, then disconnected; records that
+  /// were removed long ago are forgotten. Harmless when early.
   /// @pre `now` never goes backwards.
   void tick(time_point now, effects& out) {
     assert(now >= last_now_);
     last_now_ = now;
     while (!owner_alarms_.empty() && owner_alarms_.begin()->first <= now)
-      settle(now, owners_.find(owner_alarms_.begin()->second), out);
+      settle(now, owners_.find(owner_alarms_.begin()->second));
     for (auto due = health_.next_deadline(); due && *due <= now; due = health_.next_deadline()) {
       auto& what = entries_.find(health_.next())->second;
       if (health_.settle(now, what, options_))
@@ -199,7 +198,7 @@ public:
   [[nodiscard]] std::optional<record_set> records_of(const std::string& owner,
                                                      std::uint64_t boot) const {
     auto found = owners_.find(owner);
-    if (found == owners_.end() || found->second.boot != boot || found->second.floor == boot_is_over)
+    if (found == owners_.end() || found->second.boot != boot)
       return std::nullopt;
     record_set made{found->second.floor, {}};
     made.records.reserve(found->second.records.size());
@@ -283,9 +282,6 @@ private:
 
   using owners = std::map<std::string, owner_state, std::less<>>;
 
-  /// A floor above every version: all further records of the boot are stale.
-  static constexpr auto boot_is_over = std::numeric_limits<std::uint64_t>::max();
-
   // -- requests ----------------------------------------------------------------------
 
   void handle(time_point now, request_id id, const put_records& request, effects& out) {
@@ -303,11 +299,11 @@ private:
     if (found == owners_.end() || request.boot > found->second.boot)
       return refuse(id, detail::without_records(request.owner, request.boot), out);
     auto& owner = found->second;
-    if (request.boot < owner.boot || owner.floor == boot_is_over)
+    if (request.boot < owner.boot)
       return refuse(id, detail::outlived(found->first, request.boot, owner.boot), out);
     owner.heard = now;
     owner.verdict = record_status::active;
-    settle(now, found, out);
+    settle(now, found);
     out.push_back(owner_done{id, view_of(*found)});
   }
 
@@ -321,23 +317,19 @@ private:
       found->second.verdict = request.liveness;
       if (request.liveness == record_status::disconnected)
         is_long_gone(found->second, now - std::max(request.for_long, duration::zero()));
-      settle(now, found, out);
+      settle(now, found);
     }
     out.push_back(owner_done{id, view_of(*found)});
   }
 
-  void handle(time_point now, request_id id, const forget& request, effects& out) {
+  void handle(time_point, request_id id, const forget& request, effects& out) {
     if (auto why = detail::unfit(request))
       return refuse(id, std::move(why), out);
     auto found = owners_.find(request.owner);
-    if (found == owners_.end() && owners_.size() >= options_.max_owners)
-      return refuse(id, detail::full("owners", "max_owners", options_.max_owners), out);
-    if (found == owners_.end())
-      found = owners_.try_emplace(request.owner).first;
-    if (request.boot >= found->second.boot)
-      begin_boot(now, found, request.boot, boot_is_over, out);
+    if (found != owners_.end() && request.boot >= found->second.boot)
+      drop(found, out);
     trim(out);
-    out.push_back(owner_done{id, view_of(*found)});
+    out.push_back(owner_done{id, answer(find_owner{request.owner})});
   }
 
   void handle(time_point now, request_id id, const report_outcome& request, effects& out) {
@@ -355,7 +347,7 @@ private:
     options_ = request.options;
     world_.log().begin_above(std::max<std::uint64_t>(request.revision_floor, 1));
     for (auto each = owners_.begin(); each != owners_.end(); ++each)
-      settle(now, each, out);
+      settle(now, each);
     trim(out);
   }
 
@@ -415,14 +407,27 @@ private:
   void begin_boot(time_point now, owners::iterator owner, std::uint64_t boot, std::uint64_t floor,
                   effects& out) {
     auto& known = owner->second;
-    while (!known.records.empty())
-      lose(**known.records.begin(), out);
+    lose_all(known, out);
     known.boot = boot;
     known.floor = floor;
     known.heard = now;
     known.verdict = known.liveness = known.own_word = record_status::active;
     known.disconnected_since.reset();
     arm(now, owner);
+  }
+
+  /// Forgets the owner, as if it had never been heard of.
+  void drop(owners::iterator position, effects& out) {
+    auto& [name, owner] = *position;
+    lose_all(owner, out);
+    if (owner.alarm)
+      owner_alarms_.erase({*owner.alarm, name});
+    owners_.erase(position);
+  }
+
+  void lose_all(owner_state& owner, effects& out) {
+    while (!owner.records.empty())
+      lose(**owner.records.begin(), out);
   }
 
   /// Removes an entry from the table permanently.
@@ -478,16 +483,13 @@ private:
   }
 
   /// Updates the liveness of one node as of `now`.
-  void settle(time_point now, owners::iterator position, effects& out) {
+  void settle(time_point now, owners::iterator position) {
     auto& owner = position->second;
     auto before = std::exchange(owner.liveness, worse(owner.verdict, by_silence(now, owner)));
     if (owner.liveness != record_status::disconnected)
       owner.disconnected_since.reset();
     else if (!owner.disconnected_since)
       owner.disconnected_since = now;
-    else if (retains() && *owner.disconnected_since + options_.retention <= now
-             && !owner.records.empty())
-      return begin_boot(now, position, owner.boot, boot_is_over, out);
     if (owner.liveness != before)
       for (auto* each : owner.records)
         refresh(*each);
@@ -512,8 +514,6 @@ private:
     };
     consider(owner.heard, options_.inactive_after);
     consider(owner.heard, options_.disconnected_after);
-    if (owner.disconnected_since && !owner.records.empty())
-      consider(*owner.disconnected_since, options_.retention);
     if (next == owner.alarm)
       return;
     if (owner.alarm)
@@ -622,7 +622,6 @@ private:
     auto& [name, owner] = from;
     return {name,
             owner.boot,
-            owner.floor == boot_is_over,
             owner.liveness,
             away_for(owner),
             static_cast<std::uint32_t>(owner.records.size()) - owner.removed,

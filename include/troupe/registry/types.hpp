@@ -33,7 +33,7 @@ struct registry_options {
   duration inactive_after = std::chrono::seconds{30};
   /// Silence after which a node shows disconnected.
   duration disconnected_after = std::chrono::seconds{90};
-  /// Removed records, and nodes disconnected without a break, are forgotten after this time.
+  /// Removed records are forgotten after this time.
   duration retention = std::chrono::hours{24};
   /// A record shows unhealthy after this many consecutive outcomes `unreachable` or `timed_out`
   /// (report_outcome).
@@ -45,8 +45,7 @@ struct registry_options {
   duration check_every = std::chrono::seconds{10};
   /// Records that are not removed, about 1,300 bytes each with their indexes.
   std::uint32_t max_records = 100'000;
-  /// Nodes ever seen in a record or in `forget`. Their boots are kept permanently, about 200 bytes
-  /// each.
+  /// Nodes with a record since they were forgotten last, about 200 bytes each.
   std::uint32_t max_owners = 100'000;
   /// Removed records that are kept, so that late news of them is recognized. Beyond this
   /// number the oldest is forgotten early.
@@ -60,10 +59,9 @@ struct registry_options {
 
   friend bool operator==(const registry_options&, const registry_options&) = default;
 
-  /// Options for a copy on a node, which follows the table with options `bounds`: only that
-  /// table decides which nodes are silent or forgotten.
+  /// Options for a table that goes by verdicts alone: its host decides which nodes are there.
   static registry_options copy(registry_options bounds) {
-    bounds.inactive_after = bounds.disconnected_after = bounds.retention = {};
+    bounds.inactive_after = bounds.disconnected_after = {};
     return bounds;
   }
 
@@ -83,8 +81,8 @@ struct put_report {
   std::uint32_t merged = 0;
   /// Equal to what is known.
   std::uint32_t known = 0;
-  /// Older than what is known: late news, or records of a boot that is over. find_owner tells
-  /// which; in the second case the node takes a higher boot (own_records::rise_above).
+  /// Older than what is known: late news, or records of an earlier boot. find_owner tells which;
+  /// in the second case the node takes a higher boot (own_records::rise_above).
   std::uint32_t stale = 0;
   /// Same version as what is known, but different content: two nodes use one id.
   std::uint32_t clashing = 0;
@@ -155,7 +153,8 @@ struct verdict {
   TROUPE_FIELDS(verdict, owner, boot, liveness, for_long);
 };
 
-/// Drops the records of a node up to `boot`. Later puts of these boots are stale.
+/// Forgets a node with all its records, as if it had never been heard of. No effect if a boot
+/// above `boot` is known.
 struct forget {
   using result = owner_view;
 

@@ -96,6 +96,7 @@ struct node_times {
     auto made = cluster::swim_options::lan();
     made.sync_every = std::chrono::seconds{5};
     made.revisit_every = std::chrono::seconds{2};
+    made.keep_gone = retention;
     return made;
   }
 
@@ -546,11 +547,11 @@ private:
     ask(group_question{worker_gone{what.node, what.boot}}, [](const node_answer&) {});
   }
 
-  /// Names of a node that can come back stay its, unless the registry has forgotten it.
+  /// Names of a node that can come back stay its, unless this node has forgotten it.
   void perform(cluster::liveness::free_names& what) {
     ++here_.setting().names_freed;
-    auto owner = table().answer(registry::find_owner{what.node});
-    if (!is_fleeting(what.node) && (!owner.over || owner.boot < what.boot))
+    auto is_known = table().answer(registry::find_owner{what.node}).boot != 0;
+    if (!is_fleeting(what.node) && is_known)
       broken("frees the names of node " + what.node + ", which may come back");
     ask(group_question{registry::names::owner_gone{what.node, what.boot}},
         [](const node_answer&) {});
