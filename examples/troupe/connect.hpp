@@ -339,8 +339,8 @@ troupe::result<bool> await_shown(troupe::cluster_client& cluster, const std::str
     auto all = all_records(cluster, troupe::registry::record_kind::node, wait);
     if (!all)
       return all.error();
-    auto found
-      = std::ranges::find(*all, node, [](auto& each) -> auto& { return each.value.key.owner; });
+    auto found = std::ranges::find(
+      *all, node, [](auto& each) -> auto& { return each.value.key.owner; });
     if (is_meant(found == all->end() ? nullptr : &*found))
       return true;
     if (std::chrono::steady_clock::now() >= end)
