@@ -255,6 +255,41 @@ TEST_CASE_METHOD(asking, "who is linked is asked first: the node, who has told, 
       step(record_exchange::answered{}, last.id);
     }
   }
+  SECTION("all that have a link, if the node and who has told have none") {
+    auto count = GENERATE(2, 3, 4, 5);
+    for (auto each = 0; each < count; ++each)
+      step(record_exchange::linked{node_number(3 + each), true});
+    auto teller = GENERATE(2, 9);
+    hear(two, head, teller);
+    for (auto tries = 0; tries < 4 * count; ++tries) {
+      whom.insert(asked().whom);
+      step(record_exchange::answered{std::vector<told_records>{}}, last.id);
+    }
+    for (auto each = 0; each < count; ++each)
+      CHECK(whom.contains(node_number(3 + each)));
+  }
+  SECTION("all that have a link, also beside the node") {
+    auto count = GENERATE(2, 3, 4, 5);
+    for (auto each = 0; each < count; ++each)
+      step(record_exchange::linked{node_number(2 + each), true});
+    hear(two, head, 9);
+    for (auto tries = 0; tries < 4 * count; ++tries) {
+      whom.insert(asked().whom);
+      step(record_exchange::answered{std::vector<told_records>{}}, last.id);
+    }
+    for (auto each = 0; each < count; ++each)
+      CHECK(whom.contains(node_number(2 + each)));
+  }
+  SECTION("of two with a link each at every other try") {
+    auto teller = GENERATE(3, 5);
+    for (auto each : {3, 5})
+      step(record_exchange::linked{node_number(each), true});
+    hear(two, head, teller);
+    for (auto tries = 0; tries < 3; ++tries) {
+      CHECK(asked().whom == node_number(tries % 2 == 0 ? teller : 8 - teller));
+      step(record_exchange::answered{std::vector<told_records>{}}, last.id);
+    }
+  }
   SECTION("the node itself at every other try") {
     for (auto each : {2, 3, 4, 5})
       step(record_exchange::linked{node_number(each), true});

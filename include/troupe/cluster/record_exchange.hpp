@@ -555,35 +555,48 @@ private:
     return {node, boot, each.wants_whole ? 0 : each.have_version()};
   }
 
-  /// One with a link: at every other try the node itself, or else who has told of it; in between
-  /// two others, and others at each try. Each fourth try, and if there is no link, one that takes a
-  /// link first.
+  /// One with a link: at every other try the node itself, or else who has told of it; in between,
+  /// or if neither has one, the others in turn. Each fourth try, and if there is no link, one that
+  /// takes a link first.
   [[nodiscard]] node_id teller_for(const node_id& node, const owner& each) const {
-    std::vector<node_id> near;
-    std::vector<node_id> far;
-    auto add = [&](std::vector<node_id>& to, const node_id& who) {
-      if (who != self_ && (who != node || each.is_here) && !each.distrusted.contains(who)
-          && std::ranges::find(to, who) == to.end())
-        to.push_back(who);
+    auto may_tell = [&](const node_id& who) {
+      return who != self_ && (who != node || each.is_here) && !each.distrusted.contains(who);
     };
+    std::optional<node_id> best;
+    std::vector<node_id> far;
     for (auto& who : {node, each.from})
-      add(links_.contains(who) ? near : far, who);
-    auto most = near.size() + 2;
+      if (may_tell(who) && !links_.contains(who) && std::ranges::find(far, who) == far.end())
+        far.push_back(who);
+      else if (may_tell(who) && links_.contains(who) && !best)
+        best = who;
+    if (!far.empty() && each.vain % 4 == 3)
+      return far[each.vain / 4 % far.size()];
+    auto turn = far.empty() ? each.vain : each.vain - (each.vain + 1) / 4; // of those with a link
+    auto other = other_teller(each, best ? turn / 2 : turn,
+                              [&](const node_id& who) { return may_tell(who) && who != best; });
+    if (best && (turn % 2 == 0 || !other))
+      return *best;
+    if (other)
+      return *other;
+    return far.empty() ? node : far[each.vain % far.size()];
+  }
+
+  /// The `turn`-th of those with a link, counted from the one behind who has told.
+  template <class Condition>
+  [[nodiscard]] std::optional<node_id> other_teller(const owner& each, std::size_t turn,
+                                                    Condition may_tell) const {
     auto next = links_.upper_bound(each.from);
-    for (auto skip = links_.empty() ? 0 : each.vain % links_.size(); skip > 0; --skip)
-      next = next == links_.end() ? links_.begin() : std::next(next);
-    for (auto rest = links_.size(); rest > 0 && near.size() < most; --rest) {
+    auto take = [&]() -> const node_id& {
       if (next == links_.end())
         next = links_.begin();
-      add(near, *next++);
-    }
-    if (!far.empty() && (near.empty() || each.vain % 4 == 3))
-      return far[each.vain / 4 % far.size()];
-    if (near.empty())
-      return node;
-    if (near.size() == 1 || each.vain % 2 == 0)
-      return near.front();
-    return near[1 + each.vain / 2 % (near.size() - 1)];
+      return *next++;
+    };
+    for (auto skip = links_.empty() ? 0 : turn % links_.size(); skip > 0; --skip)
+      take();
+    for (auto rest = links_.size(); rest > 0; --rest)
+      if (auto& who = take(); may_tell(who))
+        return who;
+    return std::nullopt;
   }
 
   void give_up_questions() {
