@@ -527,7 +527,7 @@ private:
           each.until = now_ + 6 * lost_after_;
           stays_.emplace(*each.until, node);
         }
-    say(std::move(what), id);
+    say(what, id);
   }
 
   // -- what this node says -----------------------------------------------------------------
