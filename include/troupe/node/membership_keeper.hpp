@@ -187,9 +187,7 @@ public:
       self_->request(caf::actor_cast<caf::actor>(who), answer_within, exchange_records{wishes})
         .then(
           [done](const std::string& answer) {
-            auto told
-              = from_bytes<std::vector<told_records>>(answer, memory_budget{max_records_answer});
-            done(told ? std::optional{*std::move(told)} : std::nullopt);
+            done(from_bytes<std::vector<told_records>>(answer, memory_budget{max_records_answer}));
           },
           [done](const caf::error&) { done({}); });
     });
