@@ -205,8 +205,8 @@ private:
         lie(each);
     }
     bytes_ += size;
-    mail_.push_back({to, boot, [all = what.what, id = id](node_state& at) {
-                       later_.push_back({&at, record_exchange::answered{all}, id});
+    mail_.push_back({to, boot, [all = what.what, number = id](node_state& at) {
+                       later_.push_back({&at, record_exchange::answered{all}, number});
                      }});
   }
 
