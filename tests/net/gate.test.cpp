@@ -1,5 +1,10 @@
 #include "troupe/net/gate.hpp" // the header under test
 
+#include <cstddef>
+#include <string>
+
+#include <malloc.h>
+
 #include "net/node_fixture.hpp"
 #include "net/raw_peer.hpp"
 #include "support/certificates.hpp"
@@ -176,6 +181,33 @@ TEST_CASE("a long message arrives whole", "[net]") {
     std::string text(size, 'x');
     CHECK(bob.greet(*got, text) == text + ", says 1");
   }
+}
+
+TEST_CASE("a link gives back the memory that its largest message took", "[net]") {
+  test_node ann{{.node = 1}};
+  test_node bob{{.node = 2}};
+  auto where = ann.listen();
+  auto held = [] {
+    auto now = ::mallinfo2();
+    return now.uordblks + now.hblkhd;
+  };
+  auto exchange_much = [&] {
+    auto got = bob.dial(where);
+    REQUIRE(got);
+    std::string text(5'000'000, 'x');
+    CHECK(bob.greet(*got, text) == text + ", says 1");
+    return *got;
+  };
+  // What CAF keeps for all links of a node it has by then.
+  exchange_much()->close("enough");
+  REQUIRE(ann.wait_for_links(0));
+  REQUIRE(bob.wait_for_links(0));
+  auto before = held();
+  auto link = exchange_much();
+  constexpr std::size_t little = 256U << 10U;
+  CHECK(testing::comes_true([&] { // each of these changes the two buffers of a stream
+    return bob.greet(link) == "hello, says 1" && held() < before + little;
+  }));
 }
 
 TEST_CASE("a message that cannot be written is left out, and the link goes on", "[net]") {

@@ -65,7 +65,7 @@ public:
 };
 
 /// Reads and writes one link for CAF. Reads ahead, so that many small messages cost one system
-/// call, and keeps only the unread bytes, so that an idle link has no buffer.
+/// call, and keeps only the unread bytes, so that an idle link has no large buffer.
 class link_transport {
 public:
   using state = caf::io::network::rw_state;
@@ -80,6 +80,8 @@ public:
       count = std::min(size, ahead_.size() - begin_);
       std::memcpy(into, ahead_.data() + begin_, count);
       begin_ += count;
+      if (begin_ == ahead_.size())
+        release(ahead_, kept_to_read);
       return state::success;
     }
     auto* target = static_cast<std::byte*>(into);
@@ -116,6 +118,19 @@ public:
   bool must_read_more(caf::io::network::native_socket, std::size_t threshold) const {
     // Poll reports neither of the two.
     return ahead_.size() - begin_ >= threshold || stream_->buffered() > 0;
+  }
+
+  /// What a buffer keeps of its memory while it is empty: small messages allocate nothing, and
+  /// thousands of links do not hold each what their largest message took.
+  static constexpr std::size_t kept_to_read = 4U << 10U;
+  static constexpr std::size_t kept_to_write = 64U << 10U;
+
+  /// Empties `buffer`; gives its memory back if that is more than `kept`.
+  template <class Buffer>
+  static void release(Buffer& buffer, std::size_t kept) {
+    buffer.clear();
+    if (buffer.capacity() > kept)
+      Buffer{}.swap(buffer);
   }
 
 private:
@@ -219,6 +234,8 @@ public:
     auto behind = stream_.wr_buf().size();
     waiting_ = left;
     counted_ = left == behind ? 0 : behind; // equal: the stream takes the buffer over next
+    if (left == 0) // the stream has two buffers, and changes them with each write
+      link_transport::release(stream_.wr_buf(), link_transport::kept_to_write);
     note_waiting();
   }
 
@@ -310,11 +327,12 @@ private:
     if (kept && !detached())
       forget_gone_nodes();
     if (was_collecting) {
-      collected_ = {}; // gives the memory back
+      link_transport::release(collected_, 0);
       give_way(share_of_collected_.hold(0), {});
     }
     if (is_handshake_ && kept && !detached())
       came_up();
+    link_transport::release(stream_.rd_buf(), link_transport::kept_to_read);
     return kept;
   }
 
