@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -37,26 +38,26 @@ struct location {
 /// id goes to the one on the node with the smallest id then.
 class directory {
 public:
+  directory() = default;
+  directory(directory&&) = default; // not copied: indexes point at what it holds
+  directory& operator=(directory&&) = default;
+
   /// Puts `what` in the place of what was known of that agent on that node. O(log n) for
   /// each capability and group.
   void put(location what) {
     remove(what.agent, what.node);
-    key where{what.agent, what.node};
-    for (auto& each : what.capabilities)
-      by_capability_[each].insert(where);
-    for (auto& each : what.groups)
-      by_group_[each].insert(where);
-    agents_.insert_or_assign(std::move(where), std::move(what));
+    auto* put = &*agents_.insert(std::move(what)).first;
+    for (auto& each : put->capabilities)
+      by_capability_[each].insert(put);
+    for (auto& each : put->groups)
+      by_group_[each].insert(put);
   }
 
   void remove(const std::string& agent, const std::string& node) {
     auto found = agents_.find(key{agent, node});
     if (found == agents_.end())
       return;
-    for (auto& each : found->second.capabilities)
-      take_out(by_capability_, each, found->first);
-    for (auto& each : found->second.groups)
-      take_out(by_group_, each, found->first);
+    take_out(*found);
     agents_.erase(found);
   }
 
@@ -67,14 +68,10 @@ public:
   /// Forgets all for which `condition(agent, node)` holds. O(n).
   template <class Condition>
   void remove_if(Condition condition) {
-    std::erase_if(agents_, [&](auto& each) {
-      auto goes = condition(each.first.first, each.first.second);
-      if (goes) {
-        for (auto& name : each.second.capabilities)
-          take_out(by_capability_, name, each.first);
-        for (auto& name : each.second.groups)
-          take_out(by_group_, name, each.first);
-      }
+    std::erase_if(agents_, [&](const location& each) {
+      auto goes = condition(each.agent, each.node);
+      if (goes)
+        take_out(each);
       return goes;
     });
   }
@@ -135,19 +132,48 @@ public:
   }
 
 private:
-  using key = std::pair<std::string, std::string>;
-  using index = std::map<std::string, std::set<key>, std::less<>>;
+  /// Agent, node.
+  using key = std::pair<std::string_view, std::string_view>;
 
-  static void take_out(index& from, const std::string& name, const key& where) {
+  struct by_key {
+    using is_transparent = void;
+
+    static key of(const key& one) {
+      return one;
+    }
+
+    static key of(const location& one) {
+      return {one.agent, one.node};
+    }
+
+    static key of(const location* one) {
+      return of(*one);
+    }
+
+    bool operator()(const auto& left, const auto& right) const {
+      return of(left) < of(right);
+    }
+  };
+
+  using index = std::map<std::string, std::set<const location*, by_key>, std::less<>>;
+
+  void take_out(const location& what) {
+    for (auto& each : what.capabilities)
+      take_out(by_capability_, each, what);
+    for (auto& each : what.groups)
+      take_out(by_group_, each, what);
+  }
+
+  static void take_out(index& from, const std::string& name, const location& what) {
     auto found = from.find(name);
-    found->second.erase(where);
+    found->second.erase(&what);
     if (found->second.empty())
       from.erase(found);
   }
 
-  [[nodiscard]] const location* one_of(const std::string& agent) const {
+  [[nodiscard]] const location* one_of(std::string_view agent) const {
     auto found = agents_.lower_bound(key{agent, {}});
-    return found != agents_.end() && found->first.first == agent ? &found->second : nullptr;
+    return found != agents_.end() && found->agent == agent ? &*found : nullptr;
   }
 
   static std::vector<location> only(const location* found) {
@@ -160,12 +186,11 @@ private:
       return nullptr;
     auto rank = [](const location& each) { return std::pair{each.rests || each.ill, each.load}; };
     std::vector<const location*> best;
-    for (auto& each : found->second) {
-      auto& candidate = agents_.at(each);
-      if (!best.empty() && rank(candidate) < rank(*best.front()))
+    for (auto* each : found->second) {
+      if (!best.empty() && rank(*each) < rank(*best.front()))
         best.clear();
-      if (best.empty() || rank(candidate) == rank(*best.front()))
-        best.push_back(&candidate);
+      if (best.empty() || rank(*each) == rank(*best.front()))
+        best.push_back(each);
     }
     return best[turn_++ % best.size()];
   }
@@ -177,30 +202,33 @@ private:
     if (found == where.end())
       return result;
     auto& among = found->second;
-    for (auto each = among.lower_bound(behind(after)); each != among.end(); ++each) {
+    auto first = behind(after);
+    for (auto each = among.lower_bound(key{first, {}}); each != among.end(); ++each) {
       if (result.size() == most)
         break;
-      result.push_back(agents_.at(*each));
+      result.push_back(**each);
     }
     return result;
   }
 
   [[nodiscard]] std::vector<location> everyone(const std::string& after, std::size_t most) const {
     std::vector<location> result;
-    for (auto each = agents_.lower_bound(behind(after)); each != agents_.end(); ++each) {
+    auto first = behind(after);
+    for (auto each = agents_.lower_bound(key{first, {}}); each != agents_.end(); ++each) {
       if (result.size() == most)
         break;
-      result.push_back(each->second);
+      result.push_back(*each);
     }
     return result;
   }
 
-  /// Not above the key of any agent behind the id `after`, and above all others.
-  static key behind(const std::string& after) {
-    return {after.empty() ? after : after + '\0', {}};
+  /// Not above any id behind `after`, and above all others.
+  static std::string behind(const std::string& after) {
+    return after.empty() ? after : after + '\0';
   }
 
-  std::map<key, location> agents_;
+  /// Their addresses do not change, so indexes can point at them.
+  std::set<location, by_key> agents_;
   index by_capability_;
   index by_group_;
   std::uint64_t turn_ = 0;
