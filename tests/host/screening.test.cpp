@@ -3,7 +3,6 @@
 #include "troupe/host/durable_core.hpp"
 #include "troupe/lock/lock_table.hpp"
 #include "troupe/registry/name_table.hpp"
-#include "troupe/registry/record_table.hpp"
 #include "troupe/scheduler/task_scheduler.hpp"
 #include "troupe/state/state_table.hpp"
 
@@ -77,13 +76,6 @@ void none_is_written(const typename M::event& opening,
   }
 }
 
-registry::record a_record(const std::string& name) {
-  registry::record result;
-  result.key = {registry::record_kind::service, name, "n1"};
-  result.boot = result.version = 1;
-  return result;
-}
-
 } // namespace
 
 TEST_CASE("a lock request that is too large is refused before it is written", "[host]") {
@@ -130,19 +122,6 @@ TEST_CASE("a claim of names that is too large is refused before it is written", 
     {names::claim{{"echo", megabyte}, "n1", 1}, names::claim{{"echo"}, megabyte, 1},
      names::claim{std::vector<std::string>(100'000, "echo"), "n1", 1},
      names::release{{megabyte}, "n1", 1}, names::owner_gone{megabyte, 1}});
-}
-
-TEST_CASE("records that are too large are refused before they are written", "[host]") {
-  using namespace registry;
-  auto heavy = a_record("echo");
-  for (auto number = 0; number < 60; ++number)
-    heavy.metadata["key" + std::to_string(number)] = megabyte;
-  none_is_written<record_table>(
-    registry::configure{},
-    {put_records{{a_record(megabyte)}}, put_records{{a_record("echo"), heavy}},
-     put_records{std::vector<registry::record>(100'000, a_record("echo"))}, heartbeat{megabyte, 1},
-     verdict{megabyte, 1}, verdict{megabyte, 1, record_status::maintenance}, forget{megabyte, 1},
-     report_outcome{{record_kind::agent, megabyte, "n1"}}});
 }
 
 TEST_CASE("a state request that is too large is refused before it is written", "[host]") {

@@ -455,7 +455,7 @@ private:
     records_ = {};
     registry::effects none;
     registry::registry_options how;
-    how.inactive_after = how.disconnected_after = how.retention = 1'000'000s;
+    how.retention = 1'000'000s;
     records_.step(now_, 0, registry::configure{how, revision_ += 1'000'000}, none);
     watched_ = 0;
   }

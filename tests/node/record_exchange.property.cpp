@@ -122,7 +122,7 @@ private:
       nodes_.push_back(std::move(made));
     auto& it = *nodes_[which];
     registry::effects none;
-    it.table.step(now_, 0, registry::configure{registry::registry_options::copy(), 0}, none);
+    it.table.step(now_, 0, registry::configure{registry::registry_options{}, 0}, none);
     for (std::size_t other = 0; other < nodes_.size(); ++other)
       if (other != which && random_.one_in(2))
         step(it, record_exchange::linked{id_of(key_number(other)), true});

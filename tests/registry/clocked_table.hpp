@@ -67,10 +67,8 @@ struct clocked_table {
     return out;
   }
 
-  effects pass(duration span) {
-    effects out;
-    table.tick(now += span, out);
-    return out;
+  void pass(duration span) {
+    table.tick(now += span);
   }
 
   put_report put(std::vector<record> records) {

@@ -1,5 +1,4 @@
 #include "troupe/registry/messages.hpp" // the header under test
-#include "registry/clocked_table.hpp"
 #include "troupe/core/codec.hpp"
 #include "troupe/core/json.hpp"
 
@@ -78,20 +77,6 @@ TEST_CASE("a kind or status of another release is refused on the wire", "[regist
   CHECK_FALSE(from_wire(to_wire(std::uint8_t{4}), status));
   CHECK(from_wire(to_wire(std::uint8_t{2}), kind));
   CHECK(kind == record_kind::service);
-}
-
-TEST_CASE("a registry is saved and read whole", "[registry][wire][snapshot]") {
-  test::clocked_table registry;
-  registry.put({painter, test::node("n1", 10, 3)});
-  registry.put({test::removal(painter)});
-  registry.ask(report_outcome{test::node("n1").key, call_outcome::condemned});
-  auto saved = registry.table.snapshot();
-  auto bytes = to_bytes(saved);
-  CHECK(from_bytes<table_snapshot>(bytes) == saved);
-  while (!bytes.empty()) {
-    bytes.pop_back();
-    CHECK_FALSE(from_bytes<table_snapshot>(bytes));
-  }
 }
 
 TEST_CASE("names are saved and read whole", "[registry][wire][snapshot]") {

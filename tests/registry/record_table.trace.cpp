@@ -23,7 +23,7 @@ namespace {
 /// Understands, with all spans in seconds:
 ///   put KIND NAME OWNER BOOT VERSION [WORD...]   a WORD is +capability, group:G, KEY=TEXT,
 ///                                                token:N, a status, or removed
-///   heartbeat OWNER BOOT | verdict OWNER BOOT STATUS | forget OWNER BOOT
+///   verdict OWNER BOOT STATUS | forget OWNER BOOT
 ///   report OUTCOME KIND NAME OWNER | pass SPAN
 ///   get KIND NAME | find [WORD...] | owner OWNER | count | watch AFTER LIMIT (AFTER may
 ///   be "last": go on from the last watch)
@@ -50,7 +50,7 @@ public:
       return watch(in);
     effects out;
     if (verb == "pass")
-      table_.tick(now_ += std::chrono::seconds{test::read_number(in)}, out);
+      table_.tick(now_ += std::chrono::seconds{test::read_number(in)});
     else
       table_.step(now_, ++last_id_, read_event(verb, in), out);
     return to_text(out);
@@ -82,8 +82,6 @@ private:
     }
     auto owner = test::read_word(in);
     auto boot = test::read_number(in);
-    if (verb == "heartbeat")
-      return heartbeat{owner, boot};
     if (verb == "verdict")
       return verdict{owner, boot, named<record_status>(test::read_word(in), record_status_names)};
     if (verb == "forget")
@@ -223,10 +221,6 @@ private:
         text << "refused #" << answer.id << ' ' << name_of(answer.why.code) << ": "
              << answer.why.detail << '\n';
       },
-      [&](const name_lost& what) {
-        text << "name lost by " << registry::to_text(what.loser) << " to " << what.holder << '\n';
-      },
-      [&](const check_health& what) { text << "check " << registry::to_text(what.key) << '\n'; },
     };
     for (auto& what : out)
       std::visit(print, what);

@@ -203,8 +203,7 @@ public:
       liveness_(nodes_, how.liveness),
       news_(nodes_, how.liveness.max_nodes) {
     registry::effects none;
-    auto bounds = registry::registry_options::copy(how.table);
-    table_.step(time_point::min(), 0, registry::configure{bounds, 0}, none);
+    table_.step(time_point::min(), 0, registry::configure{how.table, 0}, none);
   }
 
   node_core(const node_core&) = delete;
@@ -222,8 +221,7 @@ public:
   void tick(time_point now, effects& out) {
     now_ = now;
     out_ = &out;
-    registry::effects none;
-    table_.tick(now, none);
+    table_.tick(now);
     end_stays();
     if (catch_up_until_ && *catch_up_until_ <= now)
       awaited_.clear();

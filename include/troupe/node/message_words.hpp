@@ -29,7 +29,6 @@ inline std::string words_for_message(std::string_view type) {
     entry{"lock::renew", "keeping a lock (troupe lock)"},
     entry{"lock::release", "giving back a lock (troupe lock)"},
     entry{"lock::force_release", "taking a lock from its holder (troupe locks --force-release)"},
-    entry{"registry::report_outcome", "saying that an agent is unhealthy"},
     entry{"scheduler::submit", "submitting a workflow (troupe submit)"},
     entry{"scheduler::cancel_run", "cancelling a run (troupe workflows cancel)"},
     entry{"scheduler::pause_run", "pausing a run (troupe workflows pause)"},

@@ -63,7 +63,7 @@ public:
 
   /// Call it after each step that may have changed the table.
   void look() {
-    if (auto mark = table_.change_mark(); mark != waiting_.seen()) {
+    if (auto mark = table_.revision(); mark != waiting_.seen()) {
       waiting_.look();
       waiting_.seen(mark);
       answer_some();

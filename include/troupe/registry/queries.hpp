@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -11,7 +10,6 @@
 #include <vector>
 
 #include "troupe/core/fields.hpp"
-#include "troupe/core/machine.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/registry/record.hpp"
 
@@ -23,7 +21,7 @@ namespace troupe::registry {
 /// A record with its effective state.
 struct record_view {
   record value{};
-  /// Liveness of its node: active, inactive or disconnected.
+  /// Liveness of its node: active or disconnected.
   record_status liveness = record_status::active;
   /// The worst of `liveness`, its own status and the status of its node.
   record_status status = record_status::active;
@@ -102,18 +100,16 @@ struct owner_view {
   std::string owner{};
   /// The highest boot seen; zero if the node is unknown.
   std::uint64_t boot = 0;
-  /// The worse of its silence and membership's verdict: active, inactive or disconnected.
+  /// Membership's verdict: active or disconnected.
   record_status liveness = record_status::active;
   /// For how long it has been disconnected, as of the last call of the table.
   duration unseen_for{};
   /// Records that are not removed.
   std::uint32_t records = 0;
-  /// Interval at which its heartbeats are expected.
-  duration heartbeat_every{};
 
   friend bool operator==(const owner_view&, const owner_view&) = default;
 
-  TROUPE_FIELDS(owner_view, owner, boot, liveness, unseen_for, records, heartbeat_every);
+  TROUPE_FIELDS(owner_view, owner, boot, liveness, unseen_for, records);
 };
 
 /// Asks for the state of a node.
@@ -234,15 +230,6 @@ struct watch_records {
   std::optional<record_key> rest{};
   duration wait{};
   std::uint32_t limit = 1'000; // fewer end a snapshot later, or never if changes come faster
-
-  /// See indexed_query. Every change concerns this query.
-  [[nodiscard]] static interest about() {
-    return {};
-  }
-
-  [[nodiscard]] watch_records later(std::uint64_t revision) const {
-    return {std::max(after, revision), rest, wait, limit};
-  }
 
   /// Returns the question that follows on `last`.
   [[nodiscard]] watch_records next(const record_changes& last) const {

@@ -31,13 +31,13 @@ constexpr std::string_view name_of(record_kind kind) noexcept {
 }
 
 /// From best to worst. A record itself is active, in maintenance (set by hand: it takes no new
-/// work) or inactive. Only silence and membership make one disconnected.
+/// work) or inactive. Only membership makes one disconnected.
 enum class record_status : std::uint8_t {
   active = 0,
   maintenance = 1,
-  /// Silent for a while (registry_options::inactive_after).
+  /// By its own word. No part of troupe says this of itself.
   inactive = 2,
-  /// Silent for long, or its node cannot be reached.
+  /// Its node is dead by the members, or has stopped and is not back.
   disconnected = 3,
 };
 

@@ -66,25 +66,6 @@ public:
     return std::all_of(lines_.begin() + known, lines_.end(), take);
   }
 
-  [[nodiscard]] std::vector<change> snapshot() const {
-    std::vector<change> result;
-    result.reserve(lines_.size());
-    for (auto& each : lines_)
-      result.push_back(to_change(each));
-    return result;
-  }
-
-  /// Continues from `saved`. `share(record)` returns a shared record equal to its argument.
-  template <class Share>
-  void restore(std::uint64_t revision, const std::vector<change>& saved, Share share) {
-    revision_ = revision;
-    lines_.clear();
-    for (auto& each : saved) {
-      auto& [value, liveness, status, healthy, unseen_for] = each.what;
-      lines_.push_back({each.revision, each.kind, share(value), {liveness, status, healthy}});
-    }
-  }
-
 private:
   std::deque<line> lines_;
   std::uint64_t revision_ = 0;

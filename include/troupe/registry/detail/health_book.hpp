@@ -44,8 +44,6 @@ public:
     disarm(what);
     what.failures = 0;
     what.healthy = true;
-    what.chance_at.reset();
-    what.check_at.reset();
   }
 
   [[nodiscard]] std::optional<time_point> next_deadline() const {
@@ -59,47 +57,25 @@ public:
     return alarms_.begin()->second;
   }
 
-  /// Handles the alarm of `what`: makes it healthy until the next failure and returns false, or
-  /// returns true if it is to be checked.
-  bool settle(time_point now, entry& what, const registry_options& options) {
-    if (what.chance_at && *what.chance_at <= now) {
-      clear(what);
-      what.failures = std::max<std::uint32_t>(options.unhealthy_after, 1) - 1;
-      return false;
-    }
-    disarm(what);
-    what.check_at = after(now, options.check_every);
-    arm(what);
-    return true;
-  }
-
-  void arm(const entry& what) {
-    if (auto when = alarm_of(what))
-      alarms_.emplace(*when, what.key());
+  /// Makes `what`, which is due, healthy until the next failure.
+  void give_chance(entry& what, const registry_options& options) {
+    clear(what);
+    what.failures = std::max<std::uint32_t>(options.unhealthy_after, 1) - 1;
   }
 
 private:
   void condemn(time_point now, entry& what, const registry_options& options) {
     disarm(what);
-    if (std::exchange(what.healthy, false))
-      what.check_at = after(now, options.check_every);
-    what.chance_at = after(now, options.unhealthy_for);
-    arm(what);
+    what.healthy = false;
+    if (options.unhealthy_for <= duration::zero())
+      return;
+    what.chance_at = now + options.unhealthy_for;
+    alarms_.emplace(*what.chance_at, what.key());
   }
 
-  void disarm(const entry& what) {
-    if (auto when = alarm_of(what))
-      alarms_.erase({*when, what.key()});
-  }
-
-  static std::optional<time_point> alarm_of(const entry& what) {
-    if (!what.chance_at || !what.check_at)
-      return what.chance_at ? what.chance_at : what.check_at;
-    return std::min(what.chance_at, what.check_at);
-  }
-
-  static std::optional<time_point> after(time_point now, duration span) {
-    return span > duration::zero() ? std::optional{now + span} : std::nullopt;
+  void disarm(entry& what) {
+    if (what.chance_at)
+      alarms_.erase({*std::exchange(what.chance_at, std::nullopt), what.key()});
   }
 
   std::set<std::pair<time_point, record_key>> alarms_;

@@ -37,7 +37,6 @@ struct entry {
   std::uint32_t failures = 0;
   bool healthy = true;
   std::optional<time_point> chance_at;
-  std::optional<time_point> check_at;
   std::optional<time_point> gone_since;
   /// The record as watchers and look-ups see it; null if it does not show.
   std::shared_ptr<const record> shown;

@@ -28,19 +28,11 @@ namespace troupe::registry::detail {
                              + std::to_string(boot) + " is known; put its records first"};
 }
 
-[[nodiscard]] inline problem outlived(const std::string& owner, std::uint64_t boot,
-                                      std::uint64_t known) {
-  return {errc::conflict, "boot " + std::to_string(boot) + " of node " + owner
-                            + " is over; go above boot " + std::to_string(known)
-                            + " and put its records again"};
-}
-
 [[nodiscard]] inline problem unfit(const verdict& request) {
-  if (request.liveness == record_status::active || request.liveness == record_status::inactive
-      || request.liveness == record_status::disconnected)
+  if (request.liveness == record_status::active || request.liveness == record_status::disconnected)
     return {};
   return {errc::bad_argument, "liveness is " + std::string{name_of(request.liveness)}
-                                + "; give active, inactive or disconnected"};
+                                + "; give active or disconnected"};
 }
 
 [[nodiscard]] inline problem unfit(const forget& request) {
@@ -49,36 +41,6 @@ namespace troupe::registry::detail {
   return {errc::bad_argument, "owner " + shortened(request.owner) + " with boot "
                                 + std::to_string(request.boot)
                                 + " is invalid; give a node id, and a boot of at least 1"};
-}
-
-// -- refusals that do not depend on the state ---------------------------------------------
-
-/// Whether `name` is longer than any valid name.
-[[nodiscard]] inline bool is_long(const std::string& name) {
-  return name.size() > max_name_bytes;
-}
-
-[[nodiscard]] inline problem screen(const heartbeat& request) {
-  return is_long(request.owner) ? without_records(request.owner, request.boot) : problem{};
-}
-
-[[nodiscard]] inline problem screen(const verdict& request) {
-  if (!is_long(request.owner))
-    return {};
-  auto why = unfit(request);
-  return why ? why : without_records(request.owner, request.boot);
-}
-
-[[nodiscard]] inline problem screen(const forget& request) {
-  return is_long(request.owner) ? unfit(request) : problem{};
-}
-
-[[nodiscard]] inline problem screen(const report_outcome& request) {
-  return is_long(request.key.owner) || is_long(request.key.name) ? unknown(request.key) : problem{};
-}
-
-[[nodiscard]] inline problem screen(const configure&) {
-  return {};
 }
 
 } // namespace troupe::registry::detail
