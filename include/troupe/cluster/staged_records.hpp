@@ -1,0 +1,199 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "troupe/cluster/swim_types.hpp"
+#include "troupe/core/ids.hpp"
+#include "troupe/core/machine.hpp"
+#include "troupe/core/problem.hpp"
+#include "troupe/core/time.hpp"
+#include "troupe/registry/record_bounds.hpp"
+#include "troupe/registry/record_set.hpp"
+#include "troupe/registry/record_table.hpp"
+
+namespace troupe::cluster {
+
+/// Records of other nodes that have come page by page and are not complete. Part of `record_pull`.
+///
+/// - What is staged of a node goes on from what the table has of it, or takes its place: then it is
+///   `whole`, and what it lacks is removed.
+/// - A page is taken if all its records may be of that node at that statement. Whether they are is
+///   for the digest to say.
+/// - What is staged of all nodes is bounded.
+///
+/// Not thread-safe. Cost: O(log n) for each record of a page; of digest_of and merge O(n) in the
+/// records of the node.
+class staged_records {
+public:
+  /// @pre `table` outlives this
+  staged_records(registry::record_table& table, std::size_t max_bytes)
+    : table_(table), max_bytes_(max_bytes) {}
+
+  staged_records(const staged_records&) = delete;
+  staged_records& operator=(const staged_records&) = delete;
+
+  /// Takes a page that goes on where the one before has ended, or begins at zero and is whole.
+  /// Returns what is wrong with it, in words, or an empty text. If it is wrong, a part of it is
+  /// staged: drop that.
+  [[nodiscard]] std::string add(const statement& of, registry::record_page& page) {
+    auto said_by = to_string(of.node);
+    auto last = page.after;
+    auto& so_far = stages_[of.node];
+    so_far.is_whole = so_far.is_whole || page.after == 0;
+    for (auto& one : page.records) {
+      if (one.key.owner != said_by || one.boot != of.when.boot || one.version > of.records.version
+          || one.version <= std::exchange(last, one.version))
+        return "records that are not of that node, or not of that time";
+      if (auto why = registry::check(one))
+        return why.detail;
+      auto size = registry::transfer_size(one);
+      if (bytes_ + size > max_bytes_)
+        return "more records than fit at once";
+      if (auto old = so_far.records.find(one.key); old != so_far.records.end()) {
+        auto less = registry::transfer_size(old->second);
+        bytes_ -= less;
+        so_far.bytes -= less;
+      }
+      bytes_ += size;
+      so_far.bytes += size;
+      so_far.records.insert_or_assign(one.key, std::move(one));
+    }
+    if (!page.is_last && page.upto != last)
+      return "pages with gaps";
+    so_far.upto = page.is_last ? of.records.version : page.upto;
+    return {};
+  }
+
+  /// From here on nothing is staged of that node, which takes the place of what the table has.
+  void begin_whole(const node_id& node) {
+    drop(node);
+    stages_[node].is_whole = true;
+  }
+
+  void drop(const node_id& node) {
+    if (auto found = stages_.find(node); found != stages_.end()) {
+      bytes_ -= found->second.bytes;
+      stages_.erase(found);
+    }
+  }
+
+  /// Up to which version the records have come; zero: none have.
+  [[nodiscard]] std::uint64_t upto(const node_id& node) const {
+    auto* found = find(node);
+    return found != nullptr ? found->upto : 0;
+  }
+
+  [[nodiscard]] bool is_whole(const node_id& node) const {
+    auto* found = find(node);
+    return found != nullptr && found->is_whole;
+  }
+
+  /// Of the records that the table has of that node, with what is staged merged.
+  [[nodiscard]] registry::records_digest digest_of(const node_id& node) const {
+    std::map<registry::record_key, registry::records_digest> all;
+    auto* so_far = find(node);
+    if (so_far == nullptr || !so_far->is_whole)
+      table_.for_each_of(to_string(node), [&](const registry::record& one, const auto& what) {
+        all[one.key] = what;
+      });
+    if (so_far != nullptr) {
+      for (auto& [key, one] : so_far->records)
+        if (one.removed)
+          all.erase(key);
+        else
+          all[key] = registry::digest_of(one);
+    }
+    registry::set_digest whole;
+    for (auto& [key, what] : all)
+      whole.add(what);
+    return whole.finish();
+  }
+
+  /// Puts what is staged of that life of the node into the table, and stages it no more. If the
+  /// table refuses a part of it, returns why; what the table has taken before stays.
+  problem merge(time_point now, const node_id& node, boot_number boot) {
+    auto batches = batches_of(node, boot);
+    drop(node);
+    for (auto& batch : batches) {
+      registry::effects made;
+      table_.step(now, 1, std::move(batch), made);
+      for (auto& what : made)
+        if (auto* no = std::get_if<refused>(&what))
+          return no->why;
+    }
+    return {};
+  }
+
+  /// Nodes of which something is staged.
+  [[nodiscard]] std::size_t size() const {
+    return stages_.size();
+  }
+
+  [[nodiscard]] bool contains(const node_id& node) const {
+    return stages_.contains(node);
+  }
+
+  /// What is wrong with its state, in words; empty if all is well. Cost: O(n) in the nodes.
+  [[nodiscard]] std::vector<std::string> flaws() const {
+    std::vector<std::string> found;
+    std::size_t bytes = 0;
+    for (auto& [node, each] : stages_)
+      bytes += each.bytes;
+    if (bytes != bytes_)
+      found.emplace_back("staged records are miscounted");
+    if (bytes_ > max_bytes_)
+      found.emplace_back("more is staged than allowed");
+    return found;
+  }
+
+private:
+  struct stage {
+    bool is_whole = false;
+    std::uint64_t upto = 0;
+    std::map<registry::record_key, registry::record> records;
+    std::size_t bytes = 0;
+  };
+
+  [[nodiscard]] const stage* find(const node_id& node) const {
+    auto found = stages_.find(node);
+    return found != stages_.end() ? &found->second : nullptr;
+  }
+
+  /// What the node no longer says is taken for removed.
+  std::vector<registry::put_records> batches_of(const node_id& node, boot_number boot) {
+    constexpr std::size_t at_once = 500;
+    std::vector<registry::put_records> batches(1);
+    auto add = [&](registry::record one) {
+      if (batches.back().records.size() == at_once)
+        batches.emplace_back();
+      batches.back().records.push_back(std::move(one));
+    };
+    auto& so_far = stages_[node];
+    if (so_far.is_whole)
+      table_.for_each_of(to_string(node), [&](const registry::record& one, const auto&) {
+        auto ends_anyway = one.boot < boot && !so_far.records.empty();
+        if (!ends_anyway && !so_far.records.contains(one.key))
+          add({.key = one.key,
+               .boot = one.boot,
+               .version = one.version,
+               .removed = true,
+               .token = one.token});
+      });
+    for (auto& [key, one] : so_far.records)
+      add(std::move(one));
+    return batches;
+  }
+
+  registry::record_table& table_;
+  const std::size_t max_bytes_;
+  std::map<node_id, stage> stages_;
+  std::size_t bytes_ = 0;
+};
+
+} // namespace troupe::cluster
