@@ -401,8 +401,9 @@ TEST_CASE_METHOD(asking_node, "two lives of one boot are not mixed", "[node][exc
   CHECK(asked().what.front().after == 0);
   answer({twin.page(other)});
   CHECK(complaints() == 1);
-  CHECK(it.behind() == 1);
-  CHECK(it.have(two.who) == nullptr); // others get nothing of it here
+  CHECK(it.behind() == 0);
+  CHECK(shows(two) == words{"b 2", "c 0"});
+  CHECK(*it.have(two.who) == other);
 }
 
 TEST_CASE_METHOD(asking_node, "a node that says nothing any more needs no question",
@@ -461,6 +462,123 @@ TEST_CASE_METHOD(asking_node, "what changes while pages come is no harm", "[node
   CHECK(shows(two).size() == 9);
 }
 
+TEST_CASE_METHOD(asking_node, "a statement that nobody has signed hides no later one",
+                 "[node][exchange]") {
+  owner two{2};
+  two.say("a");
+  auto head = two.state();
+  step(record_pull::linked{node_number(3), true});
+  hear(two, head, 3);
+  CHECK(asked().whom == node_number(3));
+  auto lie = two.page(head); // as the node has signed it, but for the time
+  lie.of.what.when.refutation = 1'000'000;
+  answer({lie});
+  CHECK(complaints() == 1);
+  CHECK(take<record_pull::learned>().empty());
+  two.say("b");
+  auto later = two.state();
+  hear(two, later);
+  bring(two, later);
+  CHECK(shows(two) == words{"a 0", "b 0"});
+  CHECK(*it.have(two.who) == later); // and is not handed on
+}
+
+TEST_CASE_METHOD(asking_node,
+                 "what a node has said before in the same life gives way to what it says now",
+                 "[node][exchange]") {
+  owner two{2};
+  two.say("a", 9);
+  two.say("b");
+  auto head = two.state();
+  hear(two, head);
+  bring(two, head);
+  owner liar{2}; // it says other things with the same versions
+  liar.times = 5;
+  liar.say("a", 1);
+  liar.say("c");
+  auto other = liar.state();
+  hear(liar, other);
+  for (auto tries = 0; it.behind() > 0 && tries < 10; ++tries)
+    bring(liar, other);
+  CHECK(shows(two) == words{"a 1", "c 0"});
+  CHECK(it.behind() == 0);
+  pass(1h);
+  CHECK_FALSE(has_asked());
+}
+
+TEST_CASE_METHOD(asking_node,
+                 "who always has no room for what it is asked does not keep it from coming",
+                 "[node][exchange]") {
+  owner two{2};
+  two.say("a");
+  auto of_two = two.state();
+  owner three{3};
+  for (auto each = 0; each < 10'000; ++each)
+    three.say("a");
+  auto of_three = three.state();
+  step(record_pull::linked{node_number(3), true});
+  step(record_pull::linked{node_number(4), true});
+  hear(two, of_two, 3);
+  hear(three, of_three);
+  auto is_slow = GENERATE(false, true);
+  auto version = std::uint64_t{0};
+  auto is_asked_elsewhere = false;
+  for (auto tries = 0; tries < 1'000 && !is_asked_elsewhere; ++tries) {
+    auto all = take<record_pull::ask>();
+    if (all.empty())
+      pass(*it.next_deadline() - now);
+    for (auto& each : all) {
+      auto asks = [&](const owner& of) {
+        return std::ranges::any_of(each.what, [&](auto& wish) { return wish.owner == of.who; });
+      };
+      is_asked_elsewhere = is_asked_elsewhere || (each.whom != node_number(3) && asks(two));
+      std::vector<told_records> told;
+      if (asks(three)) {
+        registry::record one;
+        one.key = {registry::record_kind::agent, "a@" + to_string(three.who), to_string(three.who)};
+        one.boot = 1;
+        one.version = version + 1;
+        told.push_back({of_three, {version, version + 1, false, {one}}});
+        ++version;
+      }
+      if (asks(two) && each.whom == node_number(3))
+        told.push_back({of_two, {0, 0, false, {}}});
+      pass(is_slow ? 3s : 10ms);
+      if (each.whom == node_number(3))
+        step(record_pull::answered{told}, each.id);
+    }
+  }
+  CHECK(is_asked_elsewhere);
+}
+
+TEST_CASE_METHOD(asking_node, "who tells ever more of a node does not keep others from being asked",
+                 "[node][exchange]") {
+  owner two{2};
+  for (auto each = 0; each < 10'000; ++each)
+    two.say("a");
+  auto head = two.state();
+  step(record_pull::linked{node_number(3), true});
+  step(record_pull::linked{node_number(4), true});
+  hear(two, head, 3);
+  auto begun = now;
+  for (auto what = asked(); what.whom == node_number(3) && now < begun + 1min; what = asked()) {
+    auto after = what.what.front().after;
+    registry::record one;
+    one.key = {registry::record_kind::agent, "a@" + to_string(two.who), to_string(two.who)};
+    one.boot = 1;
+    one.version = after + 1;
+    pass(1s);
+    answer({{head, {after, after + 1, false, {one}}}});
+  }
+  CHECK(last.whom != node_number(3));
+  for (auto tries = 0; it.behind() > 0 && tries < 10; ++tries) {
+    answer({two.page(head, last.what.front().after)});
+    if (it.behind() > 0)
+      asked();
+  }
+  CHECK(shows(two) == words{"a 0"});
+}
+
 // -- bounds ------------------------------------------------------------------------------
 
 TEST_CASE("so many statements are remembered while records come", "[node][exchange]") {
@@ -486,6 +604,87 @@ TEST_CASE("what has come and is not complete is bounded", "[node][exchange]") {
   CHECK(a.complaints() == 1);
   CHECK(a.it.behind() == 1);
   CHECK(a.shows(two).empty());
+  a.pass(30s - 1ns);
+  CHECK_FALSE(a.has_asked());
+  SECTION("and asked for again from time to time") {
+    a.pass(1ns);
+    CHECK(a.has_asked());
+  }
+  SECTION("and asked for soon if it is something else") {
+    a.hear(two, two.sign(two.state().what));
+    a.pass(0s);
+    CHECK_FALSE(a.has_asked()); // it is not
+    a.step(record_pull::answered{}, a.asked().id);
+    a.bring(two, two.state());
+    two.take_back("a0");
+    a.hear(two, two.state());
+    a.pass(50ms);
+    CHECK(a.has_asked());
+  }
+}
+
+TEST_CASE("who fills the room for what has come is no reason to distrust others",
+          "[node][exchange]") {
+  asking_node a{{.max_staged = 20'000}};
+  owner mad{5};
+  for (auto each = 0; each < 100; ++each)
+    mad.say("a" + std::to_string(each));
+  auto of_mad = mad.state();
+  a.hear(mad, of_mad);
+  a.asked();
+  a.step(record_pull::answered{std::vector{mad.page(of_mad, 0, 17'000)}}, a.last.id);
+  a.out.clear(); // it brings no more
+  owner two{2};
+  for (auto each = 0; each < 20; ++each)
+    two.say("a" + std::to_string(each));
+  auto head = two.state();
+  a.step(record_pull::linked{node_number(3), true});
+  a.hear(two, head, 3);
+  auto is_asked = std::size_t{0};
+  for (auto end = a.now + 1min; a.now < end && a.it.next_deadline();) {
+    a.pass(*a.it.next_deadline() - a.now);
+    for (auto& each : a.take<record_pull::ask>())
+      if (each.what.front().owner == two.who && each.whom == node_number(3)) {
+        ++is_asked;
+        a.step(record_pull::answered{std::vector{two.page(head, each.what.front().after)}},
+               each.id);
+      }
+  }
+  CHECK(is_asked > 0);
+  CHECK(a.shows(two).size() == 20);
+}
+
+TEST_CASE("who brings no more than half of what has come does not give way", "[node][exchange]") {
+  asking_node a{{.max_staged = 20'000}};
+  std::vector<owner> all;
+  std::vector<signed_statement> heads;
+  for (auto each : {2, 3, 4}) {
+    auto& one = all.emplace_back(each);
+    for (auto agent = 0; agent < 40; ++agent)
+      one.say("a" + std::to_string(agent));
+    heads.push_back(one.state());
+    a.step(record_pull::linked{one.who, true});
+    a.hear(one, heads.back());
+  }
+  a.pass(50ms);
+  auto questions = a.take<record_pull::ask>();
+  REQUIRE(questions.size() == 3);
+  for (auto& each : questions)
+    for (std::size_t one = 0; one < all.size(); ++one)
+      if (each.whom == all[one].who)
+        a.step(record_pull::answered{std::vector{all[one].page(heads[one], 0, 9'000)}}, each.id);
+  CHECK(a.complaints() == 1); // of the last
+  questions = a.take<record_pull::ask>();
+  CHECK(questions.size() == 2);
+  for (auto& each : questions)
+    for (std::size_t one = 0; one < all.size(); ++one)
+      if (each.whom == all[one].who) {
+        CHECK(each.what.front().after > 0);
+        a.step(record_pull::answered{std::vector{
+                 all[one].page(heads[one], each.what.front().after, 9'000)}},
+               each.id);
+      }
+  CHECK(a.it.behind() < 3);
 }
 
 TEST_CASE("a question asks about so many nodes", "[node][exchange]") {

@@ -25,6 +25,8 @@ struct exchange_options {
   duration retry_after = std::chrono::milliseconds{100};
   /// The longest such wait.
   duration retry_at_most = std::chrono::seconds{1};
+  /// The wait before another try where a node says what cannot be kept here.
+  duration unkept_after = std::chrono::seconds{30};
   /// Tries of the records of one that is not there any more.
   std::uint32_t max_vain = 8;
   /// Nodes that one question asks about.

@@ -114,10 +114,13 @@ private:
   }
 
   void handle(time_point now, spoke& what, effects& out) {
-    if (what.what.what.when.boot != boot_)
-      return;
+    auto& said = what.what.what;
+    auto is_said_again = said_ && said_->what.records == said.records;
+    auto is_draft = being_said_ && being_said_->head == said.records;
+    if (said.when.boot != boot_ || !(is_said_again || is_draft))
+      return; // of another life, with its records or before there were any
     said_ = std::move(what.what);
-    if (!being_said_ || being_said_->head != said_->what.records)
+    if (!is_draft)
       return;
     records_ = std::move(being_said_->records);
     being_said_.reset();

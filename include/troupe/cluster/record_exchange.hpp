@@ -164,9 +164,12 @@ private:
   void handle(time_point, request_id id, const asked& what, effects& out) {
     reply made{id, {}};
     auto room = max_answer_;
+    std::set<node_id> named;
     for (auto& each : what.what) {
       if (made.what.size() >= max_asked_)
         break;
+      if (!named.insert(each.owner).second)
+        continue; // what a page costs depends on all records of its node
       if (auto told = each.owner == self_ ? own_page(each, room) : page_for(each, room)) {
         for (auto& one : told->page.records)
           room -= std::min(room, registry::transfer_size(one));
@@ -181,6 +184,8 @@ private:
     auto* have = pull_.have(what.owner);
     if (have == nullptr)
       return std::nullopt;
+    if (room == 0)
+      return page_of(*have, {}, what, room);
     auto all = table_.records_of(to_string(what.owner), have->what.when.boot);
     return all ? std::optional{page_of(*have, *all, what, room)} : std::nullopt;
   }

@@ -19,6 +19,7 @@
 #include "troupe/core/flaw.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/machine.hpp"
+#include "troupe/core/problem.hpp"
 #include "troupe/core/signature.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/registry/record_set.hpp"
@@ -34,6 +35,9 @@ namespace troupe::cluster {
 ///   is another one, all is asked for; if it still is, the member is not asked about that node
 ///   again, and the log hears of it.
 /// - Nothing goes back: who tells an earlier statement, or less than is here, knows less.
+/// - A node that says other things with the versions of before, as two processes with one data
+///   folder do, is shown as it has said last.
+/// - What a node says and cannot be kept here is tried again from time to time.
 ///
 /// Composes two parts: `record_questions` decides when which member is asked, `staged_records`
 /// holds what has come and is not complete. What is left here is what to believe.
@@ -229,7 +233,7 @@ private:
     questions_.told(now_, node, what.from);
     each.key = what.key;
     note(node, each, std::move(what.what));
-    if (each.is_behind())
+    if (each.is_behind() && !questions_.is_open(node))
       questions_.want(now_, node);
   }
 
@@ -313,7 +317,9 @@ private:
     auto question = questions_.close(id);
     if (!question)
       return;
-    auto& [whom, open] = *question;
+    auto& whom = question->whom;
+    auto& open = question->about;
+    auto goes_on = questions_.may_ask_more(now_, *question);
     auto brings = std::ranges::any_of(all, [](auto& each) { return !each.page.records.empty(); });
     std::vector<record_wish> more;
     for (auto& each : all) {
@@ -325,13 +331,17 @@ private:
         continue;
       open.erase(node);
       auto& about = owners_.at(node);
-      if (has_no_room || take(whom, node, about, std::move(each)))
+      if (!has_no_room && !take(whom, node, about, std::move(each)))
+        continue;
+      if (goes_on)
         more.push_back(wish_for(node, about));
+      else
+        fail(node, about); // what has come stays; another member may bring the rest
     }
     for (auto& node : open)
       fail(node, owners_.at(node));
     if (!more.empty())
-      out_->emplace_back(questions_.ask_more(now_, whom, std::move(more)));
+      out_->emplace_back(questions_.ask_more(now_, *question, std::move(more)));
   }
 
   /// It has brought nothing.
@@ -365,18 +375,21 @@ private:
       fail(node, each);
       return false;
     }
-    if (auto why = staged_.add(what.of.what, page); !why.empty()) {
-      distrust(from, node, each, why);
+    auto why = staged_.add(from, what.of.what, page);
+    if (why.code == errc::limit_reached)
+      give_up(node, each, why.detail);
+    else if (why)
+      distrust(from, node, each, why.detail);
+    if (why)
       return false;
-    }
     if (!page.is_last)
       return true;
     return finish(from, node, each, what.of);
   }
 
   [[nodiscard]] bool is_said(const owner& each, const signed_statement& what) const {
-    auto is_known = [&](const signed_statement& head) { return is_same(head.what, what.what); };
-    return planted_flaw == flaw::head_unverified || std::ranges::any_of(each.heads, is_known)
+    auto is_known = std::ranges::find(each.heads, what) != each.heads.end();
+    return planted_flaw == flaw::head_unverified || is_known
            || is_signed_(each.key, to_be_signed(what.what), what.by);
   }
 
@@ -390,33 +403,48 @@ private:
         distrust(from, node, each, "records that are not those that it has signed");
       return !was_whole;
     }
-    if (auto why = staged_.merge(now_, node, each.wanted().when.boot)) {
-      out_->emplace_back(complain{node, "says what cannot be kept here: " + why.detail});
-      fail(node, each);
-      return false;
+    auto why = staged_.merge(now_, node, each.wanted().when.boot);
+    if (!why && staged_.is_whole(node) && !is_kept(of)) {
+      out_->emplace_back(complain{node, "has said something else in the same life before"});
+      why = staged_.replace(now_, node, each.wanted().when.boot);
     }
+    staged_.drop(node);
     out_->emplace_back(merged{node});
     auto was_behind = each.is_behind();
-    auto is_kept = has_records_of(of);
-    each.have = is_kept ? of : signed_statement{};
-    each.wants_whole = !is_kept;
+    auto has_all = !why && is_kept(of);
+    each.have = has_all ? of : signed_statement{};
+    each.wants_whole = !has_all;
     count_behind(was_behind, each);
-    if (!is_kept) {
-      out_->emplace_back(complain{node, "has said something else in the same life before"});
+    if (why)
+      give_up(node, each, why.detail);
+    else if (!has_all)
       fail(node, each);
-      return false;
-    }
-    if (!each.is_behind())
+    else if (!each.is_behind())
       be_level(node, each);
     else
       questions_.want(now_, node);
     return false;
   }
 
+  /// It says what cannot be kept here, whoever tells it.
+  void give_up(const node_id& node, owner& each, const std::string& why) {
+    out_->emplace_back(complain{node, "says what cannot be kept here: " + why});
+    staged_.drop(node);
+    each.wants_whole = true;
+    if (each.is_behind())
+      questions_.try_later(now_, node);
+  }
+
   /// Whether the table, with what is staged, has the records of that statement.
   [[nodiscard]] bool has_records_of(const signed_statement& of) const {
     return planted_flaw == flaw::head_unverified
            || staged_.digest_of(of.what.node) == of.what.records.digest;
+  }
+
+  /// Whether the table has the records of that statement.
+  [[nodiscard]] bool is_kept(const signed_statement& of) const {
+    return planted_flaw == flaw::head_unverified
+           || staged_.digest_in_table(of.what.node) == of.what.records.digest;
   }
 
   void distrust(const node_id& from, const node_id& node, owner& each, const std::string& why) {

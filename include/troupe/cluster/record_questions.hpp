@@ -24,6 +24,8 @@ namespace troupe::cluster {
 ///   member has one question at a time.
 /// - What brings nothing is tried again, ever later, and soon when a link may help; about a node
 ///   that is gone, max_vain times.
+/// - A member that has more to tell is asked again at once, for answer_within in all; then another
+///   one is: whoever never comes to an end would keep others from being asked.
 /// - Who has told something wrong of a node is not asked about it again in that life of it.
 ///
 /// Not thread-safe. Cost of a call: O(log n) in the nodes; of take_due for each node that is due
@@ -42,6 +44,8 @@ public:
     node_id whom;
     /// The nodes that it was still to answer for.
     std::set<node_id> about;
+    /// When the member was asked the first of the questions that go on from each other.
+    time_point began{};
   };
 
   record_questions(const node_id& self, const exchange_options& options)
@@ -91,7 +95,10 @@ public:
 
   /// There is something new of that node.
   void want(time_point now, const node_id& node) {
-    plan(now + options_.gather_for, node, subjects_.at(node));
+    auto& each = subjects_.at(node);
+    if (each.due && *each.due > now + options_.retry_at_most)
+      cancel(node, each); // that was of something else
+    plan(now + options_.gather_for, node, each);
   }
 
   /// Nothing is wanted of it.
@@ -115,6 +122,11 @@ public:
     auto wait = options_.retry_after * (1U << (std::clamp(each.vain, 3U, 13U) - 3));
     ++each.vain;
     plan(now + std::min<duration>(wait, options_.retry_at_most), node, each);
+  }
+
+  /// It says what cannot be kept here at present.
+  void try_later(time_point now, const node_id& node) {
+    plan(now + options_.unkept_after, node, subjects_.at(node));
   }
 
   /// That member has told something wrong of it. The node itself is asked again.
@@ -148,19 +160,23 @@ public:
     std::vector<ask> made;
     for (auto& [whom, one] : all)
       if (!one.what.empty())
-        made.push_back(open(now, whom, std::move(one)));
+        made.push_back(open(now, now, whom, std::move(one)));
     return made;
   }
 
-  /// The same member is asked for the rest.
-  [[nodiscard]] ask ask_more(time_point now, const node_id& whom, std::vector<record_wish> what) {
-    ask made{++last_question_, whom, std::move(what)};
+  [[nodiscard]] bool may_ask_more(time_point now, const closed& last) const {
+    return now - last.began < options_.answer_within;
+  }
+
+  /// The member of that question is asked for the rest.
+  [[nodiscard]] ask ask_more(time_point now, const closed& last, std::vector<record_wish> what) {
+    ask made{++last_question_, last.whom, std::move(what)};
     for (auto& wish : made.what) {
       auto& each = subjects_.at(wish.owner);
       cancel(wish.owner, each);
       each.asked = made.id;
     }
-    return open(now, whom, std::move(made));
+    return open(now, last.began, last.whom, std::move(made));
   }
 
   /// There is an answer, or none. Returns no value if no such question is open.
@@ -168,7 +184,7 @@ public:
     auto found = questions_.extract(id);
     if (!found)
       return std::nullopt;
-    closed made{found.mapped().whom, {}};
+    closed made{found.mapped().whom, {}, found.mapped().began};
     for (auto& node : found.mapped().about)
       if (auto known = subjects_.find(node);
           known != subjects_.end() && known->second.asked == id) {
@@ -248,6 +264,7 @@ private:
   struct question {
     node_id whom;
     std::vector<node_id> about;
+    time_point began{};
     time_point until{};
   };
 
@@ -277,8 +294,8 @@ private:
     return std::ranges::any_of(questions_, [&](auto& each) { return each.second.whom == whom; });
   }
 
-  ask open(time_point now, const node_id& whom, ask what) {
-    question made{whom, {}, now + options_.answer_within};
+  ask open(time_point now, time_point began, const node_id& whom, ask what) {
+    question made{whom, {}, began, now + options_.answer_within};
     for (auto& each : what.what)
       made.about.push_back(each.owner);
     questions_.emplace(what.id, std::move(made));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -25,7 +26,8 @@ namespace troupe::cluster {
 ///   `whole`, and what it lacks is removed.
 /// - A page is taken if all its records may be of that node at that statement. Whether they are is
 ///   for the digest to say.
-/// - What is staged of all nodes is bounded.
+/// - What is staged of all nodes is bounded. Where there is no room, a member that has brought more
+///   than half of it gives way to others; else what comes last does.
 ///
 /// Not thread-safe. Cost: O(log n) for each record of a page; of digest_of and merge O(n) in the
 /// records of the node.
@@ -38,23 +40,24 @@ public:
   staged_records(const staged_records&) = delete;
   staged_records& operator=(const staged_records&) = delete;
 
-  /// Takes a page that goes on where the one before has ended, or begins at zero and is whole.
-  /// Returns what is wrong with it, in words, or an empty text. If it is wrong, a part of it is
-  /// staged: drop that.
-  [[nodiscard]] std::string add(const statement& of, registry::record_page& page) {
+  /// Takes a page that `by` has brought, which goes on where the one before has ended, or begins at
+  /// zero and is whole. Errors: limit_reached (there is no room for it), bad_argument (they
+  /// are not of that node at that statement). After one of them a part is staged: drop that.
+  [[nodiscard]] problem add(const node_id& by, const statement& of, registry::record_page& page) {
     auto said_by = to_string(of.node);
     auto last = page.after;
     auto& so_far = stages_[of.node];
+    so_far.by = by;
     so_far.is_whole = so_far.is_whole || page.after == 0;
     for (auto& one : page.records) {
       if (one.key.owner != said_by || one.boot != of.when.boot || one.version > of.records.version
           || one.version <= std::exchange(last, one.version))
-        return "records that are not of that node, or not of that time";
+        return {errc::bad_argument, "records that are not of that node, or not of that time"};
       if (auto why = registry::check(one))
-        return why.detail;
+        return {errc::bad_argument, why.detail};
       auto size = registry::transfer_size(one);
-      if (bytes_ + size > max_bytes_)
-        return "more records than fit at once";
+      if (bytes_ + size > max_bytes_ && !make_room(size, by))
+        return {errc::limit_reached, "more records than fit at once"};
       if (auto old = so_far.records.find(one.key); old != so_far.records.end()) {
         auto less = registry::transfer_size(old->second);
         bytes_ -= less;
@@ -65,7 +68,7 @@ public:
       so_far.records.insert_or_assign(one.key, std::move(one));
     }
     if (!page.is_last && page.upto != last)
-      return "pages with gaps";
+      return {errc::bad_argument, "pages with gaps"};
     so_far.upto = page.is_last ? of.records.version : page.upto;
     return {};
   }
@@ -115,12 +118,17 @@ public:
     return whole.finish();
   }
 
-  /// Puts what is staged of that life of the node into the table, and stages it no more. If the
-  /// table refuses a part of it, returns why; what the table has taken before stays.
+  /// Of the records that the table has of that node.
+  [[nodiscard]] registry::records_digest digest_in_table(const node_id& node) const {
+    registry::set_digest whole;
+    table_.for_each_of(to_string(node), [&](const auto&, const auto& what) { whole.add(what); });
+    return whole.finish();
+  }
+
+  /// Puts what is staged of that life of the node into the table. If the table refuses a part of
+  /// it, returns why; what the table has taken before stays.
   problem merge(time_point now, const node_id& node, boot_number boot) {
-    auto batches = batches_of(node, boot);
-    drop(node);
-    for (auto& batch : batches) {
+    for (auto& batch : batches_of(node, boot)) {
       registry::effects made;
       table_.step(now, 1, std::move(batch), made);
       for (auto& what : made)
@@ -128,6 +136,14 @@ public:
           return no->why;
     }
     return {};
+  }
+
+  /// The same, in place of all that the table has of the node.
+  /// @pre what is staged is whole
+  problem replace(time_point now, const node_id& node, boot_number boot) {
+    registry::effects none;
+    table_.step(now, 1, registry::forget{to_string(node), boot}, none);
+    return merge(now, node, boot);
   }
 
   /// Nodes of which something is staged.
@@ -154,6 +170,8 @@ public:
 
 private:
   struct stage {
+    /// Who has brought the last page.
+    node_id by{};
     bool is_whole = false;
     std::uint64_t upto = 0;
     std::map<registry::record_key, registry::record> records;
@@ -165,8 +183,26 @@ private:
     return found != stages_.end() ? &found->second : nullptr;
   }
 
+  /// Returns whether there is room for so many bytes that `by` brings.
+  bool make_room(std::size_t size, const node_id& by) {
+    while (bytes_ + size > max_bytes_) {
+      std::map<node_id, std::size_t> brought;
+      for (auto& [node, each] : stages_)
+        brought[each.by] += each.bytes;
+      auto most = std::ranges::max_element(brought, {}, [](auto& each) { return each.second; });
+      if (most->first == by || most->second <= max_bytes_ / 2)
+        return false;
+      auto largest = std::ranges::max_element(stages_, {}, [&](auto& each) {
+        return each.second.by == most->first ? each.second.bytes : 0;
+      });
+      drop(node_id{largest->first});
+    }
+    return true;
+  }
+
   /// What the node no longer says is taken for removed.
-  std::vector<registry::put_records> batches_of(const node_id& node, boot_number boot) {
+  [[nodiscard]] std::vector<registry::put_records> batches_of(const node_id& node,
+                                                              boot_number boot) const {
     constexpr std::size_t at_once = 500;
     std::vector<registry::put_records> batches(1);
     auto add = [&](registry::record one) {
@@ -174,7 +210,7 @@ private:
         batches.emplace_back();
       batches.back().records.push_back(std::move(one));
     };
-    auto& so_far = stages_[node];
+    auto& so_far = stages_.at(node);
     if (so_far.is_whole)
       table_.for_each_of(to_string(node), [&](const registry::record& one, const auto&) {
         auto ends_anyway = one.boot < boot && !so_far.records.empty();
@@ -186,7 +222,7 @@ private:
                .token = one.token});
       });
     for (auto& [key, one] : so_far.records)
-      add(std::move(one));
+      add(one);
     return batches;
   }
 
