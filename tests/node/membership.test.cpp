@@ -395,6 +395,7 @@ TEST_CASE_METHOD(table, "a member hears that it was dead to somebody, in this li
   auto heard = [this](incarnation when, bool is_dead) {
     out.clear();
     accuse("a", "self", when, is_dead);
+    now += how.period;
     return take<membership::was_dead>().size();
   };
   it.hold({7, {}}, out);
@@ -409,6 +410,22 @@ TEST_CASE_METHOD(table, "a member hears that it was dead to somebody, in this li
     hear("a", told_itself{Names::said("a", {1, 1})});
     CHECK(take<membership::was_dead>().size() == 1);
   }
+}
+
+TEST_CASE_METHOD(table, "that it was dead to somebody a member hears once in a period",
+                 "[node][swim][membership]") {
+  auto heard = [this] {
+    out.clear();
+    for (auto* by : {"a", "b", "c"})
+      for (auto count = 0; count < 100; ++count)
+        accuse(by, "self", {5, 0}, true);
+    return take<membership::was_dead>().size();
+  };
+  CHECK(heard() == 1);
+  now += how.period - 1ns;
+  CHECK(heard() == 0);
+  now += 1ns;
+  CHECK(heard() == 1);
 }
 
 TEST_CASE_METHOD(table, "a member that meets another life of itself says so",

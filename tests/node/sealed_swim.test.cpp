@@ -327,6 +327,41 @@ TEST_CASE("two processes with one identity and one life are found out, and the l
   CHECK(it.done<swim::complain>(0).empty());
 }
 
+TEST_CASE("another life of a node is one that has its key", "[node][sealed_swim]") {
+  some_members it{2};
+  it.pass(2s);
+  auto met = [&](const cluster::signed_statement& what) {
+    it.all[1]->done.clear();
+    it.step(1, swim::told{it.id(0), {cluster::told_itself{what}}});
+    return it.done<swim::met_itself>(1).size();
+  };
+  auto later = *it.at(1).members().own();
+  later.what.when.boot = 9;
+  CHECK(met(later) == 0);
+  later.by = it.all[0]->key.sign(cluster::to_be_signed(later.what));
+  CHECK(met(later) == 0);
+  later.by = it.all[1]->key.sign(cluster::to_be_signed(later.what));
+  CHECK(met(later) == 1);
+}
+
+TEST_CASE("a member that gives cause for complaints without end gets some each second",
+          "[node][sealed_swim]") {
+  some_members it{2};
+  it.pass(2s);
+  std::vector<cluster::rumour> lies(100, cluster::accusation{it.id(1), {9, 0}, it.id(0), true});
+  auto complaints = [&] {
+    it.all[1]->done.clear();
+    it.step(1, swim::told{it.id(0), lies});
+    return it.done<swim::complain>(1).size();
+  };
+  auto first = complaints();
+  CHECK(first > 0);
+  CHECK(first < 50);
+  CHECK(complaints() == 0);
+  it.now += 1s;
+  CHECK(complaints() == first);
+}
+
 TEST_CASE("a member that says that it is where another one is makes that one hear nothing",
           "[node][sealed_swim]") {
   some_members it{3};

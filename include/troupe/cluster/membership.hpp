@@ -110,13 +110,14 @@ public:
     std::string what;
   };
 
-  /// Somebody has said this as this node, in another life, if the signature is right.
+  /// Somebody has said this as this node, in another life, if the signature is right. Anybody can
+  /// have the host look at that, so it looks where datagrams wait.
   struct met_itself {
     signed_statement what;
   };
 
   /// Others may have taken this node for dead: one says so, or it has been cut off from one that is
-  /// there, or has slept.
+  /// there, or has slept. Of what others say, once in a period.
   struct was_dead {};
 
   /// There is a new member.
@@ -189,7 +190,7 @@ public:
     std::visit(
       [&](auto& each) {
         if (subject_of(each) == own_.node())
-          hear_of_self(from, each, out);
+          hear_of_self(now, from, each, out);
         else
           weigh(now, from, each, how, out);
       },
@@ -370,13 +371,13 @@ private:
   }
 
   template <class Rumour>
-  void hear_of_self(const node_id& from, const Rumour& what, effects& out) {
+  void hear_of_self(time_point now, const node_id& from, const Rumour& what, effects& out) {
     auto odd = own_.judge(what);
     if (!odd.empty())
       out.emplace_back(complain{from, std::string{odd}});
     if constexpr (std::is_same_v<Rumour, accusation>) {
       if (own_.was_dead(what))
-        out.emplace_back(was_dead{});
+        note_own_death(now, out);
       if (auto said = own_.contradict(what)) {
         out.emplace_back(contradicts{});
         say(said, out);
@@ -384,6 +385,14 @@ private:
     } else if (!odd.empty()) {
       out.emplace_back(met_itself{what.what});
     }
+  }
+
+  /// Once in a period: nobody signs accusations, and the host asks others because of each.
+  void note_own_death(time_point now, effects& out) {
+    if (dead_at_ && now - *dead_at_ < options_.period)
+      return;
+    dead_at_ = now;
+    out.emplace_back(was_dead{});
   }
 
   // -- rumours of others -----------------------------------------------------------------
@@ -488,7 +497,7 @@ private:
     auto& [node, each] = who;
     auto was_here = each.is_here();
     if (each.is == member_status::dead && is == member_status::alive)
-      out.emplace_back(membership::was_dead{}); // as the other is to this one
+      note_own_death(now, out); // as the other is to this one
     suspected_.erase({each.dead_at, node});
     each.doubts.reset();
     each.is = is;
@@ -529,6 +538,8 @@ private:
   std::set<std::pair<time_point, node_id>> suspected_;
   gossip_queue news_;
   std::optional<time_point> news_at_;
+  /// When it was heard last that this node was dead to somebody.
+  std::optional<time_point> dead_at_;
   stranger_list strangers_;
 };
 

@@ -84,7 +84,7 @@ public:
 
   /// Cost: O(n) in records.
   [[nodiscard]] bool has_any() const {
-    return std::ranges::any_of(book_.all(), [](auto& each) { return each.token != 0; });
+    return book_.any_of([](auto& each) { return each.token != 0; });
   }
 
   /// Names that are being claimed or given back, or are yet to be given back.

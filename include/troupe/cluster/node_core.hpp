@@ -14,11 +14,13 @@
 #include <vector>
 
 #include "troupe/cluster/agent_change.hpp"
+#include "troupe/cluster/catch_up.hpp"
 #include "troupe/cluster/claims.hpp"
 #include "troupe/cluster/known_nodes.hpp"
 #include "troupe/cluster/liveness.hpp"
 #include "troupe/cluster/log_effects.hpp"
 #include "troupe/cluster/member_news.hpp"
+#include "troupe/cluster/member_standings.hpp"
 #include "troupe/cluster/record_exchange.hpp"
 #include "troupe/cluster/swim_types.hpp"
 #include "troupe/core/ids.hpp"
@@ -56,16 +58,12 @@ struct node_core_options {
 /// gets to know what others say (`record_exchange`), and whose work goes to others while it leads
 /// (`liveness`). No other node decides for it what it shows.
 ///
-/// - A node shows active while the members show it alive, or suspect it; disconnected once they
-/// show
-///   it dead, or once it has stopped for lost_after. Only what the members forget is forgotten
-///   here; it may come back as it was.
+/// - A node shows active or disconnected as `member_standings` says. Only what the members forget
+///   is forgotten here; it may come back as it was.
 /// - An agent is found where it can get messages: its node is there, or in maintenance; it rests
 ///   there, and is ill while callers of this node do not reach it. Agents of this node are found as
 ///   this node says them.
-/// - All is here when the first comparison with another member has ended, and records of all
-/// members
-///   that it has shown have come, or catch_up_within is over; where this node leads, at once.
+/// - `catch_up` says when all is here that others knew.
 ///
 /// Steps like any machine. No snapshot: what it knows comes from others again. Not thread-safe.
 /// Cost of a step: that of its parts and O(log n) for each change of what is shown; of `lead` O(n).
@@ -193,15 +191,15 @@ public:
   explicit node_core(const node_core_options& how, record_exchange::verifier check = &verify)
     : id_(how.node),
       name_(how.name),
-      lost_after_(how.liveness.lost_after),
-      catch_up_within_(how.catch_up_within),
       nodes_(how.table.max_owners),
       max_records_(how.table.max_records),
       max_record_bytes_(how.table.max_record_bytes),
       claims_(how.node, how.boot, how.claims),
       exchange_(node_id::from_string(how.node).value_or(node_id{}), how.exchange, table_, check),
       liveness_(nodes_, how.liveness),
-      news_(nodes_, how.liveness.max_nodes) {
+      news_(nodes_, how.liveness.max_nodes),
+      standings_(how.liveness.lost_after, table_),
+      catch_up_(how.catch_up_within) {
     registry::effects none;
     table_.step(time_point::min(), 0, registry::configure{how.table, 0}, none);
   }
@@ -222,9 +220,8 @@ public:
     now_ = now;
     out_ = &out;
     table_.tick(now);
-    end_stays();
-    if (catch_up_until_ && *catch_up_until_ <= now)
-      awaited_.clear();
+    standings_.tick(now);
+    catch_up_.tick(now);
     run(claims_, [&](auto& made) { claims_.tick(now, made); });
     run(exchange_, [&](auto& made) { exchange_.tick(now, made); });
     run(liveness_, [&](auto& made) { liveness_.tick(now, made); });
@@ -234,13 +231,10 @@ public:
   }
 
   [[nodiscard]] std::optional<time_point> next_deadline() const {
-    std::optional<time_point> next;
-    if (!stays_.empty())
-      next = stays_.begin()->first;
-    if (catch_up_until_)
-      next = std::min(next.value_or(*catch_up_until_), *catch_up_until_);
-    for (auto& each : {claims_.next_deadline(), exchange_.next_deadline(),
-                       liveness_.next_deadline(), news_.next_deadline(), table_.next_deadline()})
+    auto next = standings_.next_deadline();
+    for (auto& each :
+         {catch_up_.next_deadline(), claims_.next_deadline(), exchange_.next_deadline(),
+          liveness_.next_deadline(), news_.next_deadline(), table_.next_deadline()})
       if (each)
         next = std::min(next.value_or(*each), *each);
     return next;
@@ -309,7 +303,7 @@ public:
   /// What is wrong with its state, in words; empty if all is well. Cost: O(n log n).
   [[nodiscard]] std::vector<std::string> flaws() const {
     auto all = claims_.flaws();
-    for (auto& part : {exchange_.flaws(), liveness_.flaws()})
+    for (auto& part : {exchange_.flaws(), liveness_.flaws(), standings_.flaws()})
       all.insert(all.end(), part.begin(), part.end());
     if (namesakes_.size() > max_namesakes)
       all.emplace_back("more namesakes than allowed");
@@ -317,14 +311,6 @@ public:
   }
 
 private:
-  /// How a member stands, in that life.
-  struct standing {
-    boot_number boot = 0;
-    bool is_there = false;
-    /// It has stopped, and may come back.
-    std::optional<time_point> until{};
-  };
-
   // -- the machines in it ------------------------------------------------------------------
 
   void say(claims::event what, request_id id = 0) {
@@ -373,8 +359,8 @@ private:
   }
 
   void pass_on(record_exchange::merged& what) {
-    awaited_.erase(what.who);
-    settle_standing(to_string(what.who));
+    catch_up_.await_no_more(what.who);
+    standings_.settle(now_, to_string(what.who));
   }
 
   void pass_on(liveness::recovered& what) {
@@ -447,84 +433,30 @@ private:
 
   void handle(request_id, member_is& what) {
     auto node = to_string(what.who);
-    auto is_there = what.is == member_status::alive || what.is == member_status::suspect;
-    auto& now = standings_[node];
-    auto was = now;
-    leave_off(node, now);
-    now = {what.when.boot, is_there};
-    if (what.is == member_status::left && (was.is_there || was.until || was.boot != now.boot)) {
-      now.until = was.until.value_or(now_ + lost_after_);
-      stays_.emplace(*now.until, node);
-    }
+    standings_.note(now_, node, what.when.boot, what.is);
     if (what.is != member_status::dead)
       exchange(record_exchange::heard{std::move(what.told), what.key, what.from});
-    if (!is_there) {
+    if (!member_standings::is_there(what.is)) {
       exchange(record_exchange::gone{what.who});
-      awaited_.erase(what.who);
+      catch_up_.await_no_more(what.who);
     }
-    settle_standing(node);
+    standings_.settle(now_, node);
     tell([&](auto& lines) { news_.shows(now_, node, what.when.boot, what.is, lines); });
     judge(liveness::seen{node, what.when.boot, what.is});
   }
 
   void handle(request_id, const member_forgotten& what) {
-    auto node = to_string(what.who);
-    if (auto place = standings_.find(node); place != standings_.end()) {
-      leave_off(node, place->second);
-      standings_.erase(place);
-    }
     exchange(record_exchange::forgotten{what.who});
-    auto known = table_.answer(registry::find_owner{node});
-    registry::effects none;
-    if (known.boot != 0)
-      table_.step(now_, 0, registry::forget{node, known.boot}, none);
-  }
-
-  void leave_off(const std::string& node, standing& what) {
-    if (what.until)
-      stays_.erase({*std::exchange(what.until, std::nullopt), node});
-  }
-
-  /// Those that have stopped, and have not come back.
-  void end_stays() {
-    while (!stays_.empty() && stays_.begin()->first <= now_) {
-      auto node = stays_.begin()->second;
-      leave_off(node, standings_.at(node));
-      settle_standing(node);
-    }
-  }
-
-  /// How that node shows.
-  void settle_standing(const std::string& node) {
-    auto place = standings_.find(node);
-    auto known = table_.answer(registry::find_owner{node});
-    if (place == standings_.end() || known.boot == 0)
-      return;
-    auto& [boot, is_there, until] = place->second;
-    auto is_active = is_there || until || known.boot > boot;
-    auto shows
-      = is_active ? registry::record_status::active : registry::record_status::disconnected;
-    registry::effects none;
-    if (known.liveness != shows)
-      table_.step(now_, 0, registry::verdict{node, known.boot, shows}, none);
+    standings_.forget(now_, to_string(what.who));
   }
 
   void handle(request_id, const compared&) {
-    if (std::exchange(has_compared_, true) || is_caught_up_)
-      return;
-    awaited_ = exchange_.missing();
-    catch_up_until_ = now_ + catch_up_within_;
+    catch_up_.compared(now_, exchange_.missing());
   }
 
-  /// For the members it is new, and so are they for it: those that it does not hear of again are
-  /// gone.
   void handle(request_id id, claims::risen& what) {
     if (what.boot > book().boot())
-      for (auto& [node, each] : standings_)
-        if (std::exchange(each.is_there, false) && !each.until) {
-          each.until = now_ + 6 * lost_after_;
-          stays_.emplace(*each.until, node);
-        }
+      standings_.begin_anew(now_);
     say(what, id);
   }
 
@@ -668,12 +600,8 @@ private:
       watched_ = watched_.next(news);
       take(news);
     }
-    if (is_caught_up_ || !(leads_ || (has_compared_ && awaited_.empty())))
-      return;
-    is_caught_up_ = true;
-    catch_up_until_.reset();
-    awaited_.clear();
-    out_->push_back(caught_up{});
+    if (catch_up_.ends(leads_))
+      out_->push_back(caught_up{});
   }
 
   void take(const registry::record_changes& news) {
@@ -790,8 +718,6 @@ private:
 
   const std::string id_;
   const std::string name_;
-  const duration lost_after_;
-  const duration catch_up_within_;
   known_nodes nodes_; // liveness_ looks there
   const std::size_t max_records_;
   const std::size_t max_record_bytes_;
@@ -800,20 +726,13 @@ private:
   record_exchange exchange_;
   liveness liveness_;
   member_news news_;
-  /// How the members show each other node.
-  std::map<std::string, standing> standings_;
-  /// Until when those that have stopped show as they were.
-  std::set<std::pair<time_point, std::string>> stays_;
+  member_standings standings_;
+  catch_up catch_up_;
   registry::watch_records watched_{};
   /// While its pages come in.
   std::optional<shown_records> snapshot_;
   std::set<std::string> namesakes_;
   bool leads_ = false;
-  bool has_compared_ = false;
-  bool is_caught_up_ = false;
-  /// Members whose records it waits for until then.
-  std::set<node_id> awaited_;
-  std::optional<time_point> catch_up_until_;
   /// While a step runs.
   time_point now_{};
   effects* out_ = nullptr;

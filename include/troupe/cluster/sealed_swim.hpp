@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -191,6 +192,9 @@ private:
   /// Bytes in PEM, many times those of a certificate with an Ed25519 key: who reads some tens of
   /// cards at once has to have room for all of them.
   static constexpr std::size_t max_certificate = 8'192;
+  /// Complaints in each second; further ones are left out. One member can give cause for any
+  /// number, in far less time than the host takes for one.
+  static constexpr std::size_t max_complaints = 20;
 
   template <class Event>
   requires std::constructible_from<swim::event, Event>
@@ -231,7 +235,7 @@ private:
     constexpr std::size_t most_memory = 65'536;
     auto mail = from_bytes<swim_mail>(what.what, memory_budget{most_memory});
     if (!mail) {
-      out_->push_back(swim::complain{what.from, "sends datagrams that this release does not read"});
+      complain(what.from, "sends datagrams that this release does not read");
       return;
     }
     from_ = what.from;
@@ -247,11 +251,11 @@ private:
     auto is_whole = id_of(card.key) == node && card.offers.node == node
                     && card.offers.boot == card.said.what.when.boot;
     if (card.certificate.size() > max_certificate) {
-      out_->push_back(swim::complain{node, "has a card with a certificate that is too large"});
+      complain(node, "has a card with a certificate that is too large");
       return;
     }
     if (!is_whole || !(is_kept(card) || is_signed(card))) {
-      out_->push_back(swim::complain{node, "has a card that it has not signed"});
+      complain(node, "has a card that it has not signed");
       return;
     }
     from_ = node;
@@ -287,11 +291,10 @@ private:
       return;
     // Either may be the one that goes on, so the last one counts.
     if (shows_two_lives(offers))
-      out_->push_back(swim::complain{
-        offers.node, "shows other keys than before in the same life: two processes have its "
-                     "identity, or it runs with an older copy of its data folder"});
+      complain(offers.node, "shows other keys than before in the same life: two processes have its "
+                            "identity, or it runs with an older copy of its data folder");
     if (auto why = book_.know(offers.node, offers.boot, offers.offer)) {
-      out_->push_back(swim::complain{offers.node, why.detail});
+      complain(offers.node, why.detail);
       return;
     }
     auto node = offers.node;
@@ -315,7 +318,27 @@ private:
     if (auto sealed = book_.seal(what.to, to_bytes(what.what)))
       out_->push_back(send{what.to, std::move(what.address), *std::move(sealed)});
     else if (sealed.error().code != errc::not_found)
-      out_->push_back(swim::complain{what.to, sealed.error().detail});
+      complain(what.to, sealed.error().detail);
+  }
+
+  void perform(swim::complain& what) {
+    complain(what.of, std::move(what.what));
+  }
+
+  void complain(const node_id& of, std::string what) {
+    if (complains_since_ + std::chrono::seconds{1} <= now_) {
+      complains_since_ = now_;
+      complaints_ = 0;
+    }
+    if (++complaints_ <= max_complaints)
+      out_->push_back(swim::complain{of, std::move(what)});
+  }
+
+  /// Nobody else speaks for this node.
+  void perform(swim::met_itself& what) {
+    auto& said = what.what;
+    if (is_signed_(own_.key, to_be_signed(said.what), said.by))
+      out_->push_back(std::move(what));
   }
 
   void perform(swim::shows& what) {
@@ -340,6 +363,9 @@ private:
   member_card own_;
   swim swim_;
   std::map<node_id, member_card> cards_;
+  /// Since when those that follow are counted.
+  time_point complains_since_{};
+  std::size_t complaints_ = 0;
   /// While a step runs.
   time_point now_{};
   effects* out_ = nullptr;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -60,6 +61,12 @@ public:
     for (auto& [key, each] : records_)
       result.push_back(each);
     return result;
+  }
+
+  /// Whether `condition` holds for one of all().
+  template <class Condition>
+  [[nodiscard]] bool any_of(Condition condition) const {
+    return std::ranges::any_of(records_, [&](auto& each) { return condition(each.second); });
   }
 
   [[nodiscard]] std::size_t size() const {

@@ -1,0 +1,181 @@
+#include "troupe/cluster/member_standings.hpp" // the header under test
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+namespace member_standings_test {
+
+using namespace std::literals;
+using namespace troupe;
+using cluster::member_status;
+using registry::record_status;
+
+namespace {
+
+/// The table of a node that hears of "n2".
+struct standing {
+  standing() {
+    registry::effects none;
+    table.step({}, 0, registry::configure{registry::registry_options::copy(), 0}, none);
+  }
+
+  /// A record of that life comes.
+  void comes(boot_number boot) {
+    registry::record made;
+    made.key = {registry::record_kind::node, "two", node};
+    made.boot = boot;
+    made.version = 1;
+    registry::effects none;
+    table.step(now, 1, registry::put_records{{made}}, none);
+    it.settle(now, node);
+  }
+
+  void see(boot_number boot, member_status is) {
+    it.note(now, node, boot, is);
+    it.settle(now, node);
+    CHECK(it.flaws() == std::vector<std::string>{});
+  }
+
+  void pass(duration span) {
+    auto end = now + span;
+    while (it.next_deadline() && *it.next_deadline() <= end) {
+      now = std::max(now, *it.next_deadline());
+      it.tick(now);
+      CHECK(it.flaws() == std::vector<std::string>{});
+    }
+    now = end;
+  }
+
+  [[nodiscard]] registry::owner_view known() const {
+    return table.answer(registry::find_owner{node});
+  }
+
+  [[nodiscard]] bool is_active() const {
+    return known().liveness == record_status::active;
+  }
+
+  const std::string node = "n2";
+  registry::record_table table;
+  cluster::member_standings it{5s, table};
+  time_point now{1h};
+};
+
+} // namespace
+
+TEST_CASE_METHOD(standing, "a node shows as the members show it", "[node][standings]") {
+  comes(1);
+  see(1, member_status::alive);
+  CHECK(is_active());
+  see(1, member_status::suspect);
+  CHECK(is_active());
+  see(1, member_status::dead);
+  CHECK_FALSE(is_active());
+  see(2, member_status::alive);
+  CHECK(is_active());
+}
+
+TEST_CASE_METHOD(standing, "what comes late of a node shows as that stands", "[node][standings]") {
+  SECTION("dead") {
+    see(1, member_status::dead);
+    comes(1);
+    CHECK_FALSE(is_active());
+  }
+  SECTION("of a later life than the members show") {
+    see(1, member_status::dead);
+    comes(2);
+    CHECK(is_active());
+  }
+  SECTION("alive, of an earlier life") {
+    see(2, member_status::alive);
+    comes(1);
+    CHECK(is_active());
+  }
+}
+
+TEST_CASE_METHOD(standing, "a node that has stopped is there for a while", "[node][standings]") {
+  comes(1);
+  see(1, member_status::alive);
+  see(1, member_status::left);
+  pass(5s - 1ns);
+  CHECK(is_active());
+  SECTION("and then gone") {
+    pass(1ns);
+    CHECK_FALSE(is_active());
+    CHECK_FALSE(it.next_deadline());
+  }
+  SECTION("no longer for being told again") {
+    see(1, member_status::left);
+    pass(1ns);
+    CHECK_FALSE(is_active());
+    see(1, member_status::left); // it stays gone
+    CHECK_FALSE(is_active());
+  }
+  SECTION("as long again in another life") {
+    see(2, member_status::alive);
+    CHECK_FALSE(it.next_deadline());
+    see(2, member_status::left);
+    pass(5s - 1ns);
+    CHECK(is_active());
+    pass(1ns);
+    see(3, member_status::left); // it was there, and nobody here has seen that
+    CHECK(it.next_deadline());
+  }
+  SECTION("unless it is dead") {
+    see(1, member_status::dead);
+    CHECK_FALSE(is_active());
+    CHECK_FALSE(it.next_deadline());
+  }
+}
+
+TEST_CASE_METHOD(standing, "who begins anew among the members waits for each of them again",
+                 "[node][standings]") {
+  comes(1);
+  see(1, member_status::alive);
+  it.begin_anew(now);
+  CHECK(it.flaws() == std::vector<std::string>{});
+  pass(30s - 1ns);
+  CHECK(is_active());
+  SECTION("and those that it does not hear of are gone") {
+    pass(1ns);
+    CHECK_FALSE(is_active());
+  }
+  SECTION("but not of those that have come") {
+    see(1, member_status::alive);
+    pass(1min);
+    CHECK(is_active());
+  }
+}
+
+TEST_CASE_METHOD(standing, "of those that are gone, or about to go, nobody is waited for anew",
+                 "[node][standings]") {
+  comes(1);
+  SECTION("gone") {
+    see(1, member_status::dead);
+    it.begin_anew(now);
+    CHECK_FALSE(it.next_deadline());
+  }
+  SECTION("about to go") {
+    see(1, member_status::left);
+    it.begin_anew(now);
+    pass(5s);
+    CHECK_FALSE(is_active());
+  }
+}
+
+TEST_CASE_METHOD(standing, "of who is forgotten nothing is left", "[node][standings]") {
+  comes(1);
+  see(1, member_status::alive);
+  see(1, member_status::left);
+  it.forget(now, node);
+  CHECK(it.flaws() == std::vector<std::string>{});
+  CHECK(known().records == 0);
+  CHECK_FALSE(it.next_deadline());
+  it.forget(now, node); // nothing happens
+  comes(1);
+  CHECK(is_active()); // as the table has it of itself
+}
+
+} // namespace member_standings_test
