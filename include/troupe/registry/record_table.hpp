@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -73,7 +74,7 @@ public:
     assert(now >= last_now_);
     last_now_ = now;
     for (auto due = health_.next_deadline(); due && *due <= now; due = health_.next_deadline()) {
-      auto& what = entries_.find(health_.next())->second;
+      auto& what = **entries_.find(health_.next());
       health_.give_chance(what, options_);
       refresh(what);
     }
@@ -239,9 +240,9 @@ private:
 
   void handle(request_id id, const report_outcome& request, effects& out) {
     auto found = entries_.find(request.key);
-    if (found == entries_.end() || found->second.gone_since)
+    if (found == entries_.end() || (*found)->gone_since)
       return refuse(id, detail::unknown(request.key), out);
-    auto& what = found->second;
+    auto& what = **found;
     health_.judge(last_now_, what, request.outcome, options_);
     refresh(what);
     out.push_back(health_done{id, {what.key(), what.healthy, what.failures}});
@@ -268,13 +269,14 @@ private:
         return &put_report::stale;
       if (known.records.empty())
         begin_boot(known, known.boot, known.floor); // as if it were new
-      found = entries_.try_emplace(value.key).first;
-      found->second.become(value);
-      known.records.insert(&found->second);
-      take_over(known, found->second, 0);
+      auto made = std::make_unique<entry>();
+      made->become(value);
+      auto& what = **entries_.insert(std::move(made)).first;
+      known.records.insert(&what);
+      take_over(known, what, 0);
       return &put_report::merged;
     }
-    auto& what = found->second;
+    auto& what = **found;
     if (value == *what.is)
       return &put_report::known;
     auto clashes = value.version == what.is->version;
@@ -329,14 +331,15 @@ private:
     health_.clear(what);
     set_present(owner, what);
     owner.records.erase(&what);
-    auto last = std::move(entries_.extract(what.key()).mapped().is);
+    auto last = what.is;
+    entries_.erase(entries_.find(what.key()));
     if (last->token != 0)
       settle_name(last->key);
   }
 
   /// Forgets a removed record and raises the floor of its owner to its version.
   void drop(entries::iterator position) {
-    auto& what = position->second;
+    auto& what = **position;
     auto& owner = owners_.find(what.key().owner)->second;
     owner.floor = std::max(owner.floor, what.is->version);
     lose(what);
@@ -411,11 +414,11 @@ private:
       if (!each.gone_since && (newest == nullptr || each.is->token > newest->is->token))
         newest = &each;
     });
-    auto first = entries_.lower_bound({key.kind, key.name, {}});
+    auto first = entries_.lower_bound(record_key{key.kind, key.name, {}});
     for (auto hides : {true, false}) // so that at no revision two show
-      for (auto each = first; each != entries_.end() && of_name(each->first, key.kind, key.name);
+      for (auto each = first; each != entries_.end() && of_name((*each)->key(), key.kind, key.name);
            ++each) {
-        auto& what = each->second;
+        auto& what = **each;
         auto token = what.is->token;
         auto taken = !what.gone_since && token != 0 && token < newest->is->token;
         if (taken != hides)
@@ -431,9 +434,9 @@ private:
 
   template <class Visit>
   void for_each_of_name(record_kind kind, const std::string& name, Visit visit) const {
-    auto each = entries_.lower_bound({kind, name, {}});
-    for (; each != entries_.end() && of_name(each->first, kind, name); ++each)
-      visit(each->second);
+    auto each = entries_.lower_bound(record_key{kind, name, {}});
+    for (; each != entries_.end() && of_name((*each)->key(), kind, name); ++each)
+      visit(**each);
   }
 
   // -- what shows --------------------------------------------------------------------
@@ -495,7 +498,7 @@ private:
       if (!owners_.contains(each.key.owner))
         new_owners.insert(each.key.owner);
       if (auto found = entries_.find(each.key);
-          !each.removed && (found == entries_.end() || found->second.gone_since))
+          !each.removed && (found == entries_.end() || (*found)->gone_since))
         new_records.insert(each.key);
     }
     if (!new_owners.empty() && owners_.size() + new_owners.size() > options_.max_owners)

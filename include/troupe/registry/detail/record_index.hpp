@@ -27,7 +27,7 @@ struct appearance {
   friend bool operator==(const appearance&, const appearance&) = default;
 };
 
-/// One record of a table. Its address does not change, so indexes can point at it.
+/// One record of a table.
 struct entry {
   std::shared_ptr<const record> is;
   /// Of `is`.
@@ -58,22 +58,25 @@ struct entry {
 struct by_key {
   using is_transparent = void;
 
-  bool operator()(const entry* left, const entry* right) const {
-    return left->key() < right->key();
+  static const record_key& of(const record_key& one) {
+    return one;
   }
 
-  bool operator()(const entry* left, const record_key& right) const {
-    return left->key() < right;
+  /// Any pointer to an entry.
+  static const record_key& of(const auto& one) {
+    return one->key();
   }
 
-  bool operator()(const record_key& left, const entry* right) const {
-    return left < right->key();
+  bool operator()(const auto& left, const auto& right) const {
+    return of(left) < of(right);
   }
 };
 
 using entry_set = std::set<entry*, by_key>;
 
-using entries = std::map<record_key, entry>;
+/// Their addresses do not change, so indexes can point at them. The only copy of a key is that in
+/// the record.
+using entries = std::set<std::unique_ptr<entry>, by_key>;
 
 /// Indexes visible records by capability, group and metadata, and counts them by state. Takes
 /// about 100 bytes for each such tag of each record.

@@ -142,10 +142,10 @@ private:
       record_key first{kind, question.name, {}};
       auto each = question.after && first <= *question.after ? all.upper_bound(*question.after)
                                                              : all.lower_bound(first);
-      for (; each != all.end() && each->first.kind == kind
-             && (question.name.empty() || each->first.name == question.name);
+      for (; each != all.end() && (*each)->key().kind == kind
+             && (question.name.empty() || (*each)->key().name == question.name);
            ++each)
-        if (!look(each->second))
+        if (!look(**each))
           return;
     }
   }
@@ -162,7 +162,7 @@ private:
     template <class Take>
     void for_each_behind(const std::optional<key>& rest, Take take) const {
       auto each = rest ? all.upper_bound(*rest) : all.begin();
-      while (each != all.end() && (!each->second.shown || take(each->second)))
+      while (each != all.end() && (!(*each)->shown || take(**each)))
         ++each;
     }
 
