@@ -323,6 +323,22 @@ TEST_CASE_METHOD(asking_node, "if what has changed does not fit, all is asked fo
   CHECK(shows(two) == words{"b 0"});
 }
 
+TEST_CASE_METHOD(asking_node, "a page that does not go on where it was asked does not count",
+                 "[node][exchange]") {
+  owner two{2};
+  for (auto name : {"a", "b", "c"})
+    two.say(name);
+  auto head = two.state();
+  hear(two, head);
+  asked();
+  answer({two.page(head, 1)});
+  CHECK_FALSE(has_asked()); // after a while, as it has brought nothing
+  CHECK(complaints() == 0);
+  CHECK(asked().what.front().after == 0);
+  answer({two.page(head)});
+  CHECK(shows(two).size() == 3);
+}
+
 TEST_CASE_METHOD(asking_node, "who knows less is no liar, and who knows more tells that",
                  "[node][exchange]") {
   owner two{2};
