@@ -371,6 +371,15 @@ TEST_CASE_METHOD(asking_node, "who knows less is no liar, and who knows more tel
     bring(two, head);
     CHECK(it.behind() == 0);
   }
+  SECTION("less than is here") {
+    bring(two, head);
+    two.say("c");
+    hear(two, two.state());
+    asked();
+    answer({old_page});
+    CHECK(complaints() == 0);
+    CHECK(shows(two).size() == 2);
+  }
   SECTION("more") {
     two.say("c");
     auto later = two.state();
