@@ -52,6 +52,9 @@ struct node_core_options {
   exchange_options exchange{};
   /// After the first comparison with another member, the records of members are waited for so long.
   duration catch_up_within = std::chrono::seconds{5};
+  /// When it goes on as a later life: how long it keeps those of whom the members then say nothing.
+  /// As they keep those that are gone (swim_options::keep_gone).
+  duration forget_after = std::chrono::hours{24};
 };
 
 /// What one node knows of its cluster, and says there. Joins what it says itself (`claims`), how it
@@ -198,7 +201,7 @@ public:
       exchange_(node_id::from_string(how.node).value_or(node_id{}), how.exchange, table_, check),
       liveness_(nodes_, how.liveness),
       news_(nodes_, how.liveness.max_nodes),
-      standings_(how.liveness.lost_after, table_),
+      standings_(how.liveness.lost_after, how.forget_after, table_),
       catch_up_(how.catch_up_within) {
     registry::effects none;
     auto bounds = registry::registry_options::copy(how.table);
@@ -222,7 +225,7 @@ public:
     out_ = &out;
     registry::effects none;
     table_.tick(now, none);
-    standings_.tick(now);
+    follow_unheard(standings_.tick(now));
     catch_up_.tick(now);
     run(claims_, [&](auto& made) { claims_.tick(now, made); });
     run(exchange_, [&](auto& made) { exchange_.tick(now, made); });
@@ -438,13 +441,28 @@ private:
     standings_.note(now_, node, what.when.boot, what.is);
     if (what.is != member_status::dead)
       exchange(record_exchange::heard{std::move(what.told), what.key, what.from});
-    if (!member_standings::is_there(what.is)) {
-      exchange(record_exchange::gone{what.who});
-      catch_up_.await_no_more(what.who);
-    }
     standings_.settle(now_, node);
-    tell([&](auto& lines) { news_.shows(now_, node, what.when.boot, what.is, lines); });
-    judge(liveness::seen{node, what.when.boot, what.is});
+    follow_member(what.who, what.when.boot, what.is);
+  }
+
+  void follow_member(const node_id& who, boot_number boot, member_status is) {
+    auto node = to_string(who);
+    if (!member_standings::is_there(is)) {
+      exchange(record_exchange::gone{who});
+      catch_up_.await_no_more(who);
+    }
+    tell([&](auto& lines) { news_.shows(now_, node, boot, is, lines); });
+    judge(liveness::seen{node, boot, is});
+  }
+
+  /// Members that know this node anew say nothing of them.
+  void follow_unheard(const member_standings::unheard& what) {
+    for (auto& [node, boot] : what.lost)
+      if (auto who = node_id::from_string(node))
+        follow_member(*who, boot, member_status::dead);
+    for (auto& node : what.forgotten)
+      if (auto who = node_id::from_string(node))
+        exchange(record_exchange::forgotten{*who});
   }
 
   void handle(request_id, const member_forgotten& what) {
