@@ -5,11 +5,11 @@
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <algorithm>
-#include <optional>
 #include <string>
 #include <utility>
-#include <variant>
 #include <vector>
+
+#include "support/seen_effects.hpp"
 
 namespace liveness_test {
 
@@ -25,7 +25,7 @@ registry::record_key agent(const std::string& name, const std::string& node = "n
 }
 
 /// The leader's judgement of a few nodes.
-struct judging {
+struct judging : test::seen_effects<liveness> {
   explicit judging(cluster::liveness_options how
                    = {.lost_after = 5s, .check_every = 10s, .sweep_every = {}})
     : it(nodes, how) {}
@@ -46,31 +46,6 @@ struct judging {
     now = until;
   }
 
-  /// What it did lately, of one kind.
-  template <class Effect>
-  std::vector<Effect> take() {
-    std::vector<Effect> found;
-    std::erase_if(out, [&](auto& each) {
-      if (auto* one = std::get_if<Effect>(&each))
-        found.push_back(std::move(*one));
-      return found.size() > 0 && std::holds_alternative<Effect>(each);
-    });
-    return found;
-  }
-
-  /// The one effect of that kind.
-  template <class Effect>
-  Effect only() {
-    auto found = take<Effect>();
-    REQUIRE(found.size() == 1);
-    return found.front();
-  }
-
-  template <class Effect>
-  bool has_none() {
-    return take<Effect>().empty();
-  }
-
   /// n1 is linked with boot 3.
   void link() {
     step(liveness::lead{});
@@ -88,7 +63,6 @@ struct judging {
 
   cluster::known_nodes nodes;
   time_point now{1h};
-  liveness::effects out;
   liveness it;
 };
 

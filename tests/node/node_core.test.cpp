@@ -582,9 +582,9 @@ TEST_CASE_METHOD(one_node, "an agent that callers do not reach is ill until it a
 TEST_CASE("a claimed name is the id of its agent, whatever it ends with", "[node][core]") {
   record what;
   what.key = {record_kind::agent, "a@n2", "n2"};
-  CHECK(node_core::agent_of(what) == "a");
+  CHECK(cluster::agent_of(what) == "a");
   what.token = 7;
-  CHECK(node_core::agent_of(what) == "a@n2");
+  CHECK(cluster::agent_of(what) == "a@n2");
 }
 
 TEST_CASE_METHOD(one_node, "an agent of this node is found as the node says it", "[node][core]") {
@@ -894,7 +894,7 @@ TEST_CASE_METHOD(one_node, "the log names each namesake once, up to a bound", "[
     other.says_node("one");
     hear(other);
   }
-  CHECK(all<node_core::warn>().size() == node_core::max_namesakes - 2);
+  CHECK(all<node_core::warn>().size() == cluster::record_news::max_namesakes - 2);
 }
 
 TEST_CASE_METHOD(one_node, "that a node has left is told, and logged by who leads",

@@ -246,6 +246,19 @@ TEST_CASE_METHOD(asking_node, "what is forgotten while it is asked for does not 
   CHECK_FALSE(it.next_deadline());
 }
 
+TEST_CASE_METHOD(asking_node, "of who is forgotten no page is kept", "[node][exchange]") {
+  owner two{2};
+  for (auto each = 0; each < 10; ++each)
+    two.say("a" + std::to_string(each));
+  auto head = two.state();
+  hear(two, head);
+  asked();
+  answer({two.page(head, 0, 1'000)});
+  REQUIRE(has_asked()); // for the rest
+  step(record_pull::forgotten{two.who});
+  CHECK(it.flaws() == words{});
+}
+
 // -- what comes --------------------------------------------------------------------------
 
 TEST_CASE_METHOD(asking_node, "what is not what the node has signed is not merged",
@@ -323,6 +336,22 @@ TEST_CASE_METHOD(asking_node, "if what has changed does not fit, all is asked fo
   CHECK(shows(two) == words{"b 0"});
 }
 
+TEST_CASE_METHOD(asking_node, "a page that does not go on where it was asked does not count",
+                 "[node][exchange]") {
+  owner two{2};
+  for (auto name : {"a", "b", "c"})
+    two.say(name);
+  auto head = two.state();
+  hear(two, head);
+  asked();
+  answer({two.page(head, 1)});
+  CHECK_FALSE(has_asked()); // after a while, as it has brought nothing
+  CHECK(complaints() == 0);
+  CHECK(asked().what.front().after == 0);
+  answer({two.page(head)});
+  CHECK(shows(two).size() == 3);
+}
+
 TEST_CASE_METHOD(asking_node, "who knows less is no liar, and who knows more tells that",
                  "[node][exchange]") {
   owner two{2};
@@ -341,6 +370,15 @@ TEST_CASE_METHOD(asking_node, "who knows less is no liar, and who knows more tel
     CHECK(it.behind() == 1);
     bring(two, head);
     CHECK(it.behind() == 0);
+  }
+  SECTION("less than is here") {
+    bring(two, head);
+    two.say("c");
+    hear(two, two.state());
+    asked();
+    answer({old_page});
+    CHECK(complaints() == 0);
+    CHECK(shows(two).size() == 2);
   }
   SECTION("more") {
     two.say("c");
@@ -380,6 +418,25 @@ TEST_CASE_METHOD(asking_node, "a later life takes the place of the one before",
   }
   CHECK(shows(two) == words{"z 0"});
   CHECK(it.behind() == 0);
+}
+
+TEST_CASE_METHOD(asking_node,
+                 "of a later life others are asked before the question of the last ends",
+                 "[node][exchange]") {
+  owner two{2};
+  two.say("a");
+  step(record_pull::linked{node_number(3), true});
+  hear(two, two.state(), 3);
+  CHECK(asked().whom == node_number(3));
+  step(record_pull::linked{node_number(3), false});
+  step(record_pull::linked{node_number(4), true});
+  owner again{2, 2};
+  again.say("z");
+  hear(again, again.state(), 4);
+  pass(50ms);
+  auto next = only<record_pull::ask>();
+  CHECK(next.whom == node_number(4));
+  CHECK(next.what == std::vector<cluster::record_wish>{{two.who, 2, 0}});
 }
 
 TEST_CASE_METHOD(asking_node, "two lives of one boot are not mixed", "[node][exchange]") {

@@ -1,193 +1,53 @@
 #pragma once
 
 #include <algorithm>
-#include <chrono>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <utility>
 #include <variant>
 #include <vector>
 
-#include "troupe/cluster/agent_change.hpp"
+#include "troupe/cluster/agent_name.hpp"
 #include "troupe/cluster/catch_up.hpp"
 #include "troupe/cluster/claims.hpp"
 #include "troupe/cluster/known_nodes.hpp"
 #include "troupe/cluster/liveness.hpp"
-#include "troupe/cluster/log_effects.hpp"
 #include "troupe/cluster/member_news.hpp"
 #include "troupe/cluster/member_standings.hpp"
+#include "troupe/cluster/node_core_types.hpp"
+#include "troupe/cluster/own_agents.hpp"
 #include "troupe/cluster/record_exchange.hpp"
-#include "troupe/cluster/swim_types.hpp"
+#include "troupe/cluster/record_news.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/machine.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/registry/queries.hpp"
-#include "troupe/registry/record_bounds.hpp"
 #include "troupe/registry/record_table.hpp"
 #include "troupe/registry/types.hpp"
 
 namespace troupe::cluster {
 
-/// Who a node is, and its limits and times.
-struct node_core_options {
-  /// The id of the node.
-  std::string node;
-  /// What people call it.
-  std::string name;
-  /// Of its present life.
-  boot_number boot = 0;
-  /// Of what it says.
-  claims_options claims{};
-  /// Of what it judges while it leads.
-  liveness_options liveness{};
-  /// Bounds of what it knows of others.
-  registry::registry_options table{};
-  /// How it gets that.
-  exchange_options exchange{};
-  /// After the first comparison with another member, the records of members are waited for so long.
-  duration catch_up_within = std::chrono::seconds{5};
-  /// When it goes on as a later life: how long it keeps those of whom the members then say nothing.
-  /// As they keep those that are gone (swim_options::keep_gone).
-  duration forget_after = std::chrono::hours{24};
-};
-
 /// What one node knows of its cluster, and says there. Joins what it says itself (`claims`), how it
 /// gets to know what others say (`record_exchange`), and whose work goes to others while it leads
 /// (`liveness`). No other node decides for it what it shows.
 ///
-/// - A node shows active or disconnected as `member_standings` says. Only what the members forget
-///   is forgotten here; it may come back as it was.
-/// - An agent is found where it can get messages: its node is there, or in maintenance; it rests
-///   there, and is ill while callers of this node do not reach it. Agents of this node are found as
-///   this node says them.
-/// - `catch_up` says when all is here that others knew.
+/// - Of itself it goes by what it says, of others by what the table shows: agents of this node are
+///   found as this node says them.
+///
+/// The rules of what it shows are those of other parts: `member_standings` says which nodes show as
+/// active, `record_news` which agents are found, `own_agents` how those of this node are registered
+/// and changed, `catch_up` when all is here that others knew. What is left here joins them.
 ///
 /// Steps like any machine. No snapshot: what it knows comes from others again. Not thread-safe.
 /// Cost of a step: that of its parts and O(log n) for each change of what is shown; of `lead` O(n).
 ///
 /// It counts on its host for what its parts do.
-class node_core {
+class node_core : public node_core_types {
 public:
-  // -- events ----------------------------------------------------------------------------
-
-  /// A member shows so from here on, see swim::shows; that is its key.
-  struct member_is {
-    node_id who;
-    incarnation when;
-    member_status is{};
-    signed_statement told{};
-    public_key key{};
-    node_id from{};
-  };
-
-  /// The members have forgotten it.
-  struct member_forgotten {
-    node_id who;
-  };
-
-  /// The first comparison with another member has ended, or cannot be.
-  struct compared {};
-
-  /// The services are on this node from here on.
-  struct lead {};
-
-  /// They are elsewhere.
-  struct follow {};
-
-  /// Registers an agent. `what.key.name` is its id: one that ends with "@" and the name of the node
-  /// is the node's own and needs no claim. `done` as for claims::add; bad_argument if it names
-  /// another node.
-  struct add_agent {
-    registry::record what;
-    /// No other agent of the cluster may have the id.
-    bool is_unique = true;
-  };
-
-  /// Changes an agent of this node; one whose name is still being claimed begins so. `done` at
-  /// once. Errors: not_found, bad_argument, limit_reached, too_large (nothing has changed).
-  struct update_agent {
-    std::string id;
-    agent_change how;
-  };
-
-  /// Says whether this node is in maintenance. `done` at once.
-  struct maintain {
-    bool on = false;
-  };
-
-  /// So a call of somebody on this node to the agent of that node has ended.
-  struct call_ended {
-    std::string node;
-    std::string agent;
-    registry::call_outcome how = registry::call_outcome::succeeded;
-  };
-
-  using event
-    = std::variant<member_is, member_forgotten, compared, lead, follow, add_agent, update_agent,
-                   maintain, call_ended, record_exchange::hurry, record_exchange::spoke,
-                   record_exchange::answered, record_exchange::asked, claims::put, claims::remove,
-                   claims::leave, claims::bound, claims::outlived, claims::given_up, claims::risen,
-                   claims::heard<registry::names::claims>, claims::heard<registry::names::freed>,
-                   claims::heard<registry::names::claim_page>, liveness::link_up,
-                   liveness::link_down, liveness::names_listed, liveness::pong>;
-
-  // -- effects ---------------------------------------------------------------------------
-
-  /// The agent `id` of `what` gets messages where its node is; what was said of it before is over.
-  struct found {
-    registry::record what;
-    std::string id;
-    /// It gets no work that another one could do.
-    bool rests = false;
-    /// Callers of this node do not reach it.
-    bool ill = false;
-  };
-
-  /// That agent of that node gets none any more.
-  struct gone {
-    std::string id;
-    std::string node;
-  };
-
-  /// No agents are found but these, each with its node, and those of this node.
-  struct found_only {
-    std::set<std::pair<std::string, std::string>> agents;
-  };
-
-  /// There is this node, or that has changed of it.
-  struct node_is {
-    registry::record what;
-  };
-
-  /// It has taken its record of that boot back.
-  struct node_left {
-    std::string node;
-    boot_number boot = 0;
-  };
-
-  /// All is here that others knew when this node joined them.
-  struct caught_up {};
-
-  using inform = log_effects::inform;
-  using warn = log_effects::warn;
-  using complain = log_effects::complain;
-  using settle = log_effects::settle;
-
-  using effect = std::variant<found, gone, found_only, node_is, node_left, caught_up, inform, warn,
-                              complain, settle, record_exchange::restate, record_exchange::ask,
-                              record_exchange::reply, record_exchange::learned, claims::ask,
-                              claims::done, claims::lost_name, claims::rise, liveness::give_up,
-                              liveness::free_names, liveness::list_names, liveness::ping>;
-  using effects = std::vector<effect>;
-
-  /// Other nodes of this node's name of which the log hears, each once.
-  static constexpr std::size_t max_namesakes = 16;
   /// The topic of its own complaint.
   static constexpr const char* not_kept = "what others say is not kept here";
 
@@ -195,14 +55,14 @@ public:
     : id_(how.node),
       name_(how.name),
       nodes_(how.table.max_owners),
-      max_records_(how.table.max_records),
-      max_record_bytes_(how.table.max_record_bytes),
       claims_(how.node, how.boot, how.claims),
       exchange_(node_id::from_string(how.node).value_or(node_id{}), how.exchange, table_, check),
       liveness_(nodes_, how.liveness),
       news_(nodes_, how.liveness.max_nodes),
       standings_(how.liveness.lost_after, how.forget_after, table_),
-      catch_up_(how.catch_up_within) {
+      catch_up_(how.catch_up_within),
+      agents_(how.node, how.name, how.table.max_record_bytes, claims_),
+      shown_(how.node, how.name, how.table.max_records, table_, nodes_) {
     registry::effects none;
     auto bounds = registry::registry_options::copy(how.table);
     table_.step(time_point::min(), 0, registry::configure{bounds, 0}, none);
@@ -296,22 +156,11 @@ public:
     return leads_;
   }
 
-  /// The id of the agent that a record is of. Names that nobody has claimed end with the id of
-  /// their node in the registry.
-  static std::string agent_of(const registry::record& what) {
-    auto& [kind, full, owner] = what.key;
-    return what.token == 0 && full.ends_with('@' + owner)
-             ? full.substr(0, full.size() - owner.size() - 1)
-             : full;
-  }
-
   /// What is wrong with its state, in words; empty if all is well. Cost: O(n log n).
   [[nodiscard]] std::vector<std::string> flaws() const {
     auto all = claims_.flaws();
-    for (auto& part : {exchange_.flaws(), liveness_.flaws(), standings_.flaws()})
+    for (auto& part : {exchange_.flaws(), liveness_.flaws(), standings_.flaws(), shown_.flaws()})
       all.insert(all.end(), part.begin(), part.end());
-    if (namesakes_.size() > max_namesakes)
-      all.emplace_back("more namesakes than allowed");
     return all;
   }
 
@@ -483,78 +332,24 @@ private:
   // -- what this node says -----------------------------------------------------------------
 
   void handle(request_id id, add_agent& what) {
-    auto& called = what.what.key.name;
-    auto at = called.rfind('@');
-    auto is_own = at != std::string::npos;
-    if (is_own && called.substr(at + 1) != name_) {
-      out_->push_back(claims::done{id,
-                                   {errc::bad_argument, "agent id '" + called.substr(0, 64)
-                                                          + "' names another node; end it with @"
-                                                          + name_ + " or leave out the @"}});
-      return;
-    }
-    auto is_claimed = what.is_unique && !is_own;
-    what.what.key.kind = registry::record_kind::agent;
-    what.what.key.owner = id_;
-    if (!what.is_unique && !is_own)
-      what.what.capabilities.insert(called); // several may have it
-    if (!is_claimed)
-      called += '@' + id_;
-    say(claims::add{std::move(what.what), is_claimed}, id);
+    auto made = agents_.to_add(std::move(what.what), what.is_unique);
+    if (!made)
+      return end(id, made.error());
+    say(*std::move(made), id);
   }
 
   void handle(request_id id, const update_agent& what) {
-    auto said = own_agent(what.id);
-    auto before = said ? said : agent_to_come(what.id);
-    if (!before)
-      return end(id,
-                 {errc::not_found, "no agent '" + what.id.substr(0, 64)
-                                     + "' is registered at this node; only the node of an agent "
-                                       "changes it"});
-    auto made = changed(*before, what.how);
-    if (auto why = refuse(what, *before, made))
-      return end(id, std::move(why));
-    if (made == *before)
-      return end(id, {});
-    if (!said)
-      return say(claims::reword{std::move(made)}, id);
-    auto key = made.key;
-    say(claims::put{std::move(made)});
-    find(*book().find(key.kind, key.name), rests(), liveness_.is_ill(key));
+    auto made = agents_.to_change(what.id, what.how);
+    if (!made)
+      return end(id, made.error());
+    if (auto* to_come = std::get_if<claims::reword>(&*made))
+      return say(std::move(*to_come), id);
+    if (auto* said = std::get_if<claims::put>(&*made)) {
+      auto key = said->what.key;
+      say(std::move(*said));
+      find(*book().find(key.kind, key.name), rests(), liveness_.is_ill(key));
+    }
     end(id, {}); // who has asked finds it as it is now
-  }
-
-  /// Why a registry, or others, would not do with that.
-  [[nodiscard]] problem refuse(const update_agent& what, const registry::record& own,
-                               const registry::record& made) const {
-    auto is_one_of_several = own.token == 0 && !registry::is_own_name(what.id);
-    if (is_one_of_several && !made.capabilities.contains(what.id))
-      return {errc::bad_argument,
-              "agent '" + what.id + "' is found by its name as by a capability; it keeps that"};
-    if (auto why = registry::check(made))
-      return why;
-    if (auto size = registry::size_of(made); size > max_record_bytes_)
-      return {errc::too_large, "agent '" + what.id + "' would have a record of "
-                                 + std::to_string(size) + " bytes; give at most "
-                                 + std::to_string(max_record_bytes_)
-                                 + " (registry_options::max_record_bytes)"};
-    return {};
-  }
-
-  /// The agent whose name is being claimed, with a token as if it had that.
-  [[nodiscard]] std::optional<registry::record> agent_to_come(const std::string& called) const {
-    auto* wish = claims_.find_wish(called);
-    if (wish == nullptr)
-      return std::nullopt;
-    auto made = *wish;
-    made.boot = made.version = made.token = 1;
-    return made;
-  }
-
-  /// The agent of this node that callers know by that id.
-  [[nodiscard]] std::optional<registry::record> own_agent(const std::string& called) const {
-    auto plain = book().find(registry::record_kind::agent, called + '@' + id_);
-    return plain ? plain : book().find(registry::record_kind::agent, called);
   }
 
   void end(request_id id, problem why) {
@@ -563,16 +358,14 @@ private:
 
   void handle(request_id id, const maintain& what) {
     auto self = own_record();
-    if (!self) {
-      out_->push_back(claims::done{id, {}}); // it says so when it begins to speak
-      return;
-    }
+    if (!self)
+      return end(id, {}); // it says so when it begins to speak
     self->status = what.on ? registry::record_status::maintenance : registry::record_status::active;
     say(claims::put{*std::move(self)}, id);
   }
 
   void handle(request_id, call_ended& what) {
-    for (auto& name : {what.agent, what.agent + '@' + what.node}) {
+    for (auto& name : {what.agent, unclaimed_name(what.agent, what.node)}) {
       auto known
         = table_.answer(registry::get_record{registry::record_kind::agent, name, what.node});
       if (known.found && agent_of(known.found->value) == what.agent)
@@ -590,131 +383,48 @@ private:
     return self && self->status == registry::record_status::maintenance;
   }
 
-  // -- what others say ---------------------------------------------------------------------
+  // -- what the table shows ----------------------------------------------------------------
 
-  /// What a snapshot of the table has shown so far.
-  struct shown_records {
-    std::set<registry::record_key> keys;
-    std::set<std::string> nodes;
-    std::set<std::pair<std::string, std::string>> agents;
-
-    void note(const registry::record& what, bool is_shown) {
-      auto change = [is_shown](auto& among, const auto& each) {
-        if (is_shown)
-          among.insert(each);
-        else
-          among.erase(each);
-      };
-      change(keys, what.key);
-      if (what.key.kind == registry::record_kind::node)
-        change(nodes, what.key.owner);
-      else if (what.key.kind == registry::record_kind::agent)
-        change(agents, std::pair{agent_of(what), what.key.owner});
-    }
-  };
-
-  /// What has changed in the table is for the router and for the other parts.
   void follow_table() {
-    while (table_.has_news(watched_)) {
-      auto news = table_.answer(watched_);
-      watched_ = watched_.next(news);
-      take(news);
-    }
+    record_news::effects made;
+    for (; shown_.next(made); made.clear())
+      for (auto& each : made)
+        std::visit([this](auto& what) { this->pass_on(what); }, each);
     if (catch_up_.ends(leads_))
       out_->push_back(caught_up{});
   }
 
-  void take(const registry::record_changes& news) {
-    if (news.complete)
-      snapshot_.emplace();
-    for (auto& each : news.changes) {
-      auto& value = each.what.value;
-      auto is_shown = registry::is_shown(each.kind);
-      if (snapshot_ && (!is_shown || snapshot_->keys.size() < max_records_))
-        snapshot_->note(value, is_shown);
-      if (is_shown && value.key.owner != id_
-          && each.what.liveness != registry::record_status::disconnected)
-        judge(liveness::shown{value.key.owner, value.boot});
-      if (value.key.kind == registry::record_kind::node)
-        follow_node(each, is_shown);
-      else if (value.key.kind == registry::record_kind::agent)
-        follow_agent(each, is_shown);
-    }
-    if (snapshot_ && !news.rest)
-      forget_all_but(*std::exchange(snapshot_, std::nullopt));
+  template <class Event>
+  requires std::constructible_from<liveness::event, Event>
+  void pass_on(Event& what) {
+    judge(std::move(what));
   }
 
-  void forget_all_but(shown_records those) {
-    nodes_.remove_if([&](const std::string& id) { return !those.nodes.contains(id); });
-    judge(liveness::listed{std::move(those.keys)});
-    out_->push_back(found_only{std::move(those.agents)});
+  void pass_on(liveness::forgotten& what) {
+    news_.forget(what.node);
+    judge(std::move(what));
   }
 
-  void follow_node(const registry::change& news, bool is_shown) {
-    auto& value = news.what.value;
-    if (is_shown) {
-      nodes_.put(news.what);
-      out_->push_back(node_is{value});
-      look_at_name(news.what);
-      return;
-    }
-    auto has_left = news.kind == registry::change_kind::removed;
-    nodes_.remove(value.key.owner);
-    if (has_left) {
-      out_->push_back(node_left{value.key.owner, value.boot});
-      if (leads_)
-        out_->push_back(inform{"node " + value.key.name + " has left"});
-      judge(liveness::left{value.key.owner});
-    } else if (news.kind == registry::change_kind::lost
-               && table_.answer(registry::find_owner{value.key.owner}).boot == 0) {
-      news_.forget(value.key.owner);
-      judge(liveness::forgotten{value.key.owner, value.boot});
-    }
+  void pass_on(claims::seen& what) {
+    say(std::move(what));
   }
 
-  /// Commands that name a node cannot tell two of one name apart.
-  void look_at_name(const registry::record_view& what) {
-    auto& key = what.value.key;
-    if (key.name != name_ || key.owner == id_ || what.liveness != registry::record_status::active
-        || namesakes_.size() >= max_namesakes || !namesakes_.insert(key.owner).second)
-      return;
-    out_->push_back(warn{"node " + key.owner.substr(0, 8) + " is called '" + key.name
-                         + "' as well; give one of the two another --name, or commands that name "
-                           "it may mean either"});
+  void pass_on(node_left& what) {
+    auto name = what.name;
+    out_->push_back(std::move(what));
+    if (leads_)
+      out_->push_back(inform{"node " + name + " has left"});
   }
 
-  void follow_agent(const registry::change& news, bool is_shown) {
-    auto& value = news.what.value;
-    if (is_shown && !news.what.healthy)
-      judge(liveness::ill{value.key, agent_of(value)});
-    else
-      judge(liveness::well{value.key});
-    if (value.token != 0)
-      follow_claim(news, is_shown);
-    if (value.key.owner == id_) {
-      if (auto own = book().find(value.key.kind, value.key.name))
-        find(*std::move(own), rests(), is_shown && !news.what.healthy);
-      return;
-    }
-    auto rests = news.what.status == registry::record_status::maintenance;
-    if (is_shown && (rests || news.what.status == registry::record_status::active))
-      find(value, rests, !news.what.healthy);
-    else
-      out_->push_back(gone{agent_of(value), value.key.owner});
+  /// As this node says it, whatever others show of it.
+  void pass_on(record_news::own_agent& what) {
+    if (auto own = book().find(what.which.kind, what.which.name))
+      find(*std::move(own), rests(), what.is_ill);
   }
 
   void find(registry::record what, bool rests, bool ill = false) {
     auto agent = agent_of(what);
     out_->push_back(found{std::move(what), std::move(agent), rests, ill});
-  }
-
-  /// What is said of a name that this node may have, or claim.
-  void follow_claim(const registry::change& news, bool is_shown) {
-    auto& value = news.what.value;
-    auto is_taken = news.kind == registry::change_kind::taken;
-    if (value.key.owner == id_ ? is_taken : is_shown)
-      say(claims::seen{value.key.name, value.key.owner, value.token, is_taken,
-                       nodes_.name_of(value.key.owner)});
   }
 
   // -- who leads ---------------------------------------------------------------------------
@@ -738,9 +448,7 @@ private:
 
   const std::string id_;
   const std::string name_;
-  known_nodes nodes_; // liveness_ looks there
-  const std::size_t max_records_;
-  const std::size_t max_record_bytes_;
+  known_nodes nodes_;            // liveness_ looks there
   registry::record_table table_; // exchange_ fills it
   claims claims_;
   record_exchange exchange_;
@@ -748,10 +456,8 @@ private:
   member_news news_;
   member_standings standings_;
   catch_up catch_up_;
-  registry::watch_records watched_{};
-  /// While its pages come in.
-  std::optional<shown_records> snapshot_;
-  std::set<std::string> namesakes_;
+  own_agents agents_;
+  record_news shown_;
   bool leads_ = false;
   /// While a step runs.
   time_point now_{};

@@ -298,7 +298,7 @@ void check_routes(const node_sights& nodes, Broken broken) {
   for (auto& [id, node] : nodes) {
     node_routes wanted;
     auto want = [&](const registry::record& what, bool rests) {
-      auto agent = node_core::agent_of(what);
+      auto agent = cluster::agent_of(what);
       if (what.key.kind == registry::record_kind::agent)
         wanted[{agent, what.key.owner}] = {what, agent, rests};
     };

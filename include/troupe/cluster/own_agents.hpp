@@ -1,0 +1,118 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+
+#include "troupe/cluster/agent_change.hpp"
+#include "troupe/cluster/agent_name.hpp"
+#include "troupe/cluster/claims.hpp"
+#include "troupe/core/problem.hpp"
+#include "troupe/core/result.hpp"
+#include "troupe/registry/record.hpp"
+#include "troupe/registry/record_bounds.hpp"
+
+namespace troupe::cluster {
+
+/// Decides under which names the agents of this node are registered, and which changes of them
+/// others would keep. Part of `node_core`.
+///
+/// - An id that ends with "@" and the name of this node is the node's own, and needs no claim. Nor
+///   does one that several may have: such agents are found by it as by a capability.
+/// - An agent may be changed while its name is being claimed.
+///
+/// Reads what `claims` says; changes nothing. Not thread-safe. Cost of a call: O(log n) in the
+/// records of this node.
+class own_agents {
+public:
+  /// Nothing, if the agent is like that.
+  using change = std::variant<std::monostate, claims::put, claims::reword>;
+
+  /// `node` is the id of this node, `name` what people call it. @pre `said` outlives this
+  own_agents(std::string node, std::string name, std::size_t max_record_bytes, const claims& said)
+    : id_(std::move(node)),
+      name_(std::move(name)),
+      max_record_bytes_(max_record_bytes),
+      said_(said) {}
+
+  /// As what the agent is registered whose id is the name of that record. Error: bad_argument (it
+  /// names another node).
+  [[nodiscard]] result<claims::add> to_add(registry::record what, bool is_unique) const {
+    auto& called = what.key.name;
+    auto at = called.rfind('@');
+    auto is_own = at != std::string::npos;
+    if (is_own && called.substr(at + 1) != name_)
+      return problem{errc::bad_argument, "agent id '" + called.substr(0, 64)
+                                           + "' names another node; end it with @" + name_
+                                           + " or leave out the @"};
+    auto is_claimed = is_unique && !is_own;
+    what.key.kind = registry::record_kind::agent;
+    what.key.owner = id_;
+    if (!is_unique && !is_own)
+      what.capabilities.insert(called); // several may have it
+    if (!is_claimed)
+      called = unclaimed_name(called, id_);
+    return claims::add{std::move(what), is_claimed};
+  }
+
+  /// What is to be said after that change of the agent. Errors: not_found, too_large, bad_argument,
+  /// and what registry::check says.
+  [[nodiscard]] result<change> to_change(const std::string& id, const agent_change& how) const {
+    auto said = find(id);
+    auto before = said ? said : find_to_come(id);
+    if (!before)
+      return problem{errc::not_found,
+                     "no agent '" + id.substr(0, 64)
+                       + "' is registered at this node; only the node of an agent changes it"};
+    auto made = changed(*before, how);
+    if (auto why = refuse(id, *before, made))
+      return why;
+    if (made == *before)
+      return change{};
+    if (!said)
+      return change{claims::reword{std::move(made)}};
+    return change{claims::put{std::move(made)}};
+  }
+
+private:
+  /// The agent of this node that callers know by that id.
+  [[nodiscard]] std::optional<registry::record> find(const std::string& id) const {
+    auto plain = said_.book().find(registry::record_kind::agent, unclaimed_name(id, id_));
+    return plain ? plain : said_.book().find(registry::record_kind::agent, id);
+  }
+
+  /// The agent whose name is being claimed, with a token as if it had that.
+  [[nodiscard]] std::optional<registry::record> find_to_come(const std::string& id) const {
+    auto* wish = said_.find_wish(id);
+    if (wish == nullptr)
+      return std::nullopt;
+    auto made = *wish;
+    made.boot = made.version = made.token = 1;
+    return made;
+  }
+
+  /// Why a registry, or others, would not do with that.
+  [[nodiscard]] problem refuse(const std::string& id, const registry::record& own,
+                               const registry::record& made) const {
+    auto is_one_of_several = own.token == 0 && !registry::is_own_name(id);
+    if (is_one_of_several && !made.capabilities.contains(id))
+      return {errc::bad_argument,
+              "agent '" + id + "' is found by its name as by a capability; it keeps that"};
+    if (auto why = registry::check(made))
+      return why;
+    if (auto size = registry::size_of(made); size > max_record_bytes_)
+      return {errc::too_large, "agent '" + id + "' would have a record of " + std::to_string(size)
+                                 + " bytes; give at most " + std::to_string(max_record_bytes_)
+                                 + " (registry_options::max_record_bytes)"};
+    return {};
+  }
+
+  const std::string id_;
+  const std::string name_;
+  const std::size_t max_record_bytes_;
+  const claims& said_;
+};
+
+} // namespace troupe::cluster

@@ -1,0 +1,250 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "troupe/cluster/agent_name.hpp"
+#include "troupe/cluster/claims_types.hpp"
+#include "troupe/cluster/known_nodes.hpp"
+#include "troupe/cluster/liveness.hpp"
+#include "troupe/cluster/log_effects.hpp"
+#include "troupe/core/ids.hpp"
+#include "troupe/registry/queries.hpp"
+#include "troupe/registry/record_table.hpp"
+#include "troupe/registry/types.hpp"
+
+namespace troupe::cluster {
+
+/// Says what the changes of this node's table mean: for whoever sends messages to agents, for
+/// `liveness` and for `claims`. Part of `node_core`.
+///
+/// - An agent is found where it can get messages: its node is there, or in maintenance; it rests
+///   there, and is ill while callers of this node do not reach it. What is found of the agents of
+///   this node is for its host to say.
+/// - Where changes were missed there is a snapshot, in pages. After its last page all that it has
+///   not shown is gone. One that is begun anew takes the place of the one before.
+///
+/// Machine. Not thread-safe. Cost of a call: that of a page of changes of the table, or O(log n).
+class record_news {
+public:
+  // -- effects ---------------------------------------------------------------------------
+
+  /// The agent `id` of `what` gets messages where its node is; what was said of it before is over.
+  struct found {
+    registry::record what;
+    std::string id;
+    /// It gets no work that another one could do.
+    bool rests = false;
+    /// Callers of this node do not reach it.
+    bool ill = false;
+  };
+
+  /// An agent of this node shows so.
+  struct own_agent {
+    registry::record_key which;
+    bool is_ill = false;
+  };
+
+  /// That agent of that node gets none any more.
+  struct gone {
+    std::string id;
+    std::string node;
+  };
+
+  /// No agents are found but these, each with its node, and those of this node.
+  struct found_only {
+    std::set<std::pair<std::string, std::string>> agents;
+  };
+
+  /// There is this node, or that has changed of it.
+  struct node_is {
+    registry::record what;
+  };
+
+  /// It has taken its record of that boot back. `name` is for people.
+  struct node_left {
+    std::string node;
+    boot_number boot = 0;
+    std::string name{};
+  };
+
+  using effect
+    = std::variant<found, own_agent, gone, found_only, node_is, node_left, log_effects::warn,
+                   liveness::shown, liveness::left, liveness::forgotten, liveness::listed,
+                   liveness::ill, liveness::well, claims_types::seen>;
+  using effects = std::vector<effect>;
+
+  /// Other nodes of this node's name of which the log hears, each once.
+  static constexpr std::size_t max_namesakes = 16;
+
+  /// `node` is the id of this node, `name` what people call it. @pre `table` and `nodes` outlive
+  /// this; it keeps `nodes`.
+  record_news(std::string node, std::string name, std::size_t max_records,
+              const registry::record_table& table, known_nodes& nodes)
+    : id_(std::move(node)),
+      name_(std::move(name)),
+      max_records_(max_records),
+      table_(table),
+      nodes_(nodes) {}
+
+  record_news(const record_news&) = delete;
+  record_news& operator=(const record_news&) = delete;
+
+  /// Goes on to the next change. Returns false if there is none. What one change means is to be
+  /// carried out before the next call.
+  [[nodiscard]] bool next(effects& out) {
+    if (page_ && in_page_ < page_->changes.size()) {
+      take(page_->changes[in_page_++], out);
+      return true;
+    }
+    if (page_) {
+      end_page(out);
+      return true;
+    }
+    if (!table_.has_news(watched_))
+      return false;
+    page_ = table_.answer(watched_);
+    in_page_ = 0;
+    watched_ = watched_.next(*page_);
+    if (page_->complete)
+      snapshot_.emplace();
+    return true;
+  }
+
+  /// What is wrong with its state, in words; empty if all is well.
+  [[nodiscard]] std::vector<std::string> flaws() const {
+    if (namesakes_.size() > max_namesakes)
+      return {"more namesakes than allowed"};
+    return {};
+  }
+
+private:
+  /// What a snapshot of the table has shown so far.
+  struct shown_records {
+    std::set<registry::record_key> keys;
+    std::set<std::string> nodes;
+    std::set<std::pair<std::string, std::string>> agents;
+
+    void note(const registry::record& what, bool is_shown) {
+      auto change = [is_shown](auto& among, const auto& each) {
+        if (is_shown)
+          among.insert(each);
+        else
+          among.erase(each);
+      };
+      change(keys, what.key);
+      if (what.key.kind == registry::record_kind::node)
+        change(nodes, what.key.owner);
+      else if (what.key.kind == registry::record_kind::agent)
+        change(agents, std::pair{agent_of(what), what.key.owner});
+    }
+  };
+
+  void take(const registry::change& news, effects& out) {
+    auto& value = news.what.value;
+    auto is_shown = registry::is_shown(news.kind);
+    if (snapshot_ && (!is_shown || snapshot_->keys.size() < max_records_))
+      snapshot_->note(value, is_shown);
+    if (is_shown && value.key.owner != id_
+        && news.what.liveness != registry::record_status::disconnected)
+      out.emplace_back(liveness::shown{value.key.owner, value.boot});
+    if (value.key.kind == registry::record_kind::node)
+      follow_node(news, is_shown, out);
+    else if (value.key.kind == registry::record_kind::agent)
+      follow_agent(news, is_shown, out);
+  }
+
+  void end_page(effects& out) {
+    auto has_more = page_->rest;
+    page_.reset();
+    if (!snapshot_ || has_more)
+      return;
+    auto those = *std::exchange(snapshot_, std::nullopt);
+    nodes_.remove_if([&](const std::string& id) { return !those.nodes.contains(id); });
+    out.emplace_back(liveness::listed{std::move(those.keys)});
+    out.emplace_back(found_only{std::move(those.agents)});
+  }
+
+  // -- nodes -----------------------------------------------------------------------------
+
+  void follow_node(const registry::change& news, bool is_shown, effects& out) {
+    auto& value = news.what.value;
+    if (is_shown) {
+      nodes_.put(news.what);
+      out.emplace_back(node_is{value});
+      look_at_name(news.what, out);
+      return;
+    }
+    auto has_left = news.kind == registry::change_kind::removed;
+    nodes_.remove(value.key.owner);
+    if (has_left) {
+      out.emplace_back(node_left{value.key.owner, value.boot, value.key.name});
+      out.emplace_back(liveness::left{value.key.owner});
+    } else if (news.kind == registry::change_kind::lost
+               && table_.answer(registry::find_owner{value.key.owner}).boot == 0) {
+      out.emplace_back(liveness::forgotten{value.key.owner, value.boot});
+    }
+  }
+
+  /// Commands that name a node cannot tell two of one name apart.
+  void look_at_name(const registry::record_view& what, effects& out) {
+    auto& key = what.value.key;
+    if (key.name != name_ || key.owner == id_ || what.liveness != registry::record_status::active
+        || namesakes_.size() >= max_namesakes || !namesakes_.insert(key.owner).second)
+      return;
+    out.emplace_back(
+      log_effects::warn{"node " + key.owner.substr(0, 8) + " is called '" + key.name
+                        + "' as well; give one of the two another --name, or commands that name "
+                          "it may mean either"});
+  }
+
+  // -- agents ----------------------------------------------------------------------------
+
+  void follow_agent(const registry::change& news, bool is_shown, effects& out) const {
+    auto& value = news.what.value;
+    if (is_shown && !news.what.healthy)
+      out.emplace_back(liveness::ill{value.key, agent_of(value)});
+    else
+      out.emplace_back(liveness::well{value.key});
+    if (value.token != 0)
+      follow_claim(news, is_shown, out);
+    if (value.key.owner == id_) {
+      out.emplace_back(own_agent{value.key, is_shown && !news.what.healthy});
+      return;
+    }
+    auto rests = news.what.status == registry::record_status::maintenance;
+    if (is_shown && (rests || news.what.status == registry::record_status::active))
+      out.emplace_back(found{value, agent_of(value), rests, !news.what.healthy});
+    else
+      out.emplace_back(gone{agent_of(value), value.key.owner});
+  }
+
+  /// What is said of a name that this node may have, or claim.
+  void follow_claim(const registry::change& news, bool is_shown, effects& out) const {
+    auto& value = news.what.value;
+    auto is_taken = news.kind == registry::change_kind::taken;
+    if (value.key.owner == id_ ? is_taken : is_shown)
+      out.emplace_back(claims_types::seen{value.key.name, value.key.owner, value.token, is_taken,
+                                          nodes_.name_of(value.key.owner)});
+  }
+
+  const std::string id_;
+  const std::string name_;
+  const std::size_t max_records_;
+  const registry::record_table& table_;
+  known_nodes& nodes_;
+  registry::watch_records watched_{};
+  /// The changes that are followed, and how many of them were.
+  std::optional<registry::record_changes> page_;
+  std::size_t in_page_ = 0;
+  /// While the pages of a snapshot come in.
+  std::optional<shown_records> snapshot_;
+  std::set<std::string> namesakes_;
+};
+
+} // namespace troupe::cluster
