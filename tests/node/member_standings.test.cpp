@@ -43,7 +43,8 @@ struct standing {
     auto end = now + span;
     while (it.next_deadline() && *it.next_deadline() <= end) {
       now = std::max(now, *it.next_deadline());
-      it.tick(now);
+      for (auto& [which, boot] : it.tick(now).lost)
+        lost.push_back(which + ' ' + std::to_string(boot));
       CHECK(it.flaws() == std::vector<std::string>{});
     }
     now = end;
@@ -59,7 +60,8 @@ struct standing {
 
   const std::string node = "n2";
   registry::record_table table;
-  cluster::member_standings it{5s, table};
+  cluster::member_standings it{5s, 24h, table};
+  std::vector<std::string> lost;
   time_point now{1h};
 };
 
@@ -138,14 +140,25 @@ TEST_CASE_METHOD(standing, "who begins anew among the members waits for each of 
   CHECK(it.flaws() == std::vector<std::string>{});
   pass(30s - 1ns);
   CHECK(is_active());
-  SECTION("and those that it does not hear of are gone") {
+  CHECK(lost.empty());
+  SECTION("and those that it does not hear of are gone, and forgotten in the end") {
     pass(1ns);
     CHECK_FALSE(is_active());
+    CHECK(lost == std::vector{"n2 1"s});
+    it.begin_anew(now); // they are kept no longer
+    pass(24h - 30s - 1ns);
+    CHECK(known().records == 1);
+    now += 1ns;
+    CHECK(it.tick(now).forgotten == std::vector{node});
+    CHECK(known().records == 0);
+    CHECK_FALSE(it.next_deadline());
+    CHECK(lost.size() == 1);
   }
   SECTION("but not of those that have come") {
     see(1, member_status::alive);
-    pass(1min);
+    pass(48h);
     CHECK(is_active());
+    CHECK(lost.empty());
   }
 }
 
@@ -155,7 +168,10 @@ TEST_CASE_METHOD(standing, "of those that are gone, or about to go, nobody is wa
   SECTION("gone") {
     see(1, member_status::dead);
     it.begin_anew(now);
-    CHECK_FALSE(it.next_deadline());
+    CHECK_FALSE(is_active());
+    pass(24h);
+    CHECK(lost.empty());
+    CHECK(known().records == 0); // forgotten, like others that are gone
   }
   SECTION("about to go") {
     see(1, member_status::left);

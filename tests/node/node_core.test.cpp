@@ -443,6 +443,39 @@ TEST_CASE_METHOD(one_node, "as a new boot a node waits for those that it has kno
   pass(30s - 1s);
   CHECK(shows(two) == record_status::active);
   CHECK(shows(three) == record_status::disconnected);
+  step(node_core::lead{});
+  pass(24h);
+  CHECK(shows(two) == record_status::active);
+  CHECK(core().table().answer(registry::find_owner{three.id}).records == 0); // as for the members
+}
+
+TEST_CASE_METHOD(one_node, "as a new boot a node asks nobody about those that are forgotten",
+                 "[node][core]") {
+  member two{2};
+  two.says_node("two");
+  hear(two);
+  two.says_agent("a");
+  see(two);
+  step(claims::risen{2});
+  pass(24h - 1ns);
+  CHECK(core().behind() == 1);
+  pass(1ns);
+  CHECK(core().behind() == 0);
+}
+
+TEST_CASE_METHOD(one_node, "as a new boot a leader gives up those that it does not hear of again",
+                 "[node][core]") {
+  member two{2};
+  two.says_node("two");
+  hear(two);
+  step(node_core::lead{});
+  step(claims::risen{2});
+  pass(30s - 1ns);
+  CHECK_FALSE(only<liveness::give_up>());
+  pass(1ns + 5s);
+  auto given_up = only<liveness::give_up>();
+  REQUIRE(given_up);
+  CHECK(given_up->node == two.id);
 }
 
 TEST_CASE_METHOD(one_node, "all is here once the records of those have come that others know",

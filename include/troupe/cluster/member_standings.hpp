@@ -24,18 +24,28 @@ namespace troupe::cluster {
 /// - A node is active while the members show it alive, or suspect it. It is disconnected once they
 ///   show it dead, or once it has stopped for lost_after.
 /// - The records of a later life than the members show are active: its statement is on its way.
-/// - What the members forget is forgotten in the table.
+/// - What the members forget is forgotten in the table. Where this node has begun anew among them,
+///   they know nothing to forget: who is not heard of again is gone after some time, and due to be
+///   forgotten after forget_after.
 ///
 /// Machine. Not thread-safe. Cost of a call: O(log n), and what the table does; of `begin_anew`
 /// O(n).
 class member_standings {
 public:
   /// @pre `table` outlives this
-  member_standings(duration lost_after, registry::record_table& table)
-    : lost_after_(lost_after), table_(table) {}
+  member_standings(duration lost_after, duration forget_after, registry::record_table& table)
+    : lost_after_(lost_after), forget_after_(forget_after), table_(table) {}
 
   member_standings(const member_standings&) = delete;
   member_standings& operator=(const member_standings&) = delete;
+
+  /// Nodes of which nothing was heard since begin_anew().
+  struct unheard {
+    /// Those that were there in that life, and are gone now.
+    std::vector<std::pair<std::string, boot_number>> lost;
+    /// Those that the members would have forgotten by now.
+    std::vector<std::string> forgotten;
+  };
 
   static bool is_there(member_status is) {
     return is == member_status::alive || is == member_status::suspect;
@@ -47,7 +57,7 @@ public:
     auto& each = standings_[node];
     auto was = each;
     leave_off(node, each);
-    each = {boot, is_there(is), std::nullopt};
+    each = {boot, is_there(is)};
     if (is == member_status::left && (was.is_there || was.until || was.boot != boot))
       stay(was.until.value_or(now + lost_after_), node, each);
   }
@@ -58,8 +68,8 @@ public:
     auto known = table_.answer(registry::find_owner{node});
     if (place == standings_.end() || known.boot == 0)
       return;
-    auto& [boot, is_there, until] = place->second;
-    auto is_active = is_there || until || known.boot > boot;
+    auto& each = place->second;
+    auto is_active = each.is_there || each.until || known.boot > each.boot;
     auto shows
       = is_active ? registry::record_status::active : registry::record_status::disconnected;
     registry::effects none;
@@ -81,35 +91,61 @@ public:
   /// This node is new for the members, and so are they for it: those that it does not hear of again
   /// are gone.
   void begin_anew(time_point now) {
-    for (auto& [node, each] : standings_)
+    for (auto& [node, each] : standings_) {
       if (std::exchange(each.is_there, false) && !each.until)
         stay(now + 6 * lost_after_, node, each);
-  }
-
-  /// Those that have stopped, and have not come back, are disconnected.
-  void tick(time_point now) {
-    while (!stays_.empty() && stays_.begin()->first <= now) {
-      auto node = stays_.begin()->second;
-      leave_off(node, standings_.at(node));
-      settle(now, node);
+      if (each.forget_at)
+        continue;
+      each.forget_at = now + forget_after_;
+      unheard_.emplace(*each.forget_at, node);
     }
   }
 
+  /// Those that have stopped, and have not come back, are disconnected. Returns what follows of
+  /// begin_anew().
+  [[nodiscard]] unheard tick(time_point now) {
+    unheard made;
+    while (!stays_.empty() && stays_.begin()->first <= now) {
+      auto node = stays_.begin()->second;
+      auto& each = standings_.at(node);
+      stays_.erase(stays_.begin());
+      each.until.reset();
+      settle(now, node);
+      if (each.forget_at)
+        made.lost.emplace_back(node, each.boot);
+    }
+    while (!unheard_.empty() && unheard_.begin()->first <= now) {
+      made.forgotten.push_back(unheard_.begin()->second);
+      forget(now, made.forgotten.back());
+    }
+    return made;
+  }
+
   [[nodiscard]] std::optional<time_point> next_deadline() const {
-    return stays_.empty() ? std::nullopt : std::optional{stays_.begin()->first};
+    std::optional<time_point> next;
+    for (auto* each : {&stays_, &unheard_})
+      if (!each->empty())
+        next = std::min(next.value_or(each->begin()->first), each->begin()->first);
+    return next;
   }
 
   /// What is wrong with its state, in words; empty if all is well. Cost: O(n log n).
   [[nodiscard]] std::vector<std::string> flaws() const {
-    auto staying = std::ranges::count_if(standings_,
-                                         [&](auto& each) { return each.second.until.has_value(); });
-    auto is_due = [&](auto& each) {
-      return !each.second.until || stays_.contains({*each.second.until, each.first});
+    std::vector<std::string> found;
+    auto expect = [&](const due& all, std::optional<time_point> standing::*when, const char* what) {
+      auto is_due = [&](auto& each) {
+        auto& [node, known] = each;
+        return known.*when && all.contains({*(known.*when), node});
+      };
+      auto has_time = [&](auto& each) { return (each.second.*when).has_value(); };
+      auto count = std::ranges::count_if(standings_, is_due);
+      if (count != std::ranges::count_if(standings_, has_time)
+          || static_cast<std::size_t>(count) != all.size())
+        found.emplace_back(what);
     };
-    if (static_cast<std::size_t>(staying) == stays_.size()
-        && std::ranges::all_of(standings_, is_due))
-      return {};
-    return {"a node that has stopped shows as there for ever"};
+    expect(stays_, &standing::until, "a node that has stopped shows as there for ever");
+    expect(unheard_, &standing::forget_at, "a node that nobody hears of is never forgotten");
+    return found;
   }
 
 private:
@@ -119,7 +155,11 @@ private:
     bool is_there = false;
     /// It has stopped, and may come back.
     std::optional<time_point> until{};
+    /// Nothing was heard of it since this node has begun anew.
+    std::optional<time_point> forget_at{};
   };
+
+  using due = std::set<std::pair<time_point, std::string>>;
 
   void stay(time_point until, const std::string& node, standing& what) {
     what.until = until;
@@ -129,14 +169,19 @@ private:
   void leave_off(const std::string& node, standing& what) {
     if (what.until)
       stays_.erase({*std::exchange(what.until, std::nullopt), node});
+    if (what.forget_at)
+      unheard_.erase({*std::exchange(what.forget_at, std::nullopt), node});
   }
 
   const duration lost_after_;
+  const duration forget_after_;
   registry::record_table& table_;
   /// How the members show each other node.
   std::map<std::string, standing> standings_;
   /// Until when those that have stopped show as they were.
-  std::set<std::pair<time_point, std::string>> stays_;
+  due stays_;
+  /// When those are forgotten of which nothing was heard.
+  due unheard_;
 };
 
 } // namespace troupe::cluster

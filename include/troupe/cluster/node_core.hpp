@@ -59,7 +59,7 @@ public:
       exchange_(node_id::from_string(how.node).value_or(node_id{}), how.exchange, table_, check),
       liveness_(nodes_, how.liveness),
       news_(nodes_, how.liveness.max_nodes),
-      standings_(how.liveness.lost_after, table_),
+      standings_(how.liveness.lost_after, how.forget_after, table_),
       catch_up_(how.catch_up_within),
       agents_(how.node, how.name, how.table.max_record_bytes, claims_),
       shown_(how.node, how.name, how.table.max_records, table_, nodes_) {
@@ -83,7 +83,7 @@ public:
     now_ = now;
     out_ = &out;
     table_.tick(now);
-    standings_.tick(now);
+    follow_unheard(standings_.tick(now));
     catch_up_.tick(now);
     run(claims_, [&](auto& made) { claims_.tick(now, made); });
     run(exchange_, [&](auto& made) { exchange_.tick(now, made); });
@@ -288,13 +288,28 @@ private:
     standings_.note(now_, node, what.when.boot, what.is);
     if (what.is != member_status::dead)
       exchange(record_exchange::heard{std::move(what.told), what.key, what.from});
-    if (!member_standings::is_there(what.is)) {
-      exchange(record_exchange::gone{what.who});
-      catch_up_.await_no_more(what.who);
-    }
     standings_.settle(now_, node);
-    tell([&](auto& lines) { news_.shows(now_, node, what.when.boot, what.is, lines); });
-    judge(liveness::seen{node, what.when.boot, what.is});
+    follow_member(what.who, what.when.boot, what.is);
+  }
+
+  void follow_member(const node_id& who, boot_number boot, member_status is) {
+    auto node = to_string(who);
+    if (!member_standings::is_there(is)) {
+      exchange(record_exchange::gone{who});
+      catch_up_.await_no_more(who);
+    }
+    tell([&](auto& lines) { news_.shows(now_, node, boot, is, lines); });
+    judge(liveness::seen{node, boot, is});
+  }
+
+  /// Members that know this node anew say nothing of them.
+  void follow_unheard(const member_standings::unheard& what) {
+    for (auto& [node, boot] : what.lost)
+      if (auto who = node_id::from_string(node))
+        follow_member(*who, boot, member_status::dead);
+    for (auto& node : what.forgotten)
+      if (auto who = node_id::from_string(node))
+        exchange(record_exchange::forgotten{*who});
   }
 
   void handle(request_id, const member_forgotten& what) {

@@ -40,6 +40,9 @@ struct node_core_options {
   exchange_options exchange{};
   /// After the first comparison with another member, the records of members are waited for so long.
   duration catch_up_within = std::chrono::seconds{5};
+  /// When it goes on as a later life: how long it keeps those of whom the members then say nothing.
+  /// As they keep those that are gone (swim_options::keep_gone).
+  duration forget_after = std::chrono::hours{24};
 };
 
 /// What a `node_core` hears and says.

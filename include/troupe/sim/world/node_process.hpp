@@ -176,7 +176,8 @@ public:
                                              .check_every = node_times::check,
                                              .answer_within = node_times::answer_within,
                                              .sweep_every = node_times::sweep},
-                                .table = bounds()},
+                                .table = bounds(),
+                                .forget_after = node_times::retention},
                                &is_signed_with}},
       links_({here.self(), here.life()}) {
     note_boot(id_, boot_);
