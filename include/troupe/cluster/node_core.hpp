@@ -46,6 +46,9 @@ struct node_core_options {
   liveness_options liveness{};
   /// Bounds of what it knows of others.
   registry::registry_options table{};
+  /// The changes of its table are counted from there, so that who has watched another table, or
+  /// that of an earlier life, begins anew. Random, of up to 52 bits.
+  std::uint64_t revision_floor = 0;
   /// How it gets that.
   exchange_options exchange{};
   /// After the first comparison with another member, the records of members are waited for so long.
@@ -203,7 +206,7 @@ public:
       liveness_(nodes_, how.liveness),
       news_(nodes_, how.liveness.max_nodes) {
     registry::effects none;
-    table_.step(time_point::min(), 0, registry::configure{how.table, 0}, none);
+    table_.step(time_point::min(), 0, registry::configure{how.table, how.revision_floor}, none);
   }
 
   node_core(const node_core&) = delete;
