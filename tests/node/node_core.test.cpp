@@ -429,6 +429,29 @@ SCENARIO_METHOD(one_node, "a node that the members have forgotten comes back as 
   }
 }
 
+TEST_CASE("who has watched the registry of another node, or another life, begins anew",
+          "[node][core]") {
+  node_core_options how;
+  how.revision_floor = 9'000;
+  one_node first{how};
+  how.revision_floor = 7'000;
+  one_node other{how};
+  member two{2};
+  two.says_node("two");
+  first.hear(two);
+  other.hear(two);
+  auto seen = first.core().table().answer(registry::watch_records{});
+  REQUIRE(seen.changes.size() == 1);
+  two.says_agent("a");
+  other.hear(two);
+  auto next = other.core().table().answer(registry::watch_records{}.next(seen));
+  CHECK(next.complete);
+  CHECK(next.changes.size() == 2);
+  auto back = first.core().table().answer(registry::watch_records{}.next(next));
+  CHECK(back.complete);
+  CHECK(back.changes.size() == 1);
+}
+
 TEST_CASE_METHOD(one_node, "as a new boot a node waits for those that it has known",
                  "[node][core]") {
   member two{2};

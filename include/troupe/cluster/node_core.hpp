@@ -64,7 +64,7 @@ public:
       agents_(how.node, how.name, how.table.max_record_bytes, claims_),
       shown_(how.node, how.name, how.table.max_records, table_, nodes_) {
     registry::effects none;
-    table_.step(time_point::min(), 0, registry::configure{how.table, 0}, none);
+    table_.step(time_point::min(), 0, registry::configure{how.table, how.revision_floor}, none);
   }
 
   node_core(const node_core&) = delete;

@@ -36,6 +36,9 @@ struct node_core_options {
   liveness_options liveness{};
   /// Bounds of what it knows of others.
   registry::registry_options table{};
+  /// The changes of its table are counted from there, so that who has watched another table, or
+  /// that of an earlier life, begins anew. Random, of up to 52 bits.
+  std::uint64_t revision_floor = 0;
   /// How it gets that.
   exchange_options exchange{};
   /// After the first comparison with another member, the records of members are waited for so long.

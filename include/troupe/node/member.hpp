@@ -67,8 +67,9 @@ struct member_setup {
   std::function<void(std::function<void(const node_view&)>)> show{};
   /// Of what it knows of others.
   registry::registry_options bounds{};
-  /// See node_core_options.
+  /// See node_core_options, as the next one.
   duration forget_after{};
+  std::uint64_t revision_floor = 0;
   /// Says from here on that the records of this node are these.
   std::function<void(const registry::records_head&)> restate = [](const registry::records_head&) {};
   /// Asks that member, and gives the answer to answered().
@@ -104,6 +105,7 @@ public:
               .claims = {.is_fleeting = setup_.is_fleeting},
               .liveness = {.lost_after = setup_.lost_after, .check_every = setup_.check_every},
               .table = setup_.bounds,
+              .revision_floor = setup_.revision_floor,
               .forget_after = setup_.forget_after}),
       reader_(self, core_.machine().table()),
       workers_(self, this, setup_.id),

@@ -119,8 +119,8 @@ struct report_outcome {
   call_outcome outcome = call_outcome::succeeded;
 };
 
-/// Sent by the host, before anything else and at every start. Later revisions are above
-/// `revision_floor`, so that watchers notice when earlier state was lost.
+/// Sent before anything else. Later revisions are above `revision_floor`: a watcher that knows
+/// those of a table with another floor gets a snapshot.
 struct configure {
   registry_options options{};
   std::uint64_t revision_floor = 0;

@@ -272,6 +272,7 @@ inline cluster::member_setup node::inside::member_setup() {
     = [this](std::function<void(const cluster::node_view&)> then) { show(std::move(then)); };
   made.bounds = options_.services.registry;
   made.forget_after = options_.membership.keep_gone;
+  made.revision_floor = random_seed() >> 12U; // exact in JSON
   made.restate = [this](const registry::records_head& what) {
     on_keeper([what](cluster::membership_keeper& keeper) { keeper.restate(what); });
   };
