@@ -60,6 +60,8 @@ struct node_core_options {
 /// show
 ///   it dead, or once it has stopped for lost_after. Only what the members forget is forgotten
 ///   here; it may come back as it was.
+/// - Of a node whose identity is revoked nothing is known here once the members do not show it
+///   alive any more.
 /// - An agent is found where it can get messages: its node is there, or in maintenance; it rests
 ///   there, and is ill while callers of this node do not reach it. Agents of this node are found as
 ///   this node says them.
@@ -88,6 +90,11 @@ public:
   /// The members have forgotten it.
   struct member_forgotten {
     node_id who;
+  };
+
+  /// The identities of these nodes are revoked, so that they never come back; of no others.
+  struct expelled {
+    std::set<std::string> nodes;
   };
 
   /// The first comparison with another member has ended, or cannot be.
@@ -127,14 +134,13 @@ public:
     registry::call_outcome how = registry::call_outcome::succeeded;
   };
 
-  using event
-    = std::variant<member_is, member_forgotten, compared, lead, follow, add_agent, update_agent,
-                   maintain, call_ended, record_exchange::hurry, record_exchange::spoke,
-                   record_exchange::answered, record_exchange::asked, claims::put, claims::remove,
-                   claims::leave, claims::bound, claims::outlived, claims::given_up, claims::risen,
-                   claims::heard<registry::names::claims>, claims::heard<registry::names::freed>,
-                   claims::heard<registry::names::claim_page>, liveness::link_up,
-                   liveness::link_down, liveness::names_listed, liveness::pong>;
+  using event = std::variant<
+    member_is, member_forgotten, expelled, compared, lead, follow, add_agent, update_agent,
+    maintain, call_ended, record_exchange::hurry, record_exchange::spoke, record_exchange::answered,
+    record_exchange::asked, claims::put, claims::remove, claims::leave, claims::bound,
+    claims::outlived, claims::given_up, claims::risen, claims::heard<registry::names::claims>,
+    claims::heard<registry::names::freed>, claims::heard<registry::names::claim_page>,
+    liveness::link_up, liveness::link_down, liveness::names_listed, liveness::pong>;
 
   // -- effects ---------------------------------------------------------------------------
 
@@ -377,6 +383,7 @@ private:
   void pass_on(record_exchange::merged& what) {
     awaited_.erase(what.who);
     settle_standing(to_string(what.who));
+    forget_expelled(to_string(what.who));
   }
 
   void pass_on(liveness::recovered& what) {
@@ -465,6 +472,7 @@ private:
       awaited_.erase(what.who);
     }
     settle_standing(node);
+    forget_expelled(node);
     tell([&](auto& lines) { news_.shows(now_, node, what.when.boot, what.is, lines); });
     judge(liveness::seen{node, what.when.boot, what.is});
   }
@@ -476,10 +484,29 @@ private:
       standings_.erase(place);
     }
     exchange(record_exchange::forgotten{what.who});
+    forget(node);
+  }
+
+  void forget(const std::string& node) {
     auto known = table_.answer(registry::find_owner{node});
     registry::effects none;
     if (known.boot != 0)
       table_.step(now_, 0, registry::forget{node, known.boot}, none);
+  }
+
+  void handle(request_id, expelled& what) {
+    expelled_ = what.nodes;
+    judge(liveness::expelled{std::move(what.nodes)});
+    for (auto& node : expelled_)
+      forget_expelled(node);
+  }
+
+  /// Members that have not heard of it may say it once more.
+  void forget_expelled(const std::string& node) {
+    auto place = standings_.find(node);
+    auto is_there = place != standings_.end() && place->second.is_there;
+    if (!is_there && node != id_ && expelled_.contains(node))
+      forget(node);
   }
 
   void leave_off(const std::string& node, standing& what) {
@@ -810,6 +837,7 @@ private:
   /// While its pages come in.
   std::optional<shown_records> snapshot_;
   std::set<std::string> namesakes_;
+  std::set<std::string> expelled_;
   bool leads_ = false;
   bool has_compared_ = false;
   bool is_caught_up_ = false;
