@@ -486,6 +486,38 @@ TEST_CASE("a request ends at its deadline with what is known of it", "[host][cli
   CHECK(client.core.pending_requests() == 0);
 }
 
+TEST_CASE("a request to a service that was out of reach says what was in the way",
+          "[host][client]") {
+  driven_client client;
+  client.step(client_core::hinder{{errc::unreachable, "no way to a:1"}});
+  client.step(client_core::hinder{{errc::unreachable, "no way to b:1; open the network"}});
+  auto unsent = client.ask(1s);
+  auto words = "the service was out of reach; nothing was done"s;
+  SECTION("of the last try") {
+    client.pass(1s);
+    CHECK(client.end_of(unsent)
+          == problem{errc::unreachable, words + ": no way to b:1; open the network"});
+  }
+  SECTION("not where that is not known any more") {
+    client.step(client_core::hinder{});
+    client.pass(1s);
+    CHECK(client.end_of(unsent) == problem{errc::unreachable, words});
+  }
+  SECTION("not of a time before it was reached") {
+    client.step(client_core::reached{});
+    client.step(client_core::lost{});
+    auto next = client.ask(500ms, false);
+    client.pass(500ms);
+    CHECK(client.end_of(next) == problem{errc::unreachable, words});
+  }
+  SECTION("not where it is reached and gives no session") {
+    client.step(client_core::reached{});
+    client.step(client_core::hinder{{errc::unreachable, "no way to a:1"}});
+    client.pass(1s);
+    CHECK(client.end_of(unsent) == problem{errc::unreachable, words});
+  }
+}
+
 TEST_CASE("who hurries hears at once that nothing can be done", "[host][client]") {
   auto client = driven_client::in_session();
   auto sent = client.ask(10s, true, true);

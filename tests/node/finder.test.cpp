@@ -1034,7 +1034,8 @@ TEST_CASE_METHOD(relayed_finding,
   auto how = only<finder::bind>().how;
   CHECK(how.where == b);
   CHECK(how.link == 7);
-  CHECK(only<finder::point>() == finder::point{b, false}); // it relays nobody itself
+  // It relays nobody itself, and names who does.
+  CHECK(only<finder::point>() == finder::point{b, false, a});
   held(7);
   SECTION("and looks for them anew when that link ends") {
     step(finder::link_down{7});
@@ -1048,9 +1049,21 @@ TEST_CASE_METHOD(relayed_finding, "a node that cannot be relayed asks the next",
     step(finder::dialled{problem{errc::unreachable, "a:1 does not relay"}}, through.id);
     auto why = only<finder::failed>().why;
     CHECK(why.code == errc::unreachable);
-    CHECK(why.detail == "b:1 does not answer this node, and a:1 does not relay");
+    CHECK(why.detail
+          == "b:1 does not answer this process, and a:1 does not relay; open the network from here "
+             "to b:1, or give the address of a node that reaches it as well");
     pass(1s);
-    dialled(c);
+    link(c, 3);
+    answer(3, there("b", 1));
+    // What does not answer this node is not dialled once more.
+    through = only<finder::dial>();
+    CHECK(through.where == b);
+    CHECK(through.through == c);
+    CHECK(has_none<finder::failed>());
+    step(finder::dialled{net::connection_id{7}, true}, through.id);
+    answer(7, here());
+    CHECK(only<finder::bind>().how.link == 7);
+    CHECK(only<finder::point>() == finder::point{b, false, c});
   }
   SECTION("because it hears nothing") {
     pass(3'999ms);
@@ -1065,6 +1078,24 @@ TEST_CASE_METHOD(relayed_finding, "a node that cannot be relayed asks the next",
     CHECK_FALSE(only<finder::point>().relays);
     step(finder::dialled{net::connection_id{8}}, next);
   }
+}
+
+TEST_CASE_METHOD(relayed_finding,
+                 "where nobody relays to the leader, it is dialled again after a while",
+                 "[node][finder]") {
+  auto refused = 0;
+  for (net::connection_id number = 10; through.through; ++number) {
+    REQUIRE(++refused <= 5);
+    step(finder::dialled{problem{errc::unreachable, "does not relay"}}, through.id);
+    out.clear();
+    pass(1s);
+    auto next = only<finder::dial>();
+    step(finder::dialled{number}, next.id);
+    answer(number, there("b", 1));
+    through = only<finder::dial>();
+    CHECK(through.where == b);
+  }
+  CHECK(refused == 5);
 }
 
 TEST_CASE_METHOD(relayed_finding, "an answer to a dial through another counts once",

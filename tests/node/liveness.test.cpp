@@ -469,6 +469,38 @@ TEST_CASE("a node of which only a claim is left is given up, and its names are f
   }
 }
 
+TEST_CASE("names of a node whose identity is revoked are freed once it is gone",
+          "[node][liveness]") {
+  sweeping j;
+  SECTION("as it is lost") {
+    j.begin();
+    j.give({});
+    j.step(liveness::link_up{"n1", 1});
+    j.step(liveness::expelled{{"n1", "n9"}});
+    j.give({claim_of("n1", "painter", false)});
+    CHECK(j.has_none<liveness::free_names>()); // as its link is up
+    j.lose(1);
+  }
+  SECTION("where it was lost before") {
+    j.step(liveness::expelled{{"n1", "n9"}});
+    CHECK(j.has_none<liveness::list_names>()); // who leads sees to it
+    j.begin();
+    j.give({claim_of("n1", "painter", false), claim_of("n2", "other", false)});
+  }
+  SECTION("where it was lost before it was revoked") {
+    j.begin();
+    j.give({claim_of("n1", "painter", false)});
+    j.pass(10s);
+    CHECK(j.has_none<liveness::free_names>());
+    j.step(liveness::expelled{{"n1"}});
+    j.give({claim_of("n1", "painter", false)});
+  }
+  j.pass(5s);
+  auto freed = j.only<liveness::free_names>();
+  CHECK(freed.node == "n1");
+  CHECK(freed.boot == 1);
+}
+
 TEST_CASE("a sweep passes over names whose owner is there, or may come back",
           "[node][liveness][names]") {
   sweeping j;

@@ -19,7 +19,7 @@ namespace {
 struct standing {
   standing() {
     registry::effects none;
-    table.step({}, 0, registry::configure{registry::registry_options::copy(), 0}, none);
+    table.step({}, 0, registry::configure{registry::registry_options{}, 0}, none);
   }
 
   /// A record of that life comes.
@@ -95,6 +95,30 @@ TEST_CASE_METHOD(standing, "what comes late of a node shows as that stands", "[n
     comes(1);
     CHECK(is_active());
   }
+}
+
+TEST_CASE_METHOD(standing, "of a revoked node nothing is kept once it is not there any more",
+                 "[node][standings]") {
+  comes(1);
+  SECTION("it is there when that is heard") {
+    see(1, member_status::alive);
+    it.expel(now, {node});
+    CHECK(is_active());
+    see(1, member_status::dead);
+  }
+  SECTION("it is dead by then") {
+    see(1, member_status::dead);
+    it.expel(now, {node});
+  }
+  SECTION("nothing is known of it by then but its records") {
+    it.expel(now, {node});
+  }
+  CHECK(known().boot == 0);
+  comes(1); // of a member that has not heard of it
+  CHECK(known().boot == 0);
+  it.expel(now, {});
+  comes(1);
+  CHECK(known().boot == 1);
 }
 
 TEST_CASE_METHOD(standing, "a node that has stopped is there for a while", "[node][standings]") {

@@ -392,6 +392,48 @@ TEST_CASE_METHOD(one_node, "of those that the members forget nothing is left", "
   CHECK(shows(two) == record_status::active);
 }
 
+TEST_CASE_METHOD(one_node,
+                 "of a node whose identity is revoked nothing is left once it is not there",
+                 "[node][core]") {
+  member two{2};
+  two.says_node("two");
+  two.says_agent("painter", 7);
+  hear(two);
+  member other{3};
+  other.says_node("three");
+  hear(other);
+  step(node_core::lead{});
+  out.clear();
+  SECTION("as it is revoked first") {
+    step(node_core::expelled{{two.id}});
+    CHECK(knows(two)); // its link ends next
+    see_same(two, member_status::dead);
+  }
+  SECTION("as it is dead first") {
+    see_same(two, member_status::dead);
+    CHECK(knows(two));
+    out.clear();
+    step(node_core::expelled{{two.id}});
+  }
+  SECTION("also if it says more to a member that has not heard of it") {
+    step(node_core::expelled{{two.id}});
+    see_same(two, member_status::dead);
+    CHECK_FALSE(knows(two));
+    two.starts_again(2);
+    two.says_node("two");
+    hear(two);
+    CHECK(knows(two));
+    out.clear();
+    see_same(two, member_status::dead);
+  }
+  CHECK_FALSE(knows(two));
+  CHECK(knows(other));
+  auto freed = only<liveness::free_names>();
+  REQUIRE(freed);
+  CHECK(freed->node == two.id);
+  CHECK(freed->boot == two.boot());
+}
+
 SCENARIO_METHOD(one_node, "a node that the members have forgotten comes back as it was",
                 "[node][core]") {
   GIVEN("a node with an agent, whose link was cut for so long that the members forgot it") {

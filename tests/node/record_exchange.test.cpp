@@ -199,7 +199,7 @@ TEST_CASE_METHOD(asking_node, "of what cannot be kept nothing is handed on", "[n
   auto size = GENERATE(16'000, 17'000); // of which a table keeps one
   made.metadata["long"] = std::string(static_cast<std::size_t>(size), 'x');
   registry::effects none;
-  auto how = registry::registry_options::copy();
+  auto how = registry::registry_options{};
   how.max_record_bytes = 1'000'000;
   two.table.step({}, 0, registry::configure{how, 0}, none);
   two.put(two.book.put(made));

@@ -36,7 +36,7 @@ public:
   explicit owner(int which, boot_number boot = 1)
     : number(which), who(node_number(which)), book(to_string(who), boot) {
     registry::effects none;
-    table.step({}, 0, registry::configure{registry::registry_options::copy(), 0}, none);
+    table.step({}, 0, registry::configure{registry::registry_options{}, 0}, none);
   }
 
   void say(const std::string& name, std::uint32_t load = 0) {
@@ -87,7 +87,7 @@ struct asking : test::seen_effects<Machine> {
   explicit asking(cluster::exchange_options how = {})
     : it(node_number(0), how, table, &sim::is_signed_with) {
     registry::effects none;
-    table.step({}, 0, registry::configure{registry::registry_options::copy(), 0}, none);
+    table.step({}, 0, registry::configure{registry::registry_options{}, 0}, none);
   }
 
   void step(typename Machine::event what, request_id id = 0) {

@@ -10,6 +10,7 @@ namespace seats_test {
 
 using namespace seats_fixture;
 using Catch::Matchers::ContainsSubstring;
+using Catch::Matchers::StartsWith;
 using words = std::vector<std::string>;
 
 namespace {
@@ -1373,7 +1374,8 @@ TEST_CASE_METHOD(follower_of_two,
   quorum.leader = {};
   quorum.voters = {{seat_of("n1"), contact_of("n1"), true},
                    {seat_of("n2"), contact_of("n2")},
-                   {seat_of("n3"), contact_of("n3"), true}};
+                   {seat_of("n3"), contact_of("n3")},
+                   {seat_of("n4"), contact_of("n4"), true}};
   role("");
   CHECK(has_none<seats::complain>());
   CHECK(has_none<seats::without_quorum>());
@@ -1385,14 +1387,14 @@ TEST_CASE_METHOD(follower_of_two,
   pass(1s);
   auto said = only<seats::complain>();
   CHECK(said.topic == "no leader");
-  CHECK(said.detail == "2 of 3 voters reachable, not name2 (h2:1)");
+  CHECK(said.detail == "2 of 4 voters reachable, not name2 (h2:1), name3 (h3:1)");
   pass(10s);
   CHECK(has_none<seats::complain>()); // not again while the same are missing
-  quorum.voters[2].is_reached = false;
+  quorum.voters[3].is_reached = false;
   quorum.why = {errc::no_quorum, "seat 2"};
   pass(250ms);
-  CHECK(only<seats::complain>().detail
-        == "1 of 3 voters reachable, not name2 (h2:1), name3 (h3:1)");
+  CHECK_THAT(only<seats::complain>().detail,
+             StartsWith("1 of 4 voters reachable, not name2 (h2:1), name3 (h3:1), "));
   auto lost = only<seats::without_quorum>();
   CHECK(lost.why.code == errc::no_quorum);
   CHECK_THAT(lost.why.detail, ContainsSubstring("not name2 (h2:1), name3 (h3:1)"));
@@ -1414,6 +1416,35 @@ TEST_CASE_METHOD(follower_of_two,
   CHECK_FALSE(it.next_deadline());
   pass(1min);
   CHECK(has_none<seats::settle>());
+}
+
+TEST_CASE_METHOD(follower_of_two,
+                 "who has left, and reaches all that vote by its log, has time to hear who leads",
+                 "[node][seats]") {
+  quorum.leader = {};
+  quorum.voters = {{seat_of("n1"), contact_of("n1"), true},
+                   {seat_of("n2"), contact_of("n2"), true},
+                   {seat_of("n3"), contact_of("n3"), true}};
+  SECTION("also where one of them is away") {
+    quorum.voters[2].is_reached = false;
+  }
+  role("");
+  quorum.leaderless_for = 9'999ms;
+  pass(1s);
+  CHECK(has_none<seats::complain>());
+  SECTION("and says nothing if it does") {
+    quorum.leaderless_for = {};
+    role("n3");
+    pass(1min);
+    CHECK(has_none<seats::complain>());
+  }
+  SECTION("and then says what is known") {
+    quorum.leaderless_for = 10s;
+    pass(1s);
+    CHECK_THAT(only<seats::complain>().detail,
+               ContainsSubstring(" of 3 voters reachable")
+                 && ContainsSubstring("none of them has said to this node that it leads"));
+  }
 }
 
 TEST_CASE_METHOD(follower_of_two, "a leader that cannot be followed is said for 30 seconds",

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <utility>
 #include <variant>
@@ -41,8 +41,10 @@ namespace troupe::cluster {
 ///   node that leads; who only has news, again and again, is left for the next. One that has not
 ///   said in time that it is there is passed over until other ways have failed for a while.
 /// - Where a node says that the services are, and this one gets no answer, it has that node relay
-///   the link; so a node that all reach but the leader uses the services as all others. What is
-///   bound over such a link stays so until the link ends.
+///   the link, else others that say the same; so a node that all reach but the leader uses the
+///   services as all others. What is bound over such a link stays so until the link ends.
+/// - A node whose own link is relayed relays nobody. It names the node that relays it, which relays
+///   those who ask, too.
 /// - The first node that answers is the contact: while nothing is bound it says at once where the
 ///   services are, or why they are nowhere. That word counts once other nodes have been tried too:
 ///   the contact may be cut off from a majority that others reach.
@@ -216,7 +218,12 @@ private:
   }
 
   [[nodiscard]] point word_of(const std::optional<net::address>& where) const {
-    return {where, where && bound_.is_at(where) && !relayed_.contains(bound_.at().link)};
+    if (!where || !bound_.is_at(where))
+      return {where};
+    auto relayed = relayed_.find(bound_.at().link);
+    if (relayed == relayed_.end())
+      return {where, true};
+    return {where, false, relayed->second};
   }
 
   // -- this node -------------------------------------------------------------------------
@@ -302,20 +309,21 @@ private:
   }
 
   void handle(request_id id, const dialled& what) {
+    auto there = search_.take_relay(id);
     if (what.link)
-      add(*what.link, what.is_relayed);
-    if (auto there = search_.take_relay(id))
+      add(*what.link, what.is_relayed, there ? std::optional{search_.relayed_by()} : std::nullopt);
+    if (there)
       return end_relay_dial(*there, what.link);
     if (auto ended = requests_.dials().take(id))
       end_dial(*ended, what.link);
   }
 
-  void add(net::connection_id link, bool is_relayed) {
+  void add(net::connection_id link, bool is_relayed, const std::optional<net::address>& by) {
     links_.add(link);
-    if (is_relayed)
-      relayed_.insert(link);
-    else
+    if (!is_relayed)
       relayed_.erase(link);
+    else if (auto& known = relayed_[link]; by)
+      known = by;
   }
 
   void end_relay_dial(const net::address& there, const result<net::connection_id>& got) {
@@ -326,8 +334,11 @@ private:
   }
 
   void relay_failed(const net::address& there, const problem& why) {
-    search_.again(
-      now_, {why.code, to_string(there) + " does not answer this node, and " + why.detail}, *out_);
+    search_.again(now_,
+                  {why.code, to_string(there) + " does not answer this process, and " + why.detail
+                               + "; open the network from here to " + to_string(there)
+                               + ", or give the address of a node that reaches it as well"},
+                  *out_);
   }
 
   void end_dial(const dial_list::ended& ended, const result<net::connection_id>& got) {
@@ -592,8 +603,8 @@ private:
   quorum_poll poll_;
   finder_guide guide_;
   finder_links links_;
-  /// Those up that lead through another node, also if they are in no use.
-  std::set<net::connection_id> relayed_;
+  /// Those up that lead through another node, also if they are in no use; and that node, if known.
+  std::map<net::connection_id, std::optional<net::address>> relayed_;
   /// While a step runs.
   time_point now_{};
   effects* out_ = nullptr;

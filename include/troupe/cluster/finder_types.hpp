@@ -186,6 +186,8 @@ struct finder_effects {
     std::optional<net::address> where;
     /// This node has a link to there that no other one relays: it relays those who do not reach it.
     bool relays = false;
+    /// The node that relays that link: it relays others, too.
+    std::optional<net::address> relayed_by = {};
 
     friend bool operator==(const point&, const point&) = default;
   };

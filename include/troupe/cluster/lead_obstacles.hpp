@@ -43,9 +43,9 @@ public:
         out.push_back(types::settle{types::no_leader});
       return false;
     }
-    auto name_at = [&cards](const std::string& contact) { return cards.name_at(contact); };
-    if (auto missing = known.standing(name_at);
-        known.leaderless_for >= say_leaderless_after && missing != said_missing_)
+    auto missing = standing(known, cards);
+    auto patience = has_majority(known) ? say_unheard_after : say_leaderless_after;
+    if (known.leaderless_for >= patience && missing != said_missing_)
       out.push_back(types::complain{types::no_leader, said_missing_ = std::move(missing)});
     return true;
   }
@@ -86,8 +86,26 @@ private:
     return why;
   }
 
+  static bool has_majority(const host::quorum_view& known) {
+    return 2 * known.reached() > known.voters.size();
+  }
+
+  /// A majority that is reached has a leader, or elects one; this node may only not have heard.
+  [[nodiscard]] static std::string standing(const host::quorum_view& known,
+                                            const seat_cards& cards) {
+    auto text
+      = known.standing([&cards](const std::string& contact) { return cards.name_at(contact); });
+    if (has_majority(known))
+      text += ", and none of them has said to this node that it leads; its log may be older than "
+              "theirs, as that of a node that has left: then the leader gives it a seat, if it "
+              "may have one (troupe voters, on another node)";
+    return text;
+  }
+
   /// An election takes less.
   static constexpr duration say_leaderless_after = std::chrono::seconds{2};
+  /// So does the way of a node that was away, or has left, back to a leader.
+  static constexpr duration say_unheard_after = std::chrono::seconds{10};
   /// It is repeated more often while it is true.
   static constexpr duration contradicted_for = std::chrono::seconds{30};
 

@@ -63,11 +63,11 @@ struct liveness_options {
 ///   have got to it. It gives those that are known and not there the same time as those whose link
 ///   ends; and so those of which it hears later that they are there.
 /// - Names are freed where nobody can come back under the id: of lost nodes without a data folder,
-///   and of nodes that are forgotten.
+///   or whose identity is revoked, and of nodes that are forgotten.
 /// - Claims say whether their owner has no data folder. Who leads looks through all of them again
-///   and again, and gives such owners the same time if they are not there, whether or not anybody
-///   else has ever heard of them. So a claim that was granted late ends, too, and one whose freeing
-///   was lost with an earlier leader.
+///   and again, and gives such owners, and those whose identity is revoked, the same time if they
+///   are not there, whether or not anybody else has ever heard of them. So a claim that was granted
+///   late ends, too, and one whose freeing was lost with an earlier leader.
 /// - Agents that callers of this node did not reach are pinged in turn; who answers is well again.
 ///
 /// Steps like any machine. No snapshot: another leader begins anew. Not thread-safe. Cost of a
@@ -126,6 +126,11 @@ public:
     boot_number boot = 0;
   };
 
+  /// The identities of these nodes are revoked, so that they never come back; of no others.
+  struct expelled {
+    std::set<std::string> nodes;
+  };
+
   /// The agent `id`, with that record, shows unhealthy.
   struct ill {
     registry::record_key what;
@@ -152,8 +157,8 @@ public:
     bool answered = false;
   };
 
-  using event = std::variant<lead, follow, link_up, link_down, seen, left, shown, forgotten, ill,
-                             well, listed, names_listed, pong>;
+  using event = std::variant<lead, follow, link_up, link_down, seen, left, shown, forgotten,
+                             expelled, ill, well, listed, names_listed, pong>;
 
   // -- effects ---------------------------------------------------------------------------
 
@@ -464,13 +469,20 @@ private:
 
   void give_up_lost(const std::string& node, boot_number boot, bool is_fleeting = false) {
     out_->push_back(give_up{node, boot});
-    if (is_fleeting || nodes_->is_fleeting(node))
+    if (is_fleeting || nodes_->is_fleeting(node) || expelled_.contains(node))
       out_->push_back(free_names{node, boot});
   }
 
   void handle(request_id, const forgotten& what) {
     if (decides_)
       out_->push_back(free_names{what.node, what.boot});
+  }
+
+  /// Those that were lost before have their names yet.
+  void handle(request_id, expelled& what) {
+    expelled_ = std::move(what.nodes);
+    if (sweep_at_)
+      sweep();
   }
 
   // -- names -----------------------------------------------------------------------------
@@ -495,7 +507,7 @@ private:
     if (!what.what)
       return; // until the next sweep
     for (auto& each : what.what->claimed)
-      if (each.is_fleeting && each.owner != self_)
+      if ((each.is_fleeting || expelled_.contains(each.owner)) && each.owner != self_)
         if (auto* owner = await_unlinked(each.owner, each.boot))
           owner->is_fleeting = true;
     if (what.what->more && !what.what->claimed.empty())
@@ -558,6 +570,7 @@ private:
   std::map<registry::record_key, request_id> pinged_;
   std::optional<time_point> check_at_;
   std::string self_;
+  std::set<std::string> expelled_;
   std::optional<time_point> sweep_at_;
   /// The page of names that is asked for; zero: none.
   request_id page_ = 0;

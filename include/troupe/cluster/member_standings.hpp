@@ -24,6 +24,8 @@ namespace troupe::cluster {
 /// - A node is active while the members show it alive, or suspect it. It is disconnected once they
 ///   show it dead, or once it has stopped for lost_after.
 /// - The records of a later life than the members show are active: its statement is on its way.
+/// - Of a node whose identity is revoked the table keeps nothing once the members do not show it
+///   there any more.
 /// - What the members forget is forgotten in the table. Where this node has begun anew among them,
 ///   they know nothing to forget: who is not heard of again is gone after some time, and due to be
 ///   forgotten after forget_after.
@@ -65,6 +67,8 @@ public:
   /// Has the table show that node as it stands: after note(), and when its records have come.
   void settle(time_point now, const std::string& node) {
     auto place = standings_.find(node);
+    if (expelled_.contains(node) && (place == standings_.end() || !place->second.is_there))
+      return clear(now, node); // others may say it once more
     auto known = table_.answer(registry::find_owner{node});
     if (place == standings_.end() || known.boot == 0)
       return;
@@ -82,10 +86,14 @@ public:
       leave_off(node, place->second);
       standings_.erase(place);
     }
-    auto known = table_.answer(registry::find_owner{node});
-    registry::effects none;
-    if (known.boot != 0)
-      table_.step(now, 0, registry::forget{node, known.boot}, none);
+    clear(now, node);
+  }
+
+  /// These nodes, and no others, are revoked.
+  void expel(time_point now, std::set<std::string> nodes) {
+    expelled_ = std::move(nodes);
+    for (auto& each : expelled_)
+      settle(now, each);
   }
 
   /// This node is new for the members, and so are they for it: those that it does not hear of again
@@ -161,6 +169,13 @@ private:
 
   using due = std::set<std::pair<time_point, std::string>>;
 
+  void clear(time_point now, const std::string& node) {
+    auto known = table_.answer(registry::find_owner{node});
+    registry::effects none;
+    if (known.boot != 0)
+      table_.step(now, 0, registry::forget{node, known.boot}, none);
+  }
+
   void stay(time_point until, const std::string& node, standing& what) {
     what.until = until;
     stays_.emplace(until, node);
@@ -178,6 +193,7 @@ private:
   registry::record_table& table_;
   /// How the members show each other node.
   std::map<std::string, standing> standings_;
+  std::set<std::string> expelled_;
   /// Until when those that have stopped show as they were.
   due stays_;
   /// When those are forgotten of which nothing was heard.

@@ -312,6 +312,13 @@ private:
         exchange(record_exchange::forgotten{*who});
   }
 
+  void handle(request_id, expelled& what) {
+    auto others = what.nodes;
+    others.erase(id_);
+    standings_.expel(now_, std::move(others));
+    judge(liveness::expelled{std::move(what.nodes)});
+  }
+
   void handle(request_id, const member_forgotten& what) {
     exchange(record_exchange::forgotten{what.who});
     standings_.forget(now_, to_string(what.who));

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -67,6 +68,11 @@ struct node_core_types {
     node_id who;
   };
 
+  /// The identities of these nodes are revoked, so that they never come back; of no others.
+  struct expelled {
+    std::set<std::string> nodes;
+  };
+
   /// The first comparison with another member has ended, or cannot be.
   struct compared {};
 
@@ -104,14 +110,13 @@ struct node_core_types {
     registry::call_outcome how = registry::call_outcome::succeeded;
   };
 
-  using event
-    = std::variant<member_is, member_forgotten, compared, lead, follow, add_agent, update_agent,
-                   maintain, call_ended, record_exchange::hurry, record_exchange::spoke,
-                   record_exchange::answered, record_exchange::asked, claims::put, claims::remove,
-                   claims::leave, claims::bound, claims::outlived, claims::given_up, claims::risen,
-                   claims::heard<registry::names::claims>, claims::heard<registry::names::freed>,
-                   claims::heard<registry::names::claim_page>, liveness::link_up,
-                   liveness::link_down, liveness::names_listed, liveness::pong>;
+  using event = std::variant<
+    member_is, member_forgotten, expelled, compared, lead, follow, add_agent, update_agent,
+    maintain, call_ended, record_exchange::hurry, record_exchange::spoke, record_exchange::answered,
+    record_exchange::asked, claims::put, claims::remove, claims::leave, claims::bound,
+    claims::outlived, claims::given_up, claims::risen, claims::heard<registry::names::claims>,
+    claims::heard<registry::names::freed>, claims::heard<registry::names::claim_page>,
+    liveness::link_up, liveness::link_down, liveness::names_listed, liveness::pong>;
 
   // -- effects ---------------------------------------------------------------------------
 

@@ -29,8 +29,9 @@ namespace troupe::cluster {
 /// - A node that has not said in time that it is there is silent: it is passed over until other
 ///   ways have failed for a while.
 /// - Where a node keeps to its word that the services are at another, which this one does not
-/// reach,
-///   it is asked to relay the connection: it may reach that one itself.
+///   reach, it is asked to relay the connection: it may reach that one itself. If it does not, the
+///   next node that says the same is asked to relay at once; where the services are is not dialled
+///   until other ways have failed for a while.
 ///
 /// Not thread-safe. Cost of a call: O(dials).
 class service_search {
@@ -125,6 +126,7 @@ public:
     end();
     failures_ = 0;
     silent_.reset();
+    unreached_.reset();
   }
 
   /// Nobody answers there.
@@ -135,6 +137,7 @@ public:
   /// The node that was asked keeps to its word: the services are `there`, where this one has
   /// failed.
   void try_relay(time_point now, const net::address& by, const net::address& there, effects& out) {
+    unreached_ = there;
     move_to(stage::relaying, {.where = there, .due = now + relay_within});
     relay_ = {requests_.dial_through(by, there, out), by, there};
   }
@@ -147,7 +150,7 @@ public:
     return relay_.to;
   }
 
-  /// @pre it waits for a relay
+  /// Whom it has last asked to relay.
   [[nodiscard]] const net::address& relayed_by() const {
     return relay_.by;
   }
@@ -166,8 +169,9 @@ public:
       return move_to(stage::idle, {});
     auto next = [&] { return all[next_address_++ % all.size()]; };
     auto where = next();
-    if (where == silent_)
-      where = next(); // the same one, if there is no other
+    for (auto passed = all.size(); passed > 1 && (where == silent_ || where == unreached_);
+         --passed)
+      where = next();
     dial(now, where, out);
   }
 
@@ -212,6 +216,8 @@ public:
   /// That node says that the services are `there`; none: it does not know.
   void follow(time_point now, const sign& from, const std::optional<net::address>& there,
               effects& out) {
+    if (there && there == unreached_ && there != from.where)
+      return try_relay(now, from.where, *there, out);
     auto is_too_far = ++hops_ > max_hops;
     if (is_too_far)
       sign_ = {};
@@ -229,8 +235,10 @@ public:
       return move_to(stage::waiting,
                      requests_.ask(now, from.link, from.where, from.revision, options_.check_every,
                                    options_.check_every + finder_requests::answer_within, out));
-    if (failures_ >= slow_after)
-      silent_.reset(); // it may only have been slow
+    if (failures_ >= slow_after) { // it may only have been slow
+      silent_.reset();
+      unreached_.reset();
+    }
     failures_ = std::min(failures_ + 1, max_failures);
     move_to(stage::pausing, {.due = now + options_.retry.delay(failures_, random_)});
   }
@@ -307,6 +315,8 @@ private:
   std::size_t next_address_ = 0;
   std::uint32_t failures_ = 0;
   std::optional<net::address> silent_;
+  /// Where the services are, and no dial of this process has led.
+  std::optional<net::address> unreached_;
   relay relay_;
 };
 

@@ -65,6 +65,12 @@ public:
     problem why;
   };
 
+  /// Why the last try to reach the service has failed; errc::none: that is not known. Requests that
+  /// end because it was out of reach all the time say so.
+  struct hinder {
+    problem why;
+  };
+
   /// The request of this step's id was answered; `attempt` is the try that the answer belongs to.
   struct answered {
     std::uint32_t attempt = 0;
@@ -104,7 +110,7 @@ public:
   struct close {};
 
   using event
-    = std::variant<ask, reached, lost, refuse, answered, failed, opened, not_opened, close>;
+    = std::variant<ask, reached, lost, refuse, hinder, answered, failed, opened, not_opened, close>;
 
   // -- effects ------------------------------------------------------------------------
 
@@ -264,6 +270,7 @@ private:
     record_until_ = now_ + known_for;
     heard_at_ = now_;
     refusal_ = {};
+    hindrance_ = {};
     retry_at_.reset();
     begin_turn();
     send_all();
@@ -279,6 +286,10 @@ private:
     refusal_ = what.why;
     if (!is_reached_)
       refuse_hurried();
+  }
+
+  void handle(request_id, const hinder& what) {
+    hindrance_ = what.why;
   }
 
   [[nodiscard]] std::optional<time_point> doubt_at() const {
@@ -597,9 +608,11 @@ private:
               + why.detail};
   }
 
-  static problem too_late(const request& each) {
+  [[nodiscard]] problem too_late(const request& each) const {
     if (each.tries_now() == 0) // tries in ended sessions were not carried out
-      return {errc::unreachable, "the service was out of reach; nothing was done"};
+      return {errc::unreachable,
+              "the service was out of reach; nothing was done"
+                + (hindrance_ && !is_reached_ ? ": " + hindrance_.detail : std::string{})};
     if (each.tries == each.refusals)
       return {errc::no_quorum, "no node of the service led in all that time; nothing was done, "
                                "retry once a majority of the nodes is back"};
@@ -625,6 +638,7 @@ private:
   bool is_closed_ = false;
   time_point heard_at_{};  // last sign of life; or when a request came while none waited
   problem refusal_;        // see refuse
+  problem hindrance_;      // see hinder
   std::uint64_t turn_ = 0; // counts changes of the service's place
   request_id record_ = 0;  // see reached
   time_point record_until_{};

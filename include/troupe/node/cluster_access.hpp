@@ -112,7 +112,7 @@ public:
   void know(std::vector<std::string> others) {
     finder_.step(finder::learned{others});
     hint_.others = std::move(others);
-    events_.hint(hint_);
+    tell();
   }
 
   /// See finder::seated.
@@ -256,12 +256,20 @@ private:
     });
   }
 
+  void tell() const {
+    auto told = hint_;
+    if (relayed_by_)
+      told.others.insert(told.others.begin(), to_string(*relayed_by_));
+    events_.hint(told);
+  }
+
   void perform(const finder::bind_here&) {
     actors_.bind({});
     relay_to({});
+    relayed_by_.reset();
     hint_.here = here_.handles;
     hint_.elsewhere.clear();
-    events_.hint(hint_);
+    tell();
     events_.bound(here_);
   }
 
@@ -274,13 +282,14 @@ private:
   void perform(const finder::point& what) {
     hint_.here.clear();
     hint_.elsewhere = what.where ? to_string(*what.where) : std::string{};
+    relayed_by_ = what.relayed_by;
     relay_to(what.relays ? what.where : std::nullopt);
-    events_.hint(hint_);
+    tell();
   }
 
   void perform(const finder::without_quorum& what) {
     hint_.why = what.why;
-    events_.hint(hint_);
+    tell();
     events_.without_quorum(what);
   }
 
@@ -322,8 +331,9 @@ private:
   /// What this node has when it leads.
   service_binding here_;
   leader_hint hint_;
-  /// Where this node relays others to.
+  /// Where this node relays others to, and who relays it there.
   std::optional<net::address> relays_to_;
+  std::optional<net::address> relayed_by_;
   shell<finder, access_state> finder_;
 };
 

@@ -19,7 +19,6 @@
 #include "troupe/node/node_log.hpp"
 #include "troupe/node/options.hpp"
 #include "troupe/node/seat.hpp"
-#include "troupe/node/voters_client.hpp"
 
 namespace troupe::cluster {
 
@@ -105,12 +104,6 @@ public:
   /// Whether this node has a seat, as far as it has heard. Thread-safe.
   [[nodiscard]] bool is_seated() const {
     return is_seated_;
-  }
-
-  /// Gives up the seat, once another node has taken its place, so that the others are enough
-  /// without it. Blocks for `within` at most. Errors: those of voters_client::change().
-  problem leave(voters_client voters, bool force, duration within) const {
-    return voters.change({voter_change::leave, around_.node, force}, within).error_or({});
   }
 
 private:

@@ -156,6 +156,11 @@ public:
     core_.step(claims::risen{now});
   }
 
+  /// See node_core::expelled.
+  void expel(cluster::node_core::expelled what) {
+    core_.step(std::move(what));
+  }
+
   // -- members -----------------------------------------------------------------------
 
   /// What the members say.

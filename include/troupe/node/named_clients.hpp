@@ -38,6 +38,9 @@ public:
   /// They will be out of reach for a while: see host::client::refuse().
   TROUPE_COMPILED void refuse(const problem& why);
 
+  /// The last try to reach them has failed because of `why`; see host::client_core::hinder.
+  TROUPE_COMPILED void hinder(const problem& why);
+
   /// See host::client::on_doubt().
   TROUPE_COMPILED void on_doubt(const std::function<void()>& job);
 
@@ -81,6 +84,7 @@ private:
   std::map<std::string, pinned> pinned_;
   std::map<std::string, request_id> records_;
   problem why_;
+  problem hindrance_;
   std::function<void()> doubt_;
 };
 

@@ -49,6 +49,9 @@ struct trust_setup {
   node_log log;
   /// What counts has changed: the list of revoked certificates, or this node's own.
   std::function<void()> changed = [] {};
+  /// These identities are revoked, and no others.
+  std::function<void(const std::map<node_id, wall_time>&)> expelled
+    = [](const std::map<node_id, wall_time>&) {};
 };
 
 /// Keeps what a running node trusts up to date: takes a renewed certificate and a list of revoked
@@ -144,6 +147,7 @@ private:
     setup_.log("list " + std::to_string(list.number) + " of revoked certificates applies, with "
                + std::to_string(list.size()) + (list.size() == 1 ? " entry" : " entries"));
     setup_.log.settle(not_taken);
+    setup_.expelled(list.identities);
     auto self = setup_.credentials->self();
     setup_.credentials->revoked()->set(std::move(what.list));
     if (gate_ != nullptr)

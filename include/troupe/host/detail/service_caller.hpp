@@ -63,6 +63,9 @@ public:
 
   TROUPE_COMPILED void refuse(const problem& why);
 
+  /// See client_core::hinder.
+  TROUPE_COMPILED void hinder(const problem& why);
+
   TROUPE_COMPILED void on_doubt(std::function<void()> job);
 
   TROUPE_COMPILED void close();

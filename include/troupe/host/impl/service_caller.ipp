@@ -70,6 +70,10 @@ public:
     core_.step(client_core::refuse{std::move(why)});
   }
 
+  void hinder(problem why) {
+    core_.step(client_core::hinder{std::move(why)});
+  }
+
   void on_doubt(std::function<void()> job) {
     on_doubt_ = std::move(job);
   }
@@ -268,6 +272,10 @@ TROUPE_COMPILED void service_caller::set_target(caf::strong_actor_ptr where, req
 
 TROUPE_COMPILED void service_caller::refuse(const problem& why) {
   run([why](client_state& state) { state.refuse(why); });
+}
+
+TROUPE_COMPILED void service_caller::hinder(const problem& why) {
+  run([why](client_state& state) { state.hinder(why); });
 }
 
 TROUPE_COMPILED void service_caller::on_doubt(std::function<void()> job) {

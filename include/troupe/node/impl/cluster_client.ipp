@@ -244,10 +244,13 @@ TROUPE_COMPILED problem cluster_client::start(std::vector<net::address> addresse
                                   know_by(entry_ ? entry_ : contact_);
                                 },
                                 [this](const problem& why) {
-                                  std::lock_guard guard{mutex_};
+                                  std::unique_lock guard{mutex_};
                                   note_failure(why);
                                   hopeless_ = cluster::may_come_right(why.code) ? 0 : hopeless_ + 1;
                                   changed_.notify_all();
+                                  auto last = last_problem_;
+                                  guard.unlock();
+                                  clients_->hinder(last);
                                 },
                                 [this](const net::link_ptr& which) { close_idle(which); },
                                 [this](const net::link_ptr& which, const net::address& where) {

@@ -72,6 +72,7 @@ node::inside::access_events(std::shared_ptr<cluster::hint_board> board) {
           .failed =
             [this](const problem& why) {
               note_try(why);
+              clients_->hinder(why);
               log_.follow(no_way, why);
             },
           .without_quorum =

@@ -160,11 +160,6 @@ struct node::inside {
   /// Shows and changes the voters.
   [[nodiscard]] cluster::voters_client voters();
 
-  [[nodiscard]] bool has_leader() {
-    std::lock_guard guard{mutex_};
-    return voters_ != nullptr;
-  }
-
   [[nodiscard]] bool services_are_here() {
     std::lock_guard guard{mutex_};
     return is_host_;
@@ -217,6 +212,10 @@ struct node::inside {
 
   /// Names agents, for people.
   static std::string listed(const std::vector<std::string>& agents);
+
+  /// Another node becomes a voter in place of this one. Waits up to `within` for that. Errors:
+  /// those of voters_client::change().
+  problem resign(bool force, duration within);
 
   void end_own_services();
 
@@ -370,7 +369,7 @@ struct node::inside {
   std::unique_ptr<cluster::swim_thread> swim_;
   /// Of a node without a data folder that has founded its cluster.
   std::optional<cluster::hosted_services> services_;
-  /// Of a node with a data folder.
+  /// Of a node with a data folder. Taken away under the lock: leave() looks at it on any thread.
   std::unique_ptr<cluster::group_part> group_;
   std::uint16_t port_ = 0;
   std::mutex departing_;

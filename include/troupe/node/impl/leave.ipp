@@ -34,13 +34,15 @@ inline void node::inside::stop() {
 
 inline problem node::inside::leave(const leave_options& how,
                                    const std::function<void()>& turn_away) {
-  return depart(cluster::departure::leave{.name = options_.name,
-                                          .force = how.force,
-                                          .hosts_alone = services_.has_value(),
-                                          .has_log = group_ != nullptr,
-                                          .is_seated = group_ && group_->is_seated(),
-                                          .knows_leader = has_leader()},
-                turn_away);
+  cluster::departure::leave what{
+    .name = options_.name, .force = how.force, .hosts_alone = services_.has_value()};
+  {
+    std::lock_guard guard{mutex_}; // another thread may end the group
+    what.has_log = group_ != nullptr;
+    what.is_seated = group_ && group_->is_seated();
+    what.knows_leader = voters_ != nullptr;
+  }
+  return depart(std::move(what), turn_away);
 }
 
 inline problem node::inside::depart(cluster::departure::event what,
@@ -66,7 +68,7 @@ inline problem node::inside::carry_out(const cluster::departure::run& what,
   using enum cluster::departure::stage;
   switch (what.which) {
     case give_up_vote:
-      return group_->leave(voters(), what.force, what.within);
+      return resign(what.force, what.within);
     case take_back:
       return wait_until_done(
         [this](done_handler done) {
@@ -117,12 +119,18 @@ inline problem node::inside::carry_out(const cluster::departure::run& what,
   return {};
 }
 
+inline problem node::inside::resign(bool force, duration within) {
+  cluster::change_voters what{cluster::voter_change::leave, to_string(data_.self().id), force};
+  return voters().change(what, within).error_or({});
+}
+
 inline void node::inside::end_own_services() {
   if (services_)
     services_->stop();
-  group_.reset();
-  std::lock_guard guard{mutex_};
+  std::unique_lock guard{mutex_};
   voters_ = nullptr;
+  auto ended = std::exchange(group_, nullptr);
+  guard.unlock(); // its actors may wait for the lock
 }
 
 inline void node::inside::end_own_router() {

@@ -58,6 +58,16 @@ TROUPE_COMPILED void named_clients::refuse(const problem& why) {
       each->refuse(why_nowhere(name));
 }
 
+TROUPE_COMPILED void named_clients::hinder(const problem& why) {
+  std::lock_guard guard{mutex_};
+  if (hindrance_ == why)
+    return;
+  hindrance_ = why;
+  for (auto& [name, each] : callers_)
+    if (!pinned_.contains(name))
+      each->hinder(why);
+}
+
 TROUPE_COMPILED void named_clients::pin(const std::string& name, const caf::strong_actor_ptr& where,
                                         const problem& why) {
   std::lock_guard guard{mutex_};
@@ -80,6 +90,8 @@ TROUPE_COMPILED void named_clients::bind(const std::map<std::string, caf::strong
     return;
   where_ = where;
   records_ = records;
+  if (!where_.empty())
+    hindrance_ = {};
   for (auto& [name, each] : callers_)
     bind(name, *each);
 }
@@ -88,8 +100,11 @@ inline void named_clients::bind(const std::string& name, caller& which) const {
   auto there = find(name);
   auto record = records_.find(name);
   which.set_target(there, record != records_.end() ? record->second : 0);
-  if (!there)
-    which.refuse(why_nowhere(name));
+  if (there)
+    return;
+  which.refuse(why_nowhere(name));
+  if (!pinned_.contains(name))
+    which.hinder(hindrance_);
 }
 
 inline caf::strong_actor_ptr named_clients::find(const std::string& name) const {

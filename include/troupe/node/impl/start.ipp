@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <functional>
 #include <ios>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -134,6 +135,13 @@ inline void node::inside::keep_trust() {
         state.certificate_is(own);
         state.look_at_certificates();
       });
+  };
+  how.expelled = [member = member_](const std::map<node_id, wall_time>& revoked) {
+    cluster::node_core::expelled what;
+    for (auto& [node, since] : revoked)
+      what.nodes.insert(to_string(node));
+    run_on_state<cluster::member_state>(
+      member, [what = std::move(what)](cluster::member_state& state) { state.expel(what); });
   };
   trust_ = system_->spawn<caf::stateful_actor<cluster::trust_keeper>>(std::move(how));
   say_where(cluster::trust_name, trust_);
