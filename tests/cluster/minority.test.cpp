@@ -261,6 +261,34 @@ TEST_CASE("a node with a folder and no seat says within seconds that the majorit
   }));
 }
 
+TEST_CASE("a node that is left without any voter says that it is in a minority",
+          "[cluster][cli][minority]") {
+  three_voters cluster;
+  cluster.start_node(3); // three vote already
+  auto& fourth = cluster[3];
+  REQUIRE(comes_true([&] {
+    return run({"request", "echo-n3", "hello", "--at", cluster.addresses()}).output == "hello\n";
+  }));
+  for (auto each : {0, 1, 2})
+    cluster[each].kill();
+  outcome refused;
+  CHECK(comes_true([&] {
+    refused = run({"put", "colour", "red", "--at", fourth.address()});
+    return refused.says("minority: 1 of 4 nodes are reachable");
+  }));
+  INFO(refused);
+  CHECK(refused.status != 0);
+  auto start = clock::now(); // it is known by now
+  CHECK(run({"put", "colour", "red", "--at", fourth.address()}).says("minority: 1 of 4 nodes"));
+  CHECK(clock::now() - start < 5s);
+  CHECK(run({"request", "echo-n3", "hello", "--at", fourth.address()}).output == "hello\n");
+  for (auto each : {0, 1, 2})
+    cluster.start_node(each);
+  CHECK(comes_true([&] {
+    return run({"put", "colour", "red", "--at", fourth.address()}).status == 0;
+  }));
+}
+
 TEST_CASE("with one voter dead status counts two of three, and changes of leadership",
           "[cluster][cli][minority]") {
   three_voters cluster;

@@ -175,9 +175,11 @@ private:
       case 9:
         return step(finder::doubt{});
       case 10:
-        if (is_member_)
+        if (is_member_) {
           step(finder::seat_says{random_.below(2) == 0 ? problem{}
                                                        : problem{errc::no_quorum, "by its seat"}});
+          step(finder::present{random_.below(4), 3});
+        }
         return step(finder::learned{{to_string(address_of(which)), "nonsense"}});
       default:
         loses_ = !loses_;

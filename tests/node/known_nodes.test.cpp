@@ -19,6 +19,28 @@ void put(known_nodes& nodes, const std::string& id, registry::record_status live
 
 } // namespace
 
+TEST_CASE("nodes are counted, and those that are there", "[node]") {
+  using enum registry::record_status;
+  using presence = known_nodes::presence;
+  known_nodes nodes;
+  CHECK(nodes.seen() == presence{0, 0});
+  put(nodes, "a", active);
+  put(nodes, "b", maintenance);
+  put(nodes, "c", disconnected);
+  CHECK(nodes.seen() == presence{2, 3});
+  put(nodes, "a", disconnected);
+  put(nodes, "c", active);
+  put(nodes, "c", active);
+  CHECK(nodes.seen() == presence{2, 3});
+  nodes.remove("a");
+  nodes.remove("b");
+  nodes.remove("nobody");
+  CHECK(nodes.seen() == presence{1, 1});
+  put(nodes, "a", disconnected);
+  nodes.remove_if([](const std::string& id) { return id == "c"; });
+  CHECK(nodes.seen() == presence{0, 1});
+}
+
 TEST_CASE("of several nodes of one name one that is there is meant", "[node]") {
   using enum registry::record_status;
   known_nodes nodes;

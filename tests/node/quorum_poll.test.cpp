@@ -1,6 +1,7 @@
 #include "troupe/cluster/quorum_poll.hpp" // the header under test
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 
 #include <cstddef>
 #include <optional>
@@ -14,6 +15,7 @@ namespace quorum_poll_test {
 using namespace std::literals;
 using namespace troupe;
 using cluster::finder_effects;
+using cluster::finder_events;
 using cluster::quorum_poll;
 using net::address;
 using addresses = std::vector<address>;
@@ -42,7 +44,7 @@ struct polled {
   void hear(const problem& why = no_quorum) {
     if (contact.meet(1, place('a'), 5, out))
       out.clear();
-    it.tried(place('a'), {}, out);
+    it.tried(now, place('a'), {}, out);
     it.hear(now, why, out);
   }
 
@@ -95,9 +97,9 @@ struct polled {
 
 TEST_CASE("a node that votes has its own word of the quorum", "[node][finder]") {
   polled p{1};
-  p.it.seat_says(no_quorum, p.out);
+  p.it.seat_says(p.now, no_quorum, p.out);
   CHECK_FALSE(p.said()); // it does not vote
-  p.it.seated(true, p.out);
+  p.it.seated(p.now, true, p.out);
   CHECK(p.it.votes());
   auto told = p.said();
   REQUIRE(told);
@@ -105,13 +107,76 @@ TEST_CASE("a node that votes has its own word of the quorum", "[node][finder]") 
   CHECK(told->is_own);
   p.hear({errc::no_quorum, "others say so"});
   CHECK_FALSE(p.said());
-  p.it.seat_says({}, p.out);
+  p.it.seat_says(p.now, {}, p.out);
   CHECK(p.said()->why == problem{});
-  p.it.seated(false, p.out);
+  p.it.seated(p.now, false, p.out);
   told = p.said();
   REQUIRE(told);
   CHECK(told->why.detail == "others say so");
   CHECK_FALSE(told->is_own);
+}
+
+TEST_CASE("a node that finds no leader, and sees few nodes, is in a minority", "[node][finder]") {
+  polled p{2};
+  p.it.see(p.now, {2, 5}, p.out);
+  p.pass(1min);
+  CHECK_FALSE(p.said()); // it has not looked
+  p.it.tried(p.now, place('a'), {}, p.out);
+  p.pass(1min);
+  CHECK_FALSE(p.said());
+  p.it.tried(p.now, place('b'), {}, p.out);
+  CHECK(p.it.next_deadline() == p.now + 3s);
+  p.pass(3s - 1ns);
+  CHECK_FALSE(p.said()); // as long as an election may take
+  p.pass(1ns);
+  auto told = p.said();
+  REQUIRE(told);
+  CHECK(told->why.code == errc::no_quorum);
+  CHECK(told->why.detail.starts_with("minority: 2 of 5 nodes are reachable"));
+  CHECK_FALSE(told->is_own);
+  CHECK_FALSE(p.it.next_deadline());
+  SECTION("until more come") {
+    p.it.see(p.now, {3, 5}, p.out);
+    CHECK(p.said()->why == problem{});
+  }
+  SECTION("until it finds the services") {
+    p.it.forget(p.now, p.out);
+    CHECK(p.said()->why == problem{});
+    p.pass(1min);
+    CHECK_FALSE(p.said());
+  }
+  SECTION("unless somebody knows more") {
+    p.hear();
+    CHECK(p.said()->why == no_quorum);
+  }
+  SECTION("unless it votes") {
+    p.it.seated(p.now, true, p.out);
+    CHECK(p.said()->why == problem{});
+  }
+}
+
+TEST_CASE("who sees more than half of the nodes, or is none of them, is in no minority",
+          "[node][finder]") {
+  polled p{1};
+  auto seen = GENERATE(finder_events::present{}, finder_events::present{2, 3});
+  p.it.see(p.now, seen, p.out);
+  p.it.tried(p.now, place('a'), {}, p.out);
+  p.pass(1min);
+  CHECK_FALSE(p.said());
+}
+
+TEST_CASE("what a node sees for less than an election makes no minority", "[node][finder]") {
+  polled p{1};
+  p.it.see(p.now, {1, 2}, p.out);
+  p.it.tried(p.now, place('a'), {}, p.out);
+  p.pass(2s);
+  p.it.see(p.now, {2, 2}, p.out);
+  p.pass(2s);
+  p.it.see(p.now, {1, 2}, p.out);
+  p.pass(2s);
+  CHECK_FALSE(p.said());
+  p.pass(1s);
+  CHECK(p.said());
 }
 
 TEST_CASE("the word of the contact counts once all others are tried", "[node][finder]") {
@@ -127,7 +192,7 @@ TEST_CASE("the word of the contact counts once all others are tried", "[node][fi
   CHECK(p.it.asks_over(2));
   CHECK_FALSE(p.it.asks_over(3));
   p.it.answered(place('b'));
-  p.it.tried(place('b'), {}, p.out);
+  p.it.tried(p.now, place('b'), {}, p.out);
   CHECK_FALSE(p.it.asks_over(2));
   CHECK_FALSE(p.said());
   p.it.dialled(p.now, place('c'), problem{errc::unreachable, "no way"}, p.out);
@@ -152,7 +217,7 @@ TEST_CASE("others are asked when the contact first says that there is no quorum"
 
 TEST_CASE("no more than five of many nodes are asked", "[node][finder]") {
   polled p{20};
-  p.it.tried(place('c'), {}, p.out);
+  p.it.tried(p.now, place('c'), {}, p.out);
   p.hear();
   CHECK(p.dialled()
         == addresses{place('b'), place('d'), place('e'), place('f'), place('g')}); // not itself
@@ -184,12 +249,12 @@ TEST_CASE("a node whose link ends is tried", "[node][finder]") {
   p.hear();
   p.reach('b', 2);
   p.reach('c', 3);
-  p.it.link_down(4, p.out);
-  p.it.link_down(2, p.out);
+  p.it.link_down(p.now, 4, p.out);
+  p.it.link_down(p.now, 2, p.out);
   CHECK_FALSE(p.it.asks_over(2));
   CHECK(p.it.asks_over(3));
   CHECK_FALSE(p.said());
-  p.it.link_down(3, p.out);
+  p.it.link_down(p.now, 3, p.out);
   CHECK(p.said()->why == no_quorum);
 }
 
@@ -204,9 +269,9 @@ TEST_CASE("a node for which there is no dial left counts as tried", "[node][find
 TEST_CASE("a refusal counts once no other node leads to the services", "[node][finder]") {
   polled p{2};
   SECTION("no node answers") {
-    p.it.tried(place('a'), denied, p.out);
+    p.it.tried(p.now, place('a'), denied, p.out);
     CHECK_FALSE(p.refused());
-    p.it.tried(place('b'), {}, p.out);
+    p.it.tried(p.now, place('b'), {}, p.out);
     CHECK(p.refused() == denied);
   }
   SECTION("the contact has no majority") {
@@ -216,12 +281,12 @@ TEST_CASE("a refusal counts once no other node leads to the services", "[node][f
   }
   SECTION("the contact may find them") {
     p.hear({});
-    p.it.tried(place('b'), denied, p.out);
+    p.it.tried(p.now, place('b'), denied, p.out);
     CHECK_FALSE(p.refused());
     p.hear();
     CHECK(p.refused() == denied);
   }
-  p.it.forget(p.out);
+  p.it.forget(p.now, p.out);
   CHECK(p.refused() == problem{});
   CHECK(p.it.is_at_rest());
 }
@@ -232,10 +297,10 @@ TEST_CASE("what was heard before the services were found counts no more", "[node
   p.dialled();
   auto question = p.reach('b', 2);
   p.pass(1s);
-  p.it.tried(place('b'), {}, p.out);
-  p.it.tried(place('c'), {}, p.out);
+  p.it.tried(p.now, place('b'), {}, p.out);
+  p.it.tried(p.now, place('c'), {}, p.out);
   CHECK(p.said());
-  p.it.forget(p.out);
+  p.it.forget(p.now, p.out);
   CHECK(p.said()->why == problem{});
   CHECK(p.it.asked_by(question.id) == std::nullopt);
   CHECK(p.it.next_deadline() == std::nullopt);

@@ -52,7 +52,8 @@ namespace troupe::cluster {
 ///   says where they are as well, unless this node has its own word of that.
 /// - A node that says `denied` refuses this one permanently. Like the word of the contact, that
 ///   counts once others have been tried too, and while no contact knows of a majority.
-/// - A node that votes has its own word of the quorum, which goes before that of the contact.
+/// - A node that votes has its own word of the quorum, which goes before that of the contact. Where
+///   neither knows, a node that sees half of the nodes or fewer says that it is in a minority.
 ///
 /// Composes parts that each keep one thing: `service_addresses` whom to ask, `service_search` the
 /// search, `bound_services` where the services are, `finder_contact`, `finder_guide`, and
@@ -266,11 +267,15 @@ private:
   }
 
   void handle(request_id, const seated& what) {
-    poll_.seated(what.votes, *out_);
+    poll_.seated(now_, what.votes, *out_);
   }
 
   void handle(request_id, const seat_says& what) {
-    poll_.seat_says(what.why, *out_);
+    poll_.seat_says(now_, what.why, *out_);
+  }
+
+  void handle(request_id, const present& what) {
+    poll_.see(now_, what, *out_);
   }
 
   void is_not_led_by(const net::address& where) {
@@ -292,7 +297,7 @@ private:
       return;
     search_.drop_sign_over(what.link);
     guide_.link_down(now_, what.link);
-    poll_.link_down(what.link, *out_);
+    poll_.link_down(now_, what.link, *out_);
     if (contact_.is_over(what.link))
       part();
     if (bound_.is_over(what.link)) {
@@ -457,7 +462,7 @@ private:
   /// The contact is not needed while they are.
   void is_bound() {
     contact_.rest();
-    poll_.forget(*out_);
+    poll_.forget(now_, *out_);
   }
 
   void lose() {
@@ -551,7 +556,7 @@ private:
   void tried(const net::address& where, const problem& why = {}) {
     if (!is_out_of_reach())
       return;
-    poll_.tried(where, why, *out_);
+    poll_.tried(now_, where, why, *out_);
   }
 
   void hear_guide(const result<whereabouts>& what) {

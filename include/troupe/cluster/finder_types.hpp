@@ -140,11 +140,20 @@ struct finder_events {
     problem why;
   };
 
+  /// So many of so many nodes of the cluster are there, as this node sees them; itself counted. Of
+  /// a light client this is never said.
+  struct present {
+    std::size_t there = 0;
+    std::size_t all = 0;
+
+    friend bool operator==(const present&, const present&) = default;
+  };
+
   /// Somebody waits for an answer of the services: is their node there?
   struct doubt {};
 
   using event = std::variant<start, learned, resolved, dialled, link_down, heard, lead, follow,
-                             seated, seat_says, doubt>;
+                             seated, seat_says, present, doubt>;
 };
 
 /// What a finder wants done.

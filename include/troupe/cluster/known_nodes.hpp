@@ -14,6 +14,14 @@ namespace troupe::cluster {
 /// The nodes of a cluster as the registry shows them.
 class known_nodes {
 public:
+  /// How many there are, and how many of them are not disconnected.
+  struct presence {
+    std::size_t there = 0;
+    std::size_t all = 0;
+
+    friend bool operator==(const presence&, const presence&) = default;
+  };
+
   /// In the metadata of nodes without a data folder.
   static constexpr const char* fleeting_mark = "fleeting";
 
@@ -25,20 +33,34 @@ public:
     auto& said = what.value;
     if (nodes_.size() >= most_ && !nodes_.contains(said.key.owner))
       return;
-    auto& made = nodes_[said.key.owner];
+    auto [place, is_new] = nodes_.try_emplace(said.key.owner);
+    auto& made = place->second;
+    if (!is_new)
+      there_ -= made.count();
     made = {said.key.name, std::nullopt, said.metadata.contains(fleeting_mark), what.liveness};
+    there_ += made.count();
     if (!said.endpoints.empty())
       made.where = net::address{said.endpoints.front().host, said.endpoints.front().port};
   }
 
   void remove(const std::string& id) {
-    nodes_.erase(id);
+    if (auto gone = nodes_.extract(id))
+      there_ -= gone.mapped().count();
   }
 
   /// Forgets the nodes for whose id `condition` holds.
   template <class Condition>
   void remove_if(Condition condition) {
-    std::erase_if(nodes_, [&](auto& each) { return condition(each.first); });
+    std::erase_if(nodes_, [&](auto& each) {
+      auto goes = condition(each.first);
+      if (goes)
+        there_ -= each.second.count();
+      return goes;
+    });
+  }
+
+  [[nodiscard]] presence seen() const {
+    return {there_, nodes_.size()};
   }
 
   /// Returns the id of the node with this id or name, if there is one; of several of that name one
@@ -88,10 +110,15 @@ private:
     std::optional<net::address> where;
     bool is_fleeting = false;
     registry::record_status liveness = registry::record_status::active;
+
+    [[nodiscard]] std::size_t count() const {
+      return liveness != registry::record_status::disconnected ? 1 : 0;
+    }
   };
 
   std::size_t most_;
   std::map<std::string, known> nodes_;
+  std::size_t there_ = 0;
 };
 
 } // namespace troupe::cluster

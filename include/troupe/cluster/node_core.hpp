@@ -397,6 +397,8 @@ private:
         std::visit([this](auto& what) { this->pass_on(what); }, each);
     if (catch_up_.ends(leads_))
       out_->push_back(caught_up{});
+    if (auto now = nodes_.seen(); now != told_)
+      out_->push_back(presence{told_ = now});
   }
 
   template <class Event>
@@ -459,6 +461,7 @@ private:
   record_exchange exchange_;
   liveness liveness_;
   member_news news_;
+  known_nodes::presence told_;
   member_standings standings_;
   catch_up catch_up_;
   own_agents agents_;

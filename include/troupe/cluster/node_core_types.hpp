@@ -9,6 +9,7 @@
 #include "troupe/cluster/agent_change.hpp"
 #include "troupe/cluster/claims.hpp"
 #include "troupe/cluster/exchange_types.hpp"
+#include "troupe/cluster/known_nodes.hpp"
 #include "troupe/cluster/liveness.hpp"
 #include "troupe/cluster/log_effects.hpp"
 #include "troupe/cluster/record_exchange.hpp"
@@ -129,16 +130,20 @@ struct node_core_types {
   /// All is here that others knew when this node joined them.
   struct caught_up {};
 
+  /// So many of so many nodes are there now, as this one sees them; itself counted.
+  using presence = known_nodes::presence;
+
   using inform = log_effects::inform;
   using warn = log_effects::warn;
   using complain = log_effects::complain;
   using settle = log_effects::settle;
 
-  using effect = std::variant<found, gone, found_only, node_is, node_left, caught_up, inform, warn,
-                              complain, settle, record_exchange::restate, record_exchange::ask,
-                              record_exchange::reply, record_exchange::learned, claims::ask,
-                              claims::done, claims::lost_name, claims::rise, liveness::give_up,
-                              liveness::free_names, liveness::list_names, liveness::ping>;
+  using effect
+    = std::variant<found, gone, found_only, node_is, node_left, caught_up, presence, inform, warn,
+                   complain, settle, record_exchange::restate, record_exchange::ask,
+                   record_exchange::reply, record_exchange::learned, claims::ask, claims::done,
+                   claims::lost_name, claims::rise, liveness::give_up, liveness::free_names,
+                   liveness::list_names, liveness::ping>;
   using effects = std::vector<effect>;
 };
 

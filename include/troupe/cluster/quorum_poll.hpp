@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <map>
 #include <optional>
@@ -27,6 +28,8 @@ namespace troupe::cluster {
 /// counts is the rule of `vain_search`.
 ///
 /// - A node that votes has its own word of the quorum, which goes before that of the contact.
+/// - Without a word of either, a node that sees no more than half of the nodes of its cluster, and
+///   tries them in vain for longer than an election takes, is in a minority.
 /// - Nodes that hang count as asked in time, too; their answers still count.
 ///
 /// Not thread-safe. Cost of a call: O(addresses).
@@ -60,14 +63,19 @@ public:
     return votes_;
   }
 
-  void seated(bool votes, effects& out) {
+  void seated(time_point now, bool votes, effects& out) {
     votes_ = votes;
-    tell(out);
+    tell(now, out);
   }
 
-  void seat_says(const problem& why, effects& out) {
+  void seat_says(time_point now, const problem& why, effects& out) {
     own_quorum_ = why;
-    tell(out);
+    tell(now, out);
+  }
+
+  void see(time_point now, const finder_events::present& what, effects& out) {
+    present_ = what;
+    tell(now, out);
   }
 
   // -- what others say ---------------------------------------------------------------------
@@ -75,22 +83,22 @@ public:
   /// What the contact says of the quorum; errc::none: nothing, or there is no contact.
   void hear(time_point now, const problem& why, effects& out) {
     auto is_news = vain_.hear(why);
-    tell(out);
+    tell(now, out);
     if (is_news)
       ask_around(now, out);
   }
 
   /// This node was asked, or gave no link because of `why`.
-  void tried(const net::address& where, const problem& why, effects& out) {
+  void tried(time_point now, const net::address& where, const problem& why, effects& out) {
     vain_.tried(where, why);
-    tell(out);
+    tell(now, out);
   }
 
   /// The services are found.
-  void forget(effects& out) {
+  void forget(time_point now, effects& out) {
     asides_.clear();
     vain_.forget();
-    tell(out);
+    tell(now, out);
   }
 
   // -- nodes that are asked beside ---------------------------------------------------------
@@ -116,16 +124,16 @@ public:
       beside->second.question
         = requests_.ask(now, *got, where, 0, {}, finder_requests::answer_within, out);
     else
-      give_up(where, got.error(), out);
+      give_up(now, where, got.error(), out);
   }
 
-  void link_down(net::connection_id link, effects& out) {
+  void link_down(time_point now, net::connection_id link, effects& out) {
     std::vector<net::address> lost;
     for (auto& [where, each] : asides_)
       if (each.question && each.question->link == link)
         lost.push_back(where);
     for (auto& where : lost)
-      give_up(where, {}, out);
+      give_up(now, where, {}, out);
   }
 
   void tick(time_point now, effects& out) {
@@ -140,9 +148,14 @@ public:
       }
     }
     for (auto& where : silent)
-      give_up(where, {}, out);
+      give_up(now, where, {}, out);
     for (auto& where : hang)
-      tried(where, {}, out);
+      tried(now, where, {}, out);
+    if (minority_at_ && *minority_at_ <= now) {
+      minority_at_.reset();
+      is_minority_ = true;
+      tell(now, out);
+    }
   }
 
   [[nodiscard]] bool asks_over(net::connection_id link) const {
@@ -152,7 +165,7 @@ public:
   }
 
   [[nodiscard]] std::optional<time_point> next_deadline() const {
-    std::optional<time_point> next;
+    auto next = minority_at_;
     auto no_later = [&next](time_point when) { next = std::min(next.value_or(when), when); };
     for (auto& [where, each] : asides_) {
       if (each.tried_at)
@@ -187,6 +200,9 @@ public:
   }
 
 private:
+  /// Longer than most elections.
+  static constexpr duration minority_after = std::chrono::seconds{3};
+
   void ask_around(time_point now, effects& out) {
     asides_.clear();
     std::vector<net::address> others;
@@ -196,19 +212,35 @@ private:
         others.push_back(where);
     for (auto& where : others) {
       if (requests_.dial(now, where, out) == nullptr)
-        tried(where, {}, out);
+        tried(now, where, {}, out);
       else
         asides_[where].tried_at = now + finder_requests::answer_within;
     }
   }
 
-  void give_up(const net::address& where, const problem& why, effects& out) {
+  void give_up(time_point now, const net::address& where, const problem& why, effects& out) {
     auto gone = asides_.extract(where);
-    tried(gone.key(), why, out);
+    tried(now, gone.key(), why, out);
   }
 
-  void tell(effects& out) {
+  [[nodiscard]] bool may_be_minority() const {
+    return !votes_ && present_.all > 0 && present_.there <= present_.all / 2
+           && vain_.is_over(addresses_.all());
+  }
+
+  void tell(time_point now, effects& out) {
+    if (!may_be_minority()) {
+      minority_at_.reset();
+      is_minority_ = false;
+    } else if (!is_minority_ && !minority_at_) {
+      minority_at_ = now + minority_after;
+    }
     auto why = votes_ ? own_quorum_ : vain_.no_quorum(addresses_.all());
+    if (!why && is_minority_)
+      why = {errc::no_quorum, "minority: " + std::to_string(present_.there) + " of "
+                                + std::to_string(present_.all)
+                                + " nodes are reachable, and none of them leads; start the others, "
+                                  "or open the network to them"};
     if (why != told_quorum_)
       out.emplace_back(finder_effects::without_quorum{told_quorum_ = why, votes_});
     auto denied = vain_.denied(addresses_.all(), static_cast<bool>(contact_));
@@ -221,6 +253,10 @@ private:
   finder_requests& requests_;
   bool votes_ = false;
   problem own_quorum_;
+  finder_events::present present_{};
+  bool is_minority_ = false;
+  /// When it will be one, unless something changes.
+  std::optional<time_point> minority_at_;
   std::map<net::address, aside> asides_;
   std::size_t max_addresses_;
   /// Since the services were bound last.

@@ -50,12 +50,12 @@ public:
 
   /// Why there is no quorum, by the word of the contact.
   [[nodiscard]] problem no_quorum(const std::vector<net::address>& all) const {
-    return is_enough(all) ? heard_ : problem{};
+    return is_over(all) ? heard_ : problem{};
   }
 
   /// The last `denied`. A contact without a majority may be a member that is revoked itself.
   [[nodiscard]] problem denied(const std::vector<net::address>& all, bool has_contact) const {
-    return is_enough(all) && (!has_contact || heard_) ? refusal_ : problem{};
+    return is_over(all) && (!has_contact || heard_) ? refusal_ : problem{};
   }
 
   [[nodiscard]] bool hears_anything() const {
@@ -66,12 +66,14 @@ public:
     return tried_.size();
   }
 
-private:
-  [[nodiscard]] bool is_enough(const std::vector<net::address>& all) const {
+  /// Enough nodes have been tried, and at least one.
+  [[nodiscard]] bool is_over(const std::vector<net::address>& all) const {
+    auto has_tried = [this](auto& each) { return tried_.contains(each); };
     return tried_.size() >= enough_tried
-           || std::ranges::all_of(all, [this](auto& each) { return tried_.contains(each); });
+           || (!tried_.empty() && std::ranges::all_of(all, has_tried));
   }
 
+private:
   std::size_t max_tried_;
   std::set<net::address> tried_;
   problem heard_;

@@ -120,6 +120,11 @@ public:
     finder_.step(finder::seated{votes});
   }
 
+  /// See finder::present.
+  void see(finder::present what) {
+    finder_.step(what);
+  }
+
   /// See finder::seat_says.
   void seat_says(problem why) {
     finder_.step(finder::seat_says{std::move(why)});

@@ -77,6 +77,8 @@ struct member_setup {
   /// A member knows something later of another one.
   std::function<void(const record_exchange::learned&)> learned
     = [](const record_exchange::learned&) {};
+  /// See node_core::presence.
+  std::function<void(const known_nodes::presence&)> seen = [](const known_nodes::presence&) {};
   /// A link to a node is up, or down.
   std::function<void(const net::link_ptr&)> linked = [](const net::link_ptr&) {};
   std::function<void(const std::string& node)> unlinked = [](const std::string&) {};
@@ -437,6 +439,10 @@ private:
 
   void perform(const node_core::node_left& what) {
     setup_.node_left(what.node, what.boot);
+  }
+
+  void perform(const node_core::presence& what) {
+    setup_.seen(what);
   }
 
   void perform(const node_core::caught_up&) {

@@ -281,6 +281,9 @@ inline cluster::member_setup node::inside::member_setup() {
   made.bounds = options_.services.registry;
   made.forget_after = options_.membership.keep_gone;
   made.revision_floor = random_seed() >> 12U; // exact in JSON
+  made.seen = [this](const cluster::known_nodes::presence& what) {
+    on_access([what](cluster::access_state& access) { access.see({what.there, what.all}); });
+  };
   made.restate = [this](const registry::records_head& what) {
     on_keeper([what](cluster::membership_keeper& keeper) { keeper.restate(what); });
   };

@@ -531,6 +531,7 @@ private:
 
   void perform(cluster::node_core::node_is&) {}
   void perform(cluster::node_core::node_left&) {}
+  void perform(cluster::node_core::presence&) {}
   void perform(cluster::node_core::caught_up&) {
     is_caught_up_ = true;
   }
