@@ -155,9 +155,11 @@ enum class flaw : std::uint8_t {
   stop_forgiven,
   /// Records are taken from others without a look at what their node has signed.
   head_unverified,
+  /// A node that ends does not tell the members so.
+  no_farewell,
 };
 
-inline constexpr std::array<std::string_view, 71> flaw_names{"none",
+inline constexpr std::array<std::string_view, 72> flaw_names{"none",
                                                              "vote_not_persisted",
                                                              "sync_skipped",
                                                              "old_terms_counted",
@@ -227,7 +229,8 @@ inline constexpr std::array<std::string_view, 71> flaw_names{"none",
                                                              "link_decides",
                                                              "suspect_lost",
                                                              "stop_forgiven",
-                                                             "head_unverified"};
+                                                             "head_unverified",
+                                                             "no_farewell"};
 
 /// Returns the flaw called `name`; flaw::none if there is no such flaw.
 constexpr flaw flaw_of(std::string_view name) {
