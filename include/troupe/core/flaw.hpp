@@ -155,9 +155,13 @@ enum class flaw : std::uint8_t {
   stop_forgiven,
   /// Records are taken from others without a look at what their node has signed.
   head_unverified,
+  /// A voter that is gone is removed before another node votes in its place.
+  dead_voter_dropped,
+  /// A voter that is gone is replaced at once.
+  death_rushed,
 };
 
-inline constexpr std::array<std::string_view, 71> flaw_names{"none",
+inline constexpr std::array<std::string_view, 73> flaw_names{"none",
                                                              "vote_not_persisted",
                                                              "sync_skipped",
                                                              "old_terms_counted",
@@ -227,7 +231,9 @@ inline constexpr std::array<std::string_view, 71> flaw_names{"none",
                                                              "link_decides",
                                                              "suspect_lost",
                                                              "stop_forgiven",
-                                                             "head_unverified"};
+                                                             "head_unverified",
+                                                             "dead_voter_dropped",
+                                                             "death_rushed"};
 
 /// Returns the flaw called `name`; flaw::none if there is no such flaw.
 constexpr flaw flaw_of(std::string_view name) {
