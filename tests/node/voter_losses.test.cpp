@@ -158,6 +158,16 @@ TEST_CASE_METHOD(leader_without_spares, "a voter keeps its seat where no node ca
            "node is free to vote; start one with a data folder");
   CHECK_THAT(first<seats::warn>()->text,
              ContainsSubstring("another node takes its place once one is free to vote"));
+  CHECK_FALSE(first<seats::warn>()); // said once
+  SECTION("until the next leader has counted anew") {
+    role("n2");
+    role("n1");
+    link("n4");
+    pass(5min - 1s);
+    CHECK(asked().empty());
+    pass(3s);
+    CHECK(asked() == replaced);
+  }
   SECTION("until there is one") {
     link("n4");
     pass(2s);
@@ -306,6 +316,15 @@ TEST_CASE_METHOD(leader_without_spares, "one of four voters is not removed for b
   node.die("n4");
   node.pass(10min);
   CHECK(node.asked().empty());
+}
+
+TEST_CASE_METHOD(leader_with_spares, "a learner that is gone keeps its seat", "[node][seats]") {
+  seat("n4", false);
+  commit();
+  die("n4");
+  pass(10min);
+  CHECK(asked().empty());
+  CHECK(pending("n4").empty());
 }
 
 TEST_CASE_METHOD(leader_that_replaces_nobody, "with zero no voter is replaced", "[node][seats]") {
