@@ -31,6 +31,8 @@ struct node_command {
   /// How long its tasks may still run after it was asked to end, as to_duration() reads it.
   std::string drain = "30s";
   std::uint32_t voters = 3;
+  /// A span, as to_duration() reads it, or never.
+  std::string replace_after = "5m";
   /// Timers of Raft and of the members: wan or lan.
   std::string timers = "wan";
   /// File for the actions of its Raft replica; empty: none.

@@ -255,6 +255,11 @@ private:
                    "Number of voters, 1 to 7, among nodes with --data; 3 tolerate one loss, 5 two")
       ->check(cli::count_in(1, 7));
     command
+      ->add_option("--replace-after", node_.replace_after,
+                   "How long a voter has to be dead or stopped before another node takes its place")
+      ->option_text("SPAN|never")
+      ->check(cli::is_span_or_never);
+    command
       ->add_option(
         "--timers", node_.timers,
         "How soon a lost leader is replaced, and how often members are pinged: wan (1 to 2 s; "

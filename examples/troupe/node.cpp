@@ -65,6 +65,12 @@ result<node_options> to_options(const common_options& common, const node_command
   result.data = what.data;
   result.bootstrap = what.bootstrap;
   result.voters = what.voters;
+  auto replace_after = what.replace_after == "never"
+                         ? result<duration>{duration::zero()}
+                         : to_duration(what.replace_after, "--replace-after");
+  if (!replace_after)
+    return replace_after.error();
+  result.replace_after = *replace_after;
   if (what.timers == "lan") {
     result.group.consensus = raft::lan();
     result.membership = cluster::swim_options::lan();

@@ -106,6 +106,12 @@ inline std::string is_span(const std::string& text) {
   return span ? std::string{} : span.error().detail;
 }
 
+/// Rejects what to_duration() cannot read, other than "never".
+inline std::string is_span_or_never(const std::string& text) {
+  auto span = to_duration(text, {});
+  return text == "never" || span ? std::string{} : span.error().detail + ", or give never";
+}
+
 /// Rejects what is not empty and no HOST:PORT.
 inline std::string is_address(const std::string& text) {
   auto read = troupe::net::address::from_string(text);

@@ -166,6 +166,42 @@ TEST_CASE("a dead voter is replaced by a new node", "[cluster][cli]") {
   CHECK(run({"get", "colour", "--at", cluster[3].address()}).output == "blue\n");
 }
 
+TEST_CASE("a dead voter is replaced by itself, and a spare member votes in its place",
+          "[cluster][cli]") {
+  three_voters cluster{[](int) { return words{"env", "TROUPE_REPLACE_AFTER=5s"}; }};
+  auto dead = (cluster.leader() + 1) % 3;
+  REQUIRE(run({"put", "colour", "blue", "--at", cluster.addresses()}).status == 0);
+  cluster.start_node(3);
+  REQUIRE(comes_true([&] {
+    return run({"status", "--at", cluster.addresses()}).says(three_voters::name(3));
+  }));
+  auto voting = [&] {
+    std::set<std::string> names;
+    auto seen = cluster.voters();
+    for (auto& each : seen.value("voters", json::array()))
+      if (each["votes"] == true)
+        names.insert(each["node"].get<std::string>());
+    return names;
+  };
+  cluster[dead].kill();
+  CHECK(comes_true([&] {
+    return run({"voters", "--at", cluster.addresses()})
+      .says(three_voters::name(dead) + "  replacement: it has been gone for");
+  }));
+  std::set<std::string> expected;
+  for (auto each : {0, 1, 2, 3})
+    if (each != dead)
+      expected.insert(three_voters::name(each));
+  CHECK(comes_true([&] { return voting() == expected; }));
+  CHECK(comes_true([&] { return cluster.is_whole(); }));
+  cluster.start_node(dead); // as a member that does not vote
+  CHECK(comes_true([&] {
+    return run({"get", "colour", "--at", cluster[dead].address()}).output == "blue\n";
+  }));
+  CHECK(voting() == expected);
+  CHECK(cluster.voters()["pending"].empty());
+}
+
 TEST_CASE("a voter stays while another one is away, and goes when that is back", "[cluster][cli]") {
   three_voters cluster;
   auto leads = cluster.leader();

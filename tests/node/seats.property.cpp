@@ -18,7 +18,10 @@ namespace {
 /// people who want this and that. It checks each effect.
 class shared_group {
 public:
-  explicit shared_group(random_source random) : random_(random) {
+  explicit shared_group(random_source random)
+    : random_(random),
+      replace_after_(random_.below(3) * 500ms),
+      it_("n1", raft::seat_id{1}, {.replace_after = replace_after_}, 1) {
     for (std::uint64_t number = 1; number <= 6; ++number)
       nodes_["n" + std::to_string(number)].seat = number;
     group_.self = raft::seat_id{1};
@@ -45,6 +48,11 @@ private:
     bool is_silent = false;
     /// It has said to node n1, which has led since, that it leaves.
     bool has_left = false;
+    /// The members show it, and when it was there last.
+    bool is_shown = false;
+    time_point seen{};
+    /// Somebody has wanted that, at some time.
+    bool is_wished_away = false;
   };
 
   other& any_other(std::string& name) {
@@ -57,12 +65,16 @@ private:
   void act() {
     std::string name;
     auto& it = any_other(name);
-    switch (random_.below(16)) {
+    switch (random_.below(18)) {
+      case 16:
+      case 17:
+        return show(name, it, random_.below(2) == 0);
       case 0:
       case 1:
       case 2:
         return link(name, it);
       case 3:
+        see(it);
         it.is_linked = false;
         return step(seats::link_down{name});
       case 4:
@@ -74,6 +86,7 @@ private:
         return step(seats::forgot{raft::seat_id{it.seat}});
       case 6:
         it.has_left = leads_;
+        it.is_wished_away = true;
         return step(seats::node_left{name});
       case 7:
         return step(seats::wants_peer{contact_of(name)});
@@ -99,8 +112,21 @@ private:
     }
   }
 
+  void show(const std::string& name, other& it, bool is_there) {
+    see(it);
+    it.is_shown = is_there;
+    see(it);
+    step(seats::member_shows{name, is_there});
+  }
+
+  void see(other& it) const {
+    if (it.is_linked || it.is_shown)
+      it.seen = now_;
+  }
+
   void link(const std::string& name, other& it) {
     it.is_linked = true;
+    see(it);
     step(seats::node_is{name, name_of(name), address_of(name)});
     step(seats::link_up{name});
   }
@@ -108,6 +134,8 @@ private:
   void ask(const std::string& name) {
     cluster::change_voters what{static_cast<voter_change>(random_.below(4)), name,
                                 random_.below(4) == 0};
+    if (what.what == voter_change::remove || what.what == voter_change::leave)
+      nodes_.at(name).is_wished_away = true;
     step(seats::change{what}, begin(what));
   }
 
@@ -292,6 +320,8 @@ private:
         CHECK(turn->turn > turn_);
         turn_ = turn->turn;
         leads_ = true;
+        led_since_ = now_;
+        promoted_ = 0;
       } else if (auto* other_turn = std::get_if<seats::follow>(&each)) {
         CHECK(other_turn->turn > turn_);
         turn_ = other_turn->turn;
@@ -321,13 +351,30 @@ private:
       REQUIRE(who != shown_.others.end());
       CHECK(who->match + 100 >= shown_.last);
       CHECK(who->silent_for < 1s);
+      ++promoted_;
     }
     if (auto* goes = std::get_if<types::remove>(&what); goes && shown_.members.votes(goes->seat)
                                                         && !is_void(goes->seat)
                                                         && !is_forced(goes->seat)) {
       auto voters = shown_.members.voters().size();
       CHECK(losses_of(voters - 1) >= std::min(losses_of(voters), losses_of(3)));
+      if (!is_wished_away(goes->seat))
+        check_loss(nodes_.at(node_of_seat(goes->seat)));
     }
+  }
+
+  /// Nobody wants it away: it is gone for long, or has come back after another one had its place.
+  void check_loss(const other& it) {
+    CHECK(replace_after_ > duration::zero());
+    CHECK(now_ - led_since_ >= replace_after_);
+    auto is_gone = !it.is_linked && !it.is_shown;
+    CHECK((is_gone ? now_ - it.seen >= replace_after_ : promoted_ > 0));
+    --promoted_;
+  }
+
+  [[nodiscard]] bool is_wished_away(raft::seat_id seat) const {
+    auto node = node_of_seat(seat);
+    return nodes_.at(node).is_wished_away || shown_.members.kept_out.contains(node);
   }
 
   /// So many of the voters may be lost.
@@ -381,7 +428,8 @@ private:
   }
 
   random_source random_;
-  seats it_{"n1", raft::seat_id{1}, {}, 1};
+  duration replace_after_;
+  seats it_;
   time_point now_{1h};
   std::map<std::string, other> nodes_;
   raft::replica_types::status group_;
@@ -394,6 +442,8 @@ private:
   request_id last_asker_ = 0;
   std::uint64_t turn_ = 0;
   bool leads_ = false; // by what it has said last
+  time_point led_since_{};
+  int promoted_ = 0; // since then
   bool is_prompt_ = false;
 };
 

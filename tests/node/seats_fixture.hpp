@@ -210,9 +210,11 @@ struct seated_node : test::seen_effects<cluster::seats> {
 
   // -- what often happens ------------------------------------------------------------------------
 
-  /// Its members are committed, and it leads or follows.
+  /// Its members are committed, and it leads or follows. The members show all of them alive.
   void begin(const std::string& leader = "n1") {
     commit();
+    for (auto& [seat, who] : group.members.members)
+      step(seats::member_shows{cluster::to_seat_contact(who.contact).node, true});
     role(leader);
     out.clear();
     asked_for.clear();
@@ -231,6 +233,19 @@ struct seated_node : test::seen_effects<cluster::seats> {
     step(seats::node_is{node, name_of(node), address_of(node)});
     step(seats::link_up{node, boot});
     show(node, seat);
+  }
+
+  /// A node dies, or comes back; the members see it.
+  void die(const std::string& node) {
+    silent.insert(node);
+    step(seats::link_down{node});
+    step(seats::member_shows{node, false});
+  }
+
+  void come_back(const std::string& node) {
+    silent.erase(node);
+    link(node);
+    step(seats::member_shows{node, true});
   }
 
   /// Node shows its card over its link.

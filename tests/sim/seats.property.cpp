@@ -23,12 +23,14 @@ TEST_CASE("a group keeps its voters and what it has committed while nodes come, 
   std::uint64_t lost = 0;
   std::uint64_t put_back = 0;
   std::uint64_t renewed = 0;
+  std::uint64_t replaced = 0;
   test::for_each_world<sim::seats_scenario>(with_seed, [&](auto& world, auto& found) {
     made += world.record().made;
     promoted += world.record().promoted;
     lost += world.record().lost;
     put_back += world.record().put_back;
     renewed += world.record().renewed;
+    replaced += world.record().replaced;
     REQUIRE(found.answers > 0);
   });
   CHECK(made > 3);
@@ -38,6 +40,7 @@ TEST_CASE("a group keeps its voters and what it has committed while nodes come, 
   CHECK(lost > 5);
   CHECK(put_back > 5);
   CHECK(renewed > 0);
+  CHECK(replaced > 5);
 }
 
 TEST_CASE("one seed of the seats scenario is one run", "[property]") {

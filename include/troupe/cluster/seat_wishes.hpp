@@ -51,6 +51,14 @@ public:
     wishes_.since = wished_at_ ? now - *wished_at_ : duration::max();
   }
 
+  /// These voters go once there are more than so many, see voter_losses.
+  void replace(const std::map<std::string, std::size_t>& which, time_point now) {
+    for (auto& [node, voters] : which)
+      if (!wishes_.replaced.contains(node))
+        wished_at_ = now;
+    wishes_.replaced = which;
+  }
+
   /// This node does not lead: the next leader is asked anew.
   void forget() {
     wishes_ = {.voters = wishes_.voters};

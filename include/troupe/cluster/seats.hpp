@@ -19,6 +19,7 @@
 #include "troupe/cluster/seat_wishes.hpp"
 #include "troupe/cluster/seats_types.hpp"
 #include "troupe/cluster/seats_view.hpp"
+#include "troupe/cluster/voter_losses.hpp"
 #include "troupe/cluster/voter_plan.hpp"
 #include "troupe/cluster/voter_types.hpp"
 #include "troupe/core/flaw.hpp"
@@ -41,6 +42,7 @@ namespace troupe::cluster {
 ///   voter_plan finds, one at a time, and not more often than the change_pace allows. Who asks for
 ///   a change is answered once it is made, or cannot be; of two wishes for a node the later one
 ///   counts.
+/// - A voter that has been gone for long is replaced, see voter_losses.
 /// - The leader tells nodes whose disks have forgotten that their seats are void, until they have
 ///   others. A node believes that only of the one that leads, or, while it knows no leader, of a
 ///   node that it is linked to.
@@ -59,6 +61,7 @@ public:
       self_(self),
       random_(seed),
       cards_(std::move(node), options.max_nodes),
+      losses_(options.replace_after, options.max_nodes),
       wishes_(options.voters) {}
 
   /// @pre `now` never goes backwards.
@@ -106,7 +109,7 @@ public:
   /// The members as this node sees them, whoever leads.
   [[nodiscard]] voters_view view(const raft::replica_types::status& now,
                                  const host::quorum_view& quorum) const {
-    return seats_view{cards_, wishes_, hand_overs_, pace_, self_, now_}.of(now, quorum);
+    return seats_view{cards_, wishes_, losses_, hand_overs_, pace_, self_, now_}.of(now, quorum);
   }
 
   /// What callers are to be told where no majority is reached, or what keeps this node from
@@ -125,6 +128,8 @@ public:
     for (auto& each : hand_overs_.flaws(last_id_))
       expect(false, each);
     for (auto& each : wishes_.flaws())
+      expect(false, each);
+    for (auto& each : losses_.flaws())
       expect(false, each);
     expect(reach_again_.size() <= options_.max_nodes, "more nodes to be reached than allowed");
     expect(count_asked() <= options_.max_changes, "more changes than allowed");
@@ -166,6 +171,7 @@ private:
       say_members();
       tells_ = false;
       are_cards_old_ = true;
+      losses_.begin(now_);
       emit(lead{turn_});
       return look_anew();
     }
@@ -176,6 +182,7 @@ private:
       emit(
         warn{leads_no_more
              + (what.leader == raft::seat_id{} ? what.cause : "another node leads a later term")});
+    losses_.end();
     cause_ = what.cause;
     tells_ = true;
     look_anew();
@@ -201,6 +208,7 @@ private:
     role_ = raft::role::follower;
     review_at_.reset();
     tells_ = false;
+    losses_.end();
     emit(follow{++turn_, {}});
     for (auto& each : wishes_.end_all())
       emit(refuse{each.asker, {errc::not_leader, what.why.detail}});
@@ -307,6 +315,7 @@ private:
       return;
     cards_.link_up(what.node, ++last_id_, what.boot);
     end_leave(what.node); // it may have ended and begun again before its link was lost
+    losses_.came(what.node, now_);
     wishes_.end_leave_of_earlier_boot(what.node, what.boot, [&](request_id asker) {
       emit(refuse{asker,
                   {errc::cancelled, "node " + cards_.name_of(what.node)
@@ -320,6 +329,7 @@ private:
   void handle(request_id, const link_down& what) {
     cards_.link_down(what.node);
     end_leave(what.node);
+    look_for_loss(what.node);
   }
 
   /// A node that has left may come back as any other.
@@ -341,6 +351,18 @@ private:
       review();
     }
     cards_.forget_name(what.node);
+  }
+
+  void handle(request_id, const member_shows& what) {
+    losses_.shows(what.node, what.is_there, now_);
+    if (!what.is_there)
+      look_for_loss(what.node);
+  }
+
+  /// A member may be gone: its time begins now.
+  void look_for_loss(const std::string& node) {
+    if (cards_.seat_of(node))
+      review();
   }
 
   void handle(request_id, const wants_peer& what) {
@@ -547,22 +569,54 @@ private:
     if (std::exchange(are_cards_old_, false))
       doubt_cards(group.members);
     auto any_void = tell_void_seats();
+    auto lost = note_losses(group.members);
     wishes_.set_time(now_);
     auto linked = cards_.candidates(group, what.address);
-    end_changes(what, voter_plan{group, cards_.self(), linked, wishes_.all()});
+    voter_plan plan{group, cards_.self(), linked, wishes_.all()};
+    if (lost)
+      say_lost(*lost, plan);
+    end_changes(what, plan);
     auto next = proposed_ == 0 ? voter_plan{group, cards_.self(), linked, wishes_.all()}.next()
                                : std::nullopt;
     if (next)
-      make(*next);
+      make(*next, group.members);
     review_at_ = now_
                  + (next || proposed_ != 0 || !wishes_.changes().empty() ? soon
                     : any_void                                           ? reach_every
                                                                          : sometimes);
   }
 
-  void make(const voter_plan::change& what) {
+  /// Returns the voter that is to be replaced from here on.
+  std::optional<std::string> note_losses(const raft::configuration& members) {
+    auto before = losses_.due();
+    auto lost = losses_.look(now_, members, proposed_ != 0, [this](auto& node) {
+      return node == cards_.self() || cards_.is_linked(node);
+    });
+    if (before && before != losses_.due() && has_vote(*before, members))
+      emit(inform{"voter " + cards_.name_of(*before) + " is back, and keeps its seat"});
+    wishes_.replace(losses_.to_go(), now_);
+    return lost;
+  }
+
+  static bool has_vote(const std::string& node, const raft::configuration& members) {
+    return std::ranges::any_of(members.members, [&](auto& each) {
+      return each.second.votes && to_seat_contact(each.second.contact).node == node;
+    });
+  }
+
+  void say_lost(const std::string& node, const voter_plan& plan) {
+    auto can_be = plan.held_by(node) != voter_plan::hold::no_replacement;
+    emit(warn{"voter " + cards_.name_of(node) + " has been gone for "
+              + in_words(now_ - losses_.gone().at(node))
+              + (can_be ? "; another node takes its place"
+                        : "; another node takes its place once one is free to vote; start one "
+                          "with a data folder")});
+  }
+
+  void make(const voter_plan::change& what, const raft::configuration& members) {
     if (pace_.is_free(now_)) {
       proposed_ = ++last_id_;
+      note_promotion(what, members);
       return emit(propose{proposed_, what});
     }
     if (now_ < say_pace_at_)
@@ -571,6 +625,15 @@ private:
     emit(inform{"the members of the group have changed " + std::to_string(change_pace::max_changes)
                 + " times within " + in_words(change_pace::span)
                 + "; the next change waits. See who comes and goes with troupe voters"});
+  }
+
+  void note_promotion(const voter_plan::change& what, const raft::configuration& members) {
+    auto* promotion = std::get_if<raft::replica_types::promote>(&what);
+    if (promotion == nullptr)
+      return;
+    auto node = to_seat_contact(members.members.at(promotion->seat).contact).node;
+    if (!wishes_.all().add.contains(node))
+      losses_.promotes(node);
   }
 
   void handle(request_id id, const answered& what) {
@@ -608,6 +671,8 @@ private:
                          {errc::limit_reached, "too many removals are under way; retry once some "
                                                "are made, see troupe voters"}});
     auto is_lead = asked.what == voter_change::lead;
+    if (asked.what == voter_change::add)
+      losses_.wanted(*node);
     wishes_.ask(id, std::move(asked), *node, cards_.boot_of(*node), now_);
     if (is_lead && !hand_overs_.all().contains(*node))
       transfer(*node);
@@ -698,6 +763,7 @@ private:
   time_point show_card_at_{};
 
   std::optional<time_point> review_at_;
+  voter_losses losses_;
   seat_wishes wishes_;
   hand_overs hand_overs_;
   change_pace pace_;

@@ -25,7 +25,11 @@ namespace troupe::cluster {
 struct seats_options {
   /// Voters that the cluster should have, as far as it goes by this node.
   std::size_t voters = 3;
-  /// Linked nodes, and nodes with a name and an address. A further link gets no vote; of the nodes
+  /// How long a voter has to be gone before another node takes its place, see voter_losses. Zero:
+  /// it keeps its seat.
+  duration replace_after = std::chrono::minutes{5};
+  /// Linked nodes, members that are there, and nodes with a name and an address. If more members
+  /// are there, no voter is replaced for being gone. A further link gets no vote; of the nodes
   /// with a name one that is neither linked nor a member gives way to a further one.
   std::size_t max_nodes = 10'000;
   /// Changes and hand-overs that somebody waits for; more are refused with limit_reached.
@@ -116,6 +120,13 @@ struct seats_types {
     boot_number boot = 0;
   };
 
+  /// The members show that node alive, or suspect it; or show it dead or stopped, or have forgotten
+  /// it.
+  struct member_shows {
+    std::string node;
+    bool is_there = false;
+  };
+
   /// What a node says of its seat. `is_reachable`: with the actor that takes messages for it.
   struct card {
     std::string node;
@@ -161,9 +172,10 @@ struct seats_types {
   /// This node is about to end: another one shall lead. Ends with `handed_over`, in 3 s at most.
   struct hand_over {};
 
-  using event = std::variant<changed_role, members_are, wants_peer, forgot, ignored, disk_room,
-                             stopped, seen, answered, renewed, link_up, link_down, node_is,
-                             node_left, exchanged, greeted, unanswered, change, hand_over>;
+  using event
+    = std::variant<changed_role, members_are, wants_peer, forgot, ignored, disk_room, stopped, seen,
+                   answered, renewed, link_up, link_down, node_is, node_left, member_shows,
+                   exchanged, greeted, unanswered, change, hand_over>;
 
   // -- effects: for the group -----------------------------------------------------------------
 

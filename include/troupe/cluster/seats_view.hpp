@@ -10,6 +10,7 @@
 #include "troupe/cluster/hand_overs.hpp"
 #include "troupe/cluster/seat_cards.hpp"
 #include "troupe/cluster/seat_wishes.hpp"
+#include "troupe/cluster/voter_losses.hpp"
 #include "troupe/cluster/voter_plan.hpp"
 #include "troupe/cluster/voter_types.hpp"
 #include "troupe/core/time.hpp"
@@ -24,9 +25,16 @@ namespace troupe::cluster {
 class seats_view {
 public:
   /// `own`: the seat of this node.
-  seats_view(const seat_cards& cards, const seat_wishes& wishes, const hand_overs& transfers,
-             const change_pace& pace, raft::seat_id own, time_point now)
-    : cards_(cards), wishes_(wishes), transfers_(transfers), pace_(pace), own_(own), now_(now) {}
+  seats_view(const seat_cards& cards, const seat_wishes& wishes, const voter_losses& losses,
+             const hand_overs& transfers, const change_pace& pace, raft::seat_id own,
+             time_point now)
+    : cards_(cards),
+      wishes_(wishes),
+      losses_(losses),
+      transfers_(transfers),
+      pace_(pace),
+      own_(own),
+      now_(now) {}
 
   [[nodiscard]] voters_view of(const raft::replica_types::status& group,
                                const host::quorum_view& quorum) const {
@@ -64,6 +72,7 @@ public:
 
 private:
   static constexpr const char* removal = "removal";
+  static constexpr const char* replacement = "replacement";
   static constexpr const char* void_seat = "void seat";
   static constexpr const char* handing_over = "hand-over";
 
@@ -83,8 +92,12 @@ private:
       else if (there != linked.end() && there->second.seat != seat)
         found.push_back(
           {node, void_seat, "its node has another one by now; it is taken away next"});
-      else if (plan.is_unwanted(node))
+      else if (plan.is_unwanted(node) && !plan.is_replaced(node))
         found.push_back({node, removal, who.votes ? reason(plan, node) : goes_next()});
+      else if (auto gone = losses_.gone().find(node); gone != losses_.gone().end())
+        found.push_back({node, replacement, reason_for_gone(plan, node, gone->second)});
+      else if (plan.is_replaced(node))
+        found.push_back({node, removal, "it votes in the place of a voter that is back"});
     }
     for (auto& [node, each] : cards_.links())
       if (wishes_.is_void(each.seat) && !group.members.members.contains(each.seat))
@@ -129,6 +142,18 @@ private:
     return {};
   }
 
+  /// Since when it is gone, and when another node takes its place.
+  [[nodiscard]] std::string reason_for_gone(const voter_plan& plan, const std::string& node,
+                                            time_point since) const {
+    auto gone = "it has been gone for " + in_words(now_ - since);
+    auto due = losses_.due_at(since);
+    if (plan.is_replaced(node))
+      return gone + "; " + reason(plan, node);
+    if (due > now_)
+      return gone + ", and is replaced in " + in_words(due - now_) + " unless it comes back";
+    return gone + ", and is replaced after voter " + cards_.name_of(losses_.due().value_or(node));
+  }
+
   [[nodiscard]] std::string goes_next() const {
     return pace_.is_free(now_) ? "it goes next"
                                : "it goes within " + in_words(change_pace::span)
@@ -144,6 +169,7 @@ private:
 
   const seat_cards& cards_;
   const seat_wishes& wishes_;
+  const voter_losses& losses_;
   const hand_overs& transfers_;
   const change_pace& pace_;
   raft::seat_id own_;

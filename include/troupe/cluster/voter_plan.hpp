@@ -51,10 +51,13 @@ struct voter_wishes {
   std::set<std::string> forced{};
   /// Nodes that are kept out no more.
   std::set<std::string> let_in{};
+  /// Voters that nobody wants away, and that lose their seat once they can be spared and there are
+  /// more voters than so many, or than `voters`. They may come back as any other.
+  std::map<std::string, std::size_t> replaced{};
   /// Seats whose disk has lost what it had synced. They go, and are not added again: their
   /// nodes come with others.
   std::set<raft::seat_id> forgotten{};
-  /// How long ago somebody was last wished away, by `remove` or `leave`.
+  /// How long ago somebody was last wished away, by `remove`, `leave` or `replaced`.
   duration since = duration::max();
 };
 
@@ -70,6 +73,8 @@ struct voter_wishes {
 /// Of three it waits until another node has taken its place, for ever if need be, under each
 /// leader. It does not wait where it is forced, which the log says of nodes that are kept out; but
 /// nodes that can vote now vote first.
+///
+/// One of `replaced` waits for another node that votes, whatever the number. It goes before others.
 ///
 /// Forced or not, it stays while too few of the others have caught up; they have acknowledged an
 /// entry that was written since somebody wished so, so that they are there and their disks have
@@ -140,9 +145,15 @@ public:
     if (!goes_on_without(node))
       return hold::needed;
     if (is_forced(node))
-      return std::ranges::all_of(wanted_, [&](auto& each) { return votes(each); })
-               ? hold::nothing
-               : hold::others_learn;
+      return could_vote() ? hold::others_learn : hold::nothing;
+    if (is_replaced(node)) {
+      auto voters = count_voters();
+      auto is_replaced_by_now = voters > wishes_.replaced.at(node) || voters > wishes_.voters;
+      if ((is_replaced_by_now && is_one_spare_of(voters))
+          || planted_flaw == flaw::dead_voter_dropped)
+        return hold::nothing;
+      return could_vote() ? hold::replacement_learns : hold::no_replacement;
+    }
     if (is_one_spare_of(count_steady()) || planted_flaw == flaw::replacement_overlooked)
       return hold::nothing;
     return has_replacement() ? hold::replacement_learns : hold::no_replacement;
@@ -151,14 +162,18 @@ public:
   /// Returns whether this node is to have no seat.
   [[nodiscard]] bool is_unwanted(const std::string& node) const {
     auto may_come = wishes_.add.contains(node) || wishes_.let_in.contains(node);
-    return wishes_.remove.contains(node) || wishes_.leave.contains(node)
+    return is_wished_away(node) || wishes_.replaced.contains(node)
            || (is_kept_out(node) && !may_come);
+  }
+
+  /// Returns whether it is to have no seat only because it is gone.
+  [[nodiscard]] bool is_replaced(const std::string& node) const {
+    return wishes_.replaced.contains(node) && !is_wished_away(node) && !is_kept_out(node);
   }
 
   /// Returns whether this node goes even if the group tolerates fewer losses without it.
   [[nodiscard]] bool is_forced(const std::string& node) const {
-    auto is_wished = wishes_.remove.contains(node) || wishes_.leave.contains(node);
-    return (is_wished ? wishes_.forced : now_.members.forced_out).contains(node);
+    return (is_wished_away(node) ? wishes_.forced : now_.members.forced_out).contains(node);
   }
 
   /// Returns whether a majority of the voters that stay has caught up when this node's seat goes.
@@ -189,6 +204,15 @@ private:
   [[nodiscard]] bool votes(const std::string& node) const {
     auto found = seats_.find(node);
     return found != seats_.end() && now_.members.votes(found->second);
+  }
+
+  [[nodiscard]] bool is_wished_away(const std::string& node) const {
+    return wishes_.remove.contains(node) || wishes_.leave.contains(node);
+  }
+
+  /// Returns whether a node that does not vote should.
+  [[nodiscard]] bool could_vote() const {
+    return std::ranges::any_of(wanted_, [this](auto& each) { return !votes(each); });
   }
 
   [[nodiscard]] bool is_kept_out(const std::string& node) const {
@@ -322,10 +346,11 @@ private:
 
   /// Before one more votes: of five it might be needed.
   [[nodiscard]] std::optional<change> spare_voter() const {
-    for (auto& [node, seat] : seats_)
-      if (is_unwanted(node) && now_.members.votes(seat) && !is_forced(node)
-          && held_by(node) == hold::nothing)
-        return take_away(node, seat);
+    for (auto replaced : {true, false})
+      for (auto& [node, seat] : seats_)
+        if (is_unwanted(node) && is_replaced(node) == replaced && now_.members.votes(seat)
+            && !is_forced(node) && held_by(node) == hold::nothing)
+          return take_away(node, seat);
     return std::nullopt;
   }
 

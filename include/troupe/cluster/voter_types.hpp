@@ -55,7 +55,7 @@ struct own_service_view {
 struct pending_view {
   /// The id of the node.
   std::string node;
-  /// `removal`, `void seat` or `hand-over`.
+  /// `removal`, `replacement`, `void seat` or `hand-over`.
   std::string what;
   /// What it waits for, in words.
   std::string why;
@@ -78,9 +78,9 @@ struct voters_view {
   std::vector<std::string> kept_out{};
   /// The services that programs have added to the cluster.
   std::vector<own_service_view> services{};
-  /// Removals that wait, void seats and hand-overs under way. At most one for each member and each
-  /// linked node, and one for each node that is asked to lead. Only the leader knows the reasons of
-  /// removals.
+  /// Removals that wait, voters that are gone and are replaced, void seats and hand-overs under
+  /// way. At most one for each member and each linked node, and one for each node that is asked to
+  /// lead. Only the leader knows the reasons of removals.
   std::vector<pending_view> pending{};
 
   friend bool operator==(const voters_view&, const voters_view&) = default;

@@ -157,9 +157,13 @@ enum class flaw : std::uint8_t {
   head_unverified,
   /// A node that ends does not tell the members so.
   no_farewell,
+  /// A voter that is gone is removed before another node votes in its place.
+  dead_voter_dropped,
+  /// A voter that is gone is replaced at once.
+  death_rushed,
 };
 
-inline constexpr std::array<std::string_view, 72> flaw_names{"none",
+inline constexpr std::array<std::string_view, 74> flaw_names{"none",
                                                              "vote_not_persisted",
                                                              "sync_skipped",
                                                              "old_terms_counted",
@@ -230,7 +234,9 @@ inline constexpr std::array<std::string_view, 72> flaw_names{"none",
                                                              "suspect_lost",
                                                              "stop_forgiven",
                                                              "head_unverified",
-                                                             "no_farewell"};
+                                                             "no_farewell",
+                                                             "dead_voter_dropped",
+                                                             "death_rushed"};
 
 /// Returns the flaw called `name`; flaw::none if there is no such flaw.
 constexpr flaw flaw_of(std::string_view name) {

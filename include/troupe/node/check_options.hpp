@@ -77,6 +77,10 @@ inline problem check(const node_options& how) {
   if (how.lost_after <= duration::zero())
     return {errc::bad_argument, "node_options::lost_after is " + troupe::to_string(how.lost_after)
                                   + "; give a span above zero"};
+  if (how.replace_after < duration::zero())
+    return {errc::bad_argument, "node_options::replace_after is "
+                                  + troupe::to_string(how.replace_after)
+                                  + "; give a span above zero, or zero to replace no voter"};
   if (!how.data.empty() && !how.identity.empty())
     return {errc::bad_argument,
             "node_options::identity is for a node without a data folder; put its "

@@ -91,6 +91,9 @@ public:
         state.node_is(node, called, address);
       });
     };
+    member.shows = [this](const std::string& node, bool is_there) {
+      seat_->run([node, is_there](voters_state& state) { state.member_shows(node, is_there); });
+    };
     member.node_left = [this](const std::string& node, boot_number boot) {
       seat_->run([node, boot](voters_state& state) { state.node_left(node, boot); });
     };
@@ -115,6 +118,7 @@ private:
     made.nodes = around_.nodes;
     made.address = [this] { return to_string(around_.address()); };
     made.voters = how.voters;
+    made.replace_after = how.replace_after;
     made.lead = [this](std::uint64_t turn) { lead(turn); };
     made.follow = [this](std::uint64_t turn, const std::string& leader) { follow(turn, leader); };
     made.others = [this](const std::vector<std::string>& others) {

@@ -86,6 +86,10 @@ struct member_setup {
   std::function<void(const registry::record&)> node_is = [](const registry::record&) {};
   std::function<void(const std::string& node, boot_number)> node_left
     = [](const std::string&, boot_number) {};
+  /// The members show a node alive, or suspect it; or show it dead or stopped, or have forgotten
+  /// it.
+  std::function<void(const std::string& node, bool is_there)> shows
+    = [](const std::string&, bool) {};
   /// Others have heard of a later life of this node: keep this boot, then call go_on_as().
   std::function<void(boot_number)> risen = [](boot_number) {};
 };
@@ -167,6 +171,11 @@ public:
 
   /// What the members say.
   void hear(node_core::event what) {
+    if (auto* shown = std::get_if<node_core::member_is>(&what))
+      setup_.shows(to_string(shown->who),
+                   shown->is == member_status::alive || shown->is == member_status::suspect);
+    else if (auto* gone = std::get_if<node_core::member_forgotten>(&what))
+      setup_.shows(to_string(gone->who), false);
     core_.step(std::move(what));
   }
 

@@ -175,6 +175,13 @@ struct node_options {
   /// of them may be lost. The leader's value applies. Choose an odd number up to 7: an even one
   /// tolerates no more failures than the odd one below it.
   std::size_t voters = 3;
+  /// A voter that has been gone for this long is replaced: another member with a data folder
+  /// becomes a voter, then the one that is gone loses its seat. Gone is one that the members find
+  /// dead, or that has stopped, and to which the leader has no link. The leader counts from its
+  /// election on, and waits until no voter has come or gone for 30 s, or for this long if that is
+  /// shorter. If no member can take its place, it keeps its seat. Zero: voters are not replaced.
+  /// The leader's value applies.
+  duration replace_after = std::chrono::minutes{5};
   /// Options of the Raft group that the voters form; see raft::lan() for one machine or rack. The
   /// same on all nodes.
   host::group_options group{};

@@ -45,6 +45,8 @@ struct voters_setup {
   std::function<std::string()> address;
   /// Voters that the cluster should have, as far as it goes by this node.
   std::size_t voters = 3;
+  /// See seats_options::replace_after.
+  duration replace_after{};
   host::group group;
   /// Who sends a command of another process.
   node_finder nodes;
@@ -76,7 +78,8 @@ public:
   voters_state(caf::event_based_actor* self, voters_setup setup)
     : self_(self),
       setup_(std::move(setup)),
-      seats_(self, this, setup_.node, setup_.group.seat(), seats_options{.voters = setup_.voters},
+      seats_(self, this, setup_.node, setup_.group.seat(),
+             seats_options{.voters = setup_.voters, .replace_after = setup_.replace_after},
              random_seed()) {}
 
   caf::behavior make_behavior() {
@@ -161,6 +164,11 @@ public:
 
   void node_left(const std::string& node, boot_number boot) {
     seats_.step(seats::node_left{node, boot});
+  }
+
+  /// The members show that node alive, or suspect it; or not.
+  void member_shows(const std::string& node, bool is_there) {
+    seats_.step(seats::member_shows{node, is_there});
   }
 
   /// Calls `then` with what this node knows of the group, whoever leads: also what callers are to

@@ -98,7 +98,10 @@ private:
 /// - it asks for one change of the members at a time, and only while it was told that it leads;
 /// - a voter is promoted only if it has all entries but a few, and was heard lately;
 /// - a seat is taken away only if its node has another one, its disk has lost what it had synced,
-///   or somebody wants its node to go;
+///   somebody wants its node to go, or it is that of a voter that is replaced;
+/// - a voter is replaced only if it has been gone for long, by what its leader has heard, or has
+///   come back when another one voted in its place; and only once another one votes, or where there
+///   are more than wanted;
 /// - who goes without force leaves a group that stands as many losses as before, or as it has to,
 ///   with nobody counted who goes by force;
 /// - leadership is handed over only where somebody waits for that, or this node is to go;
@@ -111,14 +114,35 @@ class seat_laws {
 public:
   using machine = cluster::seats;
 
+  /// What the node wants of the group, see seats_options.
+  struct wants {
+    std::size_t voters = 3;
+    duration replace_after{};
+  };
+
+  /// By the calendar of the world, and by the clock of the node.
+  struct times {
+    duration world{};
+    time_point own{};
+  };
+
   /// `facts` outlive this. `on_disk` returns the last entry on the disk of a seat.
   seat_laws(const seat_facts& facts, std::function<raft::log_index(raft::seat_id)> on_disk,
-            std::string node, std::size_t voters)
-    : facts_(facts), on_disk_(std::move(on_disk)), node_(std::move(node)), voters_(voters) {}
+            std::string node, wants what)
+    : facts_(facts), on_disk_(std::move(on_disk)), node_(std::move(node)), wants_(what) {}
 
-  /// Call before the step.
-  void hears(request_id id, const machine::event& what) {
+  /// Call before the step, at `own` of the node's clock.
+  void hears(time_point own, request_id id, const machine::event& what) {
+    own_now_ = own;
     auto note = overloaded{
+      [&](const machine::link_up& each) { see(each.node).is_linked = true; },
+      [&](const machine::link_down& each) { see(each.node).is_linked = false; },
+      [&](const machine::member_shows& each) { see(each.node).is_shown = each.is_there; },
+      [&](const machine::changed_role&) {
+        role_since_ = own;
+        promoted_.clear();
+        replaced_.clear();
+      },
       [&](const machine::seen& each) {
         if (id == look_)
           shown_ = each.now;
@@ -137,11 +161,12 @@ public:
     std::visit(note, what);
   }
 
-  /// Call with each effect, at `now` of the world. `offered`: the process of the card of this step;
+  /// Call with each effect, at `now`. `offered`: the process of the card of this step;
   /// `latest`: the highest term that anybody leads or has led.
-  void does(duration now, const machine::effect& what, std::optional<process_id> offered,
+  void does(times now, const machine::effect& what, std::optional<process_id> offered,
             raft::term_number latest) {
-    now_ = now;
+    now_ = now.world;
+    own_now_ = now.own;
     latest_ = latest;
     auto judge = overloaded{
       [&](const machine::look& each) { look_ = each.id; },
@@ -167,6 +192,11 @@ public:
       [](const auto&) {},
     };
     std::visit(judge, what);
+  }
+
+  /// How often it was to remove a voter that nobody wants away, since the last call.
+  std::uint64_t take_replaced() {
+    return std::exchange(losses_, 0);
   }
 
   std::vector<std::string> take_violations() {
@@ -208,6 +238,7 @@ private:
 
   void check(request_id id, const group::promote& what) {
     begin(id);
+    promoted_.insert(what.seat);
     auto who = std::ranges::find(shown_.others, what.seat, &group::member_status::seat);
     if (who == shown_.others.end() || who->match + a_little < shown_.last
         || who->silent_for >= a_moment || !who->knows_members)
@@ -227,8 +258,11 @@ private:
     auto node = cluster::to_seat_contact(found->second.contact).node;
     if (facts_.is_void(now_, node, what.seat) || facts_.is_put_back(what.seat))
       return;
-    if (!facts_.is_wished_away(node) && !shown_.members.kept_out.contains(node))
-      return broken("takes seat " + text(what.seat) + " away, which is that of node " + node);
+    if (!facts_.is_wished_away(node) && !shown_.members.kept_out.contains(node)) {
+      if (!found->second.votes)
+        return broken("takes seat " + text(what.seat) + " away, which is that of node " + node);
+      check_loss(node);
+    }
     if (!found->second.votes || facts_.is_forced(node))
       return;
     auto voters = shown_.members.voters().size();
@@ -244,7 +278,43 @@ private:
   }
 
   [[nodiscard]] bool is_needed_of(std::size_t voters) const {
-    return voters > 0 && stood_by(voters - 1) < stood_by(std::min(voters, voters_));
+    return voters > 0 && stood_by(voters - 1) < stood_by(std::min(voters, wants_.voters));
+  }
+
+  /// Another node as it was heard.
+  struct other {
+    bool is_linked = false;
+    bool is_shown = false;
+    /// When it was there last.
+    time_point there{};
+
+    [[nodiscard]] bool is_there() const {
+      return is_linked || is_shown;
+    }
+  };
+
+  /// As it was before, to be changed.
+  other& see(const std::string& node) {
+    for (auto& [name, each] : others_)
+      if (each.is_there())
+        each.there = own_now_;
+    return others_[node];
+  }
+
+  /// Nobody wants that voter away.
+  void check_loss(const std::string& node) {
+    ++losses_;
+    auto& it = see(node);
+    auto long_enough
+      = [this](time_point since) { return own_now_ - since >= wants_.replace_after; };
+    if (wants_.replace_after == duration::zero() || !long_enough(role_since_)
+        || (!it.is_there() && !long_enough(it.there)))
+      broken("replaces voter " + node + " too early");
+    if (!it.is_there() && shown_.members.voters().size() > wants_.voters)
+      return;
+    replaced_.insert(node); // it may be asked for again
+    if (replaced_.size() > promoted_.size())
+      broken("removes voter " + node + ", and no other node votes in its place");
   }
 
   template <class Change>
@@ -270,8 +340,15 @@ private:
   const seat_facts& facts_;
   std::function<raft::log_index(raft::seat_id)> on_disk_;
   std::string node_;
-  std::size_t voters_;
+  wants wants_;
   duration now_{};
+  time_point own_now_{};
+  /// When this node began to lead, or to follow; whom it was to promote since, and to replace.
+  time_point role_since_{};
+  std::set<raft::seat_id> promoted_;
+  std::set<std::string> replaced_;
+  std::map<std::string, other> others_;
+  std::uint64_t losses_ = 0;
   raft::term_number latest_ = 0;
   request_id look_ = 0;
   raft::replica_types::status shown_; // by the last look that counts

@@ -21,7 +21,8 @@ namespace troupe::sim {
 /// Nodes join, are killed, paused and cut off, leave, and start again with their disk, with an
 /// older copy of it, or with an empty one, as they or as new nodes. People add and remove voters,
 /// with and without force, and move the lead; some nodes say that they are others. `cluster::seats`
-/// decides on each node who has a seat in the real Raft group, and who votes. At most one disk is
+/// decides on each node who has a seat in the real Raft group, and who votes, and replaces voters
+/// that are gone for long. At most one disk is
 /// lost or put back at a time, and only while the others have all that its seat has promised. Some
 /// time after the last fault there is one leader that all know, as many nodes vote as are wanted
 /// and can, none of the seats is void, nobody waits, and the group is at rest. See seats_process
@@ -151,12 +152,14 @@ private:
     world_.arm(where);
   }
 
-  /// How many voters nodes want that start from now on. Three, most of the time.
+  /// How many voters nodes want that start from now on: three, most of the time; and after how long
+  /// they replace one that is gone.
   void wish() {
     constexpr std::size_t few = 1;
     constexpr std::size_t many = 5;
     auto choice = world_.random().below(6);
     world_.setting().voters = choice == 0 ? few : choice == 1 ? many : 3;
+    world_.setting().replace_after = std::chrono::milliseconds{500} * world_.random().below(4);
   }
 
   /// Who has gone, and comes back as another node, is removed, for as long as it has a seat.

@@ -65,6 +65,8 @@ struct seats_setting {
   process_id nodes = 5;
   /// How many voters nodes want that start from now on.
   std::size_t voters = 3;
+  /// And after how long they replace a voter that is gone; zero: never.
+  duration replace_after = std::chrono::seconds{1};
   findings found{};
   seat_facts facts{};
   /// What the registry says of nodes: their addresses.
@@ -86,13 +88,15 @@ struct seats_setting {
   std::uint64_t lost = 0;
   std::uint64_t put_back = 0;
   std::uint64_t renewed = 0;
+  std::uint64_t replaced = 0;
 };
 
 /// A node of which its seats, its Raft group and one service run, each as in a real node: the seats
 /// in a thread of their own, which hears late what the group says.
 ///
 /// Simpler than a real node: all processes know each other's address and beat, instead of dialling;
-/// what the registry says of a node is heard with its link. A link keeps cards in order and loses
+/// what the registry says of a node is heard with its link. The members show a node as long as one
+/// of those that this one hears has heard it lately. A link keeps cards in order and loses
 /// none while it is there; letters of the group may be lost. A letter over the link of an earlier
 /// life of its sender is dropped; a card may come that late.
 class seats_process {
@@ -114,8 +118,11 @@ public:
       to_seats_(here, [](std::function<void()>& job) { job(); }),
       group_(here, *this, how(here), {{the_service, rules().number()}}, {}),
       service_(here, the_service, std::chrono::minutes{1}, around_service()),
-      seats_(node_, self(), {.voters = here.setting().voters}, here.life()),
-      laws_(here.setting().facts, here.setting().on_disk, node_, here.setting().voters),
+      seats_(node_, self(),
+             {.voters = here.setting().voters, .replace_after = here.setting().replace_after},
+             here.life()),
+      laws_(here.setting().facts, here.setting().on_disk, node_,
+            {here.setting().voters, here.setting().replace_after}),
       beat_at_(here.now()) {
     note_seat();
     if (auto why = group_.begin())
@@ -253,6 +260,7 @@ private:
   };
 
   static constexpr duration beat_every = std::chrono::milliseconds{300};
+  static constexpr duration dead_after = std::chrono::milliseconds{1'500};
   /// A node is paused for 2 s at most, and is answered late then.
   static constexpr duration change_within = std::chrono::seconds{35};
   static constexpr duration hand_over_within = std::chrono::seconds{8};
@@ -308,6 +316,7 @@ private:
   }
 
   void judge() {
+    here_.setting().replaced += laws_.take_replaced();
     for (auto& each : laws_.take_violations())
       broken(each);
     for (auto* of : {&changes_, &hand_overs_, &cards_})
@@ -354,7 +363,7 @@ private:
   }
 
   void step(seats::event what, request_id id = 0, std::optional<other> offered = {}) {
-    laws_.hears(id, what);
+    laws_.hears(here_.now(), id, what);
     seats::effects out;
     seats_.step(here_.now(), id, std::move(what), out);
     carry_out(out, offered);
@@ -374,7 +383,7 @@ private:
     offered_ = offered;
     auto from = offered ? std::optional{offered->who} : std::nullopt;
     for (auto& each : out) {
-      laws_.does(world_time(), each, from, here_.setting().latest);
+      laws_.does({world_time(), here_.now()}, each, from, here_.setting().latest);
       std::visit([this](auto& what) { perform(what); }, each);
     }
     offered_.reset();
@@ -579,6 +588,7 @@ private:
     auto now = here_.now();
     beat_at_ = now + beat_every;
     greet_again();
+    miss_silent(now);
     for (process_id to = 0; to < here_.setting().nodes; ++to) {
       if (to == here_.self())
         continue;
@@ -588,8 +598,35 @@ private:
     }
   }
 
+  /// A member that hears it says that it is there.
+  void is_there(const std::string& node) {
+    auto [found, is_new] = there_.insert_or_assign(node, here_.now());
+    if (is_new)
+      step(seats::member_shows{node, true});
+  }
+
+  void miss_silent(time_point now) {
+    std::vector<std::string> silent;
+    for (auto& [node, heard] : there_)
+      if (heard + dead_after <= now)
+        silent.push_back(node);
+    for (auto& each : silent) {
+      there_.erase(each);
+      step(seats::member_shows{each, false});
+    }
+  }
+
+  void hear_of_members(process_id from, const node_beat& what) {
+    names_[from] = {what.node, what.life};
+    is_there(what.node);
+    for (auto& [who, life] : what.hears)
+      if (auto known = names_.find(who); known != names_.end() && known->second.second == life)
+        is_there(std::string{known->second.first});
+  }
+
   /// The end of an earlier life says nothing where a later one is linked.
   void hear_from(process_id from, const node_beat& what) {
+    hear_of_members(from, what);
     std::vector<node_links::change> late;
     take_links(links_.hear(here_.now(), from, what, late));
     if (!late.empty())
@@ -687,6 +724,9 @@ private:
   std::string address_;
   node_links links_;
   std::map<process_id, other> linked_;
+  /// Members that are there, and when that was heard last; and who each process is, in which life.
+  std::map<std::string, time_point> there_;
+  std::map<process_id, std::pair<std::string, std::uint64_t>> names_;
   mailbox<home, std::function<void()>> to_seats_;
   group_on_disk<home, seats_process> group_;
   service_part service_;

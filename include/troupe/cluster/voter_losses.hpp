@@ -1,0 +1,202 @@
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "troupe/cluster/voter_plan.hpp"
+#include "troupe/core/flaw.hpp"
+#include "troupe/core/time.hpp"
+#include "troupe/raft/types.hpp"
+
+namespace troupe::cluster {
+
+/// Knows which voters are gone, as the leader sees it, and which of them is to be replaced. Part of
+/// `seats`.
+///
+/// - A voter is there while this node has a link to it, or the members show it alive or suspect it.
+///   Otherwise it is gone: they show it dead, or that it has stopped, or have never met it. A link
+///   that is lost proves nothing.
+/// - It is to be replaced once it has been gone for `replace_after` without a break while this node
+///   led, and no voter has gone or come back for `calm`, or for `replace_after` if that is shorter.
+/// - One at a time: the one that has been gone longest. It goes once there are more voters than
+///   before. If it comes back earlier it stays, and a node that votes in its place by then loses
+///   its vote.
+/// - A leader counts from its election on. It cannot know for how long a voter was gone before, and
+///   where leadership has just moved, another change of the voters is not urgent.
+///
+/// Cost of a call: O(log n), of look O(members * log n).
+class voter_losses {
+public:
+  /// Voters that come and go at times, as in a rolling restart, put a replacement off for so long.
+  static constexpr duration calm = std::chrono::seconds{30};
+
+  /// `replace_after` zero: never. Of members that are there it remembers `max_nodes`; if there are
+  /// more, no voter is replaced.
+  voter_losses(duration replace_after, std::size_t max_nodes)
+    : replace_after_(replace_after), max_nodes_(max_nodes) {}
+
+  // -- what is known of the members ----------------------------------------------------------
+
+  /// The members show that node alive, or suspect it; or not.
+  void shows(const std::string& node, bool is_there, time_point now) {
+    if (!is_there) {
+      shown_.erase(node);
+      return;
+    }
+    came(node, now);
+    if (shown_.size() < max_nodes_)
+      shown_.insert(node);
+    else if (!shown_.contains(node))
+      is_blind_ = true;
+  }
+
+  /// There is a link to it, or the members show it.
+  void came(const std::string& node, time_point now) {
+    if (gone_.erase(node) > 0)
+      changed_at_ = now;
+  }
+
+  // -- while this node leads -----------------------------------------------------------------
+
+  /// It leads from here on.
+  void begin(time_point now) {
+    end();
+    changed_at_ = now;
+  }
+
+  /// It leads no more.
+  void end() {
+    gone_.clear();
+    due_.reset();
+    stand_in_.reset();
+    to_go_.clear();
+  }
+
+  /// The members are these. `is_open`: a change of them is under way. Returns the voter that is to
+  /// be replaced from here on, and was not before.
+  template <class IsLinked>
+  std::optional<std::string> look(time_point now, const raft::configuration& members, bool is_open,
+                                  IsLinked is_linked) {
+    if (replace_after_ == duration::zero())
+      return std::nullopt;
+    std::set<std::string> voters;
+    for (auto& [seat, who] : members.members)
+      if (who.votes)
+        voters.insert(to_seat_contact(who.contact).node);
+    for (auto& node : voters)
+      if (is_linked(node) || shown_.contains(node) || is_blind_)
+        came(node, now);
+      else if (gone_.emplace(node, now).second)
+        changed_at_ = now;
+    std::erase_if(gone_, [&](auto& each) { return !voters.contains(each.first); });
+    auto is_new = choose(now, voters.size());
+    judge_stand_in(voters, is_open);
+    to_go_.clear();
+    if (due_)
+      to_go_.insert(*due_);
+    else if (stand_in_ && voters.contains(stand_in_->node) && voters.contains(stand_in_->of))
+      to_go_.emplace(stand_in_->node, stand_in_->voters);
+    return is_new ? std::optional{due_->first} : std::nullopt;
+  }
+
+  /// That node is to become a voter, and nobody has asked for that. If one is to be replaced, it
+  /// takes its place.
+  void promotes(const std::string& node) {
+    if (due_ && !stand_in_)
+      stand_in_ = {node, due_->first, due_->second};
+  }
+
+  /// Somebody wants that node to vote.
+  void wanted(const std::string& node) {
+    if (stand_in_ && stand_in_->node == node)
+      stand_in_.reset();
+  }
+
+  /// By node: voters that go once there are more than so many.
+  [[nodiscard]] const std::map<std::string, std::size_t>& to_go() const {
+    return to_go_;
+  }
+
+  /// Voters that are gone, and since when.
+  [[nodiscard]] const std::map<std::string, time_point>& gone() const {
+    return gone_;
+  }
+
+  /// When a voter that has been gone `since` then is to be replaced, if nothing changes.
+  [[nodiscard]] time_point due_at(time_point since) const {
+    if (planted_flaw == flaw::death_rushed)
+      return since;
+    return std::max(since + replace_after_, changed_at_ + std::min(replace_after_, calm));
+  }
+
+  /// The voter that is to be replaced now.
+  [[nodiscard]] std::optional<std::string> due() const {
+    return due_ ? std::optional{due_->first} : std::nullopt;
+  }
+
+  /// What is wrong with its state, in words; empty if all is well. Cost: O(n log n).
+  [[nodiscard]] std::vector<std::string> flaws() const {
+    std::vector<std::string> found;
+    auto expect = [&found](bool holds, const char* what) {
+      if (!holds)
+        found.emplace_back(what);
+    };
+    expect(shown_.size() <= max_nodes_, "more members are known than allowed");
+    expect(!due_ || replace_after_ != duration::zero(), "a voter is replaced where none is to be");
+    expect(to_go_.size() <= 1, "two voters are replaced at a time");
+    return found;
+  }
+
+private:
+  /// A node that was to become a voter in the place of another one.
+  struct stand_in {
+    std::string node;
+    std::string of;
+    /// So many there were before.
+    std::size_t voters = 0;
+  };
+
+  /// Returns whether another one is to be replaced than before.
+  bool choose(time_point now, std::size_t voters) {
+    if (due_ && gone_.contains(due_->first))
+      return false;
+    due_.reset();
+    auto longest = std::ranges::min_element(gone_, {}, [](auto& each) {
+      return std::pair{each.second, each.first};
+    });
+    if (longest == gone_.end() || due_at(longest->second) > now)
+      return false;
+    due_ = {longest->first, voters};
+    return true;
+  }
+
+  /// Its part is over once one of the two does not vote.
+  void judge_stand_in(const std::set<std::string>& voters, bool is_open) {
+    if (stand_in_ && !is_open
+        && (!voters.contains(stand_in_->of) || !voters.contains(stand_in_->node)))
+      stand_in_.reset();
+  }
+
+  const duration replace_after_;
+  const std::size_t max_nodes_;
+  /// Members that are there.
+  std::set<std::string> shown_;
+  /// There are more of them.
+  bool is_blind_ = false;
+  std::map<std::string, time_point> gone_;
+  /// When a voter has last gone or come back, or this node has begun to lead.
+  time_point changed_at_{};
+  /// The voter that is replaced, and how many there were when that began.
+  std::optional<std::pair<std::string, std::size_t>> due_;
+  std::optional<stand_in> stand_in_;
+  std::map<std::string, std::size_t> to_go_;
+};
+
+} // namespace troupe::cluster

@@ -1,0 +1,374 @@
+#include "troupe/cluster/voter_losses.hpp" // the header under test
+#include "node/seats_fixture.hpp"
+
+#include <catch2/matchers/catch_matchers_string.hpp>
+
+namespace voter_losses_test {
+
+using namespace seats_fixture;
+using Catch::Matchers::ContainsSubstring;
+using words = std::vector<std::string>;
+
+namespace {
+
+/// n1 leads n2 and n3; n4 and n5 are linked, and do not vote.
+struct leader_with_spares : seated_node {
+  explicit leader_with_spares(cluster::seats_options how = {}) : seated_node(how) {
+    for (auto* node : {"n2", "n3"})
+      seat(node, true);
+    begin();
+    for (auto* node : {"n2", "n3", "n4", "n5"})
+      link(node);
+    out.clear();
+    REQUIRE(asked().empty());
+  }
+
+  /// What is to happen with that node, and why.
+  std::string pending(const std::string& node) {
+    for (auto& each : it.view(status(), quorum).pending)
+      if (each.node == node)
+        return each.what + ": " + each.why;
+    return {};
+  }
+};
+
+struct leader_without_spares : leader_with_spares {
+  leader_without_spares() {
+    step(seats::link_down{"n4"});
+    step(seats::link_down{"n5"});
+  }
+};
+
+struct leader_that_replaces_nobody : leader_with_spares {
+  leader_that_replaces_nobody() : leader_with_spares({.replace_after = duration::zero()}) {}
+};
+
+const words replaced{"learner n4 at n4@h4:1", "voter n4", "confirm", "remove n3"};
+
+} // namespace
+
+TEST_CASE_METHOD(leader_with_spares,
+                 "a voter that is gone for five minutes is replaced first, and "
+                 "removed then",
+                 "[node][seats]") {
+  die("n3");
+  pass(5min - 1s);
+  CHECK(asked().empty());
+  CHECK(pending("n3")
+        == "replacement: it has been gone for 4 min 59 s, and is replaced in 1 s "
+           "unless it comes back");
+  pass(3s);
+  CHECK(asked() == replaced);
+  CHECK(voters() == std::set<std::string>{"n1", "n2", "n4"});
+  CHECK(pending("n3").empty());
+  CHECK_THAT(first<seats::warn>()->text, ContainsSubstring("voter name3 has been gone for 5 min; "
+                                                           "another node takes its place"));
+}
+
+TEST_CASE_METHOD(leader_with_spares,
+                 "a voter keeps its seat as long as the members show it, or a "
+                 "link to it lasts",
+                 "[node][seats]") {
+  SECTION("without a link") {
+    step(seats::link_down{"n3"});
+  }
+  SECTION("with a link") {
+    step(seats::member_shows{"n3", false});
+  }
+  pass(1h);
+  CHECK(asked().empty());
+  CHECK(pending("n3").empty());
+}
+
+TEST_CASE_METHOD(leader_with_spares, "a voter of which no member has heard is replaced as well",
+                 "[node][seats]") {
+  die("n3");
+  role("n2");
+  pass(10min);
+  role("n1");
+  pass(5min + 1s);
+  CHECK(asked() == replaced);
+}
+
+TEST_CASE_METHOD(leader_with_spares, "the time of a voter that comes back begins anew",
+                 "[node][seats]") {
+  die("n3");
+  pass(4min);
+  SECTION("with its link") {
+    step(seats::link_up{"n3"});
+    step(seats::link_down{"n3"});
+  }
+  SECTION("by what the members show") {
+    step(seats::member_shows{"n3", true});
+    step(seats::member_shows{"n3", false});
+  }
+  pass(5min - 1s);
+  CHECK(asked().empty());
+  pass(3s);
+  CHECK(asked() == replaced);
+}
+
+TEST_CASE_METHOD(leader_with_spares, "a leader counts from its election on", "[node][seats]") {
+  die("n3");
+  pass(4min);
+  role("n2");
+  role("n1");
+  pass(5min - 1s);
+  CHECK(asked().empty());
+  pass(3s);
+  CHECK(asked() == replaced);
+}
+
+TEST_CASE_METHOD(leader_with_spares, "voters that restart one after the other keep their seats",
+                 "[node][seats]") {
+  for (auto round = 0; round < 60; ++round)
+    for (auto* node : {"n2", "n3"}) {
+      die(node);
+      pass(9s);
+      come_back(node);
+      pass(1s);
+    }
+  CHECK(asked().empty());
+  CHECK(voters() == std::set<std::string>{"n1", "n2", "n3"});
+}
+
+TEST_CASE_METHOD(leader_with_spares, "a replacement waits until no other voter comes or goes",
+                 "[node][seats]") {
+  die("n3");
+  pass(4min + 50s);
+  die("n2");
+  pass(20s);
+  come_back("n2");
+  pass(29s);
+  CHECK(asked().empty());
+  CHECK(pending("n3")
+        == "replacement: it has been gone for 5 min 39 s, and is replaced in 1 s "
+           "unless it comes back");
+  pass(3s);
+  CHECK(asked() == replaced);
+}
+
+TEST_CASE_METHOD(leader_without_spares, "a voter keeps its seat where no node can take its place",
+                 "[node][seats]") {
+  die("n3");
+  pass(10min);
+  CHECK(asked().empty());
+  CHECK(pending("n3")
+        == "replacement: it has been gone for 10 min; waits for a replacement: no "
+           "node is free to vote; start one with a data folder");
+  CHECK_THAT(first<seats::warn>()->text,
+             ContainsSubstring("another node takes its place once one is free to vote"));
+  CHECK_FALSE(first<seats::warn>()); // said once
+  SECTION("until the next leader has counted anew") {
+    role("n2");
+    role("n1");
+    link("n4");
+    pass(5min - 1s);
+    CHECK(asked().empty());
+    pass(3s);
+    CHECK(asked() == replaced);
+  }
+  SECTION("until there is one") {
+    link("n4");
+    pass(2s);
+    CHECK(asked() == words{"learner n4 at n4@h4:1", "voter n4", "remove n3"});
+  }
+  SECTION("and may come back") {
+    come_back("n3");
+    pass(10min);
+    CHECK(asked().empty());
+    CHECK(pending("n3").empty());
+    CHECK_THAT(first<seats::inform>()->text, ContainsSubstring("voter name3 is back, and keeps"));
+  }
+}
+
+TEST_CASE_METHOD(leader_with_spares,
+                 "a voter that comes back while another node learns keeps its "
+                 "seat, and that one goes on learning",
+                 "[node][seats]") {
+  die("n3");
+  lag["n4"] = 500;
+  pass(5min + 1s);
+  CHECK(asked() == words{"learner n4 at n4@h4:1"});
+  CHECK(pending("n3")
+        == "replacement: it has been gone for 5 min 1 s; waits for a replacement: a "
+           "node that can vote has to catch up first");
+  come_back("n3");
+  lag.clear();
+  pass(10min);
+  CHECK(asked().empty());
+  CHECK(voters() == std::set<std::string>{"n1", "n2", "n3"});
+  CHECK(group.members.members.contains(seat_of("n4")));
+}
+
+TEST_CASE_METHOD(leader_with_spares,
+                 "a voter that comes back when another node votes in its place "
+                 "keeps its seat, and that one loses its own",
+                 "[node][seats]") {
+  die("n3");
+  lag["n2"] = 500; // the group would not go on without n3 and n4
+  lag["n4"] = 500;
+  pass(5min + 1s);
+  lag.erase("n4");
+  answers_proposals = false;
+  pass(1s);
+  auto vote = first<seats::propose>();
+  REQUIRE(vote);
+  REQUIRE(to_words(vote->what) == "voter n4");
+  REQUIRE(!apply(vote->what));
+  come_back("n3");
+  step(seats::answered{}, vote->id);
+  commit();
+  answers_proposals = true;
+  asked();
+  SECTION("if nobody wants that one to vote") {
+    pass(2s);
+    CHECK(asked() == words{"confirm", "remove n4"});
+    CHECK(voters() == std::set<std::string>{"n1", "n2", "n3"});
+    pass(10min);
+    CHECK(asked().empty());
+  }
+  SECTION("unless somebody wants that one to vote") {
+    ask(voter_change::add, "n4", 1);
+    pass(10min);
+    CHECK(end_of(1) == errc::none);
+    CHECK(voters() == std::set<std::string>{"n1", "n2", "n3", "n4"});
+  }
+}
+
+TEST_CASE_METHOD(leader_with_spares, "a voter that comes back after its replacement has no seat",
+                 "[node][seats]") {
+  die("n3");
+  pass(5min + 2s);
+  REQUIRE(asked() == replaced);
+  come_back("n3");
+  pass(10min);
+  CHECK(asked().empty());
+  SECTION("until a voter is lacking") {
+    die("n4");
+    pass(5min + 2s);
+    CHECK(asked() == words{"learner n3 at n3@h3:1", "voter n3", "confirm", "remove n4"});
+  }
+}
+
+TEST_CASE_METHOD(leader_with_spares, "voters are replaced one after the other", "[node][seats]") {
+  for (auto* node : {"n4", "n5"})
+    seat(node, true);
+  commit();
+  step(seats::member_shows{"n4", true});
+  step(seats::member_shows{"n5", true});
+  die("n5");
+  pass(1s);
+  die("n2");
+  pass(4min);
+  CHECK(pending("n2")
+        == "replacement: it has been gone for 4 min, and is replaced in 1 min unless "
+           "it comes back");
+  link("n6");
+  lag["n6"] = 500;
+  pass(1min + 2s);
+  // More voters than wanted may become fewer.
+  CHECK(asked() == words{"confirm", "remove n5", "confirm", "remove n2"});
+  CHECK(voters() == std::set<std::string>{"n1", "n3", "n4"});
+}
+
+TEST_CASE("of the wanted voters one is replaced after the other", "[node][seats]") {
+  seated_node node{{.voters = 5}};
+  for (auto* each : {"n2", "n3", "n4", "n5"})
+    node.seat(each, true);
+  node.begin();
+  for (auto* each : {"n2", "n3", "n4", "n5", "n6"})
+    node.link(each);
+  node.die("n5");
+  node.pass(1s);
+  node.die("n2");
+  node.pass(6min);
+  CHECK(node.asked() == words{"learner n6 at n6@h6:1", "voter n6", "confirm", "remove n5"});
+  auto pending = node.it.view(node.status(), node.quorum).pending;
+  REQUIRE(pending.size() == 1);
+  CHECK_THAT(pending.front().why, ContainsSubstring("waits for a replacement"));
+  node.link("n7");
+  node.pass(1s);
+  CHECK(node.asked() == words{"learner n7 at n7@h7:1", "voter n7", "remove n2"});
+}
+
+TEST_CASE_METHOD(leader_with_spares, "a voter that waits for another one is shown with that",
+                 "[node][seats]") {
+  for (auto* node : {"n4", "n5"})
+    seat(node, true);
+  commit();
+  lag["n3"] = lag["n4"] = 500;
+  die("n5");
+  die("n2");
+  pass(6min);
+  CHECK_THAT(pending("n2"), ContainsSubstring("it has been gone for 6 min; it is needed: too few"));
+  CHECK_THAT(pending("n5"), ContainsSubstring("gone for 6 min, and is replaced after voter name2"));
+}
+
+TEST_CASE_METHOD(leader_without_spares, "one of four voters is not removed for being gone",
+                 "[node][seats]") {
+  seated_node node{{.voters = 5}};
+  for (auto* each : {"n2", "n3", "n4"})
+    node.seat(each, true);
+  node.begin();
+  for (auto* each : {"n2", "n3", "n4"})
+    node.link(each);
+  node.die("n4");
+  node.pass(10min);
+  CHECK(node.asked().empty());
+}
+
+TEST_CASE_METHOD(leader_with_spares, "a learner that is gone keeps its seat", "[node][seats]") {
+  seat("n4", false);
+  commit();
+  die("n4");
+  pass(10min);
+  CHECK(asked().empty());
+  CHECK(pending("n4").empty());
+}
+
+TEST_CASE_METHOD(leader_that_replaces_nobody, "with zero no voter is replaced", "[node][seats]") {
+  die("n3");
+  pass(1h);
+  CHECK(asked().empty());
+  CHECK(pending("n3").empty());
+}
+
+TEST_CASE_METHOD(leader_with_spares, "a voter that is gone is removed as somebody asks for it",
+                 "[node][seats]") {
+  die("n3");
+  pass(5min - 1s);
+  ask(voter_change::remove, "n3", 1);
+  pass(1s);
+  CHECK(asked()
+        == words{"keep out n3", "learner n4 at n4@h4:1", "voter n4", "confirm", "remove n3"});
+  CHECK(end_of(1) == errc::none);
+  pass(10min);
+  CHECK(asked().empty());
+}
+
+TEST_CASE("with more members than it has room for no voter is replaced", "[node][seats]") {
+  cluster::voter_losses losses{1s, 2};
+  raft::configuration members;
+  members.members[raft::seat_id{1}] = {true, "a@h:1"};
+  members.members[raft::seat_id{2}] = {true, "b@h:2"};
+  auto look = [&](time_point now) {
+    return losses.look(now, members, false, [](auto& node) { return node == "a"; });
+  };
+  time_point start{1h};
+  losses.begin(start);
+  for (auto* node : {"c", "d"})
+    losses.shows(node, true, start);
+  CHECK(!look(start));
+  SECTION("with room for all") {
+    CHECK(look(start + 1s) == "b");
+  }
+  SECTION("with one too many") {
+    losses.shows("b", true, start);
+    CHECK(!look(start + 1h));
+    CHECK(losses.gone().empty());
+  }
+  CHECK(losses.flaws().empty());
+}
+
+} // namespace voter_losses_test
