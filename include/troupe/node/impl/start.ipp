@@ -278,6 +278,7 @@ inline cluster::member_setup node::inside::member_setup() {
   };
   made.show
     = [this](std::function<void(const cluster::node_view&)> then) { show(std::move(then)); };
+  made.nodes = finder();
   made.bounds = options_.services.registry;
   made.restate = [this](const registry::records_head& what) {
     on_keeper([what](cluster::membership_keeper& keeper) { keeper.restate(what); });
