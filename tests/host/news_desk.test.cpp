@@ -62,7 +62,7 @@ using desk = host::news_desk<state_table, table_core>;
 
 struct asking {
   /// Asks for changes of `text`; what it hears is its keys, or "refused".
-  void watch(const std::string& text, duration wait = 30s) {
+  void watch(const std::string& text, duration wait = 30s, const std::string& by = {}) {
     state::watch_state what{.scope = state::only(key(text)), .after = core.change_mark()};
     what.wait = wait;
     it.ask(
@@ -73,7 +73,7 @@ struct asking {
         heard.push_back(page->changes.empty() ? "nothing" : page->changes.front().key.key);
         after = asked.after;
       },
-      [this](const problem& why) { heard.push_back(std::string{name_of(why.code)}); });
+      [this](const problem& why) { heard.push_back(std::string{name_of(why.code)}); }, by);
   }
 
   /// What was heard since; all answers that are due.
@@ -183,6 +183,27 @@ TEST_CASE("the questions that wait for news are bounded", "[host][watch]") {
   a.watch("x");
   CHECK(a.heard == texts{std::string{name_of(errc::limit_reached)}});
   CHECK(a.it.size() == desk::max_waiting);
+}
+
+TEST_CASE("of one identity as many questions wait as there is room for others", "[host][watch]") {
+  asking a;
+  for (std::size_t count = 0; count < desk::max_waiting / 2; ++count)
+    a.watch("x", 30s, "ann");
+  CHECK(a.heard.empty());
+  a.watch("x", 30s, "ann");
+  CHECK(std::exchange(a.heard, {}) == texts{std::string{name_of(errc::limit_reached)}});
+  a.watch("y", 30s, "bob");
+  a.watch("y");
+  CHECK(a.heard.empty());
+  a.core.put("x");
+  CHECK(a.look().size() == desk::max_waiting / 2);
+  a.watch("x", 30s, "ann"); // as hers are answered
+  CHECK(a.heard.empty());
+  a.it.refuse_all({errc::cancelled, "for the test"});
+  CHECK(std::exchange(a.heard, {}).size() == 3);
+  for (std::size_t count = 0; count < desk::max_waiting / 2; ++count)
+    a.watch("x", 30s, "bob");
+  CHECK(a.heard.empty());
 }
 
 TEST_CASE("answers are given in pieces, between which other messages have their turn",

@@ -17,7 +17,8 @@ using books = host::detail::session_books<lock::lock_table>;
 
 constexpr service_rules first_rules{host_rules::first, 1};
 constexpr service_rules chosen_sessions{host_rules::begin_with_command, 1};
-constexpr service_rules all_rules{host_rules::sessions_have_owners, 1};
+constexpr service_rules owned_sessions{host_rules::sessions_have_owners, 1};
+constexpr service_rules all_rules{host_rules::sessions_are_shared, 1};
 constexpr session_id opened{5};
 constexpr session_id chosen{session_id::chosen | 7U};
 
@@ -74,6 +75,46 @@ TEST_CASE("a session begins with its first command once the rules say so", "[hos
   CHECK(now.is_new(begins, 6, "ann"));
   CHECK(carries_out(now, begins, 6, "ann"));
   CHECK(now.owner_of(chosen) == "ann");
+}
+
+TEST_CASE("an identity gets another session while it has fewer than are free", "[host]") {
+  auto it = by(all_rules);
+  std::uint64_t last = 0;
+  auto open_all = [&](const std::string& who) {
+    std::size_t count = 0;
+    for (;; ++count)
+      if (auto made = it.open({++last}, 0, who); !made) {
+        CHECK(made.error().code == errc::limit_reached);
+        return count;
+      }
+  };
+  CHECK(open_all("ann") == books::max_sessions / 2);
+  const call begins{{session_id::chosen | 1U}, 1, 0, 3};
+  CHECK_FALSE(it.is_new(begins, 6, "ann"));
+  CHECK(std::get<problem>(it.take(begins, 6, "ann")).code == errc::limit_reached);
+  SECTION("so that there are some for others") {
+    CHECK(it.is_new(begins, 6, "bob"));
+    CHECK(carries_out(it, begins, 6, "bob"));
+    CHECK(open_all("bob") == books::max_sessions / 4 - 1);
+    CHECK(open_all("") > 0); // who is unknown has no share
+    CHECK(it.all().size() == books::max_sessions);
+  }
+  SECTION("and one for each that it ends") {
+    for (std::uint64_t each = 1; each <= 2; ++each)
+      static_cast<void>(it.close({each}, 7, "ann"));
+    CHECK(it.open({++last}, 0, "ann"));
+    CHECK(it.open({++last}, 0, "ann"));
+    CHECK_FALSE(it.open({++last}, 0, "ann"));
+  }
+  SECTION("also after a snapshot") {
+    books restored{it.all(), it.ended(), all_rules};
+    CHECK_FALSE(restored.open({++last}, 0, "ann"));
+    CHECK(restored.open({++last}, 0, "bob"));
+  }
+  SECTION("and not by the earlier rules") {
+    books earlier{it.all(), it.ended(), owned_sessions};
+    CHECK(earlier.open({++last}, 0, "ann"));
+  }
 }
 
 TEST_CASE("restored books decide by the same rules", "[host]") {

@@ -24,6 +24,7 @@ namespace troupe::host {
 ///
 /// - A question waits for at most `max_wait`; its client asks again. At most `max_waiting` wait,
 ///   more are refused.
+/// - Of one identity as many wait as there is room for others: see the same rule of session_books.
 /// - A change checks only the questions that it concerns, see waiting_questions. Of their answers
 ///   `max_answers` are given before other messages.
 ///
@@ -43,12 +44,14 @@ public:
     : core_(core), may_throw_(may_throw) {}
 
   /// Calls `answer(what)` now if that does not wait, or later; or `refuse(problem)`. An
-  /// indexed_query that waited is answered as later() says. Either is called once.
+  /// indexed_query that waited is answered as later() says. Either is called once. `by`: the
+  /// identity of who asks; empty: it is not known.
   template <class Question, class Answer, class Refuse>
-  void ask(time_point now, const Question& what, Answer answer, Refuse refuse) {
+  void ask(time_point now, const Question& what, Answer answer, Refuse refuse,
+           std::string by = {}) {
     if constexpr (waiting_query<M, Question>) {
       if (what.wait > duration::zero() && !has_news(what))
-        return keep(now, what, std::move(answer), std::move(refuse));
+        return keep(now, what, std::move(answer), std::move(refuse), std::move(by));
     }
     answer(what);
   }
@@ -99,10 +102,9 @@ private:
   }
 
   template <class Question, class Answer, class Refuse>
-  void keep(time_point now, const Question& what, Answer answer, Refuse refuse) {
-    if (waiting_.size() >= max_waiting)
-      return refuse(problem{errc::limit_reached, std::to_string(max_waiting)
-                                                   + " questions wait for news; ask without wait"});
+  void keep(time_point now, const Question& what, Answer answer, Refuse refuse, std::string by) {
+    if (auto why = waiting_.no_room_for(by, max_waiting))
+      return refuse(why);
     constexpr auto is_indexed = indexed_query<M, Question>;
     auto since = [what]([[maybe_unused]] std::uint64_t seen) {
       if constexpr (is_indexed)
@@ -120,6 +122,7 @@ private:
       = [since, answer = std::move(answer)](std::uint64_t seen) mutable { answer(since(seen)); };
     made.refuse = std::move(refuse);
     made.ends = now + std::min(what.wait, max_wait);
+    made.by = std::move(by);
     waiting_.add(std::move(made));
   }
 

@@ -20,6 +20,8 @@ enum class host_rules : std::uint16_t {
   begin_with_command,
   /// A session belongs to the identity that opened it; see session_book::owner.
   sessions_have_owners,
+  /// An identity has at most as many sessions as are free for all; see session_books.
+  sessions_are_shared,
 };
 
 /// Both kinds in one number, which members exchange and records store: the machine's in the lower
@@ -35,7 +37,7 @@ public:
   template <machine M>
   [[nodiscard]] static constexpr service_rules known() {
     static_assert(rules_of<M>() <= std::numeric_limits<std::uint16_t>::max());
-    return {host_rules::sessions_have_owners, rules_of<M>()};
+    return {host_rules::sessions_are_shared, rules_of<M>()};
   }
 
   [[nodiscard]] constexpr std::uint32_t number() const {

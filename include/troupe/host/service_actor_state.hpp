@@ -287,7 +287,7 @@ private:
       return to_error(std::move(why));
     if (auto* group = host_->group())
       return confirm(*group, what);
-    ask_for_news(what, self_->make_response_promise());
+    ask_for_news(what, self_->make_response_promise(), who_waits(what));
     return caf::delegated<typename Question::result>{};
   }
 
@@ -300,14 +300,23 @@ private:
       to.deliver(std::move(what.error()));
   }
 
+  /// Who has sent the current question, if it may wait, and that is known.
+  template <class Question>
+  [[nodiscard]] std::string who_waits([[maybe_unused]] const Question& what) const {
+    if constexpr (waiting_query<machine_type, Question>)
+      if (what.wait > duration::zero())
+        return sender().value_or(std::string{});
+    return {};
+  }
+
   /// Answers now, or when there is news.
   template <class Question>
-  void ask_for_news(const Question& what, caf::response_promise promise) {
+  void ask_for_news(const Question& what, caf::response_promise promise, std::string by) {
     auto answer
       = [this, promise](const Question& asked) mutable { deliver(promise, answer_to(asked)); };
     auto refuse = [promise](const problem& why) mutable { promise.deliver(to_error(why)); };
     auto waiting = news_.size();
-    news_.ask(self_->clock().now(), what, std::move(answer), std::move(refuse));
+    news_.ask(self_->clock().now(), what, std::move(answer), std::move(refuse), std::move(by));
     if (news_.size() != waiting)
       arm();
   }
@@ -320,7 +329,7 @@ private:
     if (auto why = unconfirmed_.full())
       return to_error(std::move(why));
     auto promise = self_->make_response_promise();
-    auto go_on = [this, promise, what] { ask_for_news(what, promise); };
+    auto go_on = [this, promise, what, by = who_waits(what)] { ask_for_news(what, promise, by); };
     auto refuse = [promise](const problem& why) mutable { promise.deliver(to_error(why)); };
     group.read(unconfirmed_.add({std::move(go_on), std::move(refuse)}));
     return caf::delegated<typename Question::result>{};

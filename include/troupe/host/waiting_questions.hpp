@@ -38,9 +38,13 @@ public:
     std::function<void(const problem&)> refuse;
     /// At this time it is answered with or without news.
     time_point ends;
+    /// Who asks; empty: that is not known.
+    std::string by{};
   };
 
   void add(question what) {
+    if (!what.by.empty())
+      ++counts_[what.by];
     auto which = waiting_.emplace(waiting_.end());
     which->what = std::move(what);
     which->alarm = alarms_.emplace(which->what.ends, which);
@@ -94,6 +98,8 @@ public:
     for (; most > 0 && !due_.empty(); --most) {
       auto [what, since] = std::move(due_.front());
       due_.pop_front();
+      if (auto count = counts_.find(what.by); count != counts_.end() && --count->second == 0)
+        counts_.erase(count);
       what.answer(since);
     }
     return !due_.empty();
@@ -104,6 +110,7 @@ public:
     while (!waiting_.empty())
       settle(waiting_.begin());
     std::ranges::move(std::exchange(due_, {}), std::back_inserter(due));
+    counts_.clear();
     for (auto& [what, since] : due)
       what.refuse(why);
   }
@@ -111,6 +118,20 @@ public:
   /// Returns the number of questions that wait or are due.
   [[nodiscard]] std::size_t size() const {
     return waiting_.size() + due_.size();
+  }
+
+  /// Returns limit_reached if no other question of `by` may wait where `most` do altogether: of one
+  /// that is known as many wait as there is room for others, see session_books.
+  [[nodiscard]] problem no_room_for(const std::string& by, std::size_t most) const {
+    if (size() >= most)
+      return {errc::limit_reached,
+              std::to_string(most) + " questions wait for news; ask without wait"};
+    auto own = counts_.find(by);
+    if (own == counts_.end() || own->second < most - size())
+      return {};
+    return {errc::limit_reached, std::to_string(own->second)
+                                   + " questions of this identity wait for news, and there is room "
+                                     "for as many of all; end watchers, or ask without wait"};
   }
 
   [[nodiscard]] std::optional<time_point> next_deadline() const {
@@ -183,6 +204,7 @@ private:
   std::map<std::size_t, std::size_t> lengths_;
   alarms alarms_;
   std::deque<std::pair<question, std::uint64_t>> due_; // each with the last mark before it
+  std::map<std::string, std::size_t> counts_;          // of those of whom it is known
   std::uint64_t seen_ = 0;
   std::uint64_t looks_ = 0;
 };

@@ -28,6 +28,7 @@
 #include "troupe/cluster/record_exchange.hpp"
 #include "troupe/core/caf/compat.hpp"
 #include "troupe/core/caf/ignore_strays.hpp"
+#include "troupe/core/caf/node_finder.hpp"
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/shell.hpp"
 #include "troupe/core/caf/to_error.hpp"
@@ -65,6 +66,8 @@ struct member_setup {
   std::function<void()> caught_up;
   /// Calls what it is given with what this node knows of its cluster, on any thread.
   std::function<void(std::function<void(const node_view&)>)> show{};
+  /// Who asks what this node knows.
+  node_finder nodes{};
   /// Of what it knows of others.
   registry::registry_options bounds{};
   /// See node_core_options, as the next one.
@@ -113,7 +116,7 @@ public:
               .table = setup_.bounds,
               .revision_floor = setup_.revision_floor,
               .forget_after = setup_.forget_after}),
-      reader_(self, core_.machine().table()),
+      reader_(self, core_.machine().table(), setup_.nodes),
       workers_(self, this, setup_.id),
       links_(self, setup_.router, nodes()) {
     self_->set_down_handler([this](const caf::down_msg& gone) {
@@ -469,6 +472,11 @@ private:
   // -- what this node knows --------------------------------------------------------------
 
   caf::result<node_view> show() {
+    constexpr std::size_t most = 1'000;
+    if (shown_to_.size() >= most)
+      return to_error({errc::busy, std::to_string(most)
+                                     + " questions what this node knows wait for an answer; retry "
+                                       "with backoff"});
     auto promise = self_->make_response_promise<node_view>();
     // It stays here: CAF counts who has it without a lock.
     auto number = ++last_asker_;

@@ -13,6 +13,7 @@
 #include "caf/result.hpp"
 #include "troupe/core/caf/answer_path.hpp"
 #include "troupe/core/caf/deadline_timer.hpp"
+#include "troupe/core/caf/node_finder.hpp"
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/time.hpp"
@@ -24,16 +25,19 @@ namespace troupe::cluster {
 
 /// Answers what registry::registry_protocol asks, from the table of one node. Part of an actor.
 ///
-/// At most max_parked questions wait for news, each for max_wait at most; further ones get
-/// limit_reached. Cost of look(): O(1), if there is news O(waiting questions).
+/// At most max_parked questions wait for news, each for max_wait at most, and of one identity as
+/// many as there is room for others (see host::waiting_questions); further ones get limit_reached.
+/// Cost of look(): O(1), if there is news O(waiting questions).
 class registry_reader {
 public:
   static constexpr std::size_t max_parked = 10'000;
   static constexpr duration max_wait = std::chrono::minutes{1};
 
-  /// @pre both outlive this
-  registry_reader(caf::event_based_actor* self, const registry::record_table& table)
-    : self_(self), answers_(self->system()), table_(table) {}
+  /// `nodes`: who asks; null: that is not known.
+  /// @pre the first two outlive this
+  registry_reader(caf::event_based_actor* self, const registry::record_table& table,
+                  node_finder nodes)
+    : self_(self), answers_(self->system()), table_(table), nodes_(std::move(nodes)) {}
 
   registry_reader(const registry_reader&) = delete;
   registry_reader& operator=(const registry_reader&) = delete;
@@ -50,14 +54,16 @@ public:
   caf::result<registry::record_changes> answer(const registry::watch_records& what) {
     auto promise = self_->make_response_promise();
     auto has_to_wait = what.wait > duration::zero() && !table_.has_news(what);
-    if (!has_to_wait)
+    if (!has_to_wait) {
       answers_.deliver(promise, table_.answer(what));
-    else if (waiting_.size() >= max_parked)
-      promise.deliver(
-        to_error({errc::limit_reached,
-                  std::to_string(max_parked) + " questions wait for news; ask without wait"}));
+      return caf::delegated<registry::record_changes>{};
+    }
+    auto known = nodes_ ? nodes_(self_->current_sender()) : nullptr;
+    auto by = known ? *known : std::string{};
+    if (auto why = waiting_.no_room_for(by, max_parked))
+      promise.deliver(to_error(why));
     else
-      park(what, promise);
+      park(what, promise, std::move(by));
     return caf::delegated<registry::record_changes>{};
   }
 
@@ -79,14 +85,15 @@ private:
   /// In one piece, before the next message is handled.
   static constexpr std::size_t max_answers = 256;
 
-  void park(const registry::watch_records& what, caf::response_promise promise) {
+  void park(const registry::watch_records& what, caf::response_promise promise, std::string by) {
     waiting_.add(
       {.about = {},
        .has_news = [this, what](std::uint64_t) { return table_.has_news(what); },
        .answer = [this, what, promise](
                    std::uint64_t) mutable { answers_.deliver(promise, table_.answer(what)); },
        .refuse = [promise](const problem& why) mutable { promise.deliver(to_error(why)); },
-       .ends = self_->clock().now() + std::min(what.wait, max_wait)});
+       .ends = self_->clock().now() + std::min(what.wait, max_wait),
+       .by = std::move(by)});
     arm();
   }
 
@@ -109,6 +116,7 @@ private:
   caf::event_based_actor* self_;
   answer_path answers_;
   const registry::record_table& table_;
+  const node_finder nodes_;
   host::waiting_questions waiting_;
   deadline_timer timer_;
 };

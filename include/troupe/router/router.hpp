@@ -361,6 +361,12 @@ private:
   }
 
   void maintain(bool on) {
+    constexpr std::size_t most = 100;
+    if (maintained_.size() >= most)
+      return reply(
+        to_error({errc::busy, std::to_string(most)
+                                + " requests to change the maintenance of this node wait "
+                                  "for an answer; retry with backoff"}));
     // It stays here: CAF counts who has it without a lock.
     maintained_.emplace(++last_maintained_, self_->make_response_promise());
     auto home = caf::weak_actor_ptr{self_->ctrl()};

@@ -26,6 +26,12 @@ namespace troupe::host::detail {
 /// was opened by an unknown identity is everyone's. By the earlier rules every identity is unknown,
 /// and sessions have to be opened.
 ///
+/// An identity gets another session while it has fewer than are free: it alone gets half of them,
+/// and leaves room for others whatever it does. For those that are unknown, and by the earlier
+/// rules, only the bound of all counts. Source of that rule: Choudhury and Hahne, "Dynamic queue
+/// length thresholds for shared-memory packet switches", IEEE/ACM Transactions on Networking 6 (2),
+/// 1998.
+///
 /// Source: Ongaro, "Consensus: Bridging Theory and Practice", 2014, section 6.3 (linearizable
 /// semantics by sessions).
 template <machine M>
@@ -55,9 +61,11 @@ public:
 
   session_books(books saved, ended_sessions ended, service_rules rules)
     : rules_(rules), books_(std::move(saved)), ended_(std::move(ended)) {
-    for (auto& [id, book] : books_)
+    for (auto& [id, book] : books_) {
+      ++counts_[book.owner];
       if (book.key != 0)
         by_key_.emplace(std::pair{book.key, book.owner}, id);
+    }
   }
 
   /// From here on they count.
@@ -105,11 +113,12 @@ public:
     for (auto& owner : {by, std::string{}})
       if (auto known = by_key_.find({key, owner}); known != by_key_.end())
         return known->second;
-    if (books_.size() >= max_sessions)
-      return all_in_use();
+    if (auto why = no_room_for(by))
+      return why;
     auto& made = books_[id];
     made.key = key;
     made.owner = by;
+    ++counts_[by];
     if (key != 0)
       by_key_.emplace(std::pair{key, by}, id);
     return id;
@@ -124,6 +133,8 @@ public:
     auto book = books_.extract(id);
     remember_end(id, index);
     by_key_.erase({book.mapped().key, book.mapped().owner});
+    if (auto count = counts_.find(book.mapped().owner); --count->second == 0)
+      counts_.erase(count);
     for (auto& [number, what] : book.mapped().calls)
       if (auto* open = std::get_if<request_id>(&what))
         pending.push_back(*open);
@@ -141,10 +152,11 @@ public:
         return behind(who);
       if (found != books_.end() || !may_begin(who, index))
         return unknown(who);
-      if (books_.size() >= max_sessions)
-        return all_in_use();
+      if (auto why = no_room_for(by))
+        return why;
       found = books_.try_emplace(who.session).first;
       found->second.owner = by;
+      ++counts_[by];
     }
     auto& acked = found->second.acked;
     auto& calls = found->second.calls;
@@ -168,7 +180,7 @@ public:
     auto& by = owner_by_the_rules(asker);
     auto found = books_.find(who.session);
     if (found == books_.end())
-      return may_begin(who, index) && books_.size() < max_sessions;
+      return may_begin(who, index) && !no_room_for(by);
     return is_for(found->second, by) && who.number > found->second.acked
            && !found->second.calls.contains(who.number) && found->second.calls.size() < max_calls;
   }
@@ -209,8 +221,17 @@ private:
                                      + ", which it has not reached; repeat it in its session"};
   }
 
-  static problem all_in_use() {
-    return {errc::limit_reached, "all sessions are in use; close one"};
+  [[nodiscard]] problem no_room_for(const std::string& by) const {
+    if (books_.size() >= max_sessions)
+      return {errc::limit_reached, "all sessions are in use; close one"};
+    auto own = counts_.find(by);
+    auto free = max_sessions - books_.size();
+    if (by.empty() || own == counts_.end() || own->second < free
+        || !rules_.has(host_rules::sessions_are_shared))
+      return {};
+    return {errc::limit_reached, "this identity has " + std::to_string(own->second)
+                                   + " sessions of the service, and as many are left for all; end "
+                                     "clients that are not needed, or share one"};
   }
 
   /// Returns whether an unknown session certainly has not begun yet: had it begun, it would have
@@ -254,6 +275,8 @@ private:
   service_rules rules_;
   books books_;
   ended_sessions ended_;
+  /// How many sessions each owner has.
+  std::map<std::string, std::size_t> counts_;
   /// By key and owner; only sessions with a key.
   std::map<std::pair<std::uint64_t, std::string>, session_id> by_key_;
 };

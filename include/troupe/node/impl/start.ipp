@@ -278,6 +278,7 @@ inline cluster::member_setup node::inside::member_setup() {
   };
   made.show
     = [this](std::function<void(const cluster::node_view&)> then) { show(std::move(then)); };
+  made.nodes = finder();
   made.bounds = options_.services.registry;
   made.forget_after = options_.membership.keep_gone;
   made.revision_floor = random_seed() >> 12U; // exact in JSON
