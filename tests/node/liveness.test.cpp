@@ -275,6 +275,11 @@ TEST_CASE("who has left its cluster is not lost when the members show it gone",
     j.lose();
     j.see(dead);
   }
+  SECTION("or suspect first, as it answers nobody") {
+    j.see(suspect);
+    j.lose();
+    j.see(dead);
+  }
   j.pass(1min);
   CHECK(j.has_none<liveness::give_up>());
 }
