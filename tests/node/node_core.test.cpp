@@ -133,6 +133,12 @@ public:
     CHECK(it_.flaws() == std::vector<std::string>{});
   }
 
+  /// So many calls of this node to that agent are not answered that it shows unhealthy.
+  void miss(const std::string& node, const std::string& agent) {
+    for (auto times = registry::registry_options{}.unhealthy_after; times > 0; --times)
+      step(node_core::call_ended{node, agent, registry::call_outcome::timed_out});
+  }
+
   void pass(duration span) {
     auto end = now + span;
     while (it_.next_deadline() && *it_.next_deadline() <= end) {
@@ -616,10 +622,10 @@ TEST_CASE_METHOD(one_node, "an agent that callers do not reach is ill until it a
   two.says_agent("a");
   hear(two);
   out.clear();
-  step(node_core::call_ended{two.id, "nobody", registry::call_outcome::condemned});
-  step(node_core::call_ended{self, "a", registry::call_outcome::condemned});
+  miss(two.id, "nobody");
+  miss(self, "a");
   CHECK(out.empty());
-  step(node_core::call_ended{two.id, "a", registry::call_outcome::condemned});
+  miss(two.id, "a");
   auto found = only<node_core::found>();
   REQUIRE(found);
   CHECK(found->ill);
@@ -783,7 +789,7 @@ TEST_CASE_METHOD(one_node, "an agent changes while it runs", "[node][core]") {
     CHECK_FALSE(found->ill);
   }
   SECTION("one that is ill stays so, until it is reached") {
-    step(node_core::call_ended{self, "a", registry::call_outcome::condemned});
+    miss(self, "a");
     found = last<node_core::found>();
     REQUIRE(found);
     CHECK(found->ill);

@@ -53,8 +53,7 @@ public:
           return forget{owners[owner], book.boot()};
         return put_records{book.all()};
       case 6:
-        return report_outcome{random_key(random, owners[owner]),
-                              call_outcome(random.below(call_outcome_names.size()))};
+        return report_outcome{random_key(random, owners[owner]), call_outcome(random.below(3))};
       case 7:
         if (auto gone = book.remove(record_kind::agent, random_key(random, owners[owner]).name))
           return say(*gone);

@@ -77,7 +77,8 @@ private:
     if (verb == "put")
       return put_records{{read_record(in)}};
     if (verb == "report") {
-      auto outcome = named<call_outcome>(test::read_word(in), call_outcome_names);
+      constexpr std::array<std::string_view, 3> names{"succeeded", "unreachable", "timed_out"};
+      auto outcome = named<call_outcome>(test::read_word(in), names);
       return report_outcome{read_key(in), outcome};
     }
     auto owner = test::read_word(in);

@@ -1,11 +1,8 @@
 #pragma once
 
-#include <array>
 #include <chrono>
-#include <cstddef>
 #include <cstdint>
 #include <string>
-#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -92,28 +89,16 @@ struct forget {
   std::uint64_t boot = 0;
 };
 
-/// How a call to an agent or service ended. The numbers go over the wire.
+/// How a call to an agent ended.
 enum class call_outcome : std::uint8_t {
-  /// It answered, or passed a check. It is healthy at once.
-  succeeded = 0,
-  /// It answered with an error of the application. Its health does not change.
-  failed = 1,
-  unreachable = 2,
-  timed_out = 3,
-  /// A check or an operator found it unhealthy. It is unhealthy at once.
-  condemned = 4,
+  /// It answered, perhaps with an error of the application. It is healthy at once.
+  succeeded,
+  unreachable,
+  timed_out,
 };
 
-inline constexpr std::array<std::string_view, 5> call_outcome_names{
-  "succeeded", "failed", "unreachable", "timed_out", "condemned"};
-
-constexpr std::string_view name_of(call_outcome outcome) noexcept {
-  auto index = static_cast<std::size_t>(outcome);
-  return index < call_outcome_names.size() ? call_outcome_names[index] : "unknown";
-}
-
 /// Reports how a call ended. Nodes report those of their callers to agents of other nodes, each
-/// failure in a row up to a bound, and the first answer after it. The table trusts every report.
+/// failure in a row up to a bound, and the first answer after it.
 struct report_outcome {
   record_key key{};
   call_outcome outcome = call_outcome::succeeded;

@@ -14,8 +14,8 @@
 namespace troupe::registry::detail {
 
 /// Keeps the health of records by the outcomes of calls. Too many consecutive calls without an
-/// answer make a record unhealthy. A success or a passed check makes it healthy; so does time,
-/// until the next failure.
+/// answer make a record unhealthy. An answer makes it healthy; so does time, until the next
+/// failure.
 class health_book {
 public:
   void judge(time_point now, entry& what, call_outcome outcome, const registry_options& options) {
@@ -23,18 +23,12 @@ public:
       case call_outcome::succeeded:
         clear(what);
         break;
-      case call_outcome::failed: // it answered, so it is reachable
-        break;
       case call_outcome::unreachable:
       case call_outcome::timed_out:
         if (what.failures < std::numeric_limits<std::uint32_t>::max())
           ++what.failures;
         if (options.unhealthy_after > 0 && what.failures >= options.unhealthy_after)
           condemn(now, what, options);
-        break;
-      case call_outcome::condemned:
-        what.failures = std::max(what.failures, options.unhealthy_after);
-        condemn(now, what, options);
         break;
     }
   }

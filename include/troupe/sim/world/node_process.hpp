@@ -245,7 +245,7 @@ public:
 
   /// A caller of this node has not reached that agent.
   void miss(const std::string& node, const std::string& name) {
-    step(cluster::node_core::call_ended{node, name, registry::call_outcome::condemned});
+    step(cluster::node_core::call_ended{node, name, registry::call_outcome::unreachable});
   }
 
   void get_well() {
@@ -373,6 +373,7 @@ private:
   static registry::registry_options bounds() {
     registry::registry_options made;
     made.retention = node_times::retention;
+    made.unhealthy_after = 1;
     made.unhealthy_for = std::chrono::hours{1}; // only a ping heals
     return made;
   }
