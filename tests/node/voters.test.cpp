@@ -32,13 +32,14 @@ namespace {
 
 /// Nodes with data folders, in one process.
 struct group_of_nodes {
-  explicit group_of_nodes(std::size_t count, std::uint32_t snapshot_every = 10'000)
-    : nodes(count, [this, snapshot_every](std::size_t index, node_options& how) {
+  explicit group_of_nodes(std::size_t count, std::uint32_t snapshot_every = 10'000,
+                          duration election_timeout = 500ms)
+    : nodes(count, [this, snapshot_every, election_timeout](std::size_t index, node_options& how) {
         how.group.snapshot_every = snapshot_every;
         how.data = folder / std::to_string(index);
         how.lost_after = 500ms;
         how.group.consensus.heartbeat = 50ms;
-        how.group.consensus.election_timeout = 500ms;
+        how.group.consensus.election_timeout = election_timeout;
         how.log = log;
       }) {
     REQUIRE(becomes(std::min<std::size_t>(count, 3)));
@@ -187,7 +188,7 @@ TEST_CASE("agents are found all the time while leadership moves, however many th
 
 TEST_CASE("each change of leadership is said, with its cause, by who led and by who leads",
           "[node][voters]") {
-  group_of_nodes group{3};
+  group_of_nodes group{3, 10'000, 10s}; // so that it moves as asked, and not by chance
   auto& next = group.nodes[(group.leader() + 1) % 3];
   CHECK_FALSE(group.log.contain("leads the cluster no more"));
   REQUIRE(group.nodes[0].voters().change({voter_change::lead, next.name(), false}, 20s));
