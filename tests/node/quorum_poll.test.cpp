@@ -137,21 +137,29 @@ TEST_CASE("a node that finds no leader, and sees few nodes, is in a minority", "
   CHECK_FALSE(p.it.next_deadline());
   SECTION("until more come") {
     p.it.see(p.now, {3, 5}, p.out);
-    CHECK(p.said()->why == problem{});
+    told = p.said();
+    REQUIRE(told);
+    CHECK(told->why == problem{});
   }
   SECTION("until it finds the services") {
     p.it.forget(p.now, p.out);
-    CHECK(p.said()->why == problem{});
+    told = p.said();
+    REQUIRE(told);
+    CHECK(told->why == problem{});
     p.pass(1min);
     CHECK_FALSE(p.said());
   }
   SECTION("unless somebody knows more") {
     p.hear();
-    CHECK(p.said()->why == no_quorum);
+    told = p.said();
+    REQUIRE(told);
+    CHECK(told->why == no_quorum);
   }
   SECTION("unless it votes") {
     p.it.seated(p.now, true, p.out);
-    CHECK(p.said()->why == problem{});
+    told = p.said();
+    REQUIRE(told);
+    CHECK(told->why == problem{});
   }
 }
 
@@ -171,7 +179,7 @@ TEST_CASE("what a node sees for less than an election makes no minority", "[node
   p.it.tried(p.now, place('a'), {}, p.out);
   p.pass(2s);
   p.it.see(p.now, {2, 2}, p.out);
-  p.pass(2s);
+  p.pass(500ms);
   p.it.see(p.now, {1, 2}, p.out);
   p.pass(2s);
   CHECK_FALSE(p.said());
