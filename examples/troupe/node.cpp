@@ -66,7 +66,7 @@ result<node_options> to_options(const common_options& common, const node_command
   result.bootstrap = what.bootstrap;
   result.voters = what.voters;
   auto replace_after = what.replace_after == "never"
-                         ? result<duration>{duration::zero()}
+                         ? troupe::result<duration>{duration::zero()}
                          : to_duration(what.replace_after, "--replace-after");
   if (!replace_after)
     return replace_after.error();
