@@ -481,12 +481,13 @@ TEST_CASE_METHOD(asking_node,
   CHECK(asked().whom == node_number(3));
   step(record_pull::linked{node_number(3), false});
   step(record_pull::linked{node_number(4), true});
+  step(record_pull::linked{node_number(5), true}); // whom it could ask as well
   owner again{2, 2};
   again.say("z");
   hear(again, again.state(), 4);
   pass(50ms);
   auto next = only<record_pull::ask>();
-  CHECK(next.whom == node_number(4));
+  CHECK(next.whom == node_number(4)); // who has told of it
   CHECK(next.what == std::vector<cluster::record_wish>{{two.who, 2, 0}});
   answer({}); // to the question of before
   pass(3s);
