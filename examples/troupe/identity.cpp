@@ -61,7 +61,14 @@ json to_json(const security::facts& what) {
 
 int ask_for_certificate(const common_options& common, const init_command& what,
                         const security::key_pair& key) {
-  if (auto saved = storage::write_private(what.request, security::make_request(key)); !saved)
+  auto request = security::make_request(key);
+  auto there = storage::read_small(what.request, request.size());
+  if (there ? *there != request : there.error().code != errc::not_found)
+    return complain(common,
+                    {errc::in_use, "--request is " + what.request
+                                     + ", which is there and asks for no certificate of "
+                                     + what.data + "; it stays. Remove it, or give another file"});
+  if (auto saved = storage::write_private(what.request, request); !saved)
     return complain(common, saved.error());
   return tell(
     common, "requested",

@@ -296,6 +296,11 @@ TEST_CASE("a login leaves the certificate of a node where it is, and one with mo
     CHECK(content_of(at("d1/node.pem")) == before);
   }
   must_pass(run({"init", "--data", at("d2"), "--request", at("d2.csr")}));
+  must_pass(run({"init", "--data", at("d2"), "--request", at("d2.csr")})); // it asks the same
+  auto other = run({"init", "--data", at("d3"), "--request", at("d2.csr")});
+  INFO(other);
+  CHECK(other.status == 1);
+  CHECK(other.says("which is there and asks for no certificate of"));
   auto unfinished = login(token_for("use"), "d2");
   INFO(unfinished);
   CHECK(unfinished.status == 1);

@@ -53,6 +53,14 @@ SCENARIO("a CA remembers what it has issued and revoked", "[security]") {
       CHECK_FALSE(book->revoked_since(first));
       CHECK(book->last_number() == 0);
     }
+    THEN("a name means the last one of its identity, also if that has another name since") {
+      auto renamed = made("ac", "anna", ann, 3h);
+      renamed.may = rights::read;
+      REQUIRE(book->enter(renamed));
+      CHECK(book->find("ann", now)->last == renamed);
+      CHECK(book->find("anna", now)->last == renamed);
+      CHECK(book->find("ab", now)->last == second);
+    }
     THEN("a name means the last one of its identity, a serial that one") {
       auto by_name = book->find("ann", now);
       REQUIRE(by_name);

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <ranges>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -139,8 +140,15 @@ public:
                                 : valid)
           .insert_or_assign(each.node, each);
     auto& found = !valid.empty() ? valid : !revoked.empty() ? revoked : ended;
-    if (found.size() == 1)
-      return meant{found.begin()->second, false};
+    if (found.size() == 1) {
+      auto& named = found.begin()->second;
+      auto is_like = [&](const issued_certificate& each) {
+        return each.node == named.node && (each.valid_until < now) == (named.valid_until < now)
+               && revoked_since(each).has_value() == revoked_since(named).has_value();
+      };
+      // It may have got another name, and other rights, since.
+      return meant{*std::ranges::find_if(std::views::reverse(issued_), is_like), false};
+    }
     if (found.empty())
       return problem{errc::not_found, "no certificate has the name, node id or serial '"
                                         + shortened(called) + "'; see troupe ca list"};
