@@ -155,9 +155,17 @@ enum class flaw : std::uint8_t {
   stop_forgiven,
   /// Records are taken from others without a look at what their node has signed.
   head_unverified,
+  /// Records are taken from others though they are not those that their node has signed.
+  digest_overlooked,
+  /// Earlier records of a node take the place of later ones.
+  old_records_win,
+  /// Records of a node come that was forgotten while they were asked for.
+  forgotten_revived,
+  /// A node is believed what it says as another one.
+  foreign_record_believed,
 };
 
-inline constexpr std::array<std::string_view, 71> flaw_names{"none",
+inline constexpr std::array<std::string_view, 75> flaw_names{"none",
                                                              "vote_not_persisted",
                                                              "sync_skipped",
                                                              "old_terms_counted",
@@ -227,7 +235,11 @@ inline constexpr std::array<std::string_view, 71> flaw_names{"none",
                                                              "link_decides",
                                                              "suspect_lost",
                                                              "stop_forgiven",
-                                                             "head_unverified"};
+                                                             "head_unverified",
+                                                             "digest_overlooked",
+                                                             "old_records_win",
+                                                             "forgotten_revived",
+                                                             "foreign_record_believed"};
 
 /// Returns the flaw called `name`; flaw::none if there is no such flaw.
 constexpr flaw flaw_of(std::string_view name) {
