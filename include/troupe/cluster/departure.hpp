@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "troupe/cluster/voter_types.hpp"
+#include "troupe/core/flaw.hpp"
 #include "troupe/core/machine.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/time.hpp"
@@ -224,6 +225,8 @@ private:
       has_services_ = what.has_services;
     auto& all = has_services_ ? with_services : without_services;
     ends_at_ = *std::next(std::ranges::find(all, what.which));
+    if (planted_flaw == flaw::no_farewell && ends_at_ == stage::say_farewell)
+      ends_at_ = stage::fall_silent;
     begin(id, ends_at_, out);
   }
 

@@ -163,9 +163,11 @@ enum class flaw : std::uint8_t {
   forgotten_revived,
   /// A node is believed what it says as another one.
   foreign_record_believed,
+  /// A node that ends does not tell the members so.
+  no_farewell,
 };
 
-inline constexpr std::array<std::string_view, 75> flaw_names{"none",
+inline constexpr std::array<std::string_view, 76> flaw_names{"none",
                                                              "vote_not_persisted",
                                                              "sync_skipped",
                                                              "old_terms_counted",
@@ -239,7 +241,8 @@ inline constexpr std::array<std::string_view, 75> flaw_names{"none",
                                                              "digest_overlooked",
                                                              "old_records_win",
                                                              "forgotten_revived",
-                                                             "foreign_record_believed"};
+                                                             "foreign_record_believed",
+                                                             "no_farewell"};
 
 /// Returns the flaw called `name`; flaw::none if there is no such flaw.
 constexpr flaw flaw_of(std::string_view name) {

@@ -38,6 +38,7 @@ public:
                    [this, which] { world_.start_if_down(which); });
     world_.run_until(std::chrono::milliseconds{500});
     world_.begin_faults();
+    world_.setting().refuses_votes = true;
     world_.every(std::chrono::milliseconds{60}, [this] { act(); });
     world_.every(std::chrono::milliseconds{400}, [this] { review(); });
     world_.every(std::chrono::seconds{5}, [this] { move_lead(); });
@@ -79,7 +80,7 @@ private:
   void act() {
     auto which = world_.any();
     auto* node = world_.at(which);
-    if (node == nullptr || node->is_leaving())
+    if (node == nullptr || node->is_going())
       return;
     auto number = std::to_string(world_.random().below(4));
     switch (world_.random().below(12)) {
@@ -129,10 +130,10 @@ private:
     world_.arm(which);
   }
 
-  /// A node that has left ends, and comes back some time later.
+  /// A node that has left or stopped comes back some time later.
   void review() {
     for (process_id which = 0; which < world_.size(); ++which)
-      if (auto* node = world_.at(which); node != nullptr && node->has_left())
+      if (auto* node = world_.at(which); node != nullptr && node->has_ended())
         down(which);
     if (!leads_now() && world_.random().one_in(2))
       move_lead();
@@ -146,15 +147,13 @@ private:
   void replace() {
     auto which = world_.any();
     auto* node = world_.at(which);
-    if (node == nullptr || node->is_leaving())
+    if (node == nullptr || node->is_going())
       return;
     auto choice = world_.random().below(5);
-    if (choice == 0) {
-      node->leave();
+    if (choice == 0 || choice == 4) {
+      choice == 0 ? node->leave() : node->stop();
       return world_.arm(which);
     }
-    if (choice == 4)
-      return stop(which);
     auto kept = world_.disk(which);
     down(which);
     if (choice == 1)
@@ -163,16 +162,6 @@ private:
       world_.disk(which) = olds_[which];
     if (choice == 3)
       olds_[which] = kept; // a backup
-  }
-
-  void stop(process_id which) {
-    auto* node = world_.at(which);
-    node->say_farewell();
-    world_.arm(which);
-    world_.after(std::chrono::milliseconds{300}, [this, which, life = node->life()] {
-      if (auto* same = world_.at(which); same != nullptr && same->life() == life)
-        down(which);
-    });
   }
 
   // -- who leads ---------------------------------------------------------------------------------
@@ -184,14 +173,14 @@ private:
   [[nodiscard]] bool leads_now() {
     auto& [who, life] = world_.setting().group.lead.who;
     auto* node = world_.at(who);
-    return node != nullptr && !node->is_leaving() && node->life() == life;
+    return node != nullptr && !node->is_going() && node->life() == life;
   }
 
   /// Mostly to a node that knows the others: a voter that has just started seldom wins.
   void move_lead() {
     auto which = world_.any();
     auto* node = world_.at(which);
-    if (node == nullptr || node->is_leaving())
+    if (node == nullptr || node->is_going())
       return;
     if (node->is_caught_up() || world_.random().one_in(8)) {
       auto& lead = world_.setting().group.lead;
@@ -210,6 +199,7 @@ private:
       if (auto* node = world_.at(which); node != nullptr && node->is_going())
         world_.kill(which);
     world_.end_faults();
+    world_.setting().refuses_votes = false;
     for (process_id which = 0; which < world_.size(); ++which) {
       world_.at(which)->get_well();
       world_.arm(which);
@@ -320,7 +310,7 @@ private:
     world_.at(which)->leave();
     world_.arm(which);
     run_for(std::chrono::seconds{2});
-    if (!world_.at(which)->has_left())
+    if (!world_.at(which)->has_ended())
       broken("node " + world_.at(which)->id() + " does not get to leave");
     world_.kill(which);
     run_for(node_times::given_up_within);

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "troupe/cluster/claims.hpp"
+#include "troupe/cluster/departure.hpp"
 #include "troupe/cluster/known_nodes.hpp"
 #include "troupe/cluster/liveness.hpp"
 #include "troupe/cluster/node_core.hpp"
@@ -131,6 +132,8 @@ struct node_setting {
   std::map<std::string, boot_number> lost{};
   /// Who has begun to lead in each term.
   std::map<std::uint64_t, std::string> leaders{};
+  /// At times no other node takes the vote of one that leaves.
+  bool refuses_votes = false;
   // Figures.
   std::uint64_t given_up = 0;
   std::uint64_t names_lost = 0;
@@ -143,8 +146,9 @@ struct node_setting {
   std::uint64_t answers = 0;
 };
 
-/// A whole node in the world: its node_core, and its `swim` with stand-ins for signatures. Mail of
-/// members gets lost like any message; what they say over links does not, but needs one.
+/// A whole node in the world: its node_core, its `departure`, and its `swim` with stand-ins for
+/// signatures. Mail of members gets lost like any message; what they say over links does not, but
+/// needs one.
 ///
 /// Simpler than a real node: the Raft group and the finder are not run. A leader is appointed by
 /// whoever sets node_group::lead, and finds that when it looks; the others hear it from each other.
@@ -222,19 +226,16 @@ public:
     ask_core(cluster::node_core::maintain{on}, "maintenance", [this] { say_worker(); });
   }
 
+  /// It may be refused: then the node goes on as before.
   void leave() {
     is_leaving_ = true;
-    ask(group_question{worker_gone{id_, book().boot()}}, [](const node_answer&) {});
-    ask_core(cluster::claims::leave{}, "leave", [this] {
-      has_left_ = true;
-      say_farewell();
-    });
+    depart(++last_departure_, cluster::departure::leave{.name = name_,
+                                                        .has_log = !is_fleeting(id_),
+                                                        .knows_leader = lead_.term != 0});
   }
 
-  /// Says that it goes, as a node that stops does. It keeps what it has said.
-  void say_farewell() {
-    is_stopping_ = true;
-    member_->step(cluster::swim::leave{});
+  void stop() {
+    depart(++last_departure_, cluster::departure::stop{});
   }
 
   /// Callers do not reach that agent any more, or do again.
@@ -271,18 +272,14 @@ public:
     return is_caught_up_;
   }
 
-  [[nodiscard]] bool is_leaving() const {
-    return is_leaving_;
-  }
-
-  /// Whether it leaves or stops: its host ends it some time later. A process that is paused has not
-  /// told the others yet.
+  /// Whether it leaves or stops. A process that is paused has not told the others yet.
   [[nodiscard]] bool is_going() const {
-    return is_leaving_ || is_stopping_;
+    return is_leaving_ || departure_.is_ending();
   }
 
-  [[nodiscard]] bool has_left() const {
-    return has_left_;
+  /// It has left or stopped, and does nothing any more: its host ends the process.
+  [[nodiscard]] bool has_ended() const {
+    return has_ended_;
   }
 
   /// Adds, puts and leaves of this node that have no answer yet.
@@ -307,12 +304,16 @@ public:
   // -- the world ---------------------------------------------------------------------------------
 
   void receive(process_id from, const message& what) {
+    if (has_ended_)
+      return;
     std::visit([&](const auto& each) { hear(from, each); }, what);
     if (!std::holds_alternative<node_gossip>(what)) // what members show is judged where it counts
       judge();
   }
 
   void wake() {
+    if (has_ended_)
+      return;
     auto now = here_.now();
     if (due(member_->it().next_deadline(), now))
       member_->tick();
@@ -331,6 +332,8 @@ public:
   }
 
   [[nodiscard]] std::optional<time_point> next_deadline() const {
+    if (has_ended_)
+      return std::nullopt;
     auto next = own_deadline();
     return std::min(next, member_->it().next_deadline().value_or(next));
   }
@@ -408,6 +411,8 @@ private:
   // -- the machine -------------------------------------------------------------------------------
 
   void step(cluster::node_core::event what, request_id id = 0) {
+    if (has_ended_)
+      return;
     judge_.hears(here_.now(), id, what, core_.inside);
     cluster::node_core::effects out;
     core_.inside.step(here_.now(), id, std::move(what), out);
@@ -458,8 +463,53 @@ private:
   }
 
   void say_worker() {
-    if (!is_leaving_)
+    if (!takes_back_)
       ask(group_question{worker_here{id_, book().boot()}}, [](const node_answer&) {});
+  }
+
+  // -- how it leaves and ends -------------------------------------------------------------------
+
+  void depart(request_id id, cluster::departure::event what) {
+    cluster::departure::effects out;
+    departure_.step(here_.now(), id, std::move(what), out);
+    for (auto& each : out)
+      std::visit([this](auto& next) { this->carry_out(next); }, each);
+  }
+
+  void carry_out(const cluster::departure::run& what) {
+    using enum cluster::departure::stage;
+    auto done = [this, what](const problem& why = {}) {
+      depart(what.id, cluster::departure::done{what.which, why, leads()});
+    };
+    switch (what.which) {
+      case give_up_vote:
+        return here_.after(std::chrono::milliseconds{10}, [this, done] {
+          auto is_refused = here_.setting().refuses_votes && here_.random().one_in(4);
+          done(is_refused ? problem{errc::in_use, "no other node can take its place"} : problem{});
+        });
+      case take_back:
+        takes_back_ = true;
+        ask(group_question{worker_gone{id_, book().boot()}}, [](const node_answer&) {});
+        here_.after(what.within, [done] { done({errc::timed_out, "no answer in time"}); });
+        return ask_core(cluster::claims::leave{}, "leave", [done] { done(); });
+      case say_farewell: // what it says is signed in a moment
+        member_->step(cluster::swim::leave{});
+        return here_.after(std::chrono::milliseconds{1}, [done] { done(); });
+      case turn_away: // the rest is over in the same moment, with the process
+      case hand_over:
+      case fall_silent:
+      case end_sessions:
+      case end_links:
+      case end_agents:
+      case end_services:
+      case end_router:
+        return done();
+    }
+  }
+
+  void carry_out(const cluster::departure::over&) {
+    has_ended_ = departure_.is_ending();
+    is_leaving_ = false;
   }
 
   // -- who is found, and what this node says ----------------------------------------------------
@@ -506,7 +556,7 @@ private:
       here_.disk().boot = std::max(here_.disk().boot, boot);
       ++here_.setting().rises;
       note_boot(id_, boot);
-      if (boot <= book().boot())
+      if (boot <= book().boot() || has_ended_)
         return;
       begin_as(boot);
       step(cluster::claims::risen{boot});
@@ -631,6 +681,8 @@ private:
     take_links(links_.hear(here_.now(), from, what, late));
     if (!late.empty())
       here_.after(here_.handover() + node_links::silence / 2, [this, late] {
+        if (has_ended_)
+          return;
         take_links(late);
         judge();
       });
@@ -841,9 +893,11 @@ private:
   std::set<std::string> receivers_;
   node_routes routes_;
   std::set<std::string> silent_;
+  cluster::departure departure_;
+  request_id last_departure_ = 0;
   bool is_leaving_ = false;
-  bool is_stopping_ = false;
-  bool has_left_ = false;
+  bool takes_back_ = false;
+  bool has_ended_ = false;
 
   /// The leader that it knows, and the term in which it leads itself.
   leadership lead_;
