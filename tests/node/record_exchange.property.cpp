@@ -31,8 +31,8 @@ public_key key_number(std::size_t number) {
   return made;
 }
 
-/// Nodes that hear of each other's statements at random, and ask each other. One of them tells of
-/// others what they have not said.
+/// Nodes that hear of each other's statements at random, ask each other, and forget each other. One
+/// of them tells of others what they have not said, and says as others what it likes.
 class exchange_world {
 public:
   exchange_world(random_source& random, std::size_t nodes) : random_(random) {
@@ -55,16 +55,23 @@ public:
       case 3:
         if (random_.one_in(10))
           start(which, node.book.boot() + 1);
+        else if (random_.one_in(4))
+          forget(node, *nodes_[random_.below(nodes_.size())]);
         break;
       default:
-        gossip();
-        deliver(random_.one_in(10));
+        for (auto count = 1 + random_.below(6); count > 0; --count) {
+          gossip();
+          deliver(random_.one_in(10));
+        }
     }
     look();
   }
 
   void settle() {
     lies_ = false;
+    auto& mad = *nodes_[liar];
+    for (auto version = mad.book.version(); mad.book.version() == version;)
+      change(mad); // from here on it says what is right
     auto level
       = [&] { return std::ranges::all_of(nodes_, [&](auto& each) { return is_level(*each); }); };
     for (auto rounds = 0; rounds < 4'000 && !level(); ++rounds) {
@@ -103,6 +110,10 @@ private:
     signed_statement said{};
     std::uint32_t times = 0;
     std::map<node_id, signed_statement> heard{};
+    /// Which life and version of each record of others it has shown last.
+    std::map<registry::record_key, std::pair<boot_number, std::uint64_t>> shown{};
+    /// What it has said last as another node, signed among its own.
+    std::optional<registry::record> lie{};
   };
 
   struct letter {
@@ -172,14 +183,52 @@ private:
       std::visit([&](auto& what) { perform(it, what); }, each);
   }
 
+  void forget(node_state& it, const node_state& whom) {
+    if (it.number == whom.number)
+      return;
+    registry::effects none;
+    it.table.step(now_, 0, registry::forget{to_string(whom.id), whom.book.boot()}, none);
+    it.heard.erase(whom.id);
+    std::erase_if(it.shown, [&](auto& each) { return each.first.owner == to_string(whom.id); });
+    step(it, record_exchange::forgotten{whom.id});
+  }
+
+  signed_statement sign(node_state& it, const registry::records_head& what) {
+    statement made{it.id, {it.book.boot(), ++it.times}, false, "p:1", what};
+    return {made, sim::sign_with(key_number(it.number), to_be_signed(made))};
+  }
+
   void perform(node_state& it, record_exchange::restate& what) {
-    statement made{it.id, {it.book.boot(), ++it.times}, false, "p:1", what.what};
-    it.said = {made, sim::sign_with(key_number(it.number), to_be_signed(made))};
+    auto honest = sign(it, what.what);
+    it.said = honest;
+    it.lie.reset();
+    if (it.number == liar && lies_ && nodes_.size() > 1 && random_.one_in(2))
+      say_as_another(it, what.what);
     mail_.push_back({it.number, it.book.boot(),
-                     [said = it.said](node_state& at) {
+                     [said = honest](node_state& at) {
                        later_.push_back({&at, record_exchange::spoke{said}, 0});
                      },
                      true});
+  }
+
+  /// All that others get to hear of it has a record of another node.
+  void say_as_another(node_state& it, const registry::records_head& what) {
+    auto& victim = nodes_[1 + random_.below(nodes_.size() - 1)]->id;
+    registry::record made;
+    made.key = {registry::record_kind::agent, "a0@" + to_string(victim), to_string(victim)};
+    made.boot = it.book.boot();
+    made.version = what.version + 1;
+    made.load = 5'000;
+    std::map<registry::record_key, registry::records_digest> all{
+      {made.key, registry::digest_of(made)}};
+    it.table.for_each_of(to_string(it.id), [&](const registry::record& one, const auto& digest) {
+      all.emplace(one.key, digest);
+    });
+    registry::set_digest whole;
+    for (auto& [key, digest] : all)
+      whole.add(digest);
+    it.said = sign(it, {made.version, whole.finish()});
+    it.lie = made;
   }
 
   void letters(std::size_t to, const node_state& whom, std::function<void(node_state&)> open) {
@@ -201,8 +250,12 @@ private:
     auto size = std::size_t{0};
     for (auto& each : what.what) {
       size += to_bytes(each).size();
-      if (it.number == liar && lies_ && random_.one_in(2))
+      if (it.lie && each.of.what.node == it.id && each.page.is_last) {
+        each.of = it.said;
+        each.page.records.push_back(*it.lie);
+      } else if (it.number == liar && lies_ && random_.one_in(2)) {
         lie(each);
+      }
     }
     bytes_ += size;
     mail_.push_back({to, boot, [all = what.what, number = id](node_state& at) {
@@ -247,10 +300,14 @@ private:
     auto& of = *nodes_[random_.below(nodes_.size())];
     auto& from = *nodes_[random_.below(nodes_.size())];
     auto& to = *nodes_[random_.below(nodes_.size())];
-    auto said = from.number == of.number ? of.said : from.heard[of.id];
+    auto known = from.heard.find(of.id);
+    auto said = from.number == of.number    ? of.said
+                : known != from.heard.end() ? known->second
+                                            : signed_statement{};
     if (to.number == of.number || said.what.records.version == 0)
       return;
-    if (to.heard[of.id].what.when >= said.what.when && to.heard[of.id].what.records.version > 0)
+    auto before = to.heard.find(of.id);
+    if (before != to.heard.end() && before->second.what.when >= said.what.when)
       return;
     to.heard[of.id] = said;
     step(to, record_exchange::heard{said, key_number(of.number), from.id});
@@ -270,7 +327,7 @@ private:
       step(*each.at, std::move(each.what), each.id);
   }
 
-  /// Nobody shows what its node has not said.
+  /// Nobody shows what its node has not said, or not any more, or of whom it has not heard.
   void look() {
     for (auto& each : nodes_) {
       for (auto& flaw : each->machine.flaws())
@@ -279,6 +336,14 @@ private:
         each->table.for_each_of(to_string(other->id), [&](const registry::record& one, auto&) {
           if (!ever_[{other->id, one.boot}].contains(registry::digest_of(one)))
             FAIL("node " << each->number << " shows " << to_text(one.key) << " as never said");
+          if (each == other)
+            return;
+          if (!each->heard.contains(other->id))
+            FAIL("node " << each->number << " shows " << to_text(one.key)
+                         << ", which is forgotten");
+          auto& before = each->shown[one.key];
+          if (std::exchange(before, {one.boot, one.version}) > std::pair{one.boot, one.version})
+            FAIL("node " << each->number << " shows " << to_text(one.key) << " as before");
         });
     }
   }

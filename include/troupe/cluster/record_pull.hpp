@@ -285,7 +285,7 @@ private:
 
   void handle(request_id, const forgotten& what) {
     auto found = owners_.find(what.who);
-    if (found == owners_.end())
+    if (found == owners_.end() || planted_flaw == flaw::forgotten_revived)
       return;
     questions_.forget(what.who);
     staged_.drop(what.who);
@@ -361,7 +361,8 @@ private:
       note(node, each, what.of);
     }
     if (what.of.what.when.boot != each.wanted().when.boot
-        || what.of.what.records.version < each.have_version()
+        || (what.of.what.records.version < each.have_version()
+            && planted_flaw != flaw::old_records_win)
         || is_same(what.of.what, each.have.what)) {
       fail(node, each); // it knows less
       return false;
@@ -435,16 +436,18 @@ private:
       questions_.try_later(now_, node);
   }
 
+  static bool overlooks_digests() {
+    return planted_flaw == flaw::head_unverified || planted_flaw == flaw::digest_overlooked;
+  }
+
   /// Whether the table, with what is staged, has the records of that statement.
   [[nodiscard]] bool has_records_of(const signed_statement& of) const {
-    return planted_flaw == flaw::head_unverified
-           || staged_.digest_of(of.what.node) == of.what.records.digest;
+    return overlooks_digests() || staged_.digest_of(of.what.node) == of.what.records.digest;
   }
 
   /// Whether the table has the records of that statement.
   [[nodiscard]] bool is_kept(const signed_statement& of) const {
-    return planted_flaw == flaw::head_unverified
-           || staged_.digest_in_table(of.what.node) == of.what.records.digest;
+    return overlooks_digests() || staged_.digest_in_table(of.what.node) == of.what.records.digest;
   }
 
   void distrust(const node_id& from, const node_id& node, owner& each, const std::string& why) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "troupe/cluster/swim_types.hpp"
+#include "troupe/core/flaw.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/machine.hpp"
 #include "troupe/core/problem.hpp"
@@ -50,7 +51,8 @@ public:
     so_far.by = by;
     so_far.is_whole = so_far.is_whole || page.after == 0;
     for (auto& one : page.records) {
-      if (one.key.owner != said_by || one.boot != of.when.boot || one.version > of.records.version
+      auto is_foreign = one.key.owner != said_by && planted_flaw != flaw::foreign_record_believed;
+      if (is_foreign || one.boot != of.when.boot || one.version > of.records.version
           || one.version <= std::exchange(last, one.version))
         return {errc::bad_argument, "records that are not of that node, or not of that time"};
       if (auto why = registry::check(one))

@@ -155,6 +155,14 @@ enum class flaw : std::uint8_t {
   stop_forgiven,
   /// Records are taken from others without a look at what their node has signed.
   head_unverified,
+  /// Records are taken from others though they are not those that their node has signed.
+  digest_overlooked,
+  /// Earlier records of a node take the place of later ones.
+  old_records_win,
+  /// Records of a node come that was forgotten while they were asked for.
+  forgotten_revived,
+  /// A node is believed what it says as another one.
+  foreign_record_believed,
   /// A node that ends does not tell the members so.
   no_farewell,
   /// A voter that is gone is removed before another node votes in its place.
@@ -163,7 +171,7 @@ enum class flaw : std::uint8_t {
   death_rushed,
 };
 
-inline constexpr std::array<std::string_view, 74> flaw_names{"none",
+inline constexpr std::array<std::string_view, 78> flaw_names{"none",
                                                              "vote_not_persisted",
                                                              "sync_skipped",
                                                              "old_terms_counted",
@@ -234,6 +242,10 @@ inline constexpr std::array<std::string_view, 74> flaw_names{"none",
                                                              "suspect_lost",
                                                              "stop_forgiven",
                                                              "head_unverified",
+                                                             "digest_overlooked",
+                                                             "old_records_win",
+                                                             "forgotten_revived",
+                                                             "foreign_record_believed",
                                                              "no_farewell",
                                                              "dead_voter_dropped",
                                                              "death_rushed"};
