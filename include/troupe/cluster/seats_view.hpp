@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <map>
 #include <string>
 #include <utility>
@@ -145,12 +146,14 @@ private:
   /// Since when it is gone, and when another node takes its place.
   [[nodiscard]] std::string reason_for_gone(const voter_plan& plan, const std::string& node,
                                             time_point since) const {
-    auto gone = "it has been gone for " + in_words(now_ - since);
+    using std::chrono::seconds;
+    auto gone = "it has been gone for " + in_words(std::chrono::floor<seconds>(now_ - since));
     auto due = losses_.due_at(since);
     if (plan.is_replaced(node))
       return gone + "; " + reason(plan, node);
     if (due > now_)
-      return gone + ", and is replaced in " + in_words(due - now_) + " unless it comes back";
+      return gone + ", and is replaced in " + in_words(std::chrono::ceil<seconds>(due - now_))
+             + " unless it comes back";
     return gone + ", and is replaced after voter " + cards_.name_of(losses_.due().value_or(node));
   }
 
