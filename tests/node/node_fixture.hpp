@@ -80,6 +80,12 @@ public:
     return inside_->text.find(words) != std::string::npos;
   }
 
+  /// For a test that fails.
+  [[nodiscard]] std::string text() const {
+    std::lock_guard guard{inside_->mutex};
+    return inside_->text;
+  }
+
 private:
   struct shared {
     std::mutex mutex;

@@ -188,14 +188,16 @@ TEST_CASE("agents are found all the time while leadership moves, however many th
 
 TEST_CASE("each change of leadership is said, with its cause, by who led and by who leads",
           "[node][voters]") {
-  group_of_nodes group{3, 10'000, 10s}; // so that it moves as asked, and not by chance
+  group_of_nodes group{3, 10'000, 2s}; // so that it moves as asked, and not by chance
   auto& next = group.nodes[(group.leader() + 1) % 3];
   CHECK_FALSE(group.log.contain("leads the cluster no more"));
   REQUIRE(group.nodes[0].voters().change({voter_change::lead, next.name(), false}, 20s));
-  CHECK(group.nodes.until([&] {
+  auto is_said = group.nodes.until([&] {
     return group.log.contain("leads the cluster no more: it has handed over, as it was asked to")
            && group.log.contain("node " + next.name() + " leads the cluster in term ");
-  }));
+  });
+  INFO(group.log.text());
+  CHECK(is_said);
 }
 
 TEST_CASE("of several nodes of one name the one that is meant is named by its id",

@@ -3,6 +3,7 @@
 #include "troupe/raft/replica.hpp"
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -360,6 +361,19 @@ TEST_CASE("a leader hands over to no learner, and goes on taking commands", "[ra
   CHECK(sent_to<take_over>(replica, {4}).empty());
   replica.step(raft::replica::propose{{"x"}});
   CHECK(replica.only<raft::replica::proposed>().first == 6);
+}
+
+TEST_CASE("a leader has handed over when the other one has the later term, whatever tells of it",
+          "[raft]") {
+  auto replica = leader_with_learner();
+  auto asked = GENERATE(true, false);
+  if (asked)
+    replica.step(raft::replica::transfer{{2}});
+  CHECK(sent_to<take_over>(replica, {2}).size() == (asked ? 1 : 0));
+  replica.hear({3, append_answer{false, 0, 0, 0, 0, 5}}, {2}); // its wish for a vote comes later
+  auto changed = replica.only<raft::replica::changed_role>();
+  CHECK(changed.now == role::follower);
+  CHECK(changed.cause == (asked ? raft::replica::handed_over : "there is a later term"));
 }
 
 // -- what a leader sends ------------------------------------------------------------------

@@ -433,7 +433,8 @@ private:
       return; // the candidate was cut off, or believes so; there is a leader (thesis 4.2.3)
     if (what.term > term() && !detail::elections::is_trial(what)) {
       auto leads = detail::follower::is_of_leader(what);
-      auto is_asked_for = leading_ && wish && wish->forced;
+      // Its vote is told once that is synced, and an answer may come before it.
+      auto is_asked_for = leading_ && ((wish && wish->forced) || leading_->hands_over_to(from));
       follow(what.term, leads ? from : seat_id{},
              leads          ? "it leads a later term"
              : is_asked_for ? handed_over

@@ -157,12 +157,17 @@ public:
     let_take_over(to, t);
   }
 
+  /// Whether leadership is on its way to that member.
+  [[nodiscard]] bool hands_over_to(seat_id member) const {
+    return handover_ && handover_->to == member;
+  }
+
   // -- answers of other members -----------------------------------------------------------
 
   void take(seat_id from, const append_answer& what, const turn& t) {
     if (!replication_.contains(from))
       return;
-    if (replication_.take(from, what, t) && handover_ && handover_->to == from)
+    if (replication_.take(from, what, t) && hands_over_to(from))
       let_take_over(from, t);
     confirm_reads(t);
   }
