@@ -54,21 +54,20 @@ struct entry {
   }
 };
 
-/// Orders by key, never by address.
+/// Orders pointers to entries by key, never by address.
 struct by_key {
   using is_transparent = void;
 
-  static const record_key& of(const record_key& one) {
-    return one;
-  }
-
-  /// Any pointer to an entry.
-  static const record_key& of(const auto& one) {
-    return one->key();
-  }
-
   bool operator()(const auto& left, const auto& right) const {
-    return of(left) < of(right);
+    return left->key() < right->key();
+  }
+
+  bool operator()(const auto& left, const record_key& right) const {
+    return left->key() < right;
+  }
+
+  bool operator()(const record_key& left, const auto& right) const {
+    return left < right->key();
   }
 };
 
