@@ -175,8 +175,7 @@ public:
   /// What the members say.
   void hear(node_core::event what) {
     if (auto* shown = std::get_if<node_core::member_is>(&what))
-      setup_.shows(to_string(shown->who),
-                   shown->is == member_status::alive || shown->is == member_status::suspect);
+      setup_.shows(to_string(shown->who), member_standings::is_there(shown->is));
     else if (auto* gone = std::get_if<node_core::member_forgotten>(&what))
       setup_.shows(to_string(gone->who), false);
     core_.step(std::move(what));
