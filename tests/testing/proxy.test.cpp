@@ -10,6 +10,7 @@
 
 #include <array>
 #include <chrono>
+#include <exception>
 #include <set>
 #include <string>
 #include <string_view>
@@ -86,7 +87,8 @@ private:
 /// Something that listens, a front before it, and callers.
 class proxied_network {
 public:
-  proxied_network() : door_(listen_at(target)), network_(1) {
+  explicit proxied_network(net::socket door = listen_at(target))
+    : door_(std::move(door)), network_(1) {
     auto made = network_.open(target, {target, net::local_endpoint(door_).port()});
     REQUIRE(made);
     front_ = *made;
@@ -305,6 +307,7 @@ namespace {
 class postal {
 public:
   explicit postal(const net::endpoint& where) : socket_(open(where)) {}
+  explicit postal(net::datagram_socket from) : socket_(std::move(from)) {}
 
   void send(const net::endpoint& to, std::string_view what) {
     REQUIRE(socket_.send(to, what) == net::datagram_socket::outcome::sent);
@@ -344,9 +347,30 @@ private:
   net::endpoint from_;
 };
 
+/// A target of connections and of datagrams at one port.
+struct target_sockets {
+  net::socket door;
+  net::datagram_socket post;
+
+  /// The system chooses the port for the door, so another process may have it for datagrams: then
+  /// it chooses once more.
+  static target_sockets open() {
+    for (auto tries = 0; tries < 16; ++tries) {
+      auto door = proxied_network::listen_at(target);
+      if (auto post = net::datagram_socket::open(net::local_endpoint(door)))
+        return {std::move(door), *std::move(post)};
+    }
+    FAIL("no port is free for connections and datagrams");
+    std::terminate(); // not reached
+  }
+};
+
 /// Something that gets datagrams, behind the front, and a host that sends some.
 class proxied_post : public proxied_network {
 public:
+  explicit proxied_post(target_sockets from = target_sockets::open())
+    : proxied_network(std::move(from.door)), bob_(std::move(from.post)) {}
+
   void set_path(const testing::network_path& how) {
     network_.set_path(caller, target, how);
   }
@@ -358,7 +382,7 @@ public:
 protected:
   net::endpoint front_at_ = at(front_.host, front_.port);
   postal ann_{at(caller)};
-  postal bob_{net::local_endpoint(door_)};
+  postal bob_;
 };
 
 } // namespace
