@@ -31,10 +31,18 @@ problem trouble(const std::filesystem::path& where) {
 
 TEST_CASE("a data folder remembers who its node is, and counts its starts", "[node]") {
   test::temporary_folder folder;
-  auto first = data_folder::open(folder / "a")->self();
-  auto second = data_folder::open(folder / "a")->self();
-  CHECK(second.id == first.id);
-  CHECK(second.boot == first.boot + 1);
+  auto id = data_folder::open(folder / "a")->self().id;
+  for (boot_number boot = 1; boot <= 3; ++boot) {
+    CHECK(data_folder::open(folder / "a")->self().boot == boot - 1); // no start yet
+    auto data = data_folder::open(folder / "a");
+    REQUIRE(data);
+    CHECK(data->count_start().code == errc::none);
+    CHECK(data->self().boot == boot);
+    CHECK(data->self().id == id);
+  }
+  auto nowhere = data_folder::open({});
+  CHECK(nowhere->count_start().code == errc::none);
+  CHECK(nowhere->self().boot == 1);
 }
 
 TEST_CASE("a node has the id of its key, which only its owner can read", "[node]") {
@@ -314,9 +322,11 @@ TEST_CASE("a data folder that hears of a later start goes on above it, also the 
     REQUIRE(lost);
     std::filesystem::remove_all(folder / "b");
     CHECK(lost->rise_above(40).code == errc::bad_argument); // what the disk does not keep is not so
-    CHECK(lost->self().boot == 1);
+    CHECK(lost->self().boot == 0);
+    CHECK(lost->count_start().code == errc::bad_argument);
+    CHECK(lost->self().boot == 0);
   }
-  CHECK(data_folder::open(folder / "a")->self().boot == 43);
+  CHECK(data_folder::open(folder / "a")->self().boot == 42);
 }
 
 TEST_CASE("a log that is of no cluster is discarded with all that is kept beside it", "[node]") {
@@ -339,6 +349,7 @@ TEST_CASE("a folder of an identity counts starts and keeps nothing else", "[node
   for (boot_number boot = 1; boot <= 3; ++boot) {
     auto made = data_folder::open(folder / "i", false);
     REQUIRE(made);
+    CHECK(made->count_start().code == errc::none);
     CHECK(made->self().boot == boot);
     CHECK((boot == 1 || made->self().id == id));
     id = made->self().id;

@@ -61,8 +61,8 @@ class data_folder {
 public:
   static constexpr std::uint32_t format = 1;
 
-  /// Opens or makes `path` and counts a new start. If not `keeps_data`, it is the folder of an
-  /// identity only, and each start is that of a node that belongs to no cluster. Errors: in_use
+  /// Opens or makes `path`. If not `keeps_data`, it is the folder of an identity only, and each
+  /// start is that of a node that belongs to no cluster. Errors: in_use
   /// (another process has it), incompatible (of a newer release), damaged, bad_argument (it cannot
   /// be made, or has files and is no node's; nothing in it is changed then), storage_full.
   static result<data_folder> open(const std::filesystem::path& path, bool keeps_data = true) {
@@ -71,17 +71,20 @@ public:
     made.keeps_data_ = keeps_data && !path.empty();
     if (path.empty()) {
       made.key_ = security::key_pair::make();
-      made.self_ = {id_of(made.key_->public_half()), 1, {}, false, format, {}, false};
+      made.self_ = {id_of(made.key_->public_half()), 0, {}, false, format, {}, false};
       return made;
     }
     if (auto why = made.take())
       return why;
     if (auto why = made.load())
       return why;
-    ++made.self_.boot;
-    if (auto why = made.save())
-      return why;
     return made;
+  }
+
+  /// The node starts: once, before anybody hears of it. A process that ends before has not been a
+  /// start, so that people see the number of those that were. Errors: those of the disk.
+  [[nodiscard]] problem count_start() {
+    return rise_above(self_.boot);
   }
 
   data_folder(data_folder&& other) noexcept
@@ -282,7 +285,7 @@ private:
       if (auto why = load_key(true))
         return why;
       self_ = {id_of(key_->public_half()), 0, {}, false, format, {}, false};
-      return {};
+      return save();
     }
     std::string text{std::istreambuf_iterator<char>{in}, {}};
     auto found = from_json<identity>(text);

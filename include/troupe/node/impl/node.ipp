@@ -105,6 +105,8 @@ TROUPE_COMPILED result<node> node::start(node_options options, caf::actor_system
                      + data->path().string()
                      + " has the role client; a node needs one with the role member (troupe ca "
                        "issue --role member)"};
+  if (auto why = data->count_start())
+    return why;
   auto wait = options.wait_joined;
   auto stop = options.stop;
   auto ca = proofs.take_authority();
