@@ -85,6 +85,10 @@ result<cluster_report> look_around(cluster_client& client, duration wait) {
   return ask_one_node(client, wait);
 }
 
+const cluster::node_view& linked_node(const cluster_report& found) {
+  return found.at ? *found.at : found.seen;
+}
+
 std::string place_of(const registry::record& node) {
   if (node.endpoints.empty())
     return {};
@@ -177,7 +181,7 @@ json sights_of(const cluster_report& found) {
 
 json links_of(const cluster_report& found) {
   auto all = json::array();
-  for (auto& each : found.seen.links) {
+  for (auto& each : linked_node(found).links) {
     auto is_secure = !each.tls.empty();
     all.push_back(
       {{"peer", name_of_peer(found, each)},
@@ -185,6 +189,7 @@ json links_of(const cluster_report& found) {
        {"role", each.role},
        {"rights", each.role == "client" ? json(each.rights) : json{}},
        {"tls", is_secure ? json(each.tls) : json{}},
+       {"via", each.via.empty() ? json{} : json(each.via)},
        {"certificate_valid_until", is_secure ? json(to_rfc3339(each.valid_until)) : json{}}});
   }
   return all;
@@ -218,10 +223,13 @@ json to_json(const cluster_report& found) {
   add_standing(line, found.seen, leader);
   line["asked"] = found.seen.name;
   line["links"] = links_of(found);
-  line["all_links"] = found.seen.all_links;
+  line["all_links"] = linked_node(found).all_links;
+  line["links_of"] = linked_node(found).name;
   auto& until = found.seen.certificate_valid_until;
   line["certificate_valid_until"] = until ? json(to_rfc3339(*until)) : json(nullptr);
   line["refused_duplicates"] = found.seen.refused_duplicates;
+  auto& ago = found.seen.refused_duplicate_ago;
+  line["refused_duplicate_ago_s"] = ago ? json(seconds(*ago)) : json(nullptr);
   line["agents"] = {{"active", found.agents.active},
                     {"maintenance", found.agents.maintenance},
                     {"inactive", found.agents.inactive},

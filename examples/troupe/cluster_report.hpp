@@ -21,6 +21,8 @@ struct services_report {
 struct cluster_report {
   /// The view of the node that was asked.
   troupe::cluster::node_view seen;
+  /// Of the node at --at whose links are asked for; empty: they are not.
+  std::optional<troupe::cluster::node_view> at;
   std::vector<troupe::registry::record_view> nodes;
   troupe::registry::status_counts agents;
   /// Empty while the services cannot be reached: then everything else is what that node last heard.
@@ -30,6 +32,9 @@ struct cluster_report {
 /// Queries the services, or one node for what it knows. Takes up to the time of an election if
 /// there is no leader, and up to `wait` for each answer.
 troupe::result<cluster_report> look_around(troupe::cluster_client& client, troupe::duration wait);
+
+/// The node whose links are shown.
+const troupe::cluster::node_view& linked_node(const cluster_report& found);
 
 /// The first address of a node; empty if it has given none.
 std::string place_of(const troupe::registry::record& node);

@@ -62,29 +62,47 @@ void print_text(const cluster_report& found) {
               << (seen.changes_of_leader == 1 ? " time" : " times") << " since node " << seen.name
               << " started\n";
   print_ending_certificates(found);
-  if (seen.refused_duplicates > 0)
+  constexpr auto old_news = std::chrono::minutes{10};
+  if (auto& ago = seen.refused_duplicate_ago; ago && *ago < old_news)
     std::cout
       << "two nodes use one identity: node " << seen.name << " has refused "
       << counted(seen.refused_duplicates, "connection")
-      << " for that reason since it started, and its log says whose; stop the node with the "
-         "copied data folder, and give it an empty one\n";
+      << " for that reason since it started, the last one " << in_words(*ago)
+      << " ago, and its log says whose; stop the node with the copied data folder, and give it an "
+         "empty one\n";
   std::cout << std::flush;
 }
 
-/// The links of the node that was asked.
+/// The links of the node at --at. One that another node relays has that one's address.
 void print_links(const cluster_report& found) {
-  table links{{"PEER", "ROLE", "RIGHTS", "TLS", "CERTIFICATE UNTIL", "ID"}};
-  for (auto& each : found.seen.links) {
+  table links{{"PEER", "ROLE", "RIGHTS", "TLS", "CERTIFICATE UNTIL", "ID", "VIA"}};
+  for (auto& each : linked_node(found).links) {
     auto is_secure = !each.tls.empty();
     links.add({name_of_peer(found, each), each.role, each.role == "client" ? each.rights : "",
                is_secure ? each.tls : "none", is_secure ? to_rfc3339(each.valid_until) : "",
-               each.node.substr(0, 16)});
+               each.node.substr(0, 16), each.via});
   }
-  std::cout << "\nlinks of node " << found.seen.name << ":\n";
+  auto& shown = linked_node(found);
+  std::cout << "\nlinks of node " << shown.name << ":\n";
   links.print(std::cout);
-  if (auto more = found.seen.all_links - found.seen.links.size(); more > 0)
+  if (auto more = shown.all_links - shown.links.size(); more > 0)
     std::cout << "and " << more << " more\n";
   std::cout << std::flush;
+}
+
+/// The first node of --at that answers.
+result<cluster::node_view> look_at_first(cluster_client& client, const common_options& common) {
+  auto where = addresses(common.at);
+  if (!where)
+    return where.error();
+  problem last;
+  for (auto& each : *where) {
+    auto seen = client.look_at(each, common.wait());
+    if (seen)
+      return seen;
+    last = seen.error();
+  }
+  return last;
 }
 
 } // namespace
@@ -96,6 +114,12 @@ int run_status(const common_options& common, bool shows_links) {
   auto found = look_around(**client, common.wait());
   if (!found)
     return complain(common, found.error());
+  if (shows_links) {
+    auto there = look_at_first(**client, common);
+    if (!there)
+      return complain(common, there.error());
+    found->at = *std::move(there);
+  }
   if (common.json)
     print(to_json(*found));
   else

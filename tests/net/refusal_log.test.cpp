@@ -109,9 +109,12 @@ TEST_CASE_METHOD(refusals, "an expired certificate is told once, whatever the ti
 TEST_CASE_METHOD(refusals, "refusals are counted by reason", "[net]") {
   note("a", verdict::not_secured);
   note("b", verdict::not_secured);
+  pass(1s);
   note("a", verdict::displaced);
   CHECK(log.counts().at(verdict::not_secured) == 2);
   CHECK(log.counts().at(verdict::displaced) == 1);
+  CHECK(log.last().at(verdict::displaced) > log.last().at(verdict::not_secured));
+  CHECK_FALSE(log.last().contains(verdict::duplicate));
 }
 
 TEST_CASE_METHOD(refusals, "what belongs to normal life is counted in silence", "[net]") {

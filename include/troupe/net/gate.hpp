@@ -113,6 +113,9 @@ public:
   /// Returns how many accepted connections did not become links, by reason. Thread-safe.
   [[nodiscard]] std::map<verdict, std::uint64_t> refused() const;
 
+  /// Returns how long ago one was last refused for that reason; nothing: none was. Thread-safe.
+  [[nodiscard]] std::optional<duration> last_refused(verdict why) const;
+
   /// Returns how many messages to all peers wait in BASP's mailbox, which has no bound.
   /// Back-pressure: code that sends in a loop on handles of peers checks this, and the
   /// queued_bytes() of its link, and waits while they grow. Zero if the actor system was not

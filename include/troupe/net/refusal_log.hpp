@@ -40,6 +40,7 @@ public:
             std::vector<std::string>& out) {
     tick(now, out);
     ++counts_[why];
+    last_[why] = now;
     if (!is_worth_a_line(why))
       return;
     complain(now, refusals_, topic_of(from), topic_of("other addresses"),
@@ -75,6 +76,11 @@ public:
   /// How many connections were refused for which reason.
   [[nodiscard]] const std::map<verdict, std::uint64_t>& counts() const {
     return counts_;
+  }
+
+  /// When each reason was last the reason.
+  [[nodiscard]] const std::map<verdict, time_point>& last() const {
+    return last_;
   }
 
 private:
@@ -164,6 +170,7 @@ private:
   /// No complaint is quiet for long enough before then.
   std::optional<time_point> next_look_;
   std::map<verdict, std::uint64_t> counts_;
+  std::map<verdict, time_point> last_;
 };
 
 } // namespace troupe::net

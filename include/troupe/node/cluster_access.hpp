@@ -139,14 +139,21 @@ public:
     finder_.step(finder::doubt{});
   }
 
-  /// Puts down who leads, since when there is no leader, how often that has changed, and why there
-  /// is no quorum. `own` is the address of this node.
+  /// Puts down who leads, since when there is no leader, how often that has changed, why there is
+  /// no quorum, and which links are relayed. `own` is the address of this node.
   void show(node_view& seen, const std::string& own) const {
     auto& leaders = finder_.machine().leaders();
     seen.leader = hint_.here.empty() ? hint_.elsewhere : own;
     seen.leaderless_for = leaders.leaderless_for(finder_.now());
     seen.changes_of_leader = leaders.changes();
     seen.why = hint_.why;
+    if (!relayed_by_)
+      return;
+    for (auto& [number, link] : links_)
+      if (link->is_relayed())
+        for (auto& each : seen.links)
+          if (each.node == to_string(link->peer().node))
+            each.via = to_string(*relayed_by_);
   }
 
   /// Calls `done` with the actor that answers for a node under that name, if that answers.

@@ -131,6 +131,10 @@ public:
   /// unreachable, timed_out, denied (at once).
   result<cluster::node_view> look(duration wait);
 
+  /// Asks the node at `where` the same, over a link of its own. Errors: those of connect() and of
+  /// look().
+  result<cluster::node_view> look_at(const net::address& where, duration wait);
+
   /// Whether it has found a cluster that keeps its services on a group of voters.
   [[nodiscard]] bool has_voters() const {
     std::lock_guard guard{mutex_};
@@ -213,6 +217,9 @@ private:
 
   /// The actor that answers what a node knows, of the node that address() names.
   result<caf::actor> knowledge(std::chrono::steady_clock::time_point deadline);
+  /// The same at the node with this entry point; null if that has ended.
+  result<caf::actor> knowledge(const caf::strong_actor_ptr& entry,
+                               std::chrono::steady_clock::time_point deadline);
 
   template <class Answer, class Question>
   result<Answer> ask(const caf::actor& whom, std::chrono::steady_clock::time_point deadline,

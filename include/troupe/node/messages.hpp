@@ -78,10 +78,12 @@ struct link_view {
   std::string tls;
   /// When its certificate ends.
   wall_time valid_until{};
+  /// The address of the node that relays the link, which this node has dialled; empty if none does.
+  std::string via{};
 
   friend bool operator==(const link_view&, const link_view&) = default;
 
-  TROUPE_FIELDS(link_view, node, name, role, rights, tls, valid_until);
+  TROUPE_FIELDS(link_view, node, name, role, rights, tls, valid_until, via);
 };
 
 /// What one node knows of its cluster, also without a leader.
@@ -118,11 +120,14 @@ struct node_view {
   /// How many connections it has refused since its start, as another process of the same identity
   /// runs.
   std::uint64_t refused_duplicates = 0;
+  /// How long ago the last of them was; empty: none was.
+  std::optional<duration> refused_duplicate_ago{};
 
   friend bool operator==(const node_view&, const node_view&) = default;
 
   TROUPE_FIELDS(node_view, node, name, leader, leaderless_for, changes_of_leader, group, why, links,
-                all_links, certificate_valid_until, members, all_members, refused_duplicates);
+                all_links, certificate_valid_until, members, all_members, refused_duplicates,
+                refused_duplicate_ago);
 };
 
 struct show_node {

@@ -86,6 +86,12 @@ public:
     return refused_;
   }
 
+  [[nodiscard]] std::optional<duration> last_refused(verdict why) const {
+    std::lock_guard guard{self_mutex_};
+    auto found = last_refused_.find(why);
+    return found != last_refused_.end() ? std::optional{now() - found->second} : std::nullopt;
+  }
+
   void set_cluster(const cluster_id& cluster) {
     std::lock_guard guard{self_mutex_};
     self_.cluster = cluster;
@@ -539,6 +545,7 @@ private:
     {
       std::lock_guard guard{self_mutex_};
       refused_ = refusals_.counts();
+      last_refused_ = refusals_.last();
     }
     tell_refusals(lines);
   }
@@ -617,6 +624,7 @@ private:
   mutable std::mutex self_mutex_;
   hello self_;
   std::map<verdict, std::uint64_t> refused_;
+  std::map<verdict, time_point> last_refused_;
 
   // Used by the gate's thread only, from here on.
   bool stopping_ = false;

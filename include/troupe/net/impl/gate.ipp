@@ -182,6 +182,10 @@ TROUPE_COMPILED std::map<verdict, std::uint64_t> gate::refused() const {
   return loop_->refused();
 }
 
+TROUPE_COMPILED std::optional<duration> gate::last_refused(verdict why) const {
+  return loop_->last_refused(why);
+}
+
 TROUPE_COMPILED std::size_t gate::waiting_messages() const {
   return waiting_ != nullptr
            ? static_cast<std::size_t>(std::max<std::int64_t>(waiting_->value(), 0))

@@ -140,6 +140,18 @@ TROUPE_COMPILED result<cluster::node_view> cluster_client::look(duration wait) {
   return ask<cluster::node_view>(*there, deadline, cluster::show_node{});
 }
 
+TROUPE_COMPILED result<cluster::node_view> cluster_client::look_at(const net::address& where,
+                                                                   duration wait) {
+  auto deadline = std::chrono::steady_clock::now() + wait;
+  auto link = link_to(where, wait);
+  if (!link)
+    return link.error();
+  auto there = knowledge((*link)->entry_point(), deadline);
+  if (!there)
+    return there.error();
+  return ask<cluster::node_view>(*there, deadline, cluster::show_node{});
+}
+
 TROUPE_COMPILED result<caf::actor>
 cluster_client::knowledge(std::chrono::steady_clock::time_point deadline) {
   caf::strong_actor_ptr entry;
@@ -152,6 +164,12 @@ cluster_client::knowledge(std::chrono::steady_clock::time_point deadline) {
       kept_.insert(contact_link_);
     entry = entry_ ? entry_ : contact_;
   }
+  return knowledge(entry, deadline);
+}
+
+TROUPE_COMPILED result<caf::actor>
+cluster_client::knowledge(const caf::strong_actor_ptr& entry,
+                          std::chrono::steady_clock::time_point deadline) {
   if (!entry)
     return problem{errc::unreachable, "no node of the cluster answers; retry once one is back"};
   auto found = ask<router::service_place>(caf::actor_cast<caf::actor>(entry), deadline,

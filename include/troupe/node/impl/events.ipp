@@ -35,6 +35,7 @@ inline void node::inside::show(std::function<void(const cluster::node_view&)> th
     seen.certificate_valid_until = credentials_->self().valid_until;
   auto refused = gate_ ? gate_->refused() : std::map<net::verdict, std::uint64_t>{};
   seen.refused_duplicates = refused[net::verdict::duplicate];
+  seen.refused_duplicate_ago = gate_ ? gate_->last_refused(net::verdict::duplicate) : std::nullopt;
   on_keeper([this, seen = std::move(seen),
              then = std::move(then)](cluster::membership_keeper& keeper) mutable {
     keeper.show(std::move(seen), [this, then = std::move(then)](cluster::node_view shown) {
@@ -71,9 +72,9 @@ node::inside::access_events(std::shared_ptr<cluster::hint_board> board) {
   return {.bound = [this](const cluster::service_binding& how) { bound(how); },
           .failed =
             [this](const problem& why) {
-              note_try(why);
-              clients_->hinder(why);
-              log_.follow(no_way, why);
+              auto said = note_try(why);
+              clients_->hinder(said);
+              log_.follow(no_way, said);
             },
           .without_quorum =
             [this](const cluster::finder::without_quorum& what) {
