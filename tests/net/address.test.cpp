@@ -48,7 +48,7 @@ TEST_CASE("what is no address is refused by the part that is wrong", "[net]") {
     {"localhost:-1", "not a number"},
     {"localhost: 1", "not a number"},
     {"local host:1", "characters"},
-    {"http://localhost:1", "without brackets"},
+    {"http://localhost:1", "is a URL; give HOST:PORT"},
     {"a\nb:1", "characters"},
     {std::string(254, 'a') + ":1", "253 bytes"},
     {std::string(1'000'000, ':'), "not a number"},

@@ -24,6 +24,22 @@ TEST_CASE("a node that starts gives up while another process of its identity run
   CHECK(its.lost() == twin);
 }
 
+TEST_CASE("a member that has refused an identity and is silent then is said to have refused it",
+          "[node]") {
+  const problem silent{errc::timed_out, "n1:1 does not answer"};
+  cluster::identity_dispute its;
+  its.tried(time_point{1s}, silent);
+  CHECK(its.reason_of(silent) == silent);
+  its.tried(time_point{2s}, twin);
+  its.tried(time_point{3s}, silent);
+  CHECK(its.reason_of(silent) == twin);
+  CHECK(its.reason_of(away) == away);
+  CHECK_FALSE(its.reason_of({}));
+  its.joined();
+  CHECK(its.reason_of(silent) == silent);
+  CHECK_FALSE(its.lost());
+}
+
 TEST_CASE("a node that has reached its cluster does not give up", "[node]") {
   cluster::identity_dispute its;
   its.tried(time_point{1s}, twin);

@@ -28,10 +28,18 @@ public:
   void tried(time_point now, const problem& how) {
     if (has_joined_ || how.code != errc::in_use)
       return; // another member may be down meanwhile, which contradicts nothing
+    refusal_ = how;
     if (!since_)
       since_ = now;
     if (now - *since_ >= patience)
       why_ = how;
+  }
+
+  /// Returns why a try has failed, for people: a member that has refused this identity holds its
+  /// answer back while it looks whether the other process is there, so that is the reason for its
+  /// silence, too.
+  [[nodiscard]] problem reason_of(const problem& how) const {
+    return !has_joined_ && refusal_ && how.code == errc::timed_out ? refusal_ : how;
   }
 
   /// Why the node gives up; nothing if it goes on.
@@ -42,6 +50,7 @@ public:
 private:
   bool has_joined_ = false;
   std::optional<time_point> since_;
+  problem refusal_;
   std::optional<problem> why_;
 };
 

@@ -45,6 +45,8 @@ inline result<address> address::from_string(std::string_view text) {
                                          + what
                                          + "; give HOST:PORT, as in 127.0.0.1:6767 or [::1]:6767"};
   };
+  if (text.find("://") != std::string_view::npos)
+    return wrong("is a URL");
   auto colon = text.rfind(':');
   if (colon == std::string_view::npos || text.ends_with(']'))
     return wrong("has no port");

@@ -244,7 +244,9 @@ private:
           return "its token is of another cluster; give it one of this cluster (troupe ca invite)";
         return failed();
       case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
-        return refused("is of another CA than its own; get one of that cluster's CA");
+        return refused(end_ == side::dialled
+                         ? "is of another CA than its own; get one of that cluster's CA"
+                         : "is of another CA than its own, so it is of another cluster");
       case SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED:
         return refused("has expired" + own_times()
                        + "; renew it (troupe ca renew), or set the "

@@ -14,6 +14,7 @@
 #include "troupe/core/problem.hpp"
 #include "troupe/group/own_services.hpp"
 #include "troupe/node/options.hpp"
+#include "troupe/security/authority.hpp"
 
 namespace troupe::cluster {
 
@@ -68,8 +69,9 @@ inline bool is_wildcard(const std::string& host) {
 /// What a node cannot make sense of, before it touches anything.
 inline problem check(const node_options& how) {
   constexpr std::size_t most_voters = 7; // each write waits for a majority of them
-  if (!how.name.empty() && !is_name(how.name))
-    return bad_name("node_options::name", how.name);
+  if (!how.name.empty())
+    if (auto why = security::check_certified_name(how.name))
+      return {why.code, "node_options::name: " + why.detail};
   if (how.voters == 0 || how.voters > most_voters)
     return {errc::bad_argument, "node_options::voters is " + std::to_string(how.voters)
                                   + "; give 1 to " + std::to_string(most_voters)

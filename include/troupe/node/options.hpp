@@ -138,7 +138,8 @@ struct leave_options {
 /// The configuration of a node. Spans are measured by the node's own clock.
 struct node_options {
   /// A name for people. If empty, the name in its certificate, else the first 8 digits of its id.
-  /// At most 255 bytes of UTF-8 without control characters.
+  /// At most 64 bytes of UTF-8 without control characters, no space at either end, no - in front.
+  /// Empty: the one in the certificate, else the first 8 digits of its id.
   std::string name{};
   /// Where it accepts links. A host name stands for all its addresses; those that this machine does
   /// not have are logged, and the node starts if one remains. Port 0: any free port.

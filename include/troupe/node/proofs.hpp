@@ -59,11 +59,7 @@ public:
       return join(*token, now);
     if (founds())
       return found(now);
-    return problem{errc::bad_argument,
-                   "this node has no certificate, with which the others would link it; give a "
-                   "token (troupe ca invite prints one; node_options::token) or certificates "
-                   "(troupe ca issue; node_options::data or identity). For tests on one machine "
-                   "there is link_options::insecure"};
+    return without_any();
   }
 
   /// The CA of a founder without a data folder, after find(). Nothing: there is none.
@@ -76,11 +72,27 @@ private:
     return data_.self().cluster == cluster_id{} && (how_.join.empty() || how_.bootstrap);
   }
 
-  /// As much of the node's name as a certificate has room for.
+  /// What the certificate is to say.
   [[nodiscard]] std::string name() const {
-    return how_.name.empty()
-             ? to_string(data_.self().id).substr(0, 8)
-             : std::string{utf8_prefix(how_.name, security::max_certified_name_bytes)};
+    return how_.name.empty() ? to_string(data_.self().id).substr(0, 8) : how_.name;
+  }
+
+  [[nodiscard]] problem without_any() const {
+    if (data_.self().cluster != cluster_id{})
+      return {errc::bad_argument,
+              data_.path().string()
+                + " is of a cluster without certificates, or has lost its own; leave "
+                  "link_options::insecure on, or stop all nodes of it, have certificates made "
+                  "(troupe init here, troupe ca issue for the others), and start them anew"};
+    return {errc::bad_argument,
+            "this node has no certificate, with which the others would link it; give a token "
+            "(troupe ca invite prints one; node_options::token) or certificates (troupe ca issue; "
+            "node_options::data or identity)."
+              + std::string{data_.path().empty()
+                              ? " Without node_options::data it keeps none, so that each start "
+                                "needs another token."
+                              : ""}
+              + " For tests on one machine there is link_options::insecure"};
   }
 
   result<security::credentials_ptr> find_none() {

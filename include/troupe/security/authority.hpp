@@ -18,12 +18,15 @@ namespace troupe::security {
 
 /// Why `name` cannot stand in a certificate; errc::none: it can.
 inline problem check_certified_name(const std::string& name) {
-  if (name.size() <= max_certified_name_bytes && is_name(name))
+  auto stands_alone = !name.empty() && name.front() != '-' && name.front() != ' '
+                      && name.back() != ' '; // as a word of a command, and in a list
+  if (stands_alone && name.size() <= max_certified_name_bytes && is_name(name))
     return {};
   return {errc::bad_argument, "the name " + shortened(name)
                                 + " cannot stand in a certificate; give 1 to "
                                 + std::to_string(max_certified_name_bytes)
-                                + " bytes of UTF-8 without control characters"};
+                                + " bytes of UTF-8 without control characters, no space at either "
+                                  "end and no - in front"};
 }
 
 /// What is asked of the authority.

@@ -138,7 +138,8 @@ private:
     if (expected_) {
       trust_expected(what);
       if (!shown_ca_)
-        return refuse(what, "it is a member of another cluster than the token is for");
+        return refuse(what, "it is no member of the cluster that the token is for; check the "
+                            "address");
     }
     if (::X509_verify_cert(what) != 1) {
       refusal_ = say_why(what);
@@ -182,8 +183,8 @@ private:
         || error == X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT
         || error == X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE
         || error == X509_V_ERR_CERT_SIGNATURE_FAILURE)
-      return "its certificate is of another CA than this side's; check the address, or have both "
-             "issued by the CA of one cluster";
+      return "its certificate is of another CA than this side's; check the address, or use a "
+             "certificate of that cluster here (troupe login, troupe ca invite)";
     return std::string{"its certificate is invalid: "} + ::X509_verify_cert_error_string(error)
            + "; have a new one issued with troupe ca issue";
   }

@@ -105,7 +105,7 @@ struct node::inside {
   problem wait_joined(duration wait, const std::stop_token& stop = {});
 
   /// A try to reach the cluster has ended so.
-  void note_try(const problem& how);
+  problem note_try(const problem& how);
 
   /// Of a node with certificates.
   void keep_trust();

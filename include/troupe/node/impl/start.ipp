@@ -250,11 +250,12 @@ inline problem node::inside::wait_joined(duration wait, const std::stop_token& s
                                "(node_options::join, wait_joined)"};
 }
 
-inline void node::inside::note_try(const problem& how) {
+inline problem node::inside::note_try(const problem& how) {
   std::lock_guard guard{mutex_};
-  no_way_ = how;
   dispute_.tried(time_point{std::chrono::steady_clock::now().time_since_epoch()}, how);
+  no_way_ = dispute_.reason_of(how);
   changed_.notify_all();
+  return no_way_;
 }
 
 inline cluster::member_setup node::inside::member_setup() {
@@ -351,9 +352,16 @@ inline problem node::inside::open_gate() {
     log.complain("messages of " + whose + " are dropped", why);
   };
   events.on_refused = [log = log_](const std::string& line) { log.warn(line); };
-  if (credentials_)
-    log_("links are encrypted; the certificate of " + credentials_->self().name + " is valid until "
-         + to_rfc3339(credentials_->self().valid_until));
+  if (credentials_) {
+    auto& certified = credentials_->self();
+    log_("links are encrypted; the certificate of " + certified.name + " is valid until "
+         + to_rfc3339(certified.valid_until));
+    if (certified.name != options_.name)
+      log_.warn("this node is called '" + options_.name + "', and its certificate says '"
+                + certified.name
+                + "', by which it is revoked and renewed; leave node_options::name out, or have "
+                  "one issued with that name");
+  }
   for (auto& each : data_.warnings())
     log_.warn(each);
   // What the router sends goes on only as far as the link has room.
