@@ -15,7 +15,9 @@
 #include "troupe/node/identity.hpp"
 #include "troupe/platform/calendar.hpp"
 #include "troupe/platform/entropy.hpp"
+#include "troupe/security/authority.hpp"
 #include "troupe/security/setup.hpp"
+#include "wording.hpp"
 
 namespace cli {
 
@@ -58,6 +60,14 @@ result<std::string> found_anew(cluster::data_folder& data) {
   return to_string(cluster::seat_contact{id, {}}); // the node adds its address when it leads
 }
 
+/// Why a restored node cannot have that name.
+problem refuse_name(const common_options& common, const std::string& name) {
+  if (common.insecure)
+    return {errc::bad_argument, "--name stands in the certificate, and with --insecure there is "
+                                "none; leave it out, and give it to troupe node"};
+  return security::check_certified_name(name);
+}
+
 } // namespace
 
 int run_backup(const common_options& common, const backup_command& what) {
@@ -86,6 +96,9 @@ int run_restore(const common_options& common, const backup_command& what) {
   if (std::filesystem::exists(what.data, fault) && !std::filesystem::is_empty(what.data, fault))
     return complain(common,
                     {errc::in_use, what.data + " is not empty; give a new folder with --data"});
+  if (!what.name.empty())
+    if (auto why = refuse_name(common, what.name))
+      return complain(common, why);
   auto data = cluster::data_folder::open(what.data);
   if (!data)
     return complain(common, data.error());
@@ -94,16 +107,16 @@ int run_restore(const common_options& common, const backup_command& what) {
     return complain(common, contact.error());
   if (auto why = host::found_from(*found, data->file("group.db"), *contact))
     return complain(common, why);
+  auto name = what.name.empty() ? to_string(data->self().id).substr(0, 8) : what.name;
   if (!common.insecure)
-    if (auto made = security::make_own_authority(
-          what.data, data->key(), to_string(data->self().id).substr(0, 8), read_calendar());
+    if (auto made = security::make_own_authority(what.data, data->key(), name, read_calendar());
         !made)
       return complain(common, made.error());
   return tell(common, "restored", {{"data", what.data}, {"entry", found->index}},
               what.data + " begins a new cluster with all data up to entry "
                 + std::to_string(found->index)
                 + (common.insecure ? "" : ", and with a CA of its own")
-                + "; start it with troupe node --data " + what.data
+                + "; start it with troupe node --data " + shell_word(what.data)
                 + ", then join others with empty folders");
 }
 

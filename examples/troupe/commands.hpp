@@ -187,6 +187,8 @@ int run_voters(const common_options& common, const voters_command& what);
 struct backup_command {
   std::string file{};
   std::string data{};
+  /// For restore: the name of the node for people.
+  std::string name{};
   bool dry_run = false;
 };
 

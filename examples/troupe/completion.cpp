@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "option_words.hpp"
+#include "wording.hpp"
 
 namespace cli {
 
@@ -26,14 +27,6 @@ std::string with_escapes(std::string text, std::string_view which, std::string_v
        at += escape.size() + 1)
     text.insert(at, escape);
   return text;
-}
-
-/// In single quotes of bash and zsh, in which no character is special except the quote.
-std::string quoted(const std::string& text) {
-  std::string all = "'";
-  for (auto each : text)
-    all += each == '\'' ? std::string{R"('\'')"} : std::string{each};
-  return all + '\'';
 }
 
 bool is_file(const CLI::Option& option) {
@@ -75,7 +68,7 @@ bool runs_command(const CLI::App& command) {
 /// The values of `option`, in the syntax of the script; empty: unknown.
 std::string bash_values(const CLI::Option& option) {
   if (auto values = fixed_values(option); !values.empty())
-    return "words=" + quoted(joined(values));
+    return "words=" + shell_quoted(joined(values));
   return is_file(option) ? "kind=file" : is_folder(option) ? "kind=folder" : "";
 }
 
@@ -95,8 +88,8 @@ std::string bash_case(const CLI::App& command) {
     if (auto values = bash_values(*arguments[place]); !values.empty())
       cases += "        " + std::to_string(place) + ") " + values + " ;;\n";
   return "    " + command.get_name()
-         + ")\n      options=" + quoted(joined(spellings_of_all(command)))
-         + "\n      valued=" + quoted(joined(valued)) + "\n"
+         + ")\n      options=" + shell_quoted(joined(spellings_of_all(command)))
+         + "\n      valued=" + shell_quoted(joined(valued)) + "\n"
          + (cases.empty() ? "" : "      case ${before:-$place} in\n" + cases + "      esac\n")
          + "      ;;\n";
 }
@@ -169,8 +162,8 @@ complete -F _troupe troupe
 
 std::string bash_script(const CLI::App& app) {
   std::string script{bash_begin};
-  script += "    '')\n      options=" + quoted(joined(spellings_of_all(app)))
-            + "\n      words=" + quoted(joined(names_of(app))) + "\n      ;;\n";
+  script += "    '')\n      options=" + shell_quoted(joined(spellings_of_all(app)))
+            + "\n      words=" + shell_quoted(joined(names_of(app))) + "\n      ;;\n";
   for (auto* each : app.get_subcommands({}))
     script += bash_case(*each);
   return script += bash_end;
@@ -195,7 +188,7 @@ std::string zsh_value(const CLI::Option& option) {
 
 std::string zsh_options(const CLI::App& command) {
   std::string lines;
-  auto add = [&](const std::string& line) { lines += " \\\n        " + quoted(line); };
+  auto add = [&](const std::string& line) { lines += " \\\n        " + shell_quoted(line); };
   for (auto* each : command.get_options()) {
     if (is_argument(*each))
       continue;
@@ -227,9 +220,10 @@ std::string zsh_script(const CLI::App& app) {
                        "_troupe() {\n"
                        "  local -a commands=(\n";
   for (auto* each : app.get_subcommands({}))
-    script += "    "
-              + quoted(with_escapes(each->get_name(), "\\:", "\\") + ':' + each->get_description())
-              + '\n';
+    script
+      += "    "
+         + shell_quoted(with_escapes(each->get_name(), "\\:", "\\") + ':' + each->get_description())
+         + '\n';
   script += "  )\n"
             "  if (( CURRENT == 2 )); then\n"
             "    if [[ $PREFIX == -* ]]; then\n"

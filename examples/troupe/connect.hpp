@@ -12,6 +12,7 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -29,38 +30,71 @@
 /// How commands connect to a cluster, and the lists that several of them show.
 namespace cli {
 
-/// The folder with the identity of this user: --identity, else what TROUPE_HOME names, else
-/// ~/.troupe.
-inline std::filesystem::path own_folder(const common_options& common) {
+/// Where the key and the certificates of this user are, and what the user sets to change that.
+struct identity_place {
+  std::filesystem::path folder{};
+  std::string_view set_by{};
+
+  /// Why it is that folder, as a part of a sentence.
+  [[nodiscard]] std::string reason() const {
+    return set_by == "HOME" ? "which is used without TROUPE_HOME"
+                            : "which " + std::string{set_by} + " names";
+  }
+};
+
+/// --identity, else what TROUPE_HOME names, else ~/.troupe.
+inline identity_place own_place(const common_options& common) {
   if (!common.identity.empty())
-    return common.identity;
+    return {common.identity, "--identity"};
   if (auto* own = std::getenv("TROUPE_HOME"); own != nullptr && *own != '\0')
-    return own;
+    return {own, "TROUPE_HOME"};
   if (auto* home = std::getenv("HOME"); home != nullptr && *home != '\0')
-    return std::filesystem::path{home} / ".troupe";
+    return {std::filesystem::path{home} / ".troupe", "HOME"};
   return {};
 }
 
-/// That folder, if it has a certificate; an empty path for insecure links.
+/// Why `where` has no certificates.
+inline troupe::problem why_unknown(const identity_place& where) {
+  using troupe::errc;
+  constexpr auto other_links
+    = ". A cluster that was started with --insecure wants --insecure here, too";
+  if (where.folder.empty())
+    return {errc::bad_argument,
+            std::string{"there is no folder with a certificate with which a cluster knows you; get "
+                        "one with troupe login and --identity FOLDER"}
+              + other_links};
+  std::error_code fault;
+  auto certificate = where.folder / troupe::security::identity_certificate_file;
+  auto seen = std::filesystem::status(certificate, fault);
+  if (!std::filesystem::status_known(seen) && fault == std::errc::permission_denied)
+    return {errc::bad_argument, "cannot read " + where.folder.string()
+                                  + ": Permission denied; use it as the user whose identity it "
+                                    "has, or give --identity FOLDER"};
+  std::string lacks = " has no certificate";
+  if (!std::filesystem::is_directory(where.folder, fault))
+    lacks = std::filesystem::exists(where.folder, fault) ? " is no folder" : " is not there";
+  else if (std::filesystem::exists(certificate, fault))
+    lacks = " has no " + std::string{troupe::security::ca_certificate_file};
+  if (where.folder.string().starts_with("~/"))
+    lacks += " (only a shell puts your home for ~, so write it out)";
+  auto is_asked_for = where.set_by == "--identity";
+  return {errc::bad_argument,
+          where.folder.string() + ", " + where.reason() + "," + lacks
+            + (is_asked_for ? "; give a folder that troupe login or troupe ca issue has filled, or "
+                              "the data folder of a node"
+                            : ", so no cluster knows you; get a certificate with troupe login, or "
+                              "give --identity FOLDER")
+            + other_links};
+}
+
+/// The folder of own_place(), if it has certificates; an empty path for insecure links.
 inline troupe::result<std::filesystem::path> identity_folder(const common_options& common) {
   if (common.insecure)
     return std::filesystem::path{};
-  auto folder = own_folder(common);
-  if (troupe::security::has_certificates(folder))
-    return folder;
-  std::error_code fault;
-  auto seen = std::filesystem::status(folder / troupe::security::identity_certificate_file, fault);
-  if (!std::filesystem::status_known(seen) && fault == std::errc::permission_denied)
-    return troupe::problem{troupe::errc::bad_argument,
-                           "cannot read " + folder.string()
-                             + ": Permission denied; use it as the user whose identity it has, or "
-                               "give --identity FOLDER"};
-  return troupe::problem{
-    troupe::errc::bad_argument,
-    (folder.empty() ? "there is no folder" : folder.string() + " has no certificate")
-      + std::string{
-        " with which a cluster knows you; get one with troupe login, or give --identity "
-        "FOLDER. A cluster that was started with --insecure wants --insecure here, too"}};
+  auto where = own_place(common);
+  if (troupe::security::has_certificates(where.folder))
+    return where.folder;
+  return why_unknown(where);
 }
 
 /// Tells people who have waited for a second that no node accepts a connection or answers, and why.

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdlib>
@@ -28,6 +29,7 @@
 #include "troupe/security/join_token.hpp"
 #include "troupe/security/setup.hpp"
 #include "troupe/storage/small_file.hpp"
+#include "wording.hpp"
 
 namespace cli {
 
@@ -76,7 +78,7 @@ int ask_for_certificate(const common_options& common, const init_command& what,
     what.request
       + " asks for a certificate; give it to whoever has the CA (troupe ca issue "
         "--request "
-      + what.request + "), and put the files node.pem and ca.pem into " + what.data);
+      + shell_word(what.request) + "), and put the files node.pem and ca.pem into " + what.data);
 }
 
 result<security::facts> issue_for_request(const security::authority& ca,
@@ -99,6 +101,17 @@ result<security::facts> issue_for_request(const security::authority& ca,
   return security::facts_of(*issued);
 }
 
+/// Says that two have one name, by which neither can be revoked then.
+void warn_of_namesakes(const common_options& common, const security::known_certificates& book,
+                       const security::facts& one) {
+  for (auto& each : book.issued())
+    if (each.name == one.name && each.node != one.node && each.valid_until > read_calendar()
+        && !book.revoked_since(each))
+      return note(common, "warning",
+                  "'" + one.name + "' is also the name of " + to_string(each.node).substr(0, 8)
+                    + "; renew and revoke either by the digits of its id");
+}
+
 int issue(const common_options& common, const ca_command& what, const security::authority& ca,
           security::certificate_register& book) {
   if (what.name.empty())
@@ -111,17 +124,24 @@ int issue(const common_options& common, const ca_command& what, const security::
                                     *security::rights_from(what.rights)};
   auto out = !what.out.empty() ? std::filesystem::path{what.out}
                                : std::filesystem::absolute(what.request).parent_path();
-  if (auto there = cluster::facts_in(out);
-      order.as == security::role::client && there && there->as == security::role::member)
+  auto there = cluster::facts_in(out);
+  if (order.as == security::role::client && there && there->as == security::role::member)
     return complain(common,
                     {errc::in_use, "--out is " + out.string()
                                      + ", which has the certificate of the node '" + there->name
                                      + "', which could not start with that of a client; it "
                                        "stays. Give another folder"});
+  if (there && what.request.empty() && there->name != what.name)
+    return complain(common,
+                    {errc::in_use, "--out is " + out.string() + ", which has the certificate of '"
+                                     + there->name + "'; it stays. Give --name " + there->name
+                                     + " if that one is to have another, else another "
+                                       "folder"});
   auto issued = what.request.empty() ? security::issue_into(out, ca, book, order, read_calendar())
                                      : issue_for_request(ca, book, what, order, out);
   if (!issued)
     return complain(common, issued.error());
+  warn_of_namesakes(common, book, *issued);
   auto said = to_json(*issued);
   said["out"] = out.string();
   return tell(common, "issued", said,
@@ -180,7 +200,10 @@ int renew(const common_options& common, const ca_command& what, const security::
                 + (which.last.valid_until < now
                      ? ", as the last one expired at " + to_rfc3339(which.last.valid_until)
                      : "")
-                + "; in the data folder of a node it is taken without a restart");
+                + (issued->as == security::role::member
+                     ? "; in the data folder of a node it is taken without a restart"
+                     : "; the files node.pem and ca.pem belong into the folder that troupe login "
+                       "made there, ~/.troupe or another"));
 }
 
 int revoke(const common_options& common, const ca_command& what, const security::authority& ca,
@@ -248,7 +271,7 @@ int invite(const common_options& common, const ca_command& what) {
     if (auto why = file->write(line.text()))
       return complain(common, why);
   if (common.json) {
-    json said{{"event", "invited"}};
+    json said{{"event", "invited"}, {"id", to_string(token->id())}};
     if (file)
       said["out"] = what.out;
     else
@@ -261,7 +284,9 @@ int invite(const common_options& common, const ca_command& what) {
     return ok;
   }
   auto until = to_rfc3339(now + how.lasts) + ", while the node of " + what.data
-               + " runs; whoever has the line can be that one";
+               + " runs; whoever has the line can be that one, unless you withdraw it (troupe ca "
+                 "withdraw "
+               + to_string(token->id()).substr(0, 8) + ")";
   if (file) {
     print_line(std::cout,
                what.out + " has a line with which one " + what.role + " can join until " + until);
@@ -277,6 +302,14 @@ int list_invitations(const common_options& common, const std::filesystem::path& 
   auto book = security::known_invitations::read(folder);
   if (!book)
     return complain(common, book.error());
+  auto issued = security::known_certificates::read(folder);
+  if (!issued)
+    return complain(common, issued.error());
+  auto called = [&](const node_id& who) {
+    auto digits = to_string(who).substr(0, 8);
+    auto found = std::ranges::find(issued->issued(), who, &security::issued_certificate::node);
+    return found != issued->issued().end() ? found->name + " (" + digits + ")" : digits;
+  };
   auto now = read_calendar();
   table shown{{"ID", "ROLE", "RIGHTS", "NAME", "STATE", "VALID UNTIL"}};
   for (auto& [id, each] : book->all()) {
@@ -291,7 +324,7 @@ int list_invitations(const common_options& common, const std::filesystem::path& 
              {"used_since", used != nullptr ? json(to_rfc3339(used->since)) : json(nullptr)}});
       continue;
     }
-    auto state = used != nullptr          ? "used by " + to_string(id_of(used->by)).substr(0, 8)
+    auto state = used != nullptr          ? "used by " + called(id_of(used->by))
                  : each.valid_until < now ? std::string{"expired"}
                                           : std::string{"open"};
     shown.add({to_string(id), std::string{name_of(each.as)}, rights_of(each.as, each.may),
@@ -334,19 +367,31 @@ std::string own_name() {
   return std::string{utf8_prefix(name, security::max_certified_name_bytes)};
 }
 
+/// A problem with that folder, with what to set.
+problem in_folder(problem why, const identity_place& where) {
+  if (where.set_by != "--identity" && why.detail.find(where.folder.string()) != std::string::npos)
+    why.detail += "; that is about the folder " + where.reason() + ", and --identity gives another";
+  return why;
+}
+
 } // namespace
 
 int run_login(const common_options& common, const login_command& what) {
   auto at = net::address::from_string(what.at);
   if (!at)
     return complain(common, at.error());
+  if (what.token.empty())
+    return complain(common, {errc::bad_argument,
+                             "give --token, the line that troupe ca invite --role client prints "
+                             "at the node that has the CA"});
   auto text = read_token(common, what.token);
   if (!text)
     return complain(common, text.error());
   auto token = security::join_token::from_line(*text);
   if (!token)
     return complain(common, token.error());
-  auto folder = own_folder(common);
+  auto where = own_place(common);
+  auto& folder = where.folder;
   if (folder.empty())
     return complain(common, {errc::bad_argument, "give --identity, a folder for your key and "
                                                  "certificate"});
@@ -360,13 +405,15 @@ int run_login(const common_options& common, const login_command& what) {
     = cluster::login(folder, {*at}, *token,
                      {security::role::client, what.name.empty() ? own_name() : what.name}, how);
   if (!done)
-    return complain(common, done.error());
+    return complain(common, in_folder(done.error(), where));
   auto said = to_json(*done);
   said["identity"] = folder.string();
   return tell(common, "logged_in", said,
               folder.string() + " has a certificate for " + done->name + " with the right to "
-                + std::string{name_of(done->may)} + ", valid until "
-                + to_rfc3339(done->valid_until));
+                + std::string{name_of(done->may)} + ", valid until " + to_rfc3339(done->valid_until)
+                + (common.identity.empty() ? "; other commands need --at " + what.at
+                                               + ", or the variable TROUPE_AT=" + what.at
+                                           : ""));
 }
 
 int run_init(const common_options& common, const init_command& what) {
@@ -386,7 +433,7 @@ int run_init(const common_options& common, const init_command& what) {
                 + (std::filesystem::path{what.data} / security::authority_folder).string()
                 + "; keep a copy of that at a safe place, as who has it can admit anybody. Admit "
                   "others with troupe ca invite --data "
-                + what.data + " once its node runs, or with troupe ca issue");
+                + shell_word(what.data) + " once its node runs, or with troupe ca issue");
 }
 
 int run_ca(const common_options& common, const ca_command& what) {
@@ -398,7 +445,8 @@ int run_ca(const common_options& common, const ca_command& what) {
                       ? problem{errc::bad_argument, what.data
                                                       + " has no CA; give the data folder of "
                                                         "the node that founded the cluster, "
-                                                        "or that of troupe init"}
+                                                        "or that of troupe init. A cluster that "
+                                                        "was founded with --insecure has none"}
                       : ca.error());
   if (what.verb == "invite")
     return invite(common, what);

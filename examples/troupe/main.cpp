@@ -408,7 +408,6 @@ private:
       ->add_option("--token", login_.token,
                    "A line of troupe ca invite --role client, or @FILE with it")
       ->option_text("LINE|@FILE")
-      ->required()
       ->check(cli::given("the line of troupe ca invite, or @FILE"));
     login->add_option("--name", login_.name, "Your name in it; default: user@host");
     login->add_option("--timeout", common_.wait_s, "How long to try: 500ms, 10s, 2m")
@@ -498,6 +497,8 @@ private:
       ->option_text("FOLDER")
       ->required()
       ->check(cli::given("a folder"));
+    restore->add_option("--name", backup_.name,
+                        "Its name for people; default: the first 8 digits of its id");
     add_insecure(restore);
     auto* recover
       = add("recover", "Makes a voter go on alone when the majority is lost permanently",
@@ -710,7 +711,7 @@ private:
     add_asking("status", "Shows the members of a cluster and its load",
                [this] { return cli::run_status(common_, shows_links_); })
       ->add_flag("--links", shows_links_,
-                 "Shows also the links of the node that was asked: peers, roles, certificates");
+                 "Shows also the links of the node at --at: peers, roles, certificates, relays");
     auto* top
       = add_asking("top", "Shows a cluster while it changes: nodes, workers, runs and rates",
                    [this] { return cli::run_top(common_, top_); });

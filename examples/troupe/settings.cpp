@@ -83,11 +83,11 @@ std::size_t edit_distance(std::string_view left, std::string_view right) {
 problem check_environment(const std::vector<std::string>& known) {
   std::vector<std::string> variables;
   std::ranges::transform(known, std::back_inserter(variables), variable_of);
+  variables.insert(variables.end(), reserved.begin(), reserved.end());
   for (auto** each = ::environ; *each != nullptr; ++each) {
     std::string_view text{*each};
     auto name = text.substr(0, text.find('='));
-    if (!name.starts_with(prefix) || std::ranges::find(variables, name) != variables.end()
-        || std::ranges::find(reserved, name) != reserved.end())
+    if (!name.starts_with(prefix) || std::ranges::find(variables, name) != variables.end())
       continue;
     auto close = nearest(name, variables);
     if (edit_distance(name, close) <= (close.size() - prefix.size()) / 3)

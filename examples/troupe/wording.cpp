@@ -102,4 +102,18 @@ std::string about_command(std::string sentence) {
   return sentence;
 }
 
+std::string shell_quoted(const std::string& text) {
+  std::string all = "'";
+  for (auto each : text)
+    all += each == '\'' ? std::string{R"('\'')"} : std::string{each};
+  return all + '\'';
+}
+
+std::string shell_word(const std::string& text) {
+  constexpr std::string_view plain
+    = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./@%+=:,-";
+  auto needs_none = !text.empty() && text.find_first_not_of(plain) == std::string::npos;
+  return needs_none ? text : shell_quoted(text);
+}
+
 } // namespace cli

@@ -114,6 +114,19 @@ TEST_CASE("a backup is written over nothing, and restored over nothing", "[clust
   auto again = run({"restore", "--insecure", file, "--data", folder / "new"});
   INFO(again);
   CHECK(again.status == 1);
+  auto unsigned_name
+    = run({"restore", "--insecure", file, "--data", folder / "n2", "--name", "second"});
+  INFO(unsigned_name);
+  CHECK(unsigned_name.status == 2);
+  CHECK(unsigned_name.says("--name stands in the certificate"));
+  CHECK(run({"restore", file, "--data", folder / "n2", "--name", std::string(65, 'x')}).status
+        == 2);
+  CHECK_FALSE(std::filesystem::exists(folder / "n2"));
+  auto named = run({"restore", file, "--data", folder / "n2", "--name", "second"});
+  INFO(named);
+  REQUIRE(named.status == 0);
+  auto admitted = run({"ca", "list", "--json", "--data", folder / "n2"}).line();
+  CHECK(admitted["name"] == "second");
   CHECK(run({"recover", "--data", folder / "old"}).says("running node"));
 }
 

@@ -500,9 +500,10 @@ TEST_CASE("a node whose name or worker no cluster would take does not start", "[
     check_refused({"node", "--listen", "127.0.0.1:0", option, value}, 2, sayings);
   };
   refused("--name", std::string(300, 'x'),
-          {"--name of 300 bytes is not a valid name", "1 to 255 bytes"});
-  refused("--name", "two\nlines",
-          {"--name of 9 bytes is not a valid name", "without control characters"});
+          {"--name: the name of 300 bytes cannot stand in a certificate", "1 to 64 bytes"});
+  refused(
+    "--name", "two\nlines",
+    {"--name: the name of 9 bytes cannot stand in a certificate", "without control characters"});
   refused("--group", std::string(300, 'x'), {"--group of 300 bytes is not a valid name"});
   refused("--label", std::string(300, 'x') + "=1", {"labels key has 300 bytes"});
   running_node longest{{"--name", std::string(255, 'x'), "--slots", "0"}};

@@ -189,7 +189,28 @@ TEST_CASE("who has no certificate and no token is told how to get one", "[join]"
   auto nobody = run({"status", "--at", first.address(), "--identity", at("none")});
   INFO(nobody);
   CHECK(nobody.status == 2);
+  CHECK(nobody.says("none, which --identity names, is not there"));
   CHECK(nobody.says("troupe login"));
+  CHECK_FALSE(nobody.says("or give --identity"));
+  variable home{"TROUPE_HOME", at("d2/identity.key")};
+  auto no_folder = run({"status", "--at", first.address()});
+  INFO(no_folder);
+  CHECK(no_folder.status == 2);
+  CHECK(no_folder.says("identity.key, which TROUPE_HOME names, is no folder"));
+  CHECK(no_folder.says("get a certificate with troupe login, or give --identity FOLDER"));
+  auto no_token = run({"login", first.address(), "--identity", at("none")});
+  INFO(no_token);
+  CHECK(no_token.status == 2);
+  CHECK(no_token.says("troupe ca invite --role client"));
+  auto found
+    = start_bare({"--data", at("d2"), "--join", first.address(), "--token", invite(at("d1"))});
+  REQUIRE(comes_true([&] {
+    auto seen = run({"status", "--json", "--at", first.address(), "--identity", at("d1")}).line();
+    return seen.value("members", json::array()).size() == 2;
+  }));
+  auto seen = run({"status", "--json", "--at", first.address(), "--identity", at("d1")}).line();
+  for (auto& each : seen["members"])
+    CHECK(each["boot"] == 1); // the one that was in vain has been no start
   auto began = std::chrono::steady_clock::now();
   auto plain = run({"status", "--at", first.address(), "--insecure", "--timeout", "20s"});
   INFO(plain);

@@ -130,6 +130,9 @@ TEST_CASE("troupe init and ca make identities that only their owner can read", "
   auto again = run({"init", "--data", who.folder("n0")});
   CHECK(again.status == 1);
   CHECK(again.says("has certificates already"));
+  for (std::string name : {" x", "x ", "-x"})
+    CHECK(run({"ca", "issue", "--data", who.folder("n0"), "--name=" + name, "--out", "x"})
+            .says("no space at either end"));
   auto no_ca = run({"ca", "issue", "--data", who.folder("n1"), "--name", "x", "--out", "x"});
   CHECK(no_ca.status == 2);
   CHECK(no_ca.says("has no CA"));
@@ -140,6 +143,17 @@ TEST_CASE("troupe init and ca make identities that only their owner can read", "
   CHECK(lesser.status == 1);
   CHECK(lesser.says("has the certificate of the node 'n1'"));
   CHECK(content_of(who.folder("n1") + "/node.pem") == before); // with which it starts again
+  auto other_name
+    = run({"ca", "issue", "--data", who.folder("n0"), "--name", "n9", "--out", who.folder("n1")});
+  INFO(other_name);
+  CHECK(other_name.status == 1);
+  CHECK(other_name.says("has the certificate of 'n1'; it stays"));
+  CHECK(content_of(who.folder("n1") + "/node.pem") == before);
+  auto namesake = run(
+    {"ca", "issue", "--data", who.folder("n0"), "--name", "n1", "--out", who.folder("other")});
+  INFO(namesake);
+  CHECK(namesake.status == 0);
+  CHECK(namesake.says("warning: 'n1' is also the name of "));
   auto nowhere = run({"ca", "issue", "--data", who.folder("n0"), "--name", "x"});
   CHECK(nowhere.status == 2);
   CHECK(nowhere.says("--out"));
