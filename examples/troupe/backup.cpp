@@ -115,7 +115,11 @@ int run_restore(const common_options& common, const backup_command& what) {
   return tell(common, "restored", {{"data", what.data}, {"entry", found->index}},
               what.data + " begins a new cluster with all data up to entry "
                 + std::to_string(found->index)
-                + (common.insecure ? "" : ", and with a CA of its own")
+                + (common.insecure
+                     ? ", and without certificates: have them made there (troupe ca issue --role "
+                       "member --out "
+                         + shell_word(what.data) + "), or give troupe node --insecure, too"
+                     : ", and with a CA of its own")
                 + "; start it with troupe node --data " + shell_word(what.data)
                 + ", then join others with empty folders");
 }

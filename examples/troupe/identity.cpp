@@ -152,14 +152,19 @@ int issue(const common_options& common, const ca_command& what, const security::
                                         : ""));
 }
 
-int list(const common_options& common, const std::filesystem::path& folder) {
-  auto book = security::known_certificates::read(folder);
+int list(const common_options& common, const ca_command& what, const security::authority& ca) {
+  auto book = security::known_certificates::read(std::filesystem::path{what.data}
+                                                 / security::authority_folder);
   if (!book)
     return complain(common, book.error());
+  // Which has what was revoked where another copy of the CA is.
+  auto in_force = security::load_revocation_list(what.data, ca.key());
   auto now = read_calendar();
   table shown{{"NAME", "ROLE", "RIGHTS", "STATE", "VALID UNTIL", "NODE", "SERIAL"}};
   for (auto& each : book->issued()) {
     auto revoked = book->revoked_since(each);
+    if (!revoked && in_force)
+      revoked = in_force->since({.node = each.node, .name = {}, .serial = each.serial});
     if (common.json) {
       print({{"serial", each.serial},
              {"name", each.name},
@@ -279,10 +284,15 @@ int invite(const common_options& common, const ca_command& what) {
     said.update({{"role", what.role},
                  {"rights", or_null(rights_of(how.as, how.may))},
                  {"name", what.name.empty() ? json(nullptr) : json(what.name)},
-                 {"valid_until", to_rfc3339(now + how.lasts)}});
+                 {"valid_until", to_rfc3339(now + how.lasts)},
+                 {"node_runs", cluster::is_in_use(what.data)}});
     print(said);
     return ok;
   }
+  if (!cluster::is_in_use(what.data))
+    note(common, "warning",
+         "no node runs on " + what.data
+           + " now; start it before the line is used, as a token counts there alone");
   auto until = to_rfc3339(now + how.lasts) + ", while the node of " + what.data
                + " runs; whoever has the line can be that one, unless you withdraw it (troupe ca "
                  "withdraw "
@@ -451,11 +461,13 @@ int run_ca(const common_options& common, const ca_command& what) {
   if (what.verb == "invite")
     return invite(common, what);
   if (what.verb == "list")
-    return list(common, folder);
+    return list(common, what, *ca);
   if (what.verb == "invitations")
     return list_invitations(common, folder);
   if (what.verb == "withdraw")
     return withdraw(common, what, folder);
+  if (auto done = security::complete_revocations(what.data, read_calendar()); !done)
+    return complain(common, done.error());
   auto book = security::certificate_register::open(folder);
   if (!book)
     return complain(common, book.error());

@@ -499,7 +499,9 @@ private:
       ->check(cli::given("a folder"));
     restore->add_option("--name", backup_.name,
                         "Its name for people; default: the first 8 digits of its id");
-    add_insecure(restore);
+    restore->add_flag("--insecure", common_.insecure,
+                      "Makes no CA: for a cluster with --insecure, or with certificates of a CA "
+                      "that you have (troupe ca issue)");
     auto* recover
       = add("recover", "Makes a voter go on alone when the majority is lost permanently",
             [this] { return cli::run_recover(common_, backup_); });

@@ -104,17 +104,23 @@ bool is_loopback(const std::string& host) {
   return host == "::1" || host == "localhost";
 }
 
-/// Warns of a node that joins others which cannot dial it: it may vote, and is lost to them with
-/// the node that it has dialled.
-void check_place(const common_options& common, const node_options& how) {
+/// Why a node cannot join others which cannot dial it: it would vote, and be lost to them with the
+/// node that it has dialled. What a name stands for is not looked up, so that is a warning only.
+problem check_place(const common_options& common, const node_options& how) {
   auto& place = how.advertise ? *how.advertise : how.listen;
-  auto is_elsewhere = [](const net::address& each) { return !is_loopback(each.host); };
-  if (is_loopback(place.host) && std::ranges::any_of(how.join, is_elsewhere))
-    note(
-      common, "warning",
-      (how.advertise ? "--advertise is " : "--listen is ") + to_string(place)
-        + ", where other machines cannot reach this node, and --join names one; give --listen an "
-          "address of this machine that the others can dial, or --advertise");
+  auto other = std::ranges::find_if(how.join, [](auto& each) { return !is_loopback(each.host); });
+  if (!is_loopback(place.host) || other == how.join.end())
+    return {};
+  problem why{errc::bad_argument,
+              (how.advertise ? "--advertise is " : "--listen is ") + to_string(place)
+                + ", where other machines cannot reach this node, and --join names "
+                + to_string(*other)
+                + "; give --listen an address of this machine that the others can dial, or "
+                  "--advertise"};
+  if (net::resolve_number(*other))
+    return why;
+  note(common, "warning", why.detail);
+  return {};
 }
 
 /// Whether a node with these options founds a cluster with a CA that no command can use.
@@ -253,8 +259,8 @@ int run_node(const common_options& common, const node_command& what, const held_
   if (common.insecure)
     print_line(std::cerr, "--insecure: links are plain, and every process of this machine may do "
                           "everything in this cluster");
-  else
-    check_place(common, *options);
+  else if (auto why = check_place(common, *options))
+    return complain(common, why);
   leaving leave;
   options->on_leave_asked = [&leave](const leave_options& how) { leave.ask(how); };
   auto offer = to_worker(what);

@@ -184,7 +184,7 @@ TEST_CASE("who has no certificate and no token is told how to get one", "[join]"
                      "192.0.2.1:6767"}); // which is not dialled yet
   INFO(hidden);
   CHECK(hidden.status == 2);
-  CHECK(hidden.says("warning: --listen is 127.0.0.1:0, where other machines cannot reach"));
+  CHECK(hidden.says("error: --listen is 127.0.0.1:0, where other machines cannot reach"));
   CHECK(hidden.says("--advertise"));
   auto nobody = run({"status", "--at", first.address(), "--identity", at("none")});
   INFO(nobody);

@@ -292,6 +292,31 @@ TEST_CASE("a list that is full is not made longer, and nothing is revoked then",
   CHECK(here.list()->size() == revocation_list::max_entries);
 }
 
+TEST_CASE("a copy of a CA without its list revokes what it has revoked", "[security]") {
+  founder here;
+  auto issued = here.issue("n1");
+  REQUIRE(issued);
+  CHECK(complete_revocations(here.data, now) == result<bool>{false}); // there is nothing
+  REQUIRE(here.revoke(issued->serial));
+  auto revoked = here.revoke(issued->serial);
+  REQUIRE(revoked);
+  CHECK(complete_revocations(here.data, now) == result<bool>{false}); // it says so
+  std::filesystem::remove(here.list_file);
+  CHECK(complete_revocations(here.data, now + 1h) == result<bool>{true});
+  auto again = here.list();
+  REQUIRE(again);
+  CHECK(again->since(*issued) == now);
+  CHECK(again->number > revoked->number); // as members may have another one with that
+  CHECK(complete_revocations(here.data, now) == result<bool>{false});
+  auto other = list_of(2); // older, and revokes others
+  other.number = 1;
+  REQUIRE(storage::write_private(here.list_file, here.ca->sign(other)));
+  CHECK(complete_revocations(here.data, now) == result<bool>{true});
+  CHECK(here.list()->size() == 3);
+  REQUIRE(storage::write_private(here.list_file, "damaged"));
+  CHECK_FALSE(complete_revocations(here.data, now));
+}
+
 TEST_CASE("a node knows that it would exclude itself", "[security]") {
   founder here;
   REQUIRE(here.renew(here.data, "n0"));

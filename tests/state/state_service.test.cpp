@@ -31,6 +31,16 @@ put text(std::string_view value) {
 
 } // namespace
 
+TEST_CASE_METHOD(clocked_state, "a question waits for those alone who are known to ask it",
+                 "[state][service]") {
+  auto hdl = start_on<state_service>(host::in_memory{}, {},
+                                     [](const caf::strong_actor_ptr&) { return shared_node_id{}; });
+  auto known = look(hdl, watch_state{}); // what does not wait is answered to anybody
+  CHECK(known.complete);
+  CHECK(ask(hdl, watch_state{.wait = 10s}.next(known)).error().code == errc::unreachable);
+  stop(hdl);
+}
+
 TEST_CASE_METHOD(clocked_state, "a state service answers alike on every host", "[state][service]") {
   auto on_disk = GENERATE(false, true);
   INFO((on_disk ? "durable" : "in memory"));

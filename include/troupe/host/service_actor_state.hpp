@@ -31,6 +31,7 @@
 #include "troupe/core/caf/node_finder.hpp"
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/to_error.hpp"
+#include "troupe/core/caf/unknown_sender.hpp"
 #include "troupe/core/guarded.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/host/any_host.hpp"
@@ -209,8 +210,7 @@ private:
     if (is_of_session(what))
       by = sender();
     if (!by)
-      return refuse_now<Result>(
-        {errc::unreachable, "who asks is not known any more, as its link has ended; ask again"});
+      return refuse_now<Result>(unknown_sender());
     auto asked = self_->current_message_id().is_request();
     caller_ = asked ? ++last_caller_ : 0; // zero: the sender wants no answer
     if (asked) // otherwise the answer would reach the sender as an unexpected message
@@ -287,7 +287,10 @@ private:
       return to_error(std::move(why));
     if (auto* group = host_->group())
       return confirm(*group, what);
-    ask_for_news(what, self_->make_response_promise(), who_waits(what));
+    auto by = who_waits(what);
+    if (!by)
+      return to_error(unknown_sender());
+    ask_for_news(what, self_->make_response_promise(), *std::move(by));
     return caf::delegated<typename Question::result>{};
   }
 
@@ -300,13 +303,14 @@ private:
       to.deliver(std::move(what.error()));
   }
 
-  /// Who has sent the current question, if it may wait, and that is known.
+  /// Who has sent the current question, if it may wait; nothing for one that would wait and whose
+  /// sender() is nothing, so that nobody's share would bound it.
   template <class Question>
-  [[nodiscard]] std::string who_waits([[maybe_unused]] const Question& what) const {
+  [[nodiscard]] std::optional<std::string> who_waits([[maybe_unused]] const Question& what) const {
     if constexpr (waiting_query<machine_type, Question>)
       if (what.wait > duration::zero())
-        return sender().value_or(std::string{});
-    return {};
+        return sender();
+    return std::string{};
   }
 
   /// Answers now, or when there is news.
@@ -328,8 +332,11 @@ private:
       return to_error(std::move(why));
     if (auto why = unconfirmed_.full())
       return to_error(std::move(why));
+    auto by = who_waits(what);
+    if (!by)
+      return to_error(unknown_sender());
     auto promise = self_->make_response_promise();
-    auto go_on = [this, promise, what, by = who_waits(what)] { ask_for_news(what, promise, by); };
+    auto go_on = [this, promise, what, by = *std::move(by)] { ask_for_news(what, promise, by); };
     auto refuse = [promise](const problem& why) mutable { promise.deliver(to_error(why)); };
     group.read(unconfirmed_.add({std::move(go_on), std::move(refuse)}));
     return caf::delegated<typename Question::result>{};

@@ -25,6 +25,7 @@
 #include "troupe/core/signature.hpp"
 #include "troupe/node/folder_content.hpp"
 #include "troupe/platform/entropy.hpp"
+#include "troupe/platform/process.hpp"
 #include "troupe/security/authority.hpp"
 #include "troupe/security/credentials.hpp"
 #include "troupe/security/invitation_book.hpp"
@@ -53,6 +54,12 @@ struct identity {
 
   TROUPE_FIELDS(identity, id, boot, cluster, host, format, met, maintenance);
 };
+
+/// Whether a process has the data folder `path` now.
+inline bool is_in_use(const std::filesystem::path& path) {
+  descriptor lock{::open((path / "lock").c_str(), O_RDONLY | O_CLOEXEC)};
+  return lock.get() >= 0 && ::flock(lock.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+}
 
 /// The folder in which one node keeps everything, or only who it is: its key, its certificates and
 /// how often it has started. Held by a file lock, so that no second process can take it; without a

@@ -37,6 +37,7 @@ public:
   result<security::credentials_ptr> find(wall_time now) {
     if (how_.links.insecure)
       return find_none();
+    complete_revocations(now);
     std::optional<security::join_token> token;
     if (!how_.token.empty()) {
       auto read = security::join_token::from_line(how_.token);
@@ -68,6 +69,20 @@ public:
   }
 
 private:
+  /// The CA of this node has revoked what its list does not say.
+  void complete_revocations(wall_time now) {
+    if (data_.path().empty())
+      return;
+    auto done = security::complete_revocations(data_.path(), now);
+    if (!done)
+      log_.warn("the list of what the CA of this node has revoked cannot be completed, so that "
+                "some of it may be admitted: "
+                + done.error().detail);
+    else if (*done)
+      log_("the list of what the CA of this node has revoked was older than the CA, and is "
+           "complete again");
+  }
+
   [[nodiscard]] bool founds() const {
     return data_.self().cluster == cluster_id{} && (how_.join.empty() || how_.bootstrap);
   }

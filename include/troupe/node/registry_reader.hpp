@@ -15,6 +15,7 @@
 #include "troupe/core/caf/deadline_timer.hpp"
 #include "troupe/core/caf/node_finder.hpp"
 #include "troupe/core/caf/to_error.hpp"
+#include "troupe/core/caf/unknown_sender.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/host/waiting_questions.hpp"
@@ -59,6 +60,10 @@ public:
       return caf::delegated<registry::record_changes>{};
     }
     auto known = nodes_ ? nodes_(self_->current_sender()) : nullptr;
+    if (nodes_ && !known) { // nobody's share would bound it
+      promise.deliver(to_error(unknown_sender()));
+      return caf::delegated<registry::record_changes>{};
+    }
     auto by = known ? *known : std::string{};
     if (auto why = waiting_.no_room_for(by, max_parked))
       promise.deliver(to_error(why));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <utility>
@@ -158,6 +159,20 @@ inline bool excludes_own_node(const std::filesystem::path& folder,
 /// is ahead they would lack some that others still take.
 inline constexpr duration revoked_after_end = std::chrono::hours{24 * 30};
 
+namespace detail {
+
+inline result<revocation_list> write_list(const std::filesystem::path& folder, const authority& ca,
+                                          revocation_list list, std::uint64_t number,
+                                          wall_time now) {
+  list.number = number;
+  list.made = now;
+  if (auto saved = storage::write_private(folder / revocation_list_file, ca.sign(list)); !saved)
+    return saved.error();
+  return list;
+}
+
+} // namespace detail
+
 /// Revokes one certificate, or all of its identity, and writes the list that says so into the data
 /// folder `folder`, from where a node takes it. If it is revoked already, the list is written again
 /// with a higher number. Errors: those of load_revocation_list()
@@ -180,12 +195,31 @@ inline result<revocation_list> revoke(const std::filesystem::path& folder, const
     revocation{which.by_serial ? which.last.serial : std::string{}, which.last.node, now, number});
   if (!entered)
     return entered.error();
-  auto list = book.list(known, ended);
-  list.number = number;
-  list.made = now;
-  if (auto saved = storage::write_private(folder / revocation_list_file, ca.sign(list)); !saved)
-    return saved.error();
-  return list;
+  return detail::write_list(folder, ca, book.list(known, ended), number, now);
+}
+
+/// Writes the list of the data folder `folder` anew if the register of the CA there has revoked
+/// something later: a copy of a CA that is put back comes without its list. Returns whether it was
+/// so. Errors: those of revoke().
+inline result<bool> complete_revocations(const std::filesystem::path& folder, wall_time now) {
+  auto book = known_certificates::read(folder / authority_folder);
+  if (!book)
+    return book.error();
+  if (book->last_number() == 0)
+    return false;
+  auto ca = authority::load(folder / authority_folder);
+  if (!ca)
+    return ca.error();
+  auto before = load_revocation_list(folder, ca->key());
+  if (!before && before.error().code != errc::not_found)
+    return before.error();
+  auto known = before ? *std::move(before) : revocation_list{};
+  if (known.number >= book->last_number())
+    return false;
+  // Members may have a list with the number that the register names.
+  auto made = detail::write_list(folder, *ca, book->list(known, now - revoked_after_end),
+                                 book->last_number() + 1, now);
+  return made ? result<bool>{true} : made.error();
 }
 
 } // namespace troupe::security
