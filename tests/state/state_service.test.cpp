@@ -41,6 +41,27 @@ TEST_CASE_METHOD(clocked_state, "a question waits for those alone who are known 
   stop(hdl);
 }
 
+TEST_CASE_METHOD(clocked_state, "one identity leaves room for the waiting questions of others",
+                 "[state][service]") {
+  auto asking = std::make_shared<const std::string>("ann");
+  auto hdl = start_on<state_service>(host::in_memory{}, {}, [&](const caf::strong_actor_ptr& from) {
+    return from ? asking : nullptr;
+  });
+  auto news = watch_state{.wait = 10s}.next(look(hdl, watch_state{}));
+  caf::scoped_actor many{world.system()};
+  constexpr auto all = std::size_t{10'000}; // news_desk::max_waiting
+  for (std::size_t count = 0; count < all / 2; ++count)
+    static_cast<void>(many->request(hdl, caf::infinite, news));
+  world.run();
+  CHECK(many->mailbox().empty());
+  CHECK(ask(hdl, news).error().code == errc::limit_reached);
+  asking = std::make_shared<const std::string>("bob");
+  auto waiting = send(hdl, news);
+  world.run();
+  CHECK_FALSE(waiting.is_answered());
+  stop(hdl);
+}
+
 TEST_CASE_METHOD(clocked_state, "a state service answers alike on every host", "[state][service]") {
   auto on_disk = GENERATE(false, true);
   INFO((on_disk ? "durable" : "in memory"));

@@ -53,22 +53,19 @@ public:
 
   /// The same, once there is news or its time is over.
   caf::result<registry::record_changes> answer(const registry::watch_records& what) {
-    auto promise = self_->make_response_promise();
     auto has_to_wait = what.wait > duration::zero() && !table_.has_news(what);
     if (!has_to_wait) {
+      auto promise = self_->make_response_promise();
       answers_.deliver(promise, table_.answer(what));
       return caf::delegated<registry::record_changes>{};
     }
-    auto known = nodes_ ? nodes_(self_->current_sender()) : nullptr;
-    if (nodes_ && !known) { // nobody's share would bound it
-      promise.deliver(to_error(unknown_sender()));
-      return caf::delegated<registry::record_changes>{};
-    }
+    auto known = nodes_ ? nodes_(self_->current_sender()) : nullptr; // the promise takes it
+    if (nodes_ && !known)
+      return to_error(unknown_sender()); // nobody's share would bound it
     auto by = known ? *known : std::string{};
     if (auto why = waiting_.no_room_for(by, max_parked))
-      promise.deliver(to_error(why));
-    else
-      park(what, promise, std::move(by));
+      return to_error(std::move(why));
+    park(what, self_->make_response_promise(), std::move(by));
     return caf::delegated<registry::record_changes>{};
   }
 

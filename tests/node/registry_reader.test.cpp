@@ -1,0 +1,105 @@
+#include "troupe/node/registry_reader.hpp" // the header under test
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "caf/actor_system.hpp"
+#include "caf/event_based_actor.hpp"
+#include "caf/scoped_actor.hpp"
+#include "caf/stateful_actor.hpp"
+#include "troupe/core/caf/init.hpp"
+#include "troupe/registry/messages.hpp"
+#include "troupe/testing/fake_clock.hpp"
+
+namespace registry_reader_test {
+
+using namespace std::literals;
+using namespace troupe;
+using registry::watch_records;
+
+namespace {
+
+/// An actor whose questions one reader answers.
+class reader_state {
+public:
+  reader_state(caf::event_based_actor* self, node_finder nodes)
+    : reader_(self, table_, std::move(nodes)) {}
+
+  static constexpr auto name = "test.reader";
+
+  caf::behavior make_behavior() {
+    return {[this](const watch_records& what) { return reader_.answer(what); }};
+  }
+
+private:
+  registry::record_table table_;
+  cluster::registry_reader reader_;
+};
+
+/// A reader, and those who ask it.
+class readers {
+public:
+  ~readers() {
+    world_.stop(reader_);
+  }
+
+  /// Sends `count` questions of `who`, each of which waits for news. Returns how many do not wait.
+  std::size_t refused(const std::string& who, std::size_t count) {
+    asking_ = who;
+    auto asker = std::make_unique<caf::scoped_actor>(world_.system());
+    for (; count > 0; --count)
+      static_cast<void>((*asker)->request(reader_, caf::infinite, news()));
+    world_.run();
+    askers_.push_back(std::move(asker));
+    return (*askers_.back())->mailbox().size();
+  }
+
+  result<registry::record_changes> ask(const std::string& who, const watch_records& what) {
+    asking_ = who;
+    return world_.ask(reader_, what);
+  }
+
+  [[nodiscard]] watch_records news() const {
+    return {.after = known_, .rest = {}, .wait = 30s};
+  }
+
+private:
+  shared_node_id asks(const caf::strong_actor_ptr& from) const {
+    return from && !asking_.empty() ? std::make_shared<const std::string>(asking_) : nullptr;
+  }
+
+  testing::fake_clock world_{[](caf::actor_system_config&) {
+    init_messages<caf::id_block::troupe_core, caf::id_block::troupe_host,
+                  caf::id_block::troupe_registry>();
+  }};
+  std::string asking_;
+  caf::actor reader_ = world_.system().spawn<caf::stateful_actor<reader_state>>(
+    [this](const caf::strong_actor_ptr& from) { return asks(from); });
+  std::uint64_t known_ = ask("ann", {}).value().revision;
+  std::vector<std::unique_ptr<caf::scoped_actor>> askers_;
+};
+
+} // namespace
+
+TEST_CASE_METHOD(readers, "one identity leaves room for the questions of others", "[node]") {
+  constexpr auto all = cluster::registry_reader::max_parked;
+  CHECK(refused("ann", all / 2) == 0);
+  CHECK(refused("ann", 10) == 10);
+  CHECK(refused("bob", 10) == 0);
+  CHECK(ask("ann", news()).error().code == errc::limit_reached);
+  CHECK(ask("ann", {})); // without a wait
+}
+
+TEST_CASE_METHOD(readers, "a question waits for those alone who are known to ask it", "[node]") {
+  CHECK(ask("", {}));
+  CHECK(ask("", news()).error().code == errc::unreachable);
+  CHECK(refused("ann", 1) == 0);
+}
+
+} // namespace registry_reader_test
