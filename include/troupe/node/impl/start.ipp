@@ -353,7 +353,7 @@ inline problem node::inside::open_gate() {
   };
   events.on_refused = [log = log_](const std::string& line) { log.warn(line); };
   if (credentials_) {
-    auto& certified = credentials_->self();
+    auto certified = credentials_->self();
     log_("links are encrypted; the certificate of " + certified.name + " is valid until "
          + to_rfc3339(certified.valid_until));
     if (certified.name != options_.name)
