@@ -8,7 +8,6 @@
 #include <string>
 #include <utility>
 
-#include <pwd.h>
 #include <unistd.h>
 
 #include "commands.hpp"
@@ -21,6 +20,7 @@
 #include "troupe/node/login.hpp"
 #include "troupe/node/login_checks.hpp"
 #include "troupe/platform/calendar.hpp"
+#include "troupe/platform/user_name.hpp"
 #include "troupe/security/admission.hpp"
 #include "troupe/security/authority.hpp"
 #include "troupe/security/certificate_register.hpp"
@@ -357,23 +357,17 @@ int withdraw(const common_options& common, const ca_command& what,
   return tell(common, "withdrawn", {{"id", id}}, "nobody joins with the token " + id + " any more");
 }
 
-/// The name of the user of this process, else its number. Services and containers have no USER.
-std::string user_name() {
-  if (auto* user = std::getenv("USER"); user != nullptr && *user != '\0')
-    return user;
-  passwd entry{};
-  passwd* found = nullptr;
-  std::array<char, 16'384> texts{};
-  auto number = ::geteuid();
-  ::getpwuid_r(number, &entry, texts.data(), texts.size(), &found);
-  return found != nullptr ? found->pw_name : std::to_string(number);
+/// The name of the user of this process. Services and containers have no USER.
+std::string current_user() {
+  auto* user = std::getenv("USER");
+  return user != nullptr && *user != '\0' ? user : user_name(::geteuid());
 }
 
 /// "user@host", or what is known of it.
 std::string own_name() {
   std::array<char, 256> host{};
   ::gethostname(host.data(), host.size() - 1);
-  auto name = user_name() + "@" + host.data();
+  auto name = current_user() + "@" + host.data();
   return std::string{utf8_prefix(name, security::max_certified_name_bytes)};
 }
 

@@ -64,10 +64,10 @@ TEST_CASE("a private file that another user has is refused, whose secret it may 
   CHECK(read.error().code == errc::bad_argument);
   CHECK(read.error().detail
         == file.string()
-             + ", which holds a private key, belongs to the user with the number 4711, and this "
-               "process is that with the number 0; run it as that user, or give the file to yours "
-               "(chown 0 "
-             + file.string() + "); if it was not yours, make a new one");
+             + ", which holds a private key, belongs to the user 4711, and this process runs as "
+               "root; run it as that user (sudo -u 4711). If no node runs there and the file is "
+               "yours, give it to your user (chown root "
+             + file.string() + "); if a stranger had it, make a new one");
   REQUIRE(::chown(file.c_str(), 0, static_cast<gid_t>(-1)) == 0);
   CHECK(read_private(file, "make a new one"));
 }

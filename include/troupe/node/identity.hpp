@@ -26,6 +26,7 @@
 #include "troupe/node/folder_content.hpp"
 #include "troupe/platform/entropy.hpp"
 #include "troupe/platform/process.hpp"
+#include "troupe/platform/user_name.hpp"
 #include "troupe/security/authority.hpp"
 #include "troupe/security/credentials.hpp"
 #include "troupe/security/invitation_book.hpp"
@@ -152,11 +153,10 @@ public:
     auto owner = storage::other_owner(path_);
     if (!owner && !storage::is_open_to_others(path_))
       return found;
-    auto text = owner
-                  ? path_.string() + " belongs to the user with the number "
-                      + std::to_string(*owner) + ", who can replace this node's data and its key"
-                  : "other users of this machine may enter " + path_.string()
-                      + ", which holds this node's data";
+    auto text = owner ? path_.string() + " belongs to the user " + user_name(*owner)
+                          + ", who can replace this node's data and its key"
+                      : "other users of this machine may enter " + path_.string()
+                          + ", which holds this node's data";
     auto foreign = content_of(path_).foreign;
     if (!foreign.empty())
       text += " beside files that are of no node, such as " + foreign;

@@ -19,6 +19,7 @@
 #include "troupe/core/result.hpp"
 #include "troupe/core/secret.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/platform/user_name.hpp"
 #include "troupe/storage/size_limit.hpp"
 
 /// Files and folders that only their owner may read, and that a crash leaves whole.
@@ -200,10 +201,11 @@ inline result<secret> read_private(const std::filesystem::path& file, const std:
   if (auto self = ::geteuid(); is_of_another_user(about.st_uid, self))
     return problem{
       errc::bad_argument,
-      file.string() + ", which holds a private key, belongs to the user with the number "
-        + std::to_string(about.st_uid) + ", and this process is that with the number "
-        + std::to_string(self) + "; run it as that user, or give the file to yours (chown "
-        + std::to_string(self) + " " + file.string() + "); if it was not yours, " + remedy};
+      file.string() + ", which holds a private key, belongs to the user " + user_name(about.st_uid)
+        + ", and this process runs as " + user_name(self) + "; run it as that user (sudo -u "
+        + user_name(about.st_uid)
+        + "). If no node runs there and the file is yours, give it to your user (chown "
+        + user_name(self) + " " + file.string() + "); if a stranger had it, " + remedy};
   if (about.st_size > static_cast<off_t>(max_private_bytes))
     return problem{errc::too_large, file.string() + " has more than "
                                       + std::to_string(max_private_bytes)
