@@ -186,8 +186,7 @@ TEST_CASE("a data folder of another user is warned of", "[node]") {
   auto all = data->warnings();
   REQUIRE(all.size() == 1);
   auto gives = "; give it to the user of this process (chown 0 " + (folder / "a").string() + ")";
-  CHECK_THAT(all.front(), ContainsSubstring((folder / "a").string()
-                                            + " belongs to the user 4711")
+  CHECK_THAT(all.front(), ContainsSubstring((folder / "a").string() + " belongs to the user 4711")
                             && EndsWith(gives));
   SECTION("who would be shut out, or not, by a chmod") {
     REQUIRE(::chmod((folder / "a").c_str(), 0755) == 0);
