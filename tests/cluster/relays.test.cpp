@@ -93,7 +93,9 @@ TEST_CASE("a node and a client that the leader does not reach use the services t
   hosts_of_three nodes;
   REQUIRE(comes_true([&] {
     auto group = nodes.status_of(2)["group"];
-    return group.is_object() && group["voters"].size() == 3;
+    return group.is_object() && group["voters"].size() == 3
+           && std::ranges::all_of(group["voters"],
+                                  [](auto& each) { return each["votes"] == true; });
   }));
   auto leader = nodes.leader(2);
   auto far = (leader + 1) % 3;

@@ -29,7 +29,10 @@ namespace {
 class reader_state {
 public:
   reader_state(caf::event_based_actor* self, node_finder nodes)
-    : reader_(self, table_, std::move(nodes)) {}
+    : reader_(self, table_, std::move(nodes)) {
+    registry::record_table::effects none;
+    table_.step({}, 0, registry::configure{}, none);
+  }
 
   static constexpr auto name = "test.reader";
 
