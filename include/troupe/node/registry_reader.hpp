@@ -52,18 +52,20 @@ public:
 
   /// The same, once there is news or its time is over.
   caf::result<registry::record_changes> answer(const registry::watch_records& what) {
-    auto promise = self_->make_response_promise();
     auto has_to_wait = what.wait > duration::zero() && !table_.has_news(what);
-    if (!has_to_wait) {
+    // Before the promise, which takes the sender away.
+    auto by = has_to_wait && nodes_ ? nodes_(self_->current_sender()) : nullptr;
+    auto promise = self_->make_response_promise();
+    if (!has_to_wait)
       answers_.deliver(promise, table_.answer(what));
-      return caf::delegated<registry::record_changes>{};
-    }
-    auto known = nodes_ ? nodes_(self_->current_sender()) : nullptr;
-    auto by = known ? *known : std::string{};
-    if (auto why = waiting_.no_room_for(by, max_parked))
+    else if (nodes_ && !by)
+      promise.deliver(
+        to_error({errc::unreachable, "who asks is not known any more, as its link has "
+                                     "ended; ask again"}));
+    else if (auto why = waiting_.no_room_for(by ? *by : std::string{}, max_parked))
       promise.deliver(to_error(why));
     else
-      park(what, promise, std::move(by));
+      park(what, promise, by ? *by : std::string{});
     return caf::delegated<registry::record_changes>{};
   }
 
