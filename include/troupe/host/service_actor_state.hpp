@@ -199,6 +199,10 @@ private:
     return by ? std::optional{*by} : std::nullopt;
   }
 
+  static problem not_known_any_more() {
+    return {errc::unreachable, "who asks is not known any more, as its link has ended; ask again"};
+  }
+
   /// Steps the core with the request of the current message. Returning caf::delegated tells CAF
   /// that the answer comes later, through a promise.
   template <class Result, class Request>
@@ -209,8 +213,7 @@ private:
     if (is_of_session(what))
       by = sender();
     if (!by)
-      return refuse_now<Result>(
-        {errc::unreachable, "who asks is not known any more, as its link has ended; ask again"});
+      return refuse_now<Result>(not_known_any_more());
     auto asked = self_->current_message_id().is_request();
     caller_ = asked ? ++last_caller_ : 0; // zero: the sender wants no answer
     if (asked) // otherwise the answer would reach the sender as an unexpected message
@@ -285,9 +288,12 @@ private:
       return to_error(ended_);
     if (auto why = refuse_foreign(what))
       return to_error(std::move(why));
+    auto by = who_waits(what); // before a promise takes the sender away
+    if (!by)
+      return to_error(not_known_any_more());
     if (auto* group = host_->group())
-      return confirm(*group, what);
-    ask_for_news(what, self_->make_response_promise(), who_waits(what));
+      return confirm(*group, what, *std::move(by));
+    ask_for_news(what, self_->make_response_promise(), *std::move(by));
     return caf::delegated<typename Question::result>{};
   }
 
@@ -300,13 +306,13 @@ private:
       to.deliver(std::move(what.error()));
   }
 
-  /// Who has sent the current question, if it may wait, and that is known.
+  /// Who has sent the current question, see sender(); empty if it does not wait.
   template <class Question>
-  [[nodiscard]] std::string who_waits([[maybe_unused]] const Question& what) const {
+  [[nodiscard]] std::optional<std::string> who_waits([[maybe_unused]] const Question& what) const {
     if constexpr (waiting_query<machine_type, Question>)
       if (what.wait > duration::zero())
-        return sender().value_or(std::string{});
-    return {};
+        return sender();
+    return std::string{};
   }
 
   /// Answers now, or when there is news.
@@ -323,13 +329,14 @@ private:
 
   /// Answers once it is certain that no other node has led meanwhile.
   template <class Question>
-  caf::result<typename Question::result> confirm(group_member& group, const Question& what) {
+  caf::result<typename Question::result> confirm(group_member& group, const Question& what,
+                                                 std::string by) {
     if (auto why = core_.refusal())
       return to_error(std::move(why));
     if (auto why = unconfirmed_.full())
       return to_error(std::move(why));
     auto promise = self_->make_response_promise();
-    auto go_on = [this, promise, what, by = who_waits(what)] { ask_for_news(what, promise, by); };
+    auto go_on = [this, promise, what, by = std::move(by)] { ask_for_news(what, promise, by); };
     auto refuse = [promise](const problem& why) mutable { promise.deliver(to_error(why)); };
     group.read(unconfirmed_.add({std::move(go_on), std::move(refuse)}));
     return caf::delegated<typename Question::result>{};
