@@ -6,9 +6,18 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "caf/actor_config.hpp"
+#include "caf/actor_proxy.hpp"
+#include "caf/actor_system.hpp"
+#include "caf/actor_system_config.hpp"
 #include "caf/error.hpp"
+#include "caf/init_global_meta_objects.hpp"
+#include "caf/mailbox_element.hpp"
+#include "caf/make_actor.hpp"
+#include "caf/proxy_registry.hpp"
 #include "caf/type_id.hpp"
 #include "troupe/core/enclosed_request.hpp"
 
@@ -60,6 +69,40 @@ struct judged_link {
   message_judge judge;
 };
 
+/// The actors of a peer as CAF keeps them.
+class peer_actors : public caf::proxy_registry::backend {
+public:
+  class far_actor : public caf::actor_proxy {
+  public:
+    explicit far_actor(caf::actor_config& how) : actor_proxy(how) {}
+
+    bool enqueue(caf::mailbox_element_ptr, caf::execution_unit*) override {
+      return false;
+    }
+
+    void kill_proxy(caf::execution_unit* on, caf::error why) override {
+      cleanup(std::move(why), on);
+    }
+  };
+
+  caf::strong_actor_ptr make_proxy(caf::node_id where, caf::actor_id which) override {
+    caf::actor_config how;
+    return caf::make_actor<far_actor, caf::strong_actor_ptr>(which, std::move(where), &system_,
+                                                             how);
+  }
+
+  void set_last_hop(caf::node_id*) override {}
+
+private:
+  const bool knows_types_ = (caf::core::init_global_meta_objects(), true);
+  caf::actor_system_config config_;
+  caf::actor_system system_{config_};
+
+public:
+  const caf::node_id node = caf::make_node_id(1, caf::hashed_node_id::host_id_type{1});
+  caf::proxy_registry proxies{system_, *this};
+};
+
 std::string a_message(const std::vector<caf::type_id_t>& types, const std::string& values) {
   auto bytes = "\0"s + static_cast<char>(types.size());
   for (auto each : types)
@@ -86,7 +129,8 @@ TEST_CASE("a client that lacks a right hears so, and nothing else is judged by r
 TEST_CASE("what CAF must not read is dropped, and its sender hears nothing", "[net]") {
   judged_link link{member};
   for (auto& bytes :
-       {"\x01 passed on"s, "\0"s, a_message({caf::type_id_v<caf::error>}, "\0"s),
+       {"\x01"s + a_message({text}, "\x05hello").substr(1), "\0"s,
+        a_message({caf::type_id_v<caf::error>}, "\0"s),
         a_message({caf::type_id_v<caf::exit_msg>}, {}), a_message({text}, "\x09short")}) {
     auto judged = link.content(bytes);
     CHECK(judged.what == decision::drop);
@@ -139,7 +183,87 @@ TEST_CASE("a link whose peer says to be another node is closed", "[net]") {
 }
 
 TEST_CASE("handles of actors are not read before a link is up", "[net]") {
-  CHECK_FALSE(judged_link{member}.judge.handles());
+  judged_link link{member};
+  CHECK_FALSE(link.judge.handles());
+  peer_actors known;
+  link.judge.came_up(known.node, known.proxies);
+  auto handles = link.judge.handles();
+  REQUIRE(handles);
+  CHECK(handles->peer == known.node);
+  CHECK(handles->written_peer == "peer");
+  CHECK(handles->written_self == "self");
+}
+
+TEST_CASE("of a peer no more actors are known than the bound, and those stay", "[net]") {
+  judged_link link{member};
+  peer_actors known;
+  link.judge.came_up(known.node, known.proxies);
+  auto last = message_judge::max_known_actors;
+  for (caf::actor_id each = 1; each < last; ++each)
+    known.proxies.get_or_put(known.node, each);
+  auto from = [&](std::uint64_t source) {
+    return link.judge.header({direct_message, 0, 0, source, entry_point, 0}).what;
+  };
+  CHECK(from(last) == decision::pass);
+  known.proxies.get_or_put(known.node, last);
+  CHECK(from(last + 1) == decision::drop);
+  CHECK(from(last) == decision::pass);
+  CHECK(from(0) == decision::pass);
+}
+
+TEST_CASE("a peer watches the actors that it was told of, and no others", "[net]") {
+  judged_link link{member};
+  for (std::uint64_t actor : {entry_point, entry_point + 1}) {
+    basp_header monitor{monitor_message, 0, 8, 0, actor};
+    CHECK(message_judge::has_content(monitor));
+    CHECK(link.judge.header(monitor).what == decision::pass);
+    auto judged = link.judge.payload(monitor, "peerself");
+    CHECK((judged.what == decision::pass) == (actor == entry_point));
+  }
+}
+
+TEST_CASE("the end of an actor is heard with a reason that CAF may read", "[net]") {
+  for (auto& [reason, is_taken] : {std::pair{"\0"s, true}, std::pair{"\x01 and no more"s, false}}) {
+    judged_link link{member};
+    auto bytes = "peerself" + reason;
+    basp_header down{down_message, 0, static_cast<std::uint32_t>(bytes.size()), 1, 0};
+    CHECK(message_judge::has_content(down));
+    CHECK(link.judge.header(down).what == decision::pass);
+    CHECK((link.judge.payload(down, bytes).what == decision::pass) == is_taken);
+  }
+}
+
+TEST_CASE("what answers needs no right, and may be an error", "[net]") {
+  constexpr auto answer_to_router = std::uint64_t{1} << 63U | enclosed_request | 1U;
+  CHECK(judged_link{reader}.content(a_message({text}, "\x05hello"), answer_to_router).what
+        == decision::pass);
+  CHECK(judged_link{reader}
+          .content(a_message({caf::type_id_v<caf::error>}, "\0"s), answer_to_router)
+          .what
+        == decision::pass);
+}
+
+TEST_CASE("without rules everybody may send what can be read", "[net]") {
+  message_judge judge{{}, called("peer"), called("self"), reader, nullptr, false};
+  CHECK(judge.header({server_handshake, 0, 20, 0, 0}).what == decision::pass);
+  CHECK(judge.payload(std::nullopt, "peer and more").what == decision::pass);
+  auto bytes = a_message({text}, "\x05hello");
+  basp_header message{direct_message, 0, static_cast<std::uint32_t>(bytes.size()), 1, entry_point};
+  CHECK(judge.header(message).what == decision::pass);
+  CHECK(judge.payload(message, bytes).what == decision::pass);
+}
+
+TEST_CASE("what BASP must not get does not pass, whoever sends it", "[net]") {
+  judged_link link{member};
+  CHECK(link.judge.header({routed_message, 0, 10, 1, entry_point, 0}).what == decision::drop);
+  CHECK(link.judge.header({server_handshake, 0, 20, 0, 0}).what == decision::close);
+}
+
+TEST_CASE("what no honest peer sends is for the log", "[net]") {
+  judged_link link{member};
+  auto judged = link.judge.header({direct_message, 0, 10, 1, entry_point + 1, 0});
+  CHECK(judged.what == decision::drop);
+  CHECK_FALSE(message_judge::is_usual(judged.why));
 }
 
 } // namespace message_judge_test

@@ -143,4 +143,11 @@ TEST_CASE("a small file is read whole, or refused", "[storage]") {
   CHECK(storage::read_small(folder / "empty", 10).value().empty());
 }
 
+TEST_CASE("to read a small file waits for nobody", "[storage]") {
+  test::temporary_folder folder;
+  auto pipe = folder / "pipe";
+  REQUIRE(::mkfifo(pipe.c_str(), S_IRWXU) == 0);
+  CHECK(storage::read_small(pipe, 10).error().code == errc::bad_argument);
+}
+
 } // namespace private_lines_test

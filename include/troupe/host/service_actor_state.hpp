@@ -285,11 +285,11 @@ private:
       return to_error(ended_);
     if (auto why = refuse_foreign(what))
       return to_error(std::move(why));
-    if (auto* group = host_->group())
-      return confirm(*group, what);
-    auto by = who_waits(what);
+    auto by = who_waits(what); // before a promise takes the sender away
     if (!by)
       return to_error(unknown_sender());
+    if (auto* group = host_->group())
+      return confirm(*group, what, *std::move(by));
     ask_for_news(what, self_->make_response_promise(), *std::move(by));
     return caf::delegated<typename Question::result>{};
   }
@@ -303,8 +303,7 @@ private:
       to.deliver(std::move(what.error()));
   }
 
-  /// Who has sent the current question, if it may wait; nothing for one that would wait and whose
-  /// sender() is nothing, so that nobody's share would bound it.
+  /// Who has sent the current question, see sender(); empty if it does not wait.
   template <class Question>
   [[nodiscard]] std::optional<std::string> who_waits([[maybe_unused]] const Question& what) const {
     if constexpr (waiting_query<machine_type, Question>)
@@ -327,16 +326,14 @@ private:
 
   /// Answers once it is certain that no other node has led meanwhile.
   template <class Question>
-  caf::result<typename Question::result> confirm(group_member& group, const Question& what) {
+  caf::result<typename Question::result> confirm(group_member& group, const Question& what,
+                                                 std::string by) {
     if (auto why = core_.refusal())
       return to_error(std::move(why));
     if (auto why = unconfirmed_.full())
       return to_error(std::move(why));
-    auto by = who_waits(what);
-    if (!by)
-      return to_error(unknown_sender());
     auto promise = self_->make_response_promise();
-    auto go_on = [this, promise, what, by = *std::move(by)] { ask_for_news(what, promise, by); };
+    auto go_on = [this, promise, what, by = std::move(by)] { ask_for_news(what, promise, by); };
     auto refuse = [promise](const problem& why) mutable { promise.deliver(to_error(why)); };
     group.read(unconfirmed_.add({std::move(go_on), std::move(refuse)}));
     return caf::delegated<typename Question::result>{};

@@ -12,10 +12,13 @@ namespace troupe::storage {
 /// Returns the content of a file that holds no secret. Errors: not_found, too_large (more than
 /// `max_bytes`), bad_argument (it cannot be read).
 inline result<std::string> read_small(const std::filesystem::path& file, std::size_t max_bytes) {
-  std::ifstream in{file, std::ios::binary};
   std::error_code fault;
-  if (!in && !std::filesystem::exists(file, fault))
+  auto which = std::filesystem::status(file, fault).type();
+  if (which == std::filesystem::file_type::not_found)
     return problem{errc::not_found, "there is no file " + file.string() + "; check the path"};
+  if (which == std::filesystem::file_type::fifo) // to open it waits for a writer
+    return problem{errc::bad_argument, file.string() + " is a pipe; put a file there"};
+  std::ifstream in{file, std::ios::binary};
   std::string text(max_bytes + 1, '\0');
   in.read(text.data(), static_cast<std::streamsize>(text.size()));
   if (in.bad() || !in.is_open() || (in.fail() && !in.eof()))
