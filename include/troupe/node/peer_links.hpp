@@ -90,10 +90,10 @@ public:
     return link != links_.end() ? link->second->entry_point() : nullptr;
   }
 
-  /// Gives the entry point of a node, by its name or id, with a link if there is none. If it
-  /// `holds` the link, that stays until it is lost; else as long as it is used.
+  /// Gives the entry point of a node, by its name or id, with a link if there is none, which stays
+  /// until it is lost.
   void find_entry(const std::string& called,
-                  std::function<void(result<caf::strong_actor_ptr>)> done, bool holds = true) {
+                  std::function<void(result<caf::strong_actor_ptr>)> done) {
     auto found = nodes_.find(called);
     if (!found)
       return done(problem{errc::not_found, "no node '" + called.substr(0, 64)
@@ -102,12 +102,19 @@ public:
     auto node = node_id::from_string(*found);
     if (!node)
       return done(node.error());
+    find_entry(*node, std::move(done), true);
+  }
+
+  /// The same of a node by its id. If it `holds` the link, that stays until it is lost; else as
+  /// long as it is used.
+  void find_entry(const node_id& node, std::function<void(result<caf::strong_actor_ptr>)> done,
+                  bool holds) {
     auto here = [home = caf::weak_actor_ptr{self_->ctrl()},
                  done = std::move(done)](result<caf::strong_actor_ptr> got) {
       run_on(home, [done, got = std::move(got)] { done(got); });
     };
     router_.run(
-      [node = *node, here, holds](router::router_state& state) { state.reach(node, here, holds); });
+      [node, here, holds](router::router_state& state) { state.reach(node, here, holds); });
   }
 
 private:

@@ -163,7 +163,7 @@ inline void node::inside::keep_membership(const std::shared_ptr<caf::weak_actor_
   how.credentials = credentials_;
   how.peers = peers_;
   how.log = log_;
-  how.find_entry = [member](const std::string& node, auto done) {
+  how.find_entry = [member](const node_id& node, auto done) {
     run_on_member(*member, [node, done](cluster::member_state& state) {
       state.links().find_entry(node, done, false);
     });
