@@ -253,6 +253,7 @@ TEST_CASE_METHOD(asked_router, "a member is believed about its own agents, and w
   CHECK(ask_by_letter(member, c1_said, true) == "c1/ proven");
   CHECK(ask_by_letter(member, "", true) == "/");
   CHECK(ask_by_letter(member, "c1", true) == "/"); // which is not the id of anybody
+  CHECK(ask_by_letter(member, to_string(node_id{}), true) == "/");
   CHECK(ask_as(member, "theirs") == "n2/ member proven");
   CHECK(ask_by_letter(member, "asked", false) == "n2/ member proven"); // which is here
   auto unproven = behind(peer_named("n4", true, false));

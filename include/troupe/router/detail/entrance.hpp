@@ -247,7 +247,7 @@ private:
       return by;
     if (what.is_passed_on) {
       auto first = node_id::from_string(what.from);
-      return first ? origin{{*first, false, by.where.is_proven}} : origin{};
+      return first && *first != node_id{} ? origin{{*first, false, by.where.is_proven}} : origin{};
     }
     if (!what.from.empty() && ways.may_be_on(what.from, by.where.id, bool{agents.find(what.from)}))
       by.agent = what.from;
