@@ -175,7 +175,7 @@ TEST_CASE("a peer that gives itself out for the process of another says nothing 
     for (auto link : {3U, 4U, 5U}) { // also once that has gone, and come again
       CHECK_FALSE(book.find(first));
       CHECK_FALSE(book.id_of(first));
-      CHECK_FALSE(book.peer_of(first).id);
+      CHECK(book.peer_of(first).id == node_id{});
       CHECK_FALSE(book.peer_of(first).is_proven);
       book.leave(link - 1);
       CHECK_FALSE(book.find(first));
@@ -183,6 +183,7 @@ TEST_CASE("a peer that gives itself out for the process of another says nothing 
     }
     auto later = spawned();
     CHECK(book.find(later) == ann);
+    CHECK(book.peer_of(later).id == ann.node);
     CHECK(book.peer_of(later).is_proven);
     end(later);
   }

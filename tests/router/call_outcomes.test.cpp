@@ -1,4 +1,5 @@
 #include "troupe/router/detail/call_outcomes.hpp"
+#include "router/named_nodes.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -12,15 +13,18 @@ namespace {
 
 using namespace std::literals;
 
+const auto n1 = test::node_named("n1");
+const auto n2 = test::node_named("n2");
+
 struct told_ends {
-  std::vector<std::tuple<std::string, std::string, call_end>> heard;
-  call_outcomes all{[this](const std::string& node, const std::string& agent, call_end how) {
+  std::vector<std::tuple<node_id, std::string, call_end>> heard;
+  call_outcomes all{[this](const node_id& node, const std::string& agent, call_end how) {
     heard.emplace_back(node, agent, how);
   }};
   time_point now{1h};
 
   /// How many of `count` failures of that agent are told.
-  std::size_t fail(int count, const std::string& agent = "a", const std::string& node = "n1") {
+  std::size_t fail(int count, const std::string& agent = "a", const node_id& node = n1) {
     auto before = heard.size();
     for (auto each = 0; each < count; ++each)
       all.failed(now, node, agent, call_end::timed_out);
@@ -29,19 +33,19 @@ struct told_ends {
 };
 
 TEST_CASE_METHOD(told_ends, "failures are told, and the first answer after them", "[router]") {
-  all.answered("n1", "a");
+  all.answered(n1, "a");
   CHECK(heard.empty()); // as nobody doubts it
-  all.failed(now, "n1", "a", call_end::unreachable);
-  all.failed(now, "n1", "a", call_end::timed_out);
-  all.answered("n1", "b");
-  all.answered("n2", "a");
+  all.failed(now, n1, "a", call_end::unreachable);
+  all.failed(now, n1, "a", call_end::timed_out);
+  all.answered(n1, "b");
+  all.answered(n2, "a");
   CHECK(all.doubted() == 1);
-  all.answered("n1", "a");
-  all.answered("n1", "a");
+  all.answered(n1, "a");
+  all.answered(n1, "a");
   CHECK(heard
-        == decltype(heard){{"n1", "a", call_end::unreachable},
-                           {"n1", "a", call_end::timed_out},
-                           {"n1", "a", call_end::answered}});
+        == decltype(heard){{n1, "a", call_end::unreachable},
+                           {n1, "a", call_end::timed_out},
+                           {n1, "a", call_end::answered}});
   CHECK(all.doubted() == 0);
 }
 
@@ -55,7 +59,7 @@ TEST_CASE_METHOD(told_ends, "of failures in a row three are told at once, then o
   now += 1s;
   CHECK(fail(10) == 1);
   CHECK(fail(10, "b") == 3);
-  all.answered("n1", "a");
+  all.answered(n1, "a");
   CHECK(fail(10) == 3);
 }
 
@@ -88,7 +92,7 @@ TEST_CASE_METHOD(told_ends, "of a thousand doubted agents those go that nobody c
   CHECK(all.doubted() < call_outcomes::max_doubted);
   now += 2s;
   heard.clear();
-  all.answered("n1", "999");
+  all.answered(n1, "999");
   CHECK(heard.size() == 1);
 }
 
@@ -107,14 +111,14 @@ TEST_CASE_METHOD(told_ends, "an agent is called still also where no more failure
   now += 1s;
   CHECK(fail(1, "one more") == 0);
   heard.clear();
-  all.answered("n1", "a");
+  all.answered(n1, "a");
   CHECK(heard.size() == 1);
 }
 
 TEST_CASE("who has nobody to tell tells nobody", "[router]") {
   call_outcomes all{{}};
-  all.failed(time_point{1s}, "n1", "a", call_end::timed_out);
-  all.answered("n1", "a");
+  all.failed(time_point{1s}, n1, "a", call_end::timed_out);
+  all.answered(n1, "a");
   CHECK(all.doubted() == 0);
 }
 

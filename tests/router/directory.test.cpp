@@ -1,4 +1,5 @@
 #include "troupe/router/directory.hpp" // the header under test
+#include "router/named_nodes.hpp"
 #include "support/seeds.hpp"
 
 #include <catch2/catch_test_macros.hpp>
@@ -16,10 +17,14 @@ using namespace troupe::router;
 
 namespace {
 
+const auto n0 = test::node_named("n0");
+const auto n1 = test::node_named("n1");
+const auto n2 = test::node_named("n2");
+
 std::vector<std::string> names_of(const std::vector<location>& found) {
   std::vector<std::string> result;
   for (auto& each : found)
-    result.push_back(each.agent + '@' + each.node);
+    result.push_back(each.agent + '@' + test::name_of(each.node));
   return result;
 }
 
@@ -31,9 +36,9 @@ constexpr std::size_t all = 1'000;
 
 TEST_CASE("a directory finds agents by what they are registered with", "[router]") {
   directory places;
-  places.put({"a", "n1", {"read"}, {"g"}});
-  places.put({"b", "n2", {"read", "write"}, {"g", "h"}});
-  places.put({"c", "n1", {}, {}});
+  places.put({"a", n1, {"read"}, {"g"}});
+  places.put({"b", n2, {"read", "write"}, {"g", "h"}});
+  places.put({"c", n1, {}, {}});
   CHECK(names_of(places.find(to_agent("b"), all)) == names{"b@n2"});
   CHECK(names_of(places.find(to_agent("x"), all)).empty());
   CHECK(names_of(places.find(to_all("read"), all)) == names{"a@n1", "b@n2"});
@@ -45,61 +50,61 @@ TEST_CASE("a directory finds agents by what they are registered with", "[router]
     CHECK(names_of(places.find(to_group("g"), 1)) == names{"a@n1"});
   }
   SECTION("new words of an agent take the place of the last") {
-    places.put({"a", "n1", {"write"}, {}});
+    places.put({"a", n1, {"write"}, {}});
     CHECK(names_of(places.find(to_all("read"), all)) == names{"b@n2"});
     CHECK(names_of(places.find(to_all("write"), all)) == names{"a@n1", "b@n2"});
     CHECK(places.count(to_everyone()) == 3);
   }
   SECTION("what is removed is found no more") {
-    places.remove("b", "n2");
-    places.remove("b", "n2");
+    places.remove("b", n2);
+    places.remove("b", n2);
     CHECK(names_of(places.find(to_all("write"), all)).empty());
     CHECK(names_of(places.find(to_group("g"), all)) == names{"a@n1"});
   }
   SECTION("of a name that several have, the smallest node's is meant") {
-    places.put({"c", "n0", {}, {}});
+    places.put({"c", n0, {}, {}});
     CHECK(names_of(places.find(to_agent("c"), all)) == names{"c@n0"});
-    places.remove("c", "n0");
+    places.remove("c", n0);
     CHECK(names_of(places.find(to_agent("c"), all)) == names{"c@n1"});
   }
 }
 
 TEST_CASE("any with a capability is the least loaded, in turn among equals", "[router]") {
   directory places;
-  places.put({"a", "n1", {"work"}, {}, 1});
-  places.put({"b", "n1", {"work"}, {}, 1});
-  places.put({"c", "n1", {"work"}, {}, 2});
+  places.put({"a", n1, {"work"}, {}, 1});
+  places.put({"b", n1, {"work"}, {}, 1});
+  places.put({"c", n1, {"work"}, {}, 2});
   std::map<std::string, int> hits;
   for (auto round = 0; round < 10; ++round)
     ++hits[places.find(to_any("work"), 1).front().agent];
   CHECK(hits == std::map<std::string, int>{{"a", 5}, {"b", 5}});
-  places.put({"c", "n1", {"work"}, {}, 0});
+  places.put({"c", n1, {"work"}, {}, 0});
   CHECK(places.find(to_any("work"), 1).front().agent == "c");
   CHECK(places.find(to_any("rest"), 1).empty());
 }
 
 TEST_CASE("an agent that rests gets what any could do only where all rest", "[router]") {
   directory places;
-  places.put({"a", "n1", {"work"}, {"g"}, 0, true});
-  places.put({"b", "n2", {"work"}, {"g"}, 7});
+  places.put({"a", n1, {"work"}, {"g"}, 0, true});
+  places.put({"b", n2, {"work"}, {"g"}, 7});
   for (auto round = 0; round < 3; ++round)
     CHECK(places.find(to_any("work"), 1).front().agent == "b");
   CHECK(names_of(places.find(to_agent("a"), all)) == names{"a@n1"});
   CHECK(names_of(places.find(to_group("g"), all)) == names{"a@n1", "b@n2"});
-  places.remove("b", "n2");
+  places.remove("b", n2);
   CHECK(places.find(to_any("work"), 1).front().agent == "a");
 }
 
 TEST_CASE("an agent that is ill gets what any could do only where all are, or rest", "[router]") {
   directory places;
-  places.put({.agent = "a", .node = "n1", .capabilities = {"work"}, .ill = true});
-  places.put({.agent = "b", .node = "n2", .capabilities = {"work"}, .load = 7});
+  places.put({.agent = "a", .node = n1, .capabilities = {"work"}, .ill = true});
+  places.put({.agent = "b", .node = n2, .capabilities = {"work"}, .load = 7});
   for (auto round = 0; round < 3; ++round)
     CHECK(places.find(to_any("work"), 1).front().agent == "b");
   CHECK(names_of(places.find(to_agent("a"), all)) == names{"a@n1"});
-  places.put({.agent = "b", .node = "n2", .capabilities = {"work"}, .load = 7, .rests = true});
+  places.put({.agent = "b", .node = n2, .capabilities = {"work"}, .load = 7, .rests = true});
   CHECK(places.find(to_any("work"), 1).front().agent == "a"); // the least loaded of these
-  places.put({.agent = "a", .node = "n1", .capabilities = {"work"}});
+  places.put({.agent = "a", .node = n1, .capabilities = {"work"}});
   CHECK(places.find(to_any("work"), 1).front().agent == "a");
 }
 
@@ -109,16 +114,16 @@ TEST_CASE("a directory agrees with a list that is looked through", "[router][pro
       return prefix + std::to_string(random.below(count));
     };
     directory places;
-    std::map<std::pair<std::string, std::string>, location> plain;
+    std::map<std::pair<std::string, node_id>, location> plain;
     for (auto step = 0; step < 200; ++step) {
-      location what{pick("a", 6), pick("n", 3)};
+      location what{pick("a", 6), test::node_named(pick("n", 3))};
       if (random.below(3) == 0) {
         places.remove(what.agent, what.node);
         plain.erase({what.agent, what.node});
       } else if (random.below(20) == 0) {
-        places.remove_if([&](auto& agent, auto& node) { return agent > "a2" && node == "n1"; });
+        places.remove_if([&](auto& agent, auto& node) { return agent > "a2" && node == n1; });
         std::erase_if(
-          plain, [](auto& each) { return each.first.first > "a2" && each.first.second == "n1"; });
+          plain, [](auto& each) { return each.first.first > "a2" && each.first.second == n1; });
       } else {
         for (auto count = random.below(3); count > 0; --count)
           what.capabilities.insert(pick("c", 3));

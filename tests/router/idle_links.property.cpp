@@ -2,6 +2,7 @@
 // closed for idleness takes no message with it.
 
 #include "troupe/router/idle_links.hpp"
+#include "router/named_nodes.hpp"
 #include "support/seeds.hpp"
 #include "troupe/core/overloaded.hpp"
 #include "troupe/core/random.hpp"
@@ -13,7 +14,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
-#include <string>
 #include <variant>
 
 namespace idle_links_property {
@@ -80,8 +80,8 @@ private:
     std::deque<word> inbox{};
   };
 
-  static std::string name(std::size_t who) {
-    return who == 0 ? "a" : "b";
+  static node_id id(std::size_t who) {
+    return test::node_named(who == 0 ? "a" : "b");
   }
 
   void link() {
@@ -91,7 +91,7 @@ private:
       each.inbox.clear();
     }
     for (std::size_t who : {0U, 1U}) {
-      step(who, idle::linked{name(1 - who)});
+      step(who, idle::linked{id(1 - who)});
       flush(who);
     }
   }
@@ -124,9 +124,9 @@ private:
                    in_order_ = in_order_ && got.number == here.heard + 1;
                    here.heard = got.number;
                  },
-                 [&](const idle::ask&) { step(who, idle::asked{name(1 - who)}); },
+                 [&](const idle::ask&) { step(who, idle::asked{id(1 - who)}); },
                  [&](const idle::answer& said) {
-                   step(who, idle::answered{name(1 - who), said.agrees});
+                   step(who, idle::answered{id(1 - who), said.agrees});
                  },
                },
                what);
@@ -148,7 +148,7 @@ private:
 
   void tell_used(std::size_t who) {
     idle_links::effects none;
-    sides_[who].links.step(now_, idle::used{name(1 - who), sides_[who].used}, none);
+    sides_[who].links.step(now_, idle::used{id(1 - who), sides_[who].used}, none);
   }
 
   void perform(std::size_t who, const idle_links::effects& out) {
@@ -181,7 +181,7 @@ private:
     is_linked_ = false;
     for (std::size_t who : {0U, 1U}) {
       sides_[who].inbox.clear();
-      step(who, idle::unlinked{name(1 - who)});
+      step(who, idle::unlinked{id(1 - who)});
     }
     if (sides_[0].on_the_way < sides_[0].sent || sides_[1].on_the_way < sides_[1].sent)
       link();
@@ -192,7 +192,7 @@ private:
 
   random_source random_;
   time_point now_{};
-  std::array<side, 2> sides_{side{idle_links{"a", quick}}, side{idle_links{"b", quick}}};
+  std::array<side, 2> sides_{side{idle_links{id(0), quick}}, side{idle_links{id(1), quick}}};
   bool is_linked_ = false;
   bool in_order_ = true;
   std::size_t closings_ = 0;

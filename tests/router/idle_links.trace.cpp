@@ -1,6 +1,7 @@
 // Replays traces/idle*.trace against idle_links.
 
 #include "troupe/router/idle_links.hpp"
+#include "router/named_nodes.hpp"
 #include "support/traces.hpp"
 #include "troupe/core/overloaded.hpp"
 
@@ -34,7 +35,7 @@ public:
     if (verb == "pass")
       links_.tick(now_ += std::chrono::seconds{std::stoi(peer)}, out);
     else if (verb == "host")
-      links_ = idle_links{"m", {.unused_after = 0s, .keeps_all = true}};
+      links_ = idle_links{self, {.unused_after = 0s, .keeps_all = true}};
     else
       links_.step(now_, read_event(verb, peer, in), out);
     return to_text(out);
@@ -44,19 +45,19 @@ private:
   [[nodiscard]] idle::event read_event(const std::string& verb, const std::string& peer,
                                        std::istream& in) const {
     if (verb == "linked")
-      return idle::linked{peer};
+      return idle::linked{test::node_named(peer)};
     if (verb == "unlinked")
-      return idle::unlinked{peer};
+      return idle::unlinked{test::node_named(peer)};
     if (verb == "used")
-      return idle::used{peer, now_};
+      return idle::used{test::node_named(peer), now_};
     if (verb == "asked")
-      return idle::asked{peer};
+      return idle::asked{test::node_named(peer)};
     if (verb == "keep")
       return idle::keep{peer == "yes"};
     if (verb == "answered") {
       std::string word;
       in >> word;
-      return idle::answered{peer, word == "yes"};
+      return idle::answered{test::node_named(peer), word == "yes"};
     }
     throw std::invalid_argument{"unknown command: " + verb};
   }
@@ -66,19 +67,20 @@ private:
       return "(nothing)\n";
     std::string text;
     auto print = overloaded{
-      [&](const idle::ask& what) { text += "ask " + what.peer + '\n'; },
+      [&](const idle::ask& what) { text += "ask " + test::name_of(what.peer) + '\n'; },
       [&](const idle::answer& what) {
-        text += "answer " + what.peer + (what.agrees ? ": yes\n" : ": no\n");
+        text += "answer " + test::name_of(what.peer) + (what.agrees ? ": yes\n" : ": no\n");
       },
-      [&](const idle::close& what) { text += "close " + what.peer + '\n'; },
-      [&](const idle::go_on& what) { text += "go on with " + what.peer + '\n'; },
+      [&](const idle::close& what) { text += "close " + test::name_of(what.peer) + '\n'; },
+      [&](const idle::go_on& what) { text += "go on with " + test::name_of(what.peer) + '\n'; },
     };
     for (auto& what : out)
       std::visit(print, what);
     return text;
   }
 
-  idle_links links_{"m", {.unused_after = 0s}};
+  inline static const auto self = test::node_named("m");
+  idle_links links_{self, {.unused_after = 0s}};
   time_point now_{};
 };
 

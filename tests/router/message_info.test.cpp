@@ -1,3 +1,4 @@
+#include "router/named_nodes.hpp"
 #include "support/services.hpp"
 
 #include <catch2/catch_test_macros.hpp>
@@ -31,6 +32,12 @@ using namespace troupe;
 using namespace troupe::router;
 
 namespace {
+
+const auto n1 = test::node_named("n1");
+const auto n2 = test::node_named("n2");
+const auto n3 = test::node_named("n3");
+/// As a letter says it.
+const auto c1_said = to_string(test::node_named("c1"));
 
 /// Who is behind which actor, as links would prove it.
 class known_peers {
@@ -76,12 +83,12 @@ private:
   std::deque<std::string> lines_;
 };
 
-link_peer peer_named(const std::string& id, bool is_member, bool is_proven = true) {
-  return {std::make_shared<const std::string>(id), is_member, is_proven};
+link_peer peer_named(const std::string& called, bool is_member, bool is_proven = true) {
+  return {test::node_named(called), is_member, is_proven};
 }
 
 std::string told(const message_info& from) {
-  return from.node + "/" + from.from + (from.is_member ? " member" : "")
+  return test::name_of(from.node) + "/" + from.from + (from.is_member ? " member" : "")
          + (from.is_proven ? " proven" : "");
 }
 
@@ -89,8 +96,8 @@ std::string told(const message_info& from) {
 /// node. Other actors stand for routers and clients behind links.
 struct asked_router : test::live_system<caf::id_block::troupe_router> {
   std::shared_ptr<known_peers> peers = std::make_shared<known_peers>();
-  router_access here{sys, "n1",
-                     {},  {[](const std::string&) {}, [](const std::string&) {}},
+  router_access here{sys, n1,
+                     {},  {[](const node_id&) {}, [](const std::string&) {}},
                      {},  [all = peers](const caf::strong_actor_ptr& who) { return all->of(who); }};
   std::shared_ptr<heard_lines> kept = std::make_shared<heard_lines>();
   std::vector<caf::actor> started;
@@ -142,7 +149,7 @@ struct asked_router : test::live_system<caf::id_block::troupe_router> {
     started.push_back(made);
     auto why = on(here, [handle = caf::actor_cast<caf::strong_actor_ptr>(made),
                          takes_info](router_state& state) {
-      state.places().put({"keeper", "n1", {"keeping"}, {"keepers"}});
+      state.places().put({"keeper", n1, {"keeping"}, {"keepers"}});
       return state.add_agent("keeper", handle, takes_info);
     });
     REQUIRE(why.code == errc::none);
@@ -226,7 +233,7 @@ TEST_CASE_METHOD(asked_router, "what a client says of its name is not believed",
   CHECK(ask_as(client) == "c1/ proven");
   CHECK(ask_as(client, "asked") == "c1/ proven");
   CHECK(ask_by_letter(client, "asked", false) == "c1/ proven");
-  CHECK(ask_by_letter(client, "n2", true) == "c1/ proven");
+  CHECK(ask_by_letter(client, to_string(n2), true) == "c1/ proven");
   auto stranger = behind(peer_named("c2", false, false));
   CHECK(ask_as(stranger, "asked") == "c2/");
 }
@@ -237,19 +244,21 @@ TEST_CASE_METHOD(asked_router, "a member is believed about its own agents, and w
   CHECK(ask_by_letter(member, "", false) == "n2/ member proven");
   CHECK(ask_by_letter(member, "new", false) == "n2/new member proven");
   on(here, [](router_state& state) {
-    state.places().put({"theirs", "n2"});
-    state.places().put({"others", "n3"});
+    state.places().put({"theirs", n2});
+    state.places().put({"others", n3});
     return true;
   });
   CHECK(ask_by_letter(member, "theirs", false) == "n2/theirs member proven");
   CHECK(ask_by_letter(member, "others", false) == "n2/ member proven");
-  CHECK(ask_by_letter(member, "c1", true) == "c1/ proven");
+  CHECK(ask_by_letter(member, c1_said, true) == "c1/ proven");
   CHECK(ask_by_letter(member, "", true) == "/");
+  CHECK(ask_by_letter(member, "c1", true) == "/"); // which is not the id of anybody
+  CHECK(ask_by_letter(member, to_string(node_id{}), true) == "/");
   CHECK(ask_as(member, "theirs") == "n2/ member proven");
   CHECK(ask_by_letter(member, "asked", false) == "n2/ member proven"); // which is here
   auto unproven = behind(peer_named("n4", true, false));
   CHECK(ask_by_letter(unproven, "new", false) == "n4/new member");
-  CHECK(ask_by_letter(unproven, "c1", true) == "c1/");
+  CHECK(ask_by_letter(unproven, c1_said, true) == "c1/");
 }
 
 TEST_CASE_METHOD(asked_router, "in one process an agent is known by its actor", "[router]") {
@@ -350,7 +359,7 @@ TEST_CASE_METHOD(asked_router, "what a payload says of who sent it is not believ
     return ask_as(client, here.handle(),
                   caf::make_message(dispatch{to_agent("asked"), {}, 10s, payload}));
   };
-  message_info claimed{"clerk", "n1", true, true};
+  message_info claimed{"clerk", n1, true, true};
   for (auto& payload : {caf::make_message(claimed, "x"s), caf::make_message(claimed),
                         caf::make_message(claimed, claimed, "x"s)})
     CHECK(ask_with(payload).starts_with("none: "));
@@ -362,13 +371,13 @@ TEST_CASE_METHOD(asked_router, "what a payload says of who sent it is not believ
 TEST_CASE_METHOD(asked_router, "a router says who sent what it passes on", "[router]") {
   auto far = add(here, "far", true);
   router_access there{
-    sys, "n2",
-    {},  {[](const std::string&) {}, [](const std::string&) {}},
+    sys, n2,
+    {},  {[](const node_id&) {}, [](const std::string&) {}},
     {},  [all = peers](const caf::strong_actor_ptr& who) { return all->of(who); }};
   peers->enter(there.handle(), peer_named("n2", true));
   there.run([entry = caf::actor_cast<caf::strong_actor_ptr>(here.handle())](router_state& state) {
-    state.places().put({"asked", "n1"});
-    state.link_up("n1", 1, entry);
+    state.places().put({"asked", n1});
+    state.link_up(n1, 1, entry);
   });
   auto ask_there = [&](const caf::actor& who, const std::string& from = {}) {
     return ask_as(
@@ -384,7 +393,7 @@ TEST_CASE_METHOD(asked_router, "a router says who sent what it passes on", "[rou
   SECTION("also where nothing is wanted of it, or it is for many") {
     add_keeper();
     on(there, [](router_state& state) {
-      state.places().put({"keeper", "n1", {}, {"keepers"}});
+      state.places().put({"keeper", n1, {}, {"keepers"}});
       return true;
     });
     for (auto& to : {to_agent("keeper"), to_group("keepers")})
@@ -405,7 +414,7 @@ TEST_CASE_METHOD(asked_router, "who sent a message cannot be written, nor read f
                  "[router]") {
   caf::byte_buffer bytes;
   caf::binary_serializer sink{sys, bytes};
-  CHECK_FALSE(sink.apply(caf::make_message(message_info{"a", "n1", true, true}, "x"s)));
+  CHECK_FALSE(sink.apply(caf::make_message(message_info{"a", n1, true, true}, "x"s)));
   bytes.clear();
   // As CAF writes a message: how many elements, the type of each, these.
   caf::binary_serializer forged{sys, bytes};

@@ -1,4 +1,5 @@
 #include "troupe/router/router.hpp" // the header under test
+#include "router/named_nodes.hpp"
 #include "support/services.hpp"
 
 #include <catch2/catch_test_macros.hpp>
@@ -23,6 +24,9 @@ using namespace troupe;
 using namespace troupe::router;
 
 namespace {
+
+const auto n1 = test::node_named("n1");
+const auto n2 = test::node_named("n2");
 
 /// Routers of two nodes in one system; the test makes and breaks the link between them.
 struct live_routers : test::live_system<caf::id_block::troupe_router> {
@@ -59,7 +63,7 @@ struct live_routers : test::live_system<caf::id_block::troupe_router> {
   }
 
   /// Says that `agent` is on `node`.
-  static void tell(const router_access& where, const std::string& agent, const std::string& node) {
+  static void tell(const router_access& where, const std::string& agent, const node_id& node) {
     where.run([=](router_state& state) { state.places().put({agent, node}); });
   }
 
@@ -85,8 +89,8 @@ struct live_routers : test::live_system<caf::id_block::troupe_router> {
     return result;
   }
 
-  router_access make(const std::string& node, const router_options& bounds = {}) {
-    return {sys, node, bounds, {[](const std::string&) {}, [](const std::string&) {}}};
+  router_access make(const node_id& node, const router_options& bounds = {}) {
+    return {sys, node, bounds, {[](const node_id&) {}, [](const std::string&) {}}};
   }
 
   static void end(const router_access& which) {
@@ -132,7 +136,7 @@ struct live_routers : test::live_system<caf::id_block::troupe_router> {
     return result;
   }
 
-  static void link(const router_access& from, const std::string& node, std::uint64_t number,
+  static void link(const router_access& from, const node_id& node, std::uint64_t number,
                    const router_access& to) {
     to.answer_over(number, caf::actor_cast<caf::strong_actor_ptr>(from.handle()));
     from.run([node, number, entry = caf::actor_cast<caf::strong_actor_ptr>(to.handle())](
@@ -143,20 +147,20 @@ struct live_routers : test::live_system<caf::id_block::troupe_router> {
 } // namespace
 
 TEST_CASE_METHOD(live_routers, "what is sent before there is a link waits for it", "[router]") {
-  auto here = make("n1");
-  auto there = make("n2");
+  auto here = make(n1);
+  auto there = make(n2);
   add_echo(there, "echo");
-  tell(here, "echo", "n2");
+  tell(here, "echo", n2);
   auto waiting = ask(here, "echo");
   CHECK(statistics(here).waiting == 1);
   SECTION("and arrives with it") {
-    link(here, "n2", 1, there);
+    link(here, n2, 1, there);
     CHECK(answer_to(std::move(waiting)) == "hello");
     CHECK(statistics(here).pending == 0);
   }
   SECTION("and is refused if there will be none") {
     here.run([](router_state& state) {
-      state.link_failed("n2", {errc::unreachable, "nobody answers there"});
+      state.link_failed(n2, {errc::unreachable, "nobody answers there"});
     });
     CHECK(answer_to(std::move(waiting)) == "unreachable");
     CHECK(statistics(here).waiting == 0);
@@ -166,9 +170,9 @@ TEST_CASE_METHOD(live_routers, "what is sent before there is a link waits for it
 }
 
 TEST_CASE_METHOD(live_routers, "a router keeps to its bounds", "[router]") {
-  auto there = make("n2");
+  auto there = make(n2);
   SECTION("agents") {
-    auto here = make("n1", {.max_agents = 1});
+    auto here = make(n1, {.max_agents = 1});
     auto first = add_echo(here, "first");
     auto again = caf::actor_cast<caf::strong_actor_ptr>(first);
     auto why = on(here, [=](router_state& state) { return state.add_agent("second", again); });
@@ -180,8 +184,8 @@ TEST_CASE_METHOD(live_routers, "a router keeps to its bounds", "[router]") {
     end(here);
   }
   SECTION("bytes that wait for a link") {
-    auto here = make("n1", {.max_waiting_bytes = 3'000});
-    tell(here, "echo", "n2");
+    auto here = make(n1, {.max_waiting_bytes = 3'000});
+    tell(here, "echo", n2);
     const std::string large(1'000, 'x');
     auto first = ask(here, "echo", large);
     auto second = ask(here, "echo", large);
@@ -193,7 +197,7 @@ TEST_CASE_METHOD(live_routers, "a router keeps to its bounds", "[router]") {
     CHECK(statistics(here).waiting == 2);
     CHECK(statistics(here).waiting_bytes > 2'000);
     add_echo(there, "echo");
-    link(here, "n2", 1, there);
+    link(here, n2, 1, there);
     CHECK(answer_to(std::move(first)) == large);
     CHECK(answer_to(std::move(second)) == large);
     CHECK(answer_to(ask(here, "echo")) == "hello");
@@ -202,30 +206,30 @@ TEST_CASE_METHOD(live_routers, "a router keeps to its bounds", "[router]") {
     end(here);
   }
   SECTION("bytes of one message") {
-    auto here = make("n1", {.max_message_bytes = 1'000});
+    auto here = make(n1, {.max_message_bytes = 1'000});
     add_echo(there, "echo");
-    tell(here, "echo", "n2");
-    link(here, "n2", 1, there);
+    tell(here, "echo", n2);
+    link(here, n2, 1, there);
     CHECK(answer_to(ask(here, "echo", std::string(1'000, 'x'))) == "too_large");
     CHECK(answer_to(ask(here, "echo", std::string(900, 'x'))) == std::string(900, 'x'));
     end(here);
   }
   SECTION("requests to other nodes without an answer") {
-    auto here = make("n1", {.max_pending = 1});
-    tell(here, "echo", "n2");
+    auto here = make(n1, {.max_pending = 1});
+    tell(here, "echo", n2);
     auto first = ask(here, "echo");
     CHECK(answer_to(ask(here, "echo")) == "limit_reached");
     add_echo(there, "echo");
-    link(here, "n2", 1, there);
+    link(here, n2, 1, there);
     CHECK(answer_to(std::move(first)) == "hello");
     CHECK(answer_to(ask(here, "echo")) == "hello");
     end(here);
   }
   SECTION("agents that one message to many reaches") {
-    auto here = make("n1", {.max_recipients = 2});
+    auto here = make(n1, {.max_recipients = 2});
     for (auto* each : {"a", "b", "c"}) {
       add_echo(here, each);
-      tell(here, each, "n1");
+      tell(here, each, n1);
     }
     auto report = broadcast(here, to_everyone());
     CHECK(report.sent == 2);
@@ -244,11 +248,11 @@ TEST_CASE_METHOD(live_routers,
                  "[router]") {
   constexpr std::uint64_t window = 4'000;
   constexpr std::uint64_t most = 20'000;
-  auto here = make("n1", {.max_waiting_bytes = most, .window_bytes = window});
-  tell(here, "far", "n2");
+  auto here = make(n1, {.max_waiting_bytes = most, .window_bytes = window});
+  tell(here, "far", n2);
   auto slow = add_slow_peer();
   here.run([entry = caf::actor_cast<caf::strong_actor_ptr>(slow)](router_state& state) {
-    state.link_up("n2", 1, entry);
+    state.link_up(n2, 1, entry);
   });
   REQUIRE(statistics(here).links == 1); // the router has done what it was told
   // Fills the link: nothing goes out until the peer says that it has it.
@@ -296,7 +300,7 @@ TEST_CASE_METHOD(live_routers,
     CHECK(testing::comes_true([&] { return statistics(here).forwarded == taken + 1; }));
   }
   SECTION("and what waits goes over the next link when this one is lost") {
-    auto there = make("n2");
+    auto there = make(n2);
     auto heard = std::make_shared<std::atomic<std::uint64_t>>(0);
     auto counter = sys.spawn([heard](caf::event_based_actor*) -> caf::behavior {
       return {[heard](const std::string&) { ++*heard; }};
@@ -306,15 +310,15 @@ TEST_CASE_METHOD(live_routers,
     REQUIRE(on(there, [=](router_state& state) { return state.add_agent("far", handle); }).code
             == errc::none);
     auto waited = counted.waiting;
-    here.run([](router_state& state) { state.link_down("n2", 1); });
-    link(here, "n2", 2, there);
+    here.run([](router_state& state) { state.link_down(n2, 1); });
+    link(here, n2, 2, there);
     CHECK(testing::comes_true([&] { return *heard == waited; }));
     end(there);
   }
   SECTION("and it is refused when there is no link any more") {
-    here.run([](router_state& state) { state.link_down("n2", 1); });
+    here.run([](router_state& state) { state.link_down(n2, 1); });
     here.run([](router_state& state) {
-      state.link_failed("n2", {errc::unreachable, "nobody answers there"});
+      state.link_failed(n2, {errc::unreachable, "nobody answers there"});
     });
     CHECK(statistics(here).unreachable == counted.waiting);
     CHECK(statistics(here).waiting_bytes == 0);
@@ -324,18 +328,18 @@ TEST_CASE_METHOD(live_routers,
 
 TEST_CASE_METHOD(live_routers, "nothing more is sent over a link that others have filled",
                  "[router]") {
-  auto here = make("n1");
-  auto there = make("n2");
+  auto here = make(n1);
+  auto there = make(n2);
   add_echo(there, "far");
-  tell(here, "far", "n2");
-  link(here, "n2", 7, there);
-  here.run([](router_state& state) { state.link_full("n2", 6, true); }); // of an earlier link
+  tell(here, "far", n2);
+  link(here, n2, 7, there);
+  here.run([](router_state& state) { state.link_full(n2, 6, true); }); // of an earlier link
   CHECK(answer_to(ask(here, "far")) == "hello");
-  here.run([](router_state& state) { state.link_full("n2", 7, true); });
+  here.run([](router_state& state) { state.link_full(n2, 7, true); });
   auto open = ask(here, "far");
   statistics(here); // the turn in which it would have gone out is over then
   CHECK(statistics(here).waiting == 1);
-  here.run([](router_state& state) { state.link_full("n2", 7, false); });
+  here.run([](router_state& state) { state.link_full(n2, 7, false); });
   CHECK(answer_to(std::move(open)) == "hello");
   CHECK(statistics(here).waiting == 0);
   end(here);
@@ -343,11 +347,11 @@ TEST_CASE_METHOD(live_routers, "nothing more is sent over a link that others hav
 }
 
 TEST_CASE_METHOD(live_routers, "a receipt is given for what is in the mailbox only", "[router]") {
-  auto here = make("n1");
-  auto there = make("n2");
+  auto here = make(n1);
+  auto there = make(n2);
   auto far = add_echo(there, "far");
-  tell(here, "far", "n2");
-  link(here, "n2", 1, there);
+  tell(here, "far", n2);
+  link(here, n2, 1, there);
   // The router does not hear of the end of its agent meanwhile.
   std::promise<void> ends;
   std::promise<void> begun;
@@ -373,8 +377,8 @@ TEST_CASE_METHOD(live_routers, "a receipt is given for what is in the mailbox on
 
 TEST_CASE_METHOD(live_routers, "a message for more agents than a bundle names goes in several",
                  "[router]") {
-  auto here = make("n1", {.max_recipients = 30'000});
-  auto there = make("n2");
+  auto here = make(n1, {.max_recipients = 30'000});
+  auto there = make(n2);
   auto heard = std::make_shared<std::atomic<int>>(0);
   auto counter = sys.spawn([heard](caf::event_based_actor*) -> caf::behavior {
     return {[heard](const std::string&) { ++*heard; }};
@@ -391,9 +395,9 @@ TEST_CASE_METHOD(live_routers, "a message for more agents than a bundle names go
   REQUIRE(added == count);
   here.run([](router_state& state) {
     for (auto each = 0; each < count; ++each)
-      state.places().put({"a" + std::to_string(each), "n2"});
+      state.places().put({"a" + std::to_string(each), n2});
   });
-  link(here, "n2", 1, there);
+  link(here, n2, 1, there);
   CHECK(broadcast(here, to_everyone()).sent == count);
   CHECK(testing::comes_true([&] { return *heard == count; }));
   CHECK(statistics(here).waiting_bytes == 0);
@@ -403,8 +407,8 @@ TEST_CASE_METHOD(live_routers, "a message for more agents than a bundle names go
 
 TEST_CASE_METHOD(live_routers, "a lost link fails what was sent over it, and no other",
                  "[router]") {
-  auto here = make("n1");
-  auto there = make("n2");
+  auto here = make(n1);
+  auto there = make(n2);
   auto deaf = sys.spawn([](caf::event_based_actor* me) -> caf::behavior {
     me->set_default_handler(caf::skip);
     return {[](int) {}};
@@ -413,18 +417,18 @@ TEST_CASE_METHOD(live_routers, "a lost link fails what was sent over it, and no 
   auto handle = caf::actor_cast<caf::strong_actor_ptr>(deaf);
   REQUIRE(on(there, [=](router_state& state) { return state.add_agent("deaf", handle); }).code
           == errc::none);
-  tell(here, "deaf", "n2");
-  link(here, "n2", 7, there);
+  tell(here, "deaf", n2);
+  link(here, n2, 7, there);
   auto open = ask(here, "deaf");
   CHECK(statistics(here).pending == 1);
-  here.run([](router_state& state) { state.link_down("n2", 6); }); // an earlier one
+  here.run([](router_state& state) { state.link_down(n2, 6); }); // an earlier one
   CHECK(statistics(here).pending == 1);
   SECTION("whose end is told") {
-    here.run([](router_state& state) { state.link_down("n2", 7); });
+    here.run([](router_state& state) { state.link_down(n2, 7); });
   }
   SECTION("that is told to have ended only after another has taken its place") {
-    link(here, "n2", 8, there);
-    here.run([](router_state& state) { state.link_down("n2", 7); });
+    link(here, n2, 8, there);
+    here.run([](router_state& state) { state.link_down(n2, 7); });
     CHECK(statistics(here).links == 1);
   }
   CHECK(answer_to(std::move(open)) == "outcome_unknown");
@@ -435,7 +439,7 @@ TEST_CASE_METHOD(live_routers, "a lost link fails what was sent over it, and no 
 }
 
 TEST_CASE_METHOD(live_routers, "an answer goes through what stands before the router", "[router]") {
-  auto here = make("n1");
+  auto here = make(n1);
   add_echo(here, "near");
   auto twice = sys.spawn([](caf::event_based_actor*) -> caf::behavior {
     return {[](const std::string& text) { return text + text; }};
@@ -447,7 +451,7 @@ TEST_CASE_METHOD(live_routers, "an answer goes through what stands before the ro
   };
   CHECK(ask_both() == "abab");
   // Also where it goes over a link.
-  auto there = make("n2");
+  auto there = make(n2);
   here.answer_over(1, caf::actor_cast<caf::strong_actor_ptr>(there.handle()));
   CHECK(ask_both() == "abab");
   end(here);
@@ -455,7 +459,7 @@ TEST_CASE_METHOD(live_routers, "an answer goes through what stands before the ro
 }
 
 TEST_CASE_METHOD(live_routers, "an error as a message ends no agent", "[router]") {
-  auto a = make("a");
+  auto a = make(n1);
   add_echo(a, "echo"); // it does not ignore errors
   auto why = caf::make_error(caf::sec::runtime_error);
   CHECK(a.send(to_agent("echo"), caf::make_message(why)).code == errc::none);
@@ -467,10 +471,7 @@ TEST_CASE_METHOD(live_routers, "an error as a message ends no agent", "[router]"
 TEST_CASE_METHOD(live_routers, "an agent that ends is unknown from then on", "[router]") {
   auto ended = std::make_shared<std::promise<std::string>>();
   router_access here{
-    sys,
-    "n1",
-    {},
-    {[](const std::string&) {}, [ended](const std::string& id) { ended->set_value(id); }}};
+    sys, n1, {}, {[](const node_id&) {}, [ended](const std::string& id) { ended->set_value(id); }}};
   auto made = add_echo(here, "mortal");
   CHECK(answer_to(ask(here, "mortal")) == "hello");
   caf::anon_send_exit(made, caf::exit_reason::user_shutdown);
@@ -482,13 +483,13 @@ TEST_CASE_METHOD(live_routers, "an agent that ends is unknown from then on", "[r
 TEST_CASE_METHOD(live_routers,
                  "whoever posts a message hears that the agent has it, not what it says",
                  "[router]") {
-  auto here = make("n1");
-  auto there = make("n2");
+  auto here = make(n1);
+  auto there = make(n2);
   add_echo(there, "far");
   add_echo(here, "near");
-  tell(here, "far", "n2");
-  tell(here, "gone", "n2");
-  link(here, "n2", 1, there);
+  tell(here, "far", n2);
+  tell(here, "gone", n2);
+  link(here, n2, 1, there);
   auto post_to = [&](const std::string& agent) {
     std::string result;
     self->request(here.handle(), 20s, post{to_agent(agent), {}, 10s, caf::make_message("hello"s)})
@@ -508,8 +509,8 @@ TEST_CASE_METHOD(live_routers,
 TEST_CASE_METHOD(live_routers,
                  "messages from one sender keep their order, whatever is wanted of them",
                  "[router]") {
-  auto here = make("n1");
-  auto there = make("n2");
+  auto here = make(n1);
+  auto there = make(n2);
   auto seen = std::make_shared<std::vector<int>>();
   auto recorder = sys.spawn([seen](caf::event_based_actor*) -> caf::behavior {
     return {[seen](int number) {
@@ -522,8 +523,8 @@ TEST_CASE_METHOD(live_routers,
   auto handle = caf::actor_cast<caf::strong_actor_ptr>(recorder);
   REQUIRE(on(there, [=](router_state& state) { return state.add_agent("far", handle); }).code
           == errc::none);
-  tell(here, "far", "n2");
-  link(here, "n2", 1, there);
+  tell(here, "far", n2);
+  link(here, n2, 1, there);
   constexpr auto messages = 3'000;
   const std::string long_text(2 * bundle::max_bytes, 'x');
   std::vector<std::function<void()>> answers;
@@ -575,7 +576,7 @@ TEST_CASE_METHOD(live_routers,
 
 TEST_CASE_METHOD(live_routers, "messages that wait together go in bundles, each within its bounds",
                  "[router]") {
-  auto here = make("n1", {.window_bytes = 8U << 20U});
+  auto here = make(n1, {.window_bytes = 8U << 20U});
   struct arrival {
     std::size_t letters = 0;
     std::size_t bytes = 0;
@@ -589,7 +590,7 @@ TEST_CASE_METHOD(live_routers, "messages that wait together go in bundles, each 
             [seen](int) { return static_cast<std::uint64_t>(seen->size()); }};
   });
   agents.push_back(peer);
-  tell(here, "far", "n2");
+  tell(here, "far", n2);
   constexpr std::size_t messages = 5'000;
   // They wait for the link, so that all come up at once.
   for (std::size_t each = 0; each < messages; ++each)
@@ -600,7 +601,7 @@ TEST_CASE_METHOD(live_routers, "messages that wait together go in bundles, each 
                         caf::make_message(each % 1'000 == 999 ? std::string(100'000, 'x') : "x"s)});
   CHECK(statistics(here).waiting == messages);
   here.run([entry = caf::actor_cast<caf::strong_actor_ptr>(peer)](router_state& state) {
-    state.link_up("n2", 1, entry);
+    state.link_up(n2, 1, entry);
   });
   CHECK(statistics(here).forwarded == messages); // behind the end of that turn
   self->request(peer, 20s, 1).receive([](std::uint64_t) {}, [](const caf::error&) {});
@@ -618,8 +619,8 @@ TEST_CASE_METHOD(live_routers, "messages that wait together go in bundles, each 
 TEST_CASE_METHOD(live_routers,
                  "a link lost among messages answers each request once, and repeats none",
                  "[router]") {
-  auto here = make("n1");
-  auto there = make("n2");
+  auto here = make(n1);
+  auto there = make(n2);
   auto seen = std::make_shared<std::vector<int>>();
   auto recorder = sys.spawn([seen](caf::event_based_actor*) -> caf::behavior {
     return {[seen](int number) {
@@ -631,16 +632,16 @@ TEST_CASE_METHOD(live_routers,
   auto handle = caf::actor_cast<caf::strong_actor_ptr>(recorder);
   REQUIRE(on(there, [=](router_state& state) { return state.add_agent("far", handle); }).code
           == errc::none);
-  tell(here, "far", "n2");
-  link(here, "n2", 1, there);
+  tell(here, "far", n2);
+  link(here, n2, 1, there);
   constexpr auto messages = 2'000;
   using pending = decltype(ask(here, "far", 1));
   std::vector<pending> open;
   for (auto each = 0; each < messages; ++each) {
     if (each == messages / 2)
-      here.run([](router_state& state) { state.link_down("n2", 1); });
+      here.run([](router_state& state) { state.link_down(n2, 1); });
     if (each == messages / 2 + messages / 4)
-      link(here, "n2", 2, there);
+      link(here, n2, 2, there);
     if (each % 2 == 0)
       open.push_back(ask(here, "far", each));
     else
@@ -667,11 +668,11 @@ TEST_CASE_METHOD(live_routers,
 TEST_CASE_METHOD(live_routers,
                  "what a router cannot read or write is answered and counted, and it goes on",
                  "[router]") {
-  auto here = make("n1");
-  auto there = make("n2");
+  auto here = make(n1);
+  auto there = make(n2);
   add_echo(there, "far");
-  tell(here, "far", "n2");
-  link(here, "n2", 1, there);
+  tell(here, "far", n2);
+  link(here, n2, 1, there);
   auto refused = errc::none;
   self
     ->request(here.handle(), 20s,
@@ -707,8 +708,8 @@ TEST_CASE_METHOD(live_routers,
 
 TEST_CASE_METHOD(live_routers, "a request that nobody answers ends with its time-out, in any order",
                  "[router]") {
-  auto here = make("n1");
-  auto there = make("n2");
+  auto here = make(n1);
+  auto there = make(n2);
   auto deaf = sys.spawn([](caf::event_based_actor* me) -> caf::behavior {
     me->set_default_handler(caf::skip);
     return {[](int) {}};
@@ -718,9 +719,9 @@ TEST_CASE_METHOD(live_routers, "a request that nobody answers ends with its time
   REQUIRE(on(there, [=](router_state& state) { return state.add_agent("deaf", handle); }).code
           == errc::none);
   add_echo(there, "far");
-  tell(here, "deaf", "n2");
-  tell(here, "far", "n2");
-  link(here, "n2", 1, there);
+  tell(here, "deaf", n2);
+  tell(here, "far", n2);
+  link(here, n2, 1, there);
   auto wait = [&](duration timeout) {
     return self->request(here.handle(), 60s,
                          dispatch{to_agent("deaf"), {}, timeout, caf::make_message("hello"s)});
@@ -737,7 +738,7 @@ TEST_CASE_METHOD(live_routers, "a request that nobody answers ends with its time
     CHECK(answer_to(std::move(longest)) != "hello");
   }
   SECTION("and one that is open ends with its link") {
-    here.run([](router_state& state) { state.link_down("n2", 1); });
+    here.run([](router_state& state) { state.link_down(n2, 1); });
     CHECK(answer_to(std::move(longest)) == "outcome_unknown");
     end(here);
   }
@@ -746,8 +747,8 @@ TEST_CASE_METHOD(live_routers, "a request that nobody answers ends with its time
 
 TEST_CASE_METHOD(live_routers, "a busy router holds up no message for its agents, and no answer",
                  "[router]") {
-  auto here = make("n1");
-  auto there = make("n2");
+  auto here = make(n1);
+  auto there = make(n2);
   std::promise<void> arrived;
   auto slow = sys.spawn([&arrived](caf::event_based_actor* me) -> caf::behavior {
     auto answer = std::make_shared<caf::response_promise>();
@@ -761,8 +762,8 @@ TEST_CASE_METHOD(live_routers, "a busy router holds up no message for its agents
   auto handle = caf::actor_cast<caf::strong_actor_ptr>(slow);
   REQUIRE(on(there, [=](router_state& state) { return state.add_agent("far", handle); }).code
           == errc::none);
-  tell(here, "far", "n2");
-  link(here, "n2", 1, there);
+  tell(here, "far", n2);
+  link(here, n2, 1, there);
   // Holds up a router, and with it one of the two threads there are.
   auto hold = [](const router_access& which, auto meanwhile) {
     std::promise<void> ends;
@@ -792,8 +793,8 @@ TEST_CASE_METHOD(live_routers, "a busy router holds up no message for its agents
 TEST_CASE_METHOD(live_routers, "a router that nobody holds any more ends what was asked through it",
                  "[router]") {
   auto waiting = [&] {
-    auto here = make("n1");
-    tell(here, "far", "n2");
+    auto here = make(n1);
+    tell(here, "far", n2);
     auto open = ask(here, "far");
     CHECK(statistics(here).waiting == 1);
     return open;
@@ -812,25 +813,25 @@ TEST_CASE_METHOD(live_routers,
                  "[router]") {
   idle_options quick{.idle_after = 20ms};
   auto closed = std::make_shared<std::promise<std::uint64_t>>();
-  auto wanted = std::make_shared<std::promise<std::string>>();
+  auto wanted = std::make_shared<std::promise<node_id>>();
   router_events events;
-  events.link_wanted = [wanted](const std::string& node) { wanted->set_value(node); };
+  events.link_wanted = [wanted](const node_id& node) { wanted->set_value(node); };
   events.agent_ended = [](const std::string&) {};
-  events.link_idle = [closed](const std::string&, std::uint64_t link) { closed->set_value(link); };
-  router_access here{sys, "n1", {}, events, quick};
-  router_access there{sys, "n2", {}, {[](const std::string&) {}, [](const std::string&) {}}, quick};
+  events.link_idle = [closed](const node_id&, std::uint64_t link) { closed->set_value(link); };
+  router_access here{sys, n1, {}, events, quick};
+  router_access there{sys, n2, {}, {[](const node_id&) {}, [](const std::string&) {}}, quick};
   add_echo(there, "echo");
-  tell(here, "echo", "n2");
-  link(there, "n1", 1, here);
-  link(here, "n2", 7, there);
+  tell(here, "echo", n2);
+  link(there, n1, 1, here);
+  link(here, n2, 7, there);
   CHECK(closed->get_future().get() == 7);
   auto waiting = ask(here, "echo");
   CHECK(statistics(here).waiting == 1);
-  here.run([](router_state& state) { state.link_down("n2", 7); });
-  there.run([](router_state& state) { state.link_down("n1", 1); });
-  CHECK(wanted->get_future().get() == "n2");
-  link(there, "n1", 2, here);
-  link(here, "n2", 8, there);
+  here.run([](router_state& state) { state.link_down(n2, 7); });
+  there.run([](router_state& state) { state.link_down(n1, 1); });
+  CHECK(wanted->get_future().get() == n2);
+  link(there, n1, 2, here);
+  link(here, n2, 8, there);
   CHECK(answer_to(std::move(waiting)) == "hello");
   end(here);
   end(there);
@@ -840,25 +841,31 @@ TEST_CASE_METHOD(live_routers, "a link that is used or needed is not closed", "[
   idle_options quick{.idle_after = 10ms, .answer_within = 50ms};
   auto closed = std::make_shared<std::atomic<bool>>(false);
   router_events events;
-  events.link_wanted = events.agent_ended = [](const std::string&) {};
-  events.link_idle = [closed](const std::string&, std::uint64_t) { *closed = true; };
-  router_access here{sys, "n1", {}, events, quick};
+  events.link_wanted = [](const node_id&) {};
+  events.agent_ended = [](const std::string&) {};
+  events.link_idle = [closed](const node_id&, std::uint64_t) { *closed = true; };
+  router_access here{sys, n1, {}, events, quick};
   auto needs_it = quick;
   needs_it.keeps_all = true; // as the host of a cluster does
-  router_access there{sys, "n2", {}, events, needs_it};
+  router_access there{sys, n2, {}, events, needs_it};
   add_echo(there, "echo");
-  tell(here, "echo", "n2");
-  link(there, "n1", 1, here);
-  link(here, "n2", 7, there);
+  tell(here, "echo", n2);
+  link(there, n1, 1, here);
+  link(here, n2, 7, there);
   for (auto round = 0; round < 30; ++round) {
     ::poll(nullptr, 0, 5 + round % 10); // so that some come up while the question is under way
     REQUIRE(answer_to(ask(here, "echo")) == "hello");
   }
   // Nobody may stop another's messages.
   auto agreed = true;
-  self->request(there.handle(), 20s, rest_link{"n1"})
-    .receive([&](bool said) { agreed = said; }, [&](const caf::error&) { agreed = false; });
+  self->request(there.handle(), 20s, rest_link{to_string(n1)})
+    .receive([&](bool said) { agreed = said; },
+             [](const caf::error& why) { FAIL(to_string(why)); });
   CHECK_FALSE(agreed);
+  auto refused = errc::none;
+  self->request(there.handle(), 20s, rest_link{"n1"})
+    .receive([](bool) {}, [&](const caf::error& why) { refused = to_problem(why).code; });
+  CHECK(refused == errc::bad_argument); // which is not the id of a node
   CHECK_FALSE(*closed);
   end(here);
   end(there);

@@ -1,4 +1,5 @@
 #include "troupe/router/detail/routes.hpp" // the header under test
+#include "router/named_nodes.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -14,21 +15,25 @@ using namespace troupe::router::detail;
 
 namespace {
 
+const auto n1 = test::node_named("n1");
+const auto n2 = test::node_named("n2");
+const auto n3 = test::node_named("n3");
+
 /// The routes of node n1, which has the agent "near"; "far" and "other" are on n2 and n3.
 struct known_routes {
   routes ways;
   std::size_t payload = 100;
   int asked_for_size = 0;
 
-  explicit known_routes(const router_options& how = {}) : ways("n1", how) {
-    ways.put({"near", "n1", {}, {"team"}});
-    ways.put({"far", "n2", {"work"}, {"team"}});
-    ways.put({"other", "n3", {}, {"team"}});
+  explicit known_routes(const router_options& how = {}) : ways(n1, how) {
+    ways.put({"near", n1, {}, {"team"}});
+    ways.put({"far", n2, {"work"}, {"team"}});
+    ways.put({"other", n3, {}, {"team"}});
   }
 
   route plan(const recipients& who) {
     return ways.plan(
-      who, {}, [](const std::string& id) { return id == "near"; },
+      who, 0, [](const std::string& id) { return id == "near"; },
       [this] {
         ++asked_for_size;
         return payload;
@@ -48,7 +53,7 @@ TEST_CASE("a message to an agent of the node itself waits for nothing", "[router
   known_routes r{{.max_waiting_bytes = 0}};
   auto where = r.plan(to_agent("near"));
   REQUIRE(where.stops.size() == 1);
-  CHECK(where.stops.front().node == "n1");
+  CHECK(where.stops.front().node == n1);
   CHECK(where.report.sent == 1);
   CHECK(r.asked_for_size == 0);
   CHECK(r.counted().waiting_bytes == 0);
@@ -58,10 +63,10 @@ TEST_CASE("a message for another node is taken with its bytes, names and all", "
   known_routes r;
   auto where = r.plan(to_agent("far"));
   REQUIRE(where.stops.size() == 1);
-  CHECK(where.stops.front().node == "n2");
+  CHECK(where.stops.front().node == n2);
   CHECK(where.stops.front().bytes > r.payload + 3);
   CHECK(r.counted().waiting_bytes == where.stops.front().bytes);
-  r.ways.drop("n2", where.stops.front().bytes);
+  r.ways.drop(n2, where.stops.front().bytes);
   CHECK(r.counted().waiting_bytes == 0);
 }
 
@@ -99,16 +104,16 @@ TEST_CASE("a message of as many bytes as one may have is taken", "[router]") {
 TEST_CASE("an agent may be on the nodes that it is said to be on, and anywhere before that",
           "[router]") {
   known_routes r;
-  CHECK(r.ways.may_be_on("far", "n2", false));
-  CHECK_FALSE(r.ways.may_be_on("far", "n3", false));
-  CHECK(r.ways.may_be_on("new", "n2", false));
-  CHECK_FALSE(r.ways.may_be_on("new", "n2", true)); // on the router's own node, not yet said
-  CHECK(r.ways.may_be_on("far", "n2", true));       // on both
+  CHECK(r.ways.may_be_on("far", n2, false));
+  CHECK_FALSE(r.ways.may_be_on("far", n3, false));
+  CHECK(r.ways.may_be_on("new", n2, false));
+  CHECK_FALSE(r.ways.may_be_on("new", n2, true)); // on the router's own node, not yet said
+  CHECK(r.ways.may_be_on("far", n2, true));       // on both
 }
 
 TEST_CASE("an agent of this node that is only said to be here is not known", "[router]") {
   known_routes r;
-  r.ways.put({"ghost", "n1"});
+  r.ways.put({"ghost", n1});
   CHECK(r.plan(to_agent("ghost")).refusal.code == errc::not_found);
 }
 
@@ -143,7 +148,7 @@ TEST_CASE("a message to many says to how many it goes, and whom it leaves out", 
   }
   SECTION("and takes back what it took for the others then") {
     known_routes r{{.max_message_bytes = 170}};
-    r.ways.put({std::string(60, 'x'), "n3", {}, {"team"}});
+    r.ways.put({std::string(60, 'x'), n3, {}, {"team"}});
     CHECK(r.plan(to_group("team")).refusal.code == errc::too_large);
     CHECK(r.counted().waiting_bytes == 0);
   }
@@ -152,10 +157,10 @@ TEST_CASE("a message to many says to how many it goes, and whom it leaves out", 
 TEST_CASE("agents of other nodes that are not heard of any more are forgotten together",
           "[router]") {
   known_routes r;
-  r.ways.keep_others({{"far", "n2"}});
-  CHECK(r.ways.node_of("far") == "n2");
-  CHECK(r.ways.node_of("near") == "n1");
-  CHECK(r.ways.node_of("other").empty());
+  r.ways.keep_others({{"far", n2}});
+  CHECK(r.ways.node_of("far") == n2);
+  CHECK(r.ways.node_of("near") == n1);
+  CHECK(r.ways.node_of("other") == node_id{});
 }
 
 } // namespace routes_test

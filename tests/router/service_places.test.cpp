@@ -17,7 +17,7 @@ using namespace troupe::router;
 namespace {
 
 struct asking_routers : test::live_system<caf::id_block::troupe_router> {
-  router_access router{sys, "n1", {}, {}};
+  router_access router{sys, node_id{}, {}, {}};
   caf::scoped_actor self{sys};
 
   ~asking_routers() {

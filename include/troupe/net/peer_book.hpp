@@ -59,21 +59,21 @@ public:
       forget(gone_.front());
   }
 
-  /// Returns the id of who has sent a message with this sender; null if that is not known. Copies
-  /// nothing, so it may be asked for each message.
+  /// Returns the id of who has sent a message with this sender, as services keep it; null if that
+  /// is not known. Copies nothing, so it may be asked for each message.
   [[nodiscard]] shared_node_id id_of(const caf::strong_actor_ptr& from) const {
     std::lock_guard guard{mutex_};
     auto* found = sender(from);
     return found != nullptr ? found->id : nullptr;
   }
 
-  /// The same, with what the link proves.
+  /// Returns who has sent a message with this sender, with what the link proves.
   [[nodiscard]] link_peer peer_of(const caf::strong_actor_ptr& from) const {
     std::lock_guard guard{mutex_};
     auto* found = sender(from);
     if (found == nullptr)
       return {};
-    return {found->id, found->who.as == security::role::member, found->is_proven};
+    return {found->who.node, found->who.as == security::role::member, found->is_proven};
   }
 
   /// Returns who has sent a message with this sender, as a copy; nothing if that is not known.

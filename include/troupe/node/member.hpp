@@ -32,6 +32,7 @@
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/shell.hpp"
 #include "troupe/core/caf/to_error.hpp"
+#include "troupe/core/ids.hpp"
 #include "troupe/core/once_all.hpp"
 #include "troupe/net/gate.hpp"
 #include "troupe/node/messages.hpp"
@@ -279,8 +280,8 @@ public:
   }
 
   /// So a call of somebody on this node to an agent of another one has ended.
-  void call_ended(const std::string& node, const std::string& agent, registry::call_outcome how) {
-    core_.step(node_core::call_ended{node, agent, how});
+  void call_ended(const node_id& node, const std::string& agent, registry::call_outcome how) {
+    core_.step(node_core::call_ended{to_string(node), agent, how});
   }
 
   /// Takes back all that this node ever said, for good. Calls `done` once the services have heard
@@ -419,10 +420,15 @@ private:
 
   // -- who is found ------------------------------------------------------------------------
 
+  /// The node that a record is of: others' are taken under their ids only (see staged_records).
+  static node_id node_of(const std::string& owner) {
+    return *node_id::from_string(owner);
+  }
+
   void perform(node_core::found& what) {
     auto& said = what.what;
     router::location where{std::move(what.id),
-                           said.key.owner,
+                           node_of(said.key.owner),
                            std::move(said.capabilities),
                            std::move(said.groups),
                            said.load,
@@ -434,12 +440,16 @@ private:
   }
 
   void perform(const node_core::gone& what) {
-    setup_.router.run(
-      [what](router::router_state& state) { state.places().remove(what.id, what.node); });
+    setup_.router.run([agent = what.id, node = node_of(what.node)](router::router_state& state) {
+      state.places().remove(agent, node);
+    });
   }
 
   void perform(node_core::found_only& what) {
-    setup_.router.run([places = std::move(what.agents)](router::router_state& state) {
+    std::set<std::pair<std::string, node_id>> places;
+    for (auto& [agent, node] : what.agents)
+      places.emplace(agent, node_of(node));
+    setup_.router.run([places = std::move(places)](router::router_state& state) {
       state.places().keep_others(places);
     });
   }
@@ -539,7 +549,8 @@ private:
   caf::strong_actor_ptr router_of(const std::string& node) const {
     if (node == setup_.id)
       return caf::actor_cast<caf::strong_actor_ptr>(setup_.router.handle());
-    return links_.entry_point(node);
+    auto who = node_id::from_string(node);
+    return who ? links_.entry_point(*who) : nullptr;
   }
 
   caf::event_based_actor* self_;

@@ -56,7 +56,7 @@ struct membership_setup {
   std::shared_ptr<const net::peer_book> peers;
   node_log log;
   /// Gives the entry point of a node, with a link if there is none; the answer on any thread.
-  std::function<void(const std::string& node,
+  std::function<void(const node_id& node,
                      std::function<void(const result<caf::strong_actor_ptr>&)>)>
     find_entry;
   /// What the members say, on the actor.
@@ -462,16 +462,15 @@ private:
       return done(found->second.keeper);
     if (found != links_.end() && found->second.which->entry_point())
       return ask_for_keeper(node, found->second.which->entry_point(), std::move(done));
-    setup_.find_entry(to_string(node),
-                      [this, node, home = caf::weak_actor_ptr{self_->ctrl()},
-                       done = std::move(done)](const result<caf::strong_actor_ptr>& entry) {
-                        run_on(home, [this, node, done, entry] {
-                          if (entry && *entry)
-                            ask_for_keeper(node, *entry, done);
-                          else
-                            done(nullptr);
-                        });
-                      });
+    setup_.find_entry(node, [this, node, home = caf::weak_actor_ptr{self_->ctrl()},
+                             done = std::move(done)](const result<caf::strong_actor_ptr>& entry) {
+      run_on(home, [this, node, done, entry] {
+        if (entry && *entry)
+          ask_for_keeper(node, *entry, done);
+        else
+          done(nullptr);
+      });
+    });
   }
 
   void ask_for_keeper(const node_id& node, const caf::strong_actor_ptr& entry, handle_taker done) {

@@ -35,9 +35,8 @@ public:
     auto& peer = which->peer();
     if (peer.as == net::role::client)
       return false;
-    auto id = to_string(peer.node);
-    links_[id] = which;
-    router_.run([id, number = which->number(),
+    links_[peer.node] = which;
+    router_.run([id = peer.node, number = which->number(),
                  entry = which->entry_point()](router::router_state& state) mutable {
       if (entry)
         state.link_up(id, number, std::move(entry));
@@ -49,7 +48,7 @@ public:
 
   /// A link has ended. Returns whether its node has no other now.
   bool down(const net::link_ptr& which) {
-    auto id = to_string(which->peer().node);
+    auto id = which->peer().node;
     auto found = links_.find(id);
     if (found == links_.end() || found->second->number() != which->number())
       return false; // another link has taken its place
@@ -60,7 +59,7 @@ public:
   }
 
   /// The router has something for `node`.
-  void want(const std::string& node) {
+  void want(const node_id& node) {
     dial(node, [this, node](const result<net::link_ptr>& got) {
       if (!got)
         router_.run(
@@ -69,7 +68,7 @@ public:
   }
 
   /// Neither side uses the link: it is made again for the next message.
-  void close_idle(const std::string& node, net::connection_id number) {
+  void close_idle(const node_id& node, net::connection_id number) {
     if (auto found = links_.find(node); found != links_.end() && found->second->number() == number)
       found->second->close("idle", net::end_cause::idle);
   }
@@ -79,44 +78,54 @@ public:
   void reach(const std::string& node, const std::string& address) {
     auto where = net::address::from_string(address);
     auto who = node_id::from_string(node);
-    if (links_.contains(node) || !where || !who || !reached_for_.insert(node).second)
+    if (!where || !who || links_.contains(*who) || !reached_for_.insert(*who).second)
       return;
-    dial(*where, *who, [this, node](const result<net::link_ptr>&) { reached_for_.erase(node); });
+    dial(*where, *who,
+         [this, who = *who](const result<net::link_ptr>&) { reached_for_.erase(who); });
   }
 
   /// Returns the router of a linked node, null if there is no link.
-  [[nodiscard]] caf::strong_actor_ptr entry_point(const std::string& node) const {
+  [[nodiscard]] caf::strong_actor_ptr entry_point(const node_id& node) const {
     auto link = links_.find(node);
     return link != links_.end() ? link->second->entry_point() : nullptr;
   }
 
-  /// Gives the entry point of a node, by its name or id, with a link if there is none. If it
-  /// `holds` the link, that stays until it is lost; else as long as it is used.
+  /// Gives the entry point of a node, by its name or id, with a link if there is none, which stays
+  /// until it is lost.
   void find_entry(const std::string& called,
-                  std::function<void(result<caf::strong_actor_ptr>)> done, bool holds = true) {
+                  std::function<void(result<caf::strong_actor_ptr>)> done) {
     auto found = nodes_.find(called);
     if (!found)
       return done(problem{errc::not_found, "no node '" + called.substr(0, 64)
                                              + "' is known; check its name, or wait until it has "
                                                "joined"});
+    auto node = node_id::from_string(*found);
+    if (!node)
+      return done(node.error());
+    find_entry(*node, std::move(done), true);
+  }
+
+  /// The same of a node by its id. If it `holds` the link, that stays until it is lost; else as
+  /// long as it is used.
+  void find_entry(const node_id& node, std::function<void(result<caf::strong_actor_ptr>)> done,
+                  bool holds) {
     auto here = [home = caf::weak_actor_ptr{self_->ctrl()},
                  done = std::move(done)](result<caf::strong_actor_ptr> got) {
       run_on(home, [done, got = std::move(got)] { done(got); });
     };
-    router_.run([node = *found, here, holds](router::router_state& state) {
-      state.reach(node, here, holds);
-    });
+    router_.run(
+      [node, here, holds](router::router_state& state) { state.reach(node, here, holds); });
   }
 
 private:
   /// Makes a link to a node that is known; `done` gets it on the actor.
-  void dial(const std::string& node, std::function<void(const result<net::link_ptr>&)> done) {
-    auto where = nodes_.address_of(node);
-    auto who = node_id::from_string(node);
-    if (!where || !who)
-      return done(problem{errc::unreachable, "the address of node " + nodes_.name_of(node)
+  void dial(const node_id& node, std::function<void(const result<net::link_ptr>&)> done) {
+    auto known_as = to_string(node);
+    auto where = nodes_.address_of(known_as);
+    if (!where)
+      return done(problem{errc::unreachable, "the address of node " + nodes_.name_of(known_as)
                                                + " is not known; retry once it is registered"});
-    dial(*where, *who, std::move(done));
+    dial(*where, node, std::move(done));
   }
 
   void dial(const net::address& where, const node_id& who,
@@ -136,8 +145,8 @@ private:
   router::router_access router_;
   const known_nodes& nodes_;
   net::gate* gate_ = nullptr;
-  std::map<std::string, net::link_ptr> links_;
-  std::set<std::string> reached_for_;
+  std::map<node_id, net::link_ptr> links_;
+  std::set<node_id> reached_for_;
   net::resolver resolver_;
 };
 

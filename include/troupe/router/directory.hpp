@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "troupe/core/ids.hpp"
 #include "troupe/router/types.hpp"
 
 namespace troupe::router {
@@ -18,7 +19,7 @@ namespace troupe::router {
 struct location {
   std::string agent;
   /// The node that it runs on.
-  std::string node;
+  node_id node{};
   std::set<std::string> capabilities{};
   std::set<std::string> groups{};
   /// Work in hand, in units of its own.
@@ -53,7 +54,7 @@ public:
       by_group_[each].insert(put);
   }
 
-  void remove(const std::string& agent, const std::string& node) {
+  void remove(const std::string& agent, const node_id& node) {
     auto found = agents_.find(key{agent, node});
     if (found == agents_.end())
       return;
@@ -61,7 +62,7 @@ public:
     agents_.erase(found);
   }
 
-  [[nodiscard]] bool is_on(const std::string& agent, const std::string& node) const {
+  [[nodiscard]] bool is_on(const std::string& agent, const node_id& node) const {
     return agents_.contains(key{agent, node});
   }
 
@@ -133,7 +134,10 @@ public:
 
 private:
   /// Agent, node.
-  using key = std::pair<std::string_view, std::string_view>;
+  using key = std::pair<std::string_view, const node_id&>;
+
+  /// Below all ids of nodes, and that of none.
+  static constexpr node_id no_node{};
 
   struct by_key {
     using is_transparent = void;
@@ -172,7 +176,7 @@ private:
   }
 
   [[nodiscard]] const location* one_of(std::string_view agent) const {
-    auto found = agents_.lower_bound(key{agent, {}});
+    auto found = agents_.lower_bound(key{agent, no_node});
     return found != agents_.end() && found->agent == agent ? &*found : nullptr;
   }
 
@@ -203,7 +207,7 @@ private:
       return result;
     auto& among = found->second;
     auto first = behind(after);
-    for (auto each = among.lower_bound(key{first, {}}); each != among.end(); ++each) {
+    for (auto each = among.lower_bound(key{first, no_node}); each != among.end(); ++each) {
       if (result.size() == most)
         break;
       result.push_back(**each);
@@ -214,7 +218,7 @@ private:
   [[nodiscard]] std::vector<location> everyone(const std::string& after, std::size_t most) const {
     std::vector<location> result;
     auto first = behind(after);
-    for (auto each = agents_.lower_bound(key{first, {}}); each != agents_.end(); ++each) {
+    for (auto each = agents_.lower_bound(key{first, no_node}); each != agents_.end(); ++each) {
       if (result.size() == most)
         break;
       result.push_back(*each);

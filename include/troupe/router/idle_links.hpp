@@ -5,11 +5,11 @@
 #include <map>
 #include <optional>
 #include <set>
-#include <string>
 #include <utility>
 #include <variant>
 #include <vector>
 
+#include "troupe/core/ids.hpp"
 #include "troupe/core/time.hpp"
 
 namespace troupe::router {
@@ -37,27 +37,27 @@ namespace idle {
 // -- events -------------------------------------------------------------------------
 
 struct linked {
-  std::string peer;
+  node_id peer{};
 };
 
 struct unlinked {
-  std::string peer;
+  node_id peer{};
 };
 
 /// Something was sent, last at `at`, or an answer is waited for (now).
 struct used {
-  std::string peer;
+  node_id peer{};
   time_point at{};
 };
 
 /// The peer wants to close the link.
 struct asked {
-  std::string peer;
+  node_id peer{};
 };
 
 /// What the peer said to that.
 struct answered {
-  std::string peer;
+  node_id peer{};
   bool agrees = false;
 };
 
@@ -72,23 +72,23 @@ using event = std::variant<linked, unlinked, used, asked, answered, keep>;
 
 /// Send nothing more, then ask the peer.
 struct ask {
-  std::string peer;
+  node_id peer{};
 };
 
 /// Tell the peer that asked; if this side agrees, send nothing after the answer.
 struct answer {
-  std::string peer;
+  node_id peer{};
   bool agrees = false;
 };
 
 /// Nothing is on the way in either direction: close the link.
 struct close {
-  std::string peer;
+  node_id peer{};
 };
 
 /// The link stays: send what has waited.
 struct go_on {
-  std::string peer;
+  node_id peer{};
 };
 
 using effect = std::variant<ask, answer, close, go_on>;
@@ -108,7 +108,7 @@ class idle_links {
 public:
   using effects = std::vector<idle::effect>;
 
-  idle_links(std::string self, idle_options options) : self_(std::move(self)), options_(options) {}
+  idle_links(const node_id& self, idle_options options) : self_(self), options_(options) {}
 
   /// Handles what has happened at `now`. Whoever runs it tells which links were used before
   /// time passes and before a peer's question. Cost: O(log n) in links.
@@ -212,7 +212,7 @@ private:
       }
   }
 
-  void go_on(time_point now, const std::string& peer, link& it, effects& out) {
+  void go_on(time_point now, const node_id& peer, link& it, effects& out) {
     it.state = phase::in_use;
     it.used = now;
     it.has_served = true;
@@ -220,7 +220,7 @@ private:
     out.push_back(idle::go_on{peer});
   }
 
-  void wait_for_idleness(const std::string& peer, link& it) {
+  void wait_for_idleness(const node_id& peer, link& it) {
     auto asks = may_close() && self_ < peer;
     arm(peer, it, asks ? std::optional{it.used + span_of(it)} : std::nullopt);
   }
@@ -234,7 +234,7 @@ private:
     return options_.idle_after > duration::zero() && !options_.keeps_all;
   }
 
-  void arm(const std::string& peer, link& it, std::optional<time_point> when) {
+  void arm(const node_id& peer, link& it, std::optional<time_point> when) {
     if (it.alarm)
       alarms_.erase({*it.alarm, peer});
     it.alarm = when;
@@ -242,10 +242,10 @@ private:
       alarms_.emplace(*when, peer);
   }
 
-  std::string self_;
+  node_id self_;
   idle_options options_;
-  std::map<std::string, link> links_;
-  std::set<std::pair<time_point, std::string>> alarms_;
+  std::map<node_id, link> links_;
+  std::set<std::pair<time_point, node_id>> alarms_;
 };
 
 } // namespace troupe::router

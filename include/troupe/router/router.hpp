@@ -24,6 +24,7 @@
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/core/enclosed_request.hpp"
+#include "troupe/core/ids.hpp"
 #include "troupe/core/once_all.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/router/detail/delivery.hpp"
@@ -45,12 +46,12 @@ inline void kill_next(const caf::strong_actor_ptr& which) {
 /// What a router asks of its node. Called on the router's actor; must not block.
 struct router_events {
   /// There is something to send to that node and no link to it.
-  std::function<void(const std::string& node)> link_wanted;
+  std::function<void(const node_id& node)> link_wanted;
   /// An agent of this node has ended by itself.
   std::function<void(const std::string& agent)> agent_ended;
   /// So a call to an agent of another node has ended, as far as others should hear of it; see
   /// call_outcomes. Called on any thread.
-  std::function<void(const std::string& node, const std::string& agent, call_end how)> called{};
+  std::function<void(const node_id& node, const std::string& agent, call_end how)> called{};
   /// Somebody asks the node to leave its cluster: says why it does not.
   std::function<problem(bool force)> may_leave = [](bool) {
     return problem{errc::failed, "this router has no node that could leave; ask that of a node"};
@@ -63,8 +64,8 @@ struct router_events {
       {errc::failed, "this router has no node that could be in maintenance; ask that of a node"});
   };
   /// Close that link: neither side uses it, and nothing is on the way.
-  std::function<void(const std::string& node, std::uint64_t number)> link_idle
-    = [](const std::string&, std::uint64_t) {};
+  std::function<void(const node_id& node, std::uint64_t number)> link_idle
+    = [](const node_id&, std::uint64_t) {};
 };
 
 /// Brings messages to agents, wherever they live: the entry point of its node. Finds out
@@ -84,10 +85,10 @@ public:
   static inline const char* name = "troupe.router";
 
   router_state(caf::event_based_actor* self, std::shared_ptr<detail::entrance> entrance,
-               std::string node, router_options options, router_events events, idle_options idle)
+               const node_id& node, router_options options, router_events events, idle_options idle)
     : self_(self),
       entrance_(std::move(entrance)),
-      node_(std::move(node)),
+      node_(node),
       options_(options),
       events_(std::move(events)),
       services_(self),
@@ -113,7 +114,7 @@ public:
                     std::move(what.payload)};
         send(as, self_->current_message_id().is_request() ? word::receipt : word::answer);
       },
-      [this](const rest_link& what) { let_rest(what.node); },
+      [this](const rest_link& what) { let_rest(what); },
       [this](const find_agent& what) -> caf::result<caf::strong_actor_ptr> {
         auto found = entrance_->agents.find(what.id).handle;
         if (!found)
@@ -200,7 +201,7 @@ public:
 
   /// Link number `number` leads to the router `entry` of `node`. One that it takes the place of
   /// has ended, though that may be told only later.
-  void link_up(const std::string& node, std::uint64_t number, caf::strong_actor_ptr entry) {
+  void link_up(const node_id& node, std::uint64_t number, caf::strong_actor_ptr entry) {
     if (auto* before = linked_peer(node); before != nullptr && before->number != number)
       link_down(node, before->number);
     auto& there = peer_of(node);
@@ -214,7 +215,7 @@ public:
   }
 
   /// Others have filled that link, or it has drained.
-  void link_full(const std::string& node, std::uint64_t number, bool is_full) {
+  void link_full(const node_id& node, std::uint64_t number, bool is_full) {
     auto* there = linked_peer(node);
     if (there == nullptr || there->number != number)
       return;
@@ -228,7 +229,7 @@ public:
   }
 
   /// Fails what was sent over it and not answered. What waited for room on it waits for the next.
-  void link_down(const std::string& node, std::uint64_t number) {
+  void link_down(const node_id& node, std::uint64_t number) {
     auto found = peers_.find(node);
     if (found == peers_.end() || found->second.number != number)
       return; // another link has taken its place
@@ -238,7 +239,7 @@ public:
     there.rests = there.held = false;
     ways().link_down(node);
     step_idle(idle::unlinked{node});
-    problem why{errc::outcome_unknown, "the link to node " + node
+    problem why{errc::outcome_unknown, "the link to node " + to_string(node)
                                          + " was lost before the answer; the agent may have got "
                                            "the request"};
     counts_.failed
@@ -251,7 +252,7 @@ public:
 
   /// A link to that node has ended before it could be used, and any before it: word of their ends
   /// comes late, or as that of others.
-  void link_missed(const std::string& node) {
+  void link_missed(const node_id& node) {
     auto found = peers_.find(node);
     if (found == peers_.end())
       return;
@@ -267,7 +268,7 @@ public:
 
   /// Gives the router of `node` to one who uses it directly, with a link if there is none. If it
   /// `holds` the link, that stays until it is lost; else as long as it is used.
-  void reach(const std::string& node, std::function<void(result<caf::strong_actor_ptr>)> done,
+  void reach(const node_id& node, std::function<void(result<caf::strong_actor_ptr>)> done,
              bool holds = true) {
     with_link(node, [done, holds](peer* there, const problem& why) {
       if (there == nullptr)
@@ -278,7 +279,7 @@ public:
   }
 
   /// There is no link to `node` and will be none for now: refuses what waits for it.
-  void link_failed(const std::string& node, const problem& why) {
+  void link_failed(const node_id& node, const problem& why) {
     auto found = peers_.find(node);
     if (found == peers_.end() || found->second.entry)
       return;
@@ -330,7 +331,7 @@ private:
   };
 
   struct peer {
-    std::string node;
+    node_id node{};
     std::uint64_t number = 0;
     caf::strong_actor_ptr entry;
     /// Letters that go at the end of the turn, or when there are many, or when there is room.
@@ -356,7 +357,7 @@ private:
     auto answer = self_->make_response_promise();
     if (auto why = events_.may_leave(force))
       return answer.deliver(to_error(std::move(why)));
-    answer.deliver(leave_receipt{node_});
+    answer.deliver(leave_receipt{to_string(node_)});
     events_.leave(force);
   }
 
@@ -377,7 +378,7 @@ private:
           return;
         if (why)
           return found.mapped().deliver(to_error(why));
-        found.mapped().deliver(maintenance_receipt{node_, on});
+        found.mapped().deliver(maintenance_receipt{to_string(node_), on});
       });
     });
   }
@@ -400,7 +401,7 @@ private:
 
   void send(dispatch& what, word wanted) {
     auto from = entrance_->origin_of(self_->ctrl(), self_->current_sender(), what.from);
-    auto where = entrance_->plan(self_->system(), what.to, from.said(), what.payload);
+    auto where = entrance_->plan(self_->system(), what.to, from.said_bytes(), what.payload);
     if (where.refusal)
       return reply(to_error(std::move(where.refusal)));
     if (what.to.who == audience::agent || what.to.who == audience::any_with_capability)
@@ -457,7 +458,7 @@ private:
       return answer.deliver(here);
     }
     auto node = ways().node_of(what.id);
-    if (node.empty() || node == node_)
+    if (node == node_id{} || node == node_)
       return self_->make_response_promise().deliver(to_error(detail::nobody(to_agent(what.id))));
     if (auto& asks = self_->current_sender(); asks && asks->node() != self_->node())
       return reply(to_error({errc::bad_argument, "agent '" + what.id
@@ -524,7 +525,7 @@ private:
 
   /// Opens a request to `node` for the sender of the current message, which is told if there are
   /// too many. How it ends says how `agent` is, if one is named.
-  std::optional<caf::message_id> open_request(const std::string& node, duration timeout,
+  std::optional<caf::message_id> open_request(const node_id& node, duration timeout,
                                               std::string agent) {
     auto& pending = entrance_->pending;
     auto asks = detail::asker::of(self_);
@@ -548,7 +549,7 @@ private:
     patience_.arm(self_, caf::actor_clock::time_point{next->time_since_epoch()}, [this] {
       auto late = detail::in_our_words(caf::make_error(caf::sec::request_timeout));
       entrance_->pending.expire(
-        to_time(self_->clock().now()), [&](detail::call& each, const std::string& node) {
+        to_time(self_->clock().now()), [&](detail::call& each, const node_id& node) {
           each.by.tell(self_->ctrl(), caf::make_message(late), self_->context());
           note_failure(each, node, call_end::timed_out);
         });
@@ -562,13 +563,13 @@ private:
 
   /// Refuses it because nothing reached its agent.
   void end(std::uint64_t number, const problem& why, call_end how) {
-    entrance_->pending.finish(number, [&](detail::call& each, const std::string& node) {
+    entrance_->pending.finish(number, [&](detail::call& each, const node_id& node) {
       tell(each.by, why);
       note_failure(each, node, how);
     });
   }
 
-  void note_failure(const detail::call& which, const std::string& node, call_end how) {
+  void note_failure(const detail::call& which, const node_id& node, call_end how) {
     if (!which.agent.empty())
       entrance_->outcomes.failed(to_time(self_->clock().now()), node, which.agent, how);
   }
@@ -663,7 +664,7 @@ private:
   }
 
   /// The router of `node` has a bundle; one of an earlier link says nothing.
-  void received(const std::string& node, caf::message_id which) {
+  void received(const node_id& node, caf::message_id which) {
     auto* there = linked_peer(node);
     if (there == nullptr || there->receipts.empty() || there->receipts.front() != which)
       return;
@@ -680,14 +681,13 @@ private:
 
   // -- links that there may not be yet ---------------------------------------------------
 
-  peer& peer_of(const std::string& node) {
+  peer& peer_of(const node_id& node) {
     auto& there = peers_[node];
-    if (there.node.empty())
-      there.node = node;
+    there.node = node;
     return there;
   }
 
-  void forget(std::map<std::string, peer, std::less<>>::iterator which) {
+  void forget(std::map<node_id, peer>::iterator which) {
     std::erase(outgoing_, &which->second);
     peers_.erase(which);
   }
@@ -698,7 +698,7 @@ private:
   }
 
   /// Calls `send_now` once there is a link to `node`, behind all that waits for it.
-  void with_link(const std::string& node, std::function<void(peer*, const problem&)> send_now) {
+  void with_link(const node_id& node, std::function<void(peer*, const problem&)> send_now) {
     auto& there = peer_of(node);
     close_bundle(there);
     there.line.push_back({.what = {}, .call = std::move(send_now)});
@@ -712,14 +712,17 @@ private:
     return time_point{moment.time_since_epoch()};
   }
 
-  void let_rest(const std::string& node) {
-    auto found = peers_.find(node);
+  void let_rest(const rest_link& what) {
+    auto node = node_id::from_string(what.node);
+    if (!node)
+      return reply(to_error(node.error()));
+    auto found = peers_.find(*node);
     auto& asks = self_->current_sender();
     // Only the router of that node itself may stop what is sent to it.
     if (found == peers_.end() || !found->second.entry || !asks
         || asks->address() != found->second.entry->address())
       return reply(false);
-    step_idle(idle::asked{node});
+    step_idle(idle::asked{*node});
   }
 
   void step_idle(const idle::event& what) {
@@ -752,7 +755,7 @@ private:
   }
 
   /// Null if its link has just ended.
-  peer* linked_peer(const std::string& node) {
+  peer* linked_peer(const node_id& node) {
     auto found = peers_.find(node);
     return found != peers_.end() && found->second.entry ? &found->second : nullptr;
   }
@@ -768,7 +771,7 @@ private:
         step_idle(idle::answered{node, agrees});
     };
     compat::relay(
-      self_, there->entry, answer_within_, caf::make_message(rest_link{node_}),
+      self_, there->entry, answer_within_, caf::make_message(rest_link{to_string(node_)}),
       [tell](const caf::message& said) {
         tell(said.match_elements<bool>() && said.get_as<bool>(0));
       },
@@ -804,14 +807,14 @@ private:
 
   caf::event_based_actor* self_;
   std::shared_ptr<detail::entrance> entrance_;
-  std::string node_;
+  node_id node_;
   router_options options_;
   router_events events_;
   /// Who has asked for maintenance and has no answer yet.
   std::map<std::uint64_t, caf::response_promise> maintained_;
   std::uint64_t last_maintained_ = 0;
   detail::service_places services_;
-  std::map<std::string, peer, std::less<>> peers_;
+  std::map<node_id, peer> peers_;
   /// Peers that may have an open bundle. Stale and repeated ones are harmless.
   std::vector<peer*> outgoing_;
   std::uint64_t last_request_ = 0;
@@ -853,12 +856,11 @@ class router_access {
 public:
   /// With `peers` a request is answered by the node that was asked, or by nobody, and an agent can
   /// ask who sent a message over a link.
-  router_access(caf::actor_system& sys, std::string node, router_options options,
+  router_access(caf::actor_system& sys, const node_id& node, router_options options,
                 router_events events, idle_options idle = {}, link_peer_finder peers = {})
     : system_(&sys),
       entrance_(std::make_shared<detail::entrance>(node, options, events.called, std::move(peers))),
-      inside_(
-        sys.spawn<node_router>(entrance_, std::move(node), options, std::move(events), idle)) {}
+      inside_(sys.spawn<node_router>(entrance_, node, options, std::move(events), idle)) {}
 
   /// Sends a message to one or many; does not block. Errors (to one, nothing was sent): not_found,
   /// limit_reached (too much waits for its node; to many: nothing was sent to some of them),
@@ -868,7 +870,7 @@ public:
       if (auto here = entrance_->agents.find(to.name))
         return outcome(run(
           [here = std::move(here), payload](router_state& state) { state.bring(here, payload); }));
-    auto where = entrance_->plan(*system_, to, {}, payload);
+    auto where = entrance_->plan(*system_, to, 0, payload);
     if (where.refusal)
       return where.refusal;
     auto taken = where.stops.empty()

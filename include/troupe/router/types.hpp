@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "troupe/core/fields.hpp"
+#include "troupe/core/ids.hpp"
 #include "troupe/core/time.hpp"
 
 /// Vocabulary of the router: who a message is for, and what bounds it.
@@ -74,8 +75,9 @@ inline recipients to_everyone() {
 struct message_info {
   /// The agent that sent it through an actor of its own; empty for a program or a client.
   std::string from{};
-  /// The id of the node that sent it, or of the client, also if that is linked to another node.
-  std::string node{};
+  /// The node that sent it, or the client, also if that is linked to another node. All zero if that
+  /// is not known.
+  node_id node{};
   /// Whether a member sent it. False for what one has passed on, as for a client of it.
   bool is_member = false;
   /// Whether it came from this process, or over an encrypted link with certificates; false with

@@ -5,10 +5,12 @@
 #include <string>
 
 #include "caf/actor_control_block.hpp"
+#include "troupe/core/ids.hpp"
 
 namespace troupe {
 
-/// The id of a node as text, without a copy for each who asks; null if it is not known.
+/// The id of a node as text, as services keep it, without a copy for each who asks; null if it is
+/// not known.
 using shared_node_id = std::shared_ptr<const std::string>;
 
 /// Returns the id of the node behind the handle of an actor: for one in this process the own id,
@@ -17,8 +19,8 @@ using node_finder = std::function<shared_node_id(const caf::strong_actor_ptr&)>;
 
 /// Who is at the other end of a link.
 struct link_peer {
-  /// Of the node or the client; null if it is not known.
-  shared_node_id id{};
+  /// Of the node or the client; all zero if it is not known.
+  node_id id{};
   bool is_member = false;
   /// By its certificate, over an encrypted link.
   bool is_proven = false;

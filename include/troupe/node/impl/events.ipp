@@ -63,7 +63,7 @@ inline void node::inside::show_group(cluster::node_view seen,
 
 inline void node::inside::tell_router(const net::link_ptr& which, bool is_full) {
   router_->hold_answers(which->number(), is_full);
-  router_->run([node = to_string(which->peer().node), number = which->number(),
+  router_->run([node = which->peer().node, number = which->number(),
                 is_full](router::router_state& state) { state.link_full(node, number, is_full); });
 }
 

@@ -43,16 +43,15 @@ namespace troupe {
 inline problem node::inside::set_up() {
   if (auto why = open_membership_log())
     return why;
-  auto id = to_string(data_.self().id);
   auto member = std::make_shared<caf::weak_actor_ptr>();
   router::router_events asks;
-  asks.link_wanted = [member](const std::string& where) {
+  asks.link_wanted = [member](const node_id& where) {
     run_on_member(*member, [where](cluster::member_state& state) { state.links().want(where); });
   };
   asks.agent_ended = [member](const std::string& agent) {
     run_on_member(*member, [agent](cluster::member_state& state) { state.agent_ended(agent); });
   };
-  asks.called = [member](const std::string& node, const std::string& agent, router::call_end how) {
+  asks.called = [member](const node_id& node, const std::string& agent, router::call_end how) {
     run_on_member(*member, [node, agent, how](cluster::member_state& state) {
       state.call_ended(node, agent,
                        how == router::call_end::answered    ? registry::call_outcome::succeeded
@@ -81,14 +80,14 @@ inline problem node::inside::set_up() {
     else
       done({errc::cancelled, "this node has stopped"});
   };
-  asks.link_idle = [member](const std::string& where, net::connection_id number) {
+  asks.link_idle = [member](const node_id& where, net::connection_id number) {
     run_on_member(*member, [where, number](cluster::member_state& state) {
       state.links().close_idle(where, number);
     });
   };
   // What the node that leads knows of the others it knows by their links.
   router_.emplace(
-    *system_, id, options_.router, std::move(asks),
+    *system_, data_.self().id, options_.router, std::move(asks),
     router::idle_options{.idle_after = options_.links.idle_after,
                          .link_timeout = options_.links.table.link_timeout,
                          .keeps_all = in_memory},
@@ -164,7 +163,7 @@ inline void node::inside::keep_membership(const std::shared_ptr<caf::weak_actor_
   how.credentials = credentials_;
   how.peers = peers_;
   how.log = log_;
-  how.find_entry = [member](const std::string& node, auto done) {
+  how.find_entry = [member](const node_id& node, auto done) {
     run_on_member(*member, [node, done](cluster::member_state& state) {
       state.links().find_entry(node, done, false);
     });

@@ -15,6 +15,7 @@
 #include "troupe/core/caf/compat.hpp"
 #include "troupe/core/caf/node_finder.hpp"
 #include "troupe/core/caf/to_error.hpp"
+#include "troupe/core/ids.hpp"
 #include "troupe/router/detail/agent_table.hpp"
 #include "troupe/router/detail/answers.hpp"
 #include "troupe/router/detail/asker.hpp"
@@ -42,19 +43,19 @@ struct call {
 /// Thread-safe; outlives the state of its actor, which closes it.
 class entrance {
 public:
-  entrance(std::string node, const router_options& options, call_outcomes::teller called,
+  entrance(const node_id& node, const router_options& options, call_outcomes::teller called,
            link_peer_finder peers)
     : ways(node, options),
       outcomes(std::move(called)),
       going_out(options),
       peers_(std::move(peers)),
-      own_{std::make_shared<const std::string>(std::move(node)), true, true} {}
+      own_{node, true, true} {}
 
   agent_table agents;
   /// To the agents of all nodes.
   routes ways;
   /// By the numbers of their requests.
-  open_requests<std::string, call> pending;
+  open_requests<node_id, call> pending;
   /// What becomes of these.
   call_outcomes outcomes;
   /// To those who ask over links.
@@ -116,8 +117,8 @@ public:
                                  const std::string& says) const {
     if (!sender)
       return {}; // perhaps from elsewhere: CAF does not say
-    if (auto there = peer_of(sender); there.id || sender->node() != self->node())
-      return {std::move(there), {}, false};
+    if (auto there = peer_of(sender); there.id != node_id{} || sender->node() != self->node())
+      return {there, {}, false};
     return {own_, agents.id_of(sender->address(), says), true};
   }
 
@@ -127,10 +128,10 @@ public:
   }
 
   /// Finds out where a message goes and takes it; see routes::plan().
-  [[nodiscard]] route plan(caf::actor_system& sys, const recipients& to, const std::string& from,
+  [[nodiscard]] route plan(caf::actor_system& sys, const recipients& to, std::size_t from_bytes,
                            const caf::message& payload) {
     return ways.plan(
-      to, from, [this](const std::string& id) { return bool{agents.find(id)}; },
+      to, from_bytes, [this](const std::string& id) { return bool{agents.find(id)}; },
       [&] { return compat::size_of(sys, payload).value_or(routes::npos); });
   }
 
@@ -167,7 +168,7 @@ private:
     if (going_out.take(self, what, context))
       return true;
     auto number = what.mid.request_id().integer_value();
-    auto deliver = [&](call& to, const std::string& node) {
+    auto deliver = [&](call& to, const node_id& node) {
       if (!to.agent.empty() && !what.payload.match_elements<caf::error>())
         outcomes.answered(node, to.agent);
       going_out.tell(self, std::move(to.by), in_our_words(std::move(what.payload)), context);
@@ -175,7 +176,7 @@ private:
     // From this process, or without a sender, it is CAF's word for what never got there.
     if (!peers_ || !what.sender || what.sender->node() == self->node())
       return pending.finish(number, deliver);
-    if (auto by = peers_(what.sender).id; by && pending.finish_by(*by, number, deliver))
+    if (auto by = peers_(what.sender).id; by != node_id{} && pending.finish_by(by, number, deliver))
       return true;
     if (!pending.is_open(number))
       return false;
@@ -242,13 +243,13 @@ private:
   [[nodiscard]] origin origin_of(const caf::strong_actor_ptr& self,
                                  const caf::strong_actor_ptr& sender, const letter& what) const {
     auto by = origin_of(self, sender, std::string{});
-    if (!by.where.id || !by.where.is_member)
+    if (by.where.id == node_id{} || !by.where.is_member)
       return by;
-    if (what.is_passed_on && what.from.empty())
-      return {};
-    if (what.is_passed_on)
-      return {{std::make_shared<const std::string>(what.from), false, by.where.is_proven}};
-    if (!what.from.empty() && ways.may_be_on(what.from, *by.where.id, bool{agents.find(what.from)}))
+    if (what.is_passed_on) {
+      auto first = node_id::from_string(what.from);
+      return first && *first != node_id{} ? origin{{*first, false, by.where.is_proven}} : origin{};
+    }
+    if (!what.from.empty() && ways.may_be_on(what.from, by.where.id, bool{agents.find(what.from)}))
       by.agent = what.from;
     return by;
   }

@@ -1,18 +1,20 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 
 #include "caf/message.hpp"
 #include "caf/message_builder.hpp"
 #include "troupe/core/caf/node_finder.hpp"
+#include "troupe/core/ids.hpp"
 #include "troupe/router/detail/agent_table.hpp"
 #include "troupe/router/messages.hpp"
 
 namespace troupe::router::detail {
 
-/// Who sent a message, as its router knows. Copies no id.
+/// Who sent a message, as its router knows.
 struct origin {
-  /// Where it began; without an id that is not known.
+  /// Where it began; its id is all zero if that is not known.
   link_peer where{};
   /// The agent there that sent it; empty if that was none.
   std::string agent{};
@@ -20,12 +22,22 @@ struct origin {
   bool is_here = false;
 
   /// For letter::from.
-  [[nodiscard]] const std::string& said() const {
-    return is_here || !where.id ? agent : *where.id;
+  [[nodiscard]] std::string said() const {
+    return names_agent() ? agent : to_string(where.id);
+  }
+
+  /// The bytes of said().
+  [[nodiscard]] std::size_t said_bytes() const {
+    return names_agent() ? agent.size() : 2 * node_id::size;
   }
 
   [[nodiscard]] message_info info() const {
-    return {agent, where.id ? *where.id : std::string{}, where.is_member, where.is_proven};
+    return {agent, where.id, where.is_member, where.is_proven};
+  }
+
+private:
+  [[nodiscard]] bool names_agent() const {
+    return is_here || where.id == node_id{};
   }
 };
 

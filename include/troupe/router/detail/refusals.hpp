@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <string>
 
+#include "troupe/core/ids.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/router/types.hpp"
 
@@ -52,10 +53,10 @@ inline problem too_many_pending(std::size_t pending) {
 }
 
 /// Nodes are named by their ids, of which people see the first digits.
-inline problem too_much_waits(const std::string& node, std::size_t bytes) {
+inline problem too_much_waits(const node_id& node, std::size_t bytes) {
   constexpr std::size_t max_shown = 8;
   return {errc::limit_reached, std::to_string(bytes) + " bytes wait for node "
-                                 + node.substr(0, max_shown)
+                                 + to_string(node).substr(0, max_shown)
                                  + "; nothing was sent, retry with backoff or raise "
                                    "router_options::max_waiting_bytes"};
 }

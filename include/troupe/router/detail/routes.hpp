@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "troupe/core/ids.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/router/detail/refusals.hpp"
 #include "troupe/router/directory.hpp"
@@ -22,7 +23,7 @@ namespace troupe::router::detail {
 
 /// The agents of one node that a message goes to.
 struct stop {
-  std::string node;
+  node_id node{};
   std::vector<std::string> agents;
   /// What it was taken for; zero on the router's own node, where nothing waits.
   std::size_t bytes = 0;
@@ -49,8 +50,7 @@ public:
 
   static constexpr std::size_t npos = static_cast<std::size_t>(-1);
 
-  routes(std::string node, const router_options& options)
-    : node_(std::move(node)), options_(options) {}
+  routes(const node_id& node, const router_options& options) : node_(node), options_(options) {}
 
   // -- where agents are ----------------------------------------------------------------
 
@@ -59,29 +59,29 @@ public:
     places_.put(std::move(what));
   }
 
-  void remove(const std::string& agent, const std::string& node) {
+  void remove(const std::string& agent, const node_id& node) {
     std::lock_guard guard{mutex_};
     places_.remove(agent, node);
   }
 
   /// Forgets all agents of other nodes but these, each with its node.
-  void keep_others(const std::set<std::pair<std::string, std::string>>& those) {
+  void keep_others(const std::set<std::pair<std::string, node_id>>& those) {
     std::lock_guard guard{mutex_};
-    places_.remove_if([&](const std::string& agent, const std::string& node) {
+    places_.remove_if([&](const std::string& agent, const node_id& node) {
       return node != node_ && !those.contains({agent, node});
     });
   }
 
-  /// Returns the node of an agent, empty if there is none.
-  [[nodiscard]] std::string node_of(const std::string& agent) {
+  /// Returns the node of an agent, all zero if there is none.
+  [[nodiscard]] node_id node_of(const std::string& agent) {
     std::lock_guard guard{mutex_};
     const auto* found = places_.find_one(to_agent(agent));
-    return found != nullptr ? found->node : std::string{};
+    return found != nullptr ? found->node : node_id{};
   }
 
   /// Whether that agent is said to be on `node`, or nowhere: a new one may not be heard of yet. One
   /// that `is_own_agent`, on the router's own node, is somewhere before that is said.
-  [[nodiscard]] bool may_be_on(const std::string& agent, const std::string& node,
+  [[nodiscard]] bool may_be_on(const std::string& agent, const node_id& node,
                                bool is_own_agent) const {
     std::lock_guard guard{mutex_};
     return places_.is_on(agent, node) || (!is_own_agent && places_.count(to_agent(agent)) == 0);
@@ -89,9 +89,9 @@ public:
 
   // -- messages ------------------------------------------------------------------------
 
-  /// Finds out where a message for `who` goes and takes it. Whoever asks sends it, or says drop()
-  /// of its bytes.
-  [[nodiscard]] route plan(const recipients& who, const std::string& from, const is_here& here,
+  /// Finds out where a message for `who` goes and takes it, with so many bytes for who sent it (see
+  /// letter::from). Whoever asks sends it, or says drop() of its bytes.
+  [[nodiscard]] route plan(const recipients& who, std::size_t from_bytes, const is_here& here,
                            const size_of_payload& size) {
     auto is_one = who.who == audience::agent || who.who == audience::any_with_capability;
     auto result = is_one ? find_one(who, here) : find_many(who);
@@ -99,7 +99,7 @@ public:
     auto payload = std::ranges::any_of(result.stops, is_elsewhere) ? size() : 0;
     std::vector<stop> taken;
     for (auto& each : result.stops) {
-      auto why = is_elsewhere(each) ? take(each, payload, from) : problem{};
+      auto why = is_elsewhere(each) ? take(each, payload, from_bytes) : problem{};
       auto agents = static_cast<std::uint32_t>(each.agents.size());
       (!why ? result.report.sent : result.report.refused) += agents;
       if (!why)
@@ -116,35 +116,35 @@ public:
 
   // -- what goes out: for the router ---------------------------------------------------
 
-  void drop(const std::string& node, std::size_t bytes) {
+  void drop(const node_id& node, std::size_t bytes) {
     with(node, [&](link_flow& flow) { flow.drop(bytes); });
   }
 
-  [[nodiscard]] bool has_room(const std::string& node) {
+  [[nodiscard]] bool has_room(const node_id& node) {
     return with(node, [](link_flow& flow) { return flow.has_room(); });
   }
 
-  [[nodiscard]] bool send(const std::string& node, std::size_t taken, std::size_t bytes) {
+  [[nodiscard]] bool send(const node_id& node, std::size_t taken, std::size_t bytes) {
     return with(node, [&](link_flow& flow) { return flow.send(taken, bytes); });
   }
 
-  void received(const std::string& node) {
+  void received(const node_id& node) {
     with(node, [](link_flow& flow) { flow.received(); });
   }
 
-  void link_up(const std::string& node) {
+  void link_up(const node_id& node) {
     with(node, [](link_flow& flow) { flow.link_up(); });
   }
 
-  void link_down(const std::string& node) {
+  void link_down(const node_id& node) {
     with(node, [](link_flow& flow) { flow.link_down(); });
   }
 
-  void hold(const std::string& node, bool is_held) {
+  void hold(const node_id& node, bool is_held) {
     with(node, [&](link_flow& flow) { flow.hold(is_held); });
   }
 
-  [[nodiscard]] bool is_busy(const std::string& node) {
+  [[nodiscard]] bool is_busy(const node_id& node) {
     return with(node, [](link_flow& flow) { return flow.is_busy(); });
   }
 
@@ -182,7 +182,7 @@ private:
 
   route find_many(const recipients& who) {
     route result;
-    std::map<std::string, std::vector<std::string>> by_node;
+    std::map<node_id, std::vector<std::string>> by_node;
     {
       std::lock_guard guard{mutex_};
       auto all = places_.count(who);
@@ -196,10 +196,10 @@ private:
     return result;
   }
 
-  problem take(stop& where, std::size_t payload, const std::string& from) {
+  problem take(stop& where, std::size_t payload, std::size_t from_bytes) {
     if (payload == npos)
       return unwritable();
-    where.bytes = payload + from.size() + letter_bytes;
+    where.bytes = payload + from_bytes + letter_bytes;
     for (auto& each : where.agents)
       where.bytes += each.size() + 1;
     if (where.bytes > options_.max_message_bytes)
@@ -228,10 +228,10 @@ private:
 
   /// Runs `job` on the flow to `node`; one without a link on which nothing waits is forgotten.
   template <class Job>
-  std::invoke_result_t<Job, link_flow&> with(const std::string& node, Job job) {
+  std::invoke_result_t<Job, link_flow&> with(const node_id& node, Job job) {
     struct tidy {
-      std::map<std::string, link_flow>& flows;
-      std::map<std::string, link_flow>::iterator which;
+      std::map<node_id, link_flow>& flows;
+      std::map<node_id, link_flow>::iterator which;
 
       ~tidy() {
         if (!which->second.is_linked() && which->second.waiting_bytes() == 0)
@@ -245,11 +245,11 @@ private:
     return job(after.which->second);
   }
 
-  const std::string node_;
+  const node_id node_;
   const router_options options_;
   mutable std::mutex mutex_;
   directory places_;
-  std::map<std::string, link_flow> flows_;
+  std::map<node_id, link_flow> flows_;
   std::uint64_t unknown_ = 0;
   std::uint64_t refused_ = 0;
 };
