@@ -103,6 +103,7 @@ TEST_CASE_METHOD(standing, "of a revoked node nothing is kept once it is not the
   SECTION("it is there when that is heard") {
     see(1, member_status::alive);
     it.expel(now, {node});
+    CHECK(known().boot == 1);
     CHECK(is_active());
     see(1, member_status::dead);
   }
@@ -131,6 +132,7 @@ TEST_CASE_METHOD(standing, "a node that has stopped is there for a while", "[nod
     pass(1ns);
     CHECK_FALSE(is_active());
     CHECK_FALSE(it.next_deadline());
+    CHECK(lost.empty()); // it has said that it stops
   }
   SECTION("no longer for being told again") {
     see(1, member_status::left);

@@ -440,6 +440,31 @@ TEST_CASE_METHOD(one_node,
   CHECK(freed->boot == two.boot());
 }
 
+TEST_CASE_METHOD(one_node, "the end of the link of an earlier life is none of the present one",
+                 "[node][core]") {
+  member two{2, 2};
+  member three{3};
+  two.says_node("two");
+  step(liveness::link_up{three.id, 1});
+  step(liveness::link_up{two.id, 1});
+  step(liveness::link_up{two.id, 2});
+  step(liveness::link_down{two.id, 1, "replaced"});
+  auto whom = [&] {
+    see(two);
+    pass(50ms);
+    auto asked = only<record_exchange::ask>();
+    REQUIRE(asked);
+    return asked->whom;
+  };
+  SECTION("so it is asked itself") {
+    CHECK(whom() == two.who);
+  }
+  SECTION("and then that ends, too") {
+    step(liveness::link_down{two.id, 2, "lost"});
+    CHECK(whom() == three.who);
+  }
+}
+
 SCENARIO_METHOD(one_node, "a node that the members have forgotten comes back as it was",
                 "[node][core]") {
   GIVEN("a node with an agent, whose link was cut for so long that the members forgot it") {
@@ -573,6 +598,12 @@ TEST_CASE_METHOD(one_node, "all is here once the records of those have come that
     step(node_core::lead{});
     CHECK(only<node_core::caught_up>());
   }
+  SECTION("or of those that are still there") {
+    see(two);
+    step(node_core::compared{});
+    see_same(two, member_status::dead);
+    CHECK(only<node_core::caught_up>());
+  }
 }
 
 TEST_CASE("what others say beyond the bounds is not kept, and that is said", "[node][core]") {
@@ -647,6 +678,38 @@ TEST_CASE_METHOD(one_node, "an agent that callers do not reach is ill until it a
     hear(two);
     pass(1min);
     CHECK_FALSE(only<liveness::ping>());
+  }
+}
+
+TEST_CASE_METHOD(one_node, "a call counts against the agent that it was for, and no namesake",
+                 "[node][core]") {
+  member two{2};
+  member three{3};
+  two.says_node("two");
+  three.says_node("three");
+  SECTION("of another node, which has got the name since") {
+    three.says_agent("a", 9);
+    hear(two);
+    hear(three);
+    out.clear();
+    miss(two.id, "a");
+    CHECK(all<node_core::found>().empty());
+    miss(three.id, "a");
+    auto found = last<node_core::found>();
+    REQUIRE(found);
+    CHECK(found->ill);
+  }
+  SECTION("of the same node, whose record is called like the other's id") {
+    auto longer = "a@" + two.id;
+    two.says_agent("a");
+    two.says_agent(longer);
+    hear(two);
+    out.clear();
+    miss(two.id, longer);
+    auto found = all<node_core::found>();
+    REQUIRE(found.size() == 1);
+    CHECK(found.front().id == longer);
+    CHECK(found.front().ill);
   }
 }
 
@@ -766,6 +829,14 @@ TEST_CASE_METHOD(one_node, "an agent changes while it runs", "[node][core]") {
   REQUIRE(found);
   CHECK(found->id == "a");
   CHECK(found->what == now_said);
+  SECTION("who has asked finds it so") {
+    step(node_core::update_agent{"a", {.load = 6}}, 3);
+    REQUIRE(out.size() >= 2);
+    auto* first = std::get_if<node_core::found>(&out.front());
+    REQUIRE(first);
+    CHECK(first->what.load == 6);
+    CHECK(std::holds_alternative<claims::done>(out[1]));
+  }
   SECTION("what is not named stays") {
     step(node_core::update_agent{"a", {.load = 6}}, 3);
     auto again = *said("a@" + self);
@@ -794,9 +865,9 @@ TEST_CASE_METHOD(one_node, "an agent changes while it runs", "[node][core]") {
     REQUIRE(found);
     CHECK(found->ill);
     step(node_core::update_agent{"a", {.load = 6}}, 3);
-    found = last<node_core::found>();
-    REQUIRE(found);
-    CHECK(found->ill);
+    auto shown = all<node_core::found>();
+    CHECK_FALSE(shown.empty());
+    CHECK(std::ranges::all_of(shown, [](auto& each) { return each.ill; })); // not for a moment
     step(node_core::call_ended{self, "a", registry::call_outcome::succeeded});
     step(node_core::update_agent{"a", {.load = 7}}, 4);
     found = last<node_core::found>();
@@ -858,9 +929,45 @@ TEST_CASE_METHOD(one_node, "an agent that is added in maintenance rests", "[node
   record made;
   made.key.name = "a";
   step(node_core::add_agent{made, false}, 2);
-  auto found = last<node_core::found>();
-  REQUIRE(found);
-  CHECK(found->rests);
+  auto shown = all<node_core::found>();
+  CHECK_FALSE(shown.empty());
+  CHECK(std::ranges::all_of(shown, [](auto& each) { return each.rests; })); // from the beginning
+}
+
+TEST_CASE_METHOD(one_node, "an agent that no registry takes is not added", "[node][core]") {
+  begin();
+  auto refused = [&](record made, bool is_unique) {
+    auto version = core().book().version();
+    step(node_core::add_agent{std::move(made), is_unique}, 1);
+    CHECK(core().book().version() == version);
+    CHECK_FALSE(question<registry::names::claim>());
+    auto done = only<claims::done>();
+    CHECK(out.empty()); // the log hears nothing of it
+    return done ? done->why : problem{};
+  };
+  for (auto is_unique : {true, false}) {
+    record made;
+    made.key.name = "a";
+    made.metadata["text"] = std::string(20'000, 'x');
+    CHECK(refused(made, is_unique).code == errc::too_large);
+    made.metadata["text"] = "\xff";
+    CHECK(refused(made, is_unique).code == errc::bad_argument);
+    made.metadata.clear();
+    for (auto each = 0; each < 100; ++each)
+      made.metadata[std::to_string(each)] = "x";
+    CHECK(refused(made, is_unique).code == errc::limit_reached);
+  }
+  record made;
+  made.key.name = std::string(191, 'a'); // its record has the id of the node behind it
+  CHECK_THAT(refused(made, false).detail, ContainsSubstring("give at most 190"));
+  made.key.name = std::string(187, 'a') + "@one";
+  CHECK(refused(made, true).code == errc::bad_argument);
+  made.key.name = std::string(190, 'a');
+  step(node_core::add_agent{made, false}, 2);
+  CHECK(ended(2) == errc::none);
+  made.key.name = std::string(255, 'a');
+  step(node_core::add_agent{made, true}, 3);
+  CHECK(question<registry::names::claim>());
 }
 
 TEST_CASE_METHOD(one_node, "a change of an agent that no registry takes is refused",

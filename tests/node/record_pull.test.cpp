@@ -735,6 +735,23 @@ TEST_CASE("what has come and is not complete is bounded", "[node][exchange]") {
   }
 }
 
+TEST_CASE_METHOD(asking_node, "what is kept in part is not handed on", "[node][exchange]") {
+  registry::effects none;
+  registry::registry_options how;
+  how.max_records = 550;
+  table.step(now, 0, registry::configure{how, 0}, none);
+  owner two{2};
+  for (auto each = 0; each < 600; ++each) // put at 500 at a time
+    two.say("a" + std::to_string(each));
+  auto head = two.state();
+  hear(two, head);
+  bring(two, head);
+  CHECK(complaints() == 1);
+  CHECK(shows(two).size() == 500);
+  CHECK(it.behind() == 1);
+  CHECK(it.have(two.who) == nullptr);
+}
+
 TEST_CASE("who fills the room for what has come is no reason to distrust others",
           "[node][exchange]") {
   asking_node a{{.max_staged = 20'000}};

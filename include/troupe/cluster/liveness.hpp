@@ -233,6 +233,13 @@ public:
     return next;
   }
 
+  /// Whether there is a link to that node, of the first `max_nodes` that are watched. One that the
+  /// members have since shown dead is none.
+  [[nodiscard]] bool is_linked(const std::string& node) const {
+    auto found = watched_.find(node);
+    return found != watched_.end() && found->second.linked;
+  }
+
   /// Whether the agent with that record showed unhealthy last. Of the first `max_ill` such agents.
   [[nodiscard]] bool is_ill(const registry::record_key& which) const {
     return ill_.contains(which);
@@ -501,7 +508,7 @@ private:
   }
 
   void handle(request_id id, const names_listed& what) {
-    if (id != page_)
+    if (id == 0 || id != page_)
       return;
     page_ = 0;
     if (!what.what)

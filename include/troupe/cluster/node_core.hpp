@@ -261,9 +261,12 @@ private:
     judge(std::move(what), id);
   }
 
+  /// The link of an earlier life may end when another one has taken its place.
   void handle(request_id id, liveness::link_down& what) {
-    note_link(what.node, false);
+    auto node = what.node;
     judge(std::move(what), id);
+    if (!liveness_.is_linked(node))
+      note_link(node, false);
   }
 
   void note_link(const std::string& node, bool is_up) {

@@ -85,7 +85,7 @@ struct node_core_types {
 
   /// Registers an agent. `what.key.name` is its id: one that ends with "@" and the name of the node
   /// is the node's own and needs no claim. `done` as for claims::add; bad_argument if it names
-  /// another node.
+  /// another node, or no registry would take it; too_large.
   struct add_agent {
     registry::record what;
     /// No other agent of the cluster may have the id.

@@ -9,6 +9,7 @@
 #include "troupe/cluster/agent_change.hpp"
 #include "troupe/cluster/agent_name.hpp"
 #include "troupe/cluster/claims.hpp"
+#include "troupe/core/names.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/registry/record.hpp"
@@ -37,8 +38,9 @@ public:
       max_record_bytes_(max_record_bytes),
       said_(said) {}
 
-  /// As what the agent is registered whose id is the name of that record. Error: bad_argument (it
-  /// names another node).
+  /// As what the agent is registered whose id is the name of that record. Errors: bad_argument (it
+  /// names another node, or leaves no room for the id of this one where nobody claims it),
+  /// too_large, and what registry::check says.
   [[nodiscard]] result<claims::add> to_add(registry::record what, bool is_unique) const {
     auto& called = what.key.name;
     auto at = called.rfind('@');
@@ -52,8 +54,11 @@ public:
     what.key.owner = id_;
     if (!is_unique && !is_own)
       what.capabilities.insert(called); // several may have it
+    auto id = called;
     if (!is_claimed)
       called = unclaimed_name(called, id_);
+    if (auto why = refuse(id, as_registered(what, is_claimed)))
+      return why;
     return claims::add{std::move(what), is_claimed};
   }
 
@@ -67,7 +72,12 @@ public:
                      "no agent '" + id.substr(0, 64)
                        + "' is registered at this node; only the node of an agent changes it"};
     auto made = changed(*before, how);
-    if (auto why = refuse(id, *before, made))
+    auto is_one_of_several = before->token == 0 && !registry::is_own_name(id);
+    if (is_one_of_several && !made.capabilities.contains(id))
+      return problem{errc::bad_argument, "agent '" + id
+                                           + "' is found by its name as by a capability; it keeps "
+                                             "that"};
+    if (auto why = refuse(id, made))
       return why;
     if (made == *before)
       return change{};
@@ -88,18 +98,23 @@ private:
     auto* wish = said_.find_wish(id);
     if (wish == nullptr)
       return std::nullopt;
-    auto made = *wish;
-    made.boot = made.version = made.token = 1;
-    return made;
+    return as_registered(*wish, true);
   }
 
-  /// Why a registry, or others, would not do with that.
-  [[nodiscard]] problem refuse(const std::string& id, const registry::record& own,
-                               const registry::record& made) const {
-    auto is_one_of_several = own.token == 0 && !registry::is_own_name(id);
-    if (is_one_of_several && !made.capabilities.contains(id))
-      return {errc::bad_argument,
-              "agent '" + id + "' is found by its name as by a capability; it keeps that"};
+  /// What is to be registered, with numbers as if it were.
+  static registry::record as_registered(registry::record what, bool is_claimed) {
+    what.boot = what.version = 1;
+    what.token = is_claimed ? 1 : 0;
+    return what;
+  }
+
+  /// Why no registry would take that record of the agent.
+  [[nodiscard]] problem refuse(const std::string& id, const registry::record& made) const {
+    if (made.key.name.size() > max_name_bytes && id.size() <= max_name_bytes)
+      return {errc::bad_argument, "agent id '" + id.substr(0, 64) + "' has "
+                                    + std::to_string(id.size()) + " bytes; give at most "
+                                    + std::to_string(max_name_bytes - 1 - id_.size())
+                                    + " where it is not unique, or ends with @" + name_};
     if (auto why = registry::check(made))
       return why;
     if (auto size = registry::size_of(made); size > max_record_bytes_)

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -124,32 +125,23 @@ public:
   }
 
 private:
-  /// What a snapshot of the table has shown so far.
-  struct shown_records {
-    std::set<registry::record_key> keys;
-    std::set<std::string> nodes;
-    std::set<std::pair<std::string, std::string>> agents;
+  /// What a snapshot of the table has shown so far, and the ids of the agents among it. Two records
+  /// may be of one agent: one that has claimed its name takes the place of one that has not.
+  using shown_records = std::map<registry::record_key, std::string>;
 
-    void note(const registry::record& what, bool is_shown) {
-      auto change = [is_shown](auto& among, const auto& each) {
-        if (is_shown)
-          among.insert(each);
-        else
-          among.erase(each);
-      };
-      change(keys, what.key);
-      if (what.key.kind == registry::record_kind::node)
-        change(nodes, what.key.owner);
-      else if (what.key.kind == registry::record_kind::agent)
-        change(agents, std::pair{agent_of(what), what.key.owner});
-    }
-  };
+  void note(const registry::record& what, bool is_shown) {
+    if (!is_shown)
+      snapshot_->erase(what.key);
+    else if (snapshot_->size() < max_records_)
+      snapshot_->insert_or_assign(
+        what.key, what.key.kind == registry::record_kind::agent ? agent_of(what) : std::string{});
+  }
 
   void take(const registry::change& news, effects& out) {
     auto& value = news.what.value;
     auto is_shown = registry::is_shown(news.kind);
-    if (snapshot_ && (!is_shown || snapshot_->keys.size() < max_records_))
-      snapshot_->note(value, is_shown);
+    if (snapshot_)
+      note(value, is_shown);
     if (is_shown && value.key.owner != id_
         && news.what.liveness != registry::record_status::disconnected)
       out.emplace_back(liveness::shown{value.key.owner, value.boot});
@@ -165,9 +157,19 @@ private:
     if (!snapshot_ || has_more)
       return;
     auto those = *std::exchange(snapshot_, std::nullopt);
-    nodes_.remove_if([&](const std::string& id) { return !those.nodes.contains(id); });
-    out.emplace_back(liveness::listed{std::move(those.keys)});
-    out.emplace_back(found_only{std::move(those.agents)});
+    std::set<std::string> nodes;
+    liveness::listed listed;
+    found_only agents;
+    for (auto& [key, agent] : those) {
+      listed.all.insert(key);
+      if (key.kind == registry::record_kind::node)
+        nodes.insert(key.owner);
+      else if (key.kind == registry::record_kind::agent)
+        agents.agents.emplace(agent, key.owner);
+    }
+    nodes_.remove_if([&](const std::string& id) { return !nodes.contains(id); });
+    out.emplace_back(std::move(listed));
+    out.emplace_back(std::move(agents));
   }
 
   // -- nodes -----------------------------------------------------------------------------
@@ -217,11 +219,36 @@ private:
       out.emplace_back(own_agent{value.key, is_shown && !news.what.healthy});
       return;
     }
-    auto rests = news.what.status == registry::record_status::maintenance;
-    if (is_shown && (rests || news.what.status == registry::record_status::active))
-      out.emplace_back(found{value, agent_of(value), rests, !news.what.healthy});
+    if (is_shown && gets_messages(news.what))
+      return find(news.what, out);
+    auto id = agent_of(value);
+    if (auto other = find_other(id, value.key))
+      find(*other, out);
     else
-      out.emplace_back(gone{agent_of(value), value.key.owner});
+      out.emplace_back(gone{std::move(id), value.key.owner});
+  }
+
+  static bool rests(const registry::record_view& what) {
+    return what.status == registry::record_status::maintenance;
+  }
+
+  static bool gets_messages(const registry::record_view& what) {
+    return rests(what) || what.status == registry::record_status::active;
+  }
+
+  static void find(const registry::record_view& what, effects& out) {
+    out.emplace_back(found{what.value, agent_of(what.value), rests(what), !what.healthy});
+  }
+
+  /// Another record of the agent of that id, which gets messages. Changes that come together are
+  /// not in the order in which they were made: that one of the two is gone may come last.
+  [[nodiscard]] std::optional<registry::record_view>
+  find_other(const std::string& id, const registry::record_key& than) const {
+    auto name = than.name == id ? unclaimed_name(id, than.owner) : id;
+    auto known = table_.answer(registry::get_record{than.kind, name, than.owner});
+    if (known.found && agent_of(known.found->value) == id && gets_messages(*known.found))
+      return known.found;
+    return std::nullopt;
   }
 
   /// What is said of a name that this node may have, or claim.

@@ -162,8 +162,9 @@ public:
   /// node_options::agents_end_within. Other actors of that system must end before the node; it
   /// waits for them a few seconds only. In an actor system that was passed to start(), actors that
   /// were passed to add_agent() go on. An id that ends with "@" and the name of this node belongs
-  /// to this node and needs no claim. Errors: name_taken, bad_argument, limit_reached, unreachable
-  /// (a unique name needs the cluster).
+  /// to this node and needs no claim; such an id, and one that is not unique, has at most 190
+  /// bytes. Errors: name_taken, bad_argument, limit_reached, too_large, unreachable (a unique name
+  /// needs the cluster).
   TROUPE_COMPILED result<void> add_agent(const std::string& id, const caf::strong_actor_ptr& actor,
                                          const agent_options& how = {});
 

@@ -1,0 +1,114 @@
+#include "troupe/cluster/departure.hpp" // the header under test
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <cstddef>
+#include <iterator>
+#include <map>
+#include <set>
+#include <utility>
+#include <variant>
+
+#include "support/seeds.hpp"
+
+namespace departure_property {
+
+using namespace troupe;
+using cluster::departure;
+
+namespace {
+
+/// Callers that leave and stop at any time, and stages that end in any order, with any problem,
+/// twice, or without having begun.
+class many_departures {
+public:
+  explicit many_departures(random_source random) : random_(random) {}
+
+  void run() {
+    for (auto round = 0; round < 80; ++round)
+      act();
+    while (!runs_.empty()) {
+      auto last = runs_.extract(runs_.begin()).mapped();
+      step(last.id, departure::done{last.which});
+    }
+    CHECK(callers_.empty());
+  }
+
+private:
+  bool perhaps() {
+    return random_.below(2) == 0;
+  }
+
+  void act() {
+    auto choice = random_.below(8);
+    if (choice == 0)
+      return step(call(), departure::leave{"one", random_.below(3) == 0, random_.below(3) == 0,
+                                           perhaps(), perhaps(), perhaps()});
+    if (choice == 1 && random_.below(4) == 0)
+      return step(call(), departure::stop{});
+    if (runs_.empty() || random_.below(5) == 0)
+      return step(random_.below(last_caller_ + 2),
+                  end_of(static_cast<departure::stage>(random_.below(11))));
+    auto which = std::next(runs_.begin(), static_cast<std::ptrdiff_t>(random_.below(runs_.size())));
+    auto ends = which->second;
+    if (random_.below(6) != 0)
+      runs_.erase(which); // else it ends twice
+    step(ends.id, end_of(ends.which));
+  }
+
+  departure::done end_of(departure::stage which) {
+    auto codes = {errc::none, errc::timed_out, errc::in_use, errc::no_quorum, errc::unreachable};
+    auto code = *std::next(codes.begin(), static_cast<std::ptrdiff_t>(random_.below(codes.size())));
+    return {which, code == errc::none ? problem{} : problem{code, "in words"}, perhaps()};
+  }
+
+  request_id call() {
+    callers_.insert(++last_caller_);
+    return last_caller_;
+  }
+
+  void step(request_id id, departure::event what) {
+    auto was_ending = it_.is_ending();
+    departure::effects out;
+    it_.step({}, id, std::move(what), out);
+    CHECK(out.size() <= 1);
+    CHECK((it_.is_ending() || !was_ending)); // it does not change its mind
+    for (auto& each : out)
+      std::visit([this](auto& effect) { perform(effect); }, each);
+  }
+
+  void perform(const departure::run& what) {
+    CHECK(callers_.contains(what.id));
+    runs_[what.id] = what;
+    if (what.which < departure::stage::turn_away)
+      return;
+    CHECK(it_.is_ending());
+    CHECK(stages_.insert(what.which).second); // once
+    ender_ = ender_ == 0 ? what.id : ender_;
+    CHECK(what.id == ender_);
+  }
+
+  void perform(const departure::over& what) {
+    CHECK(callers_.erase(what.id) == 1); // once
+    runs_.erase(what.id);
+    if (what.id == ender_)
+      CHECK(stages_.size() == 9); // all of them
+  }
+
+  random_source random_;
+  departure it_;
+  std::set<request_id> callers_;
+  request_id last_caller_ = 0;
+  std::map<request_id, departure::run> runs_;
+  std::set<departure::stage> stages_;
+  request_id ender_ = 0;
+};
+
+} // namespace
+
+TEST_CASE("each caller gets one answer, and a node ends once, whatever its stages come to",
+          "[node][departure][property]") {
+  test::for_each_seed(200, [](random_source random) { many_departures{random}.run(); });
+}
+
+} // namespace departure_property
