@@ -5,6 +5,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <cstddef>
 #include <map>
 #include <string>
 
@@ -120,4 +121,43 @@ TEST_CASE_METHOD(asking_routers, "too many who wait to hear where a service is a
   CHECK(code == errc::busy);
   auto at_once = ask(0, 20s); // what is known is told all the same
   CHECK(answer(at_once).address == "here:1");
+}
+
+TEST_CASE_METHOD(test::live_system<caf::id_block::troupe_router>,
+                 "one identity leaves room for others who wait to hear where services are",
+                 "[router][services]") {
+  caf::scoped_actor ann{sys};
+  caf::scoped_actor bob{sys};
+  node_id anns;
+  anns.bytes[0] = std::byte{1};
+  node_id bobs;
+  bobs.bytes[0] = std::byte{2};
+  auto peers = [anns, bobs, a = ann.address(),
+                b = bob.address()](const caf::strong_actor_ptr& from) -> link_peer {
+    return from->address() == a   ? link_peer{anns}
+           : from->address() == b ? link_peer{bobs}
+                                  : link_peer{};
+  };
+  router_access router{sys, node_id{}, {}, {}, {}, peers};
+  router.run([](router_state& state) { state.set_service("locks", {nullptr, "here:1"}); });
+  auto news = [&](caf::scoped_actor& who, duration wait) {
+    return who->request(router.handle(), 20s, find_service{"locks", 1, wait});
+  };
+  auto refusal = [](auto asked) {
+    auto code = errc::none;
+    asked.receive([](const service_place&) {},
+                  [&](const caf::error& why) { code = to_problem(why).code; });
+    return code;
+  };
+  constexpr auto all = router::detail::service_places::max_waiting;
+  for (std::size_t count = 0; count <= all; ++count) // from nobody, as BASP says it
+    caf::anon_send(router.handle(), find_service{"locks", 1, 30s});
+  for (std::size_t count = 0; count < all / 2; ++count)
+    static_cast<void>(news(ann, 30s));
+  CHECK(refusal(news(ann, 30s)) == errc::busy);
+  CHECK(refusal(news(bob, 1ms)) == errc::none);
+  CHECK(refusal(news(ann, 0s)) == errc::none); // does not wait
+  router.run([](router_state& state) { state.set_service("locks", {nullptr, "here:2"}); });
+  CHECK(refusal(news(ann, 1ms)) == errc::none); // which all have been told
+  caf::anon_send_exit(router.handle(), caf::exit_reason::user_shutdown);
 }

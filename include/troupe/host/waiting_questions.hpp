@@ -16,6 +16,7 @@
 
 #include "troupe/core/machine.hpp"
 #include "troupe/core/problem.hpp"
+#include "troupe/core/shares.hpp"
 
 namespace troupe::host {
 
@@ -43,8 +44,7 @@ public:
   };
 
   void add(question what) {
-    if (!what.by.empty())
-      ++counts_[what.by];
+    shares_.take(what.by);
     auto which = waiting_.emplace(waiting_.end());
     which->what = std::move(what);
     which->alarm = alarms_.emplace(which->what.ends, which);
@@ -98,8 +98,7 @@ public:
     for (; most > 0 && !due_.empty(); --most) {
       auto [what, since] = std::move(due_.front());
       due_.pop_front();
-      if (auto count = counts_.find(what.by); count != counts_.end() && --count->second == 0)
-        counts_.erase(count);
+      shares_.give_back(what.by);
       what.answer(since);
     }
     return !due_.empty();
@@ -110,7 +109,7 @@ public:
     while (!waiting_.empty())
       settle(waiting_.begin());
     std::ranges::move(std::exchange(due_, {}), std::back_inserter(due));
-    counts_.clear();
+    shares_.clear();
     for (auto& [what, since] : due)
       what.refuse(why);
   }
@@ -120,16 +119,14 @@ public:
     return waiting_.size() + due_.size();
   }
 
-  /// Returns limit_reached if no other question of `by` may wait where `most` do altogether: of one
-  /// that is known as many wait as there is room for others, see session_books.
+  /// Returns limit_reached if no other question of `by` may wait where `most` do altogether.
   [[nodiscard]] problem no_room_for(const std::string& by, std::size_t most) const {
     if (size() >= most)
       return {errc::limit_reached,
               std::to_string(most) + " questions wait for news; ask without wait"};
-    auto own = counts_.find(by);
-    if (own == counts_.end() || own->second < most - size())
+    if (shares_.may_take(by, most - size()))
       return {};
-    return {errc::limit_reached, std::to_string(own->second)
+    return {errc::limit_reached, std::to_string(shares_.of(by))
                                    + " questions of this identity wait for news, and there is room "
                                      "for as many of all; end watchers, or ask without wait"};
   }
@@ -204,7 +201,7 @@ private:
   std::map<std::size_t, std::size_t> lengths_;
   alarms alarms_;
   std::deque<std::pair<question, std::uint64_t>> due_; // each with the last mark before it
-  std::map<std::string, std::size_t> counts_;          // of those of whom it is known
+  shares<std::string> shares_;
   std::uint64_t seen_ = 0;
   std::uint64_t looks_ = 0;
 };

@@ -124,7 +124,10 @@ public:
         return found;
       },
       [this](const resolve_agent& what) { resolve(what); },
-      [this](const find_service& what) { return services_.find(what); },
+      [this](const find_service& what) { // the answer takes the sender away
+        return services_.find(
+          what, entrance_->origin_of(self_->ctrl(), self_->current_sender(), std::string{}));
+      },
       [this](const find_router_statistics&) { return statistics(); },
       [this](const leave_cluster& what) { leave(what.force); },
       [this](const maintain_node& what) { maintain(what.on); },

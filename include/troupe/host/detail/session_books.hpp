@@ -13,6 +13,7 @@
 
 #include "troupe/core/flaw.hpp"
 #include "troupe/core/result.hpp"
+#include "troupe/core/shares.hpp"
 #include "troupe/host/rules.hpp"
 #include "troupe/host/types.hpp"
 
@@ -26,11 +27,8 @@ namespace troupe::host::detail {
 /// was opened by an unknown identity is everyone's. By the earlier rules every identity is unknown,
 /// and sessions have to be opened.
 ///
-/// An identity gets another session while it has fewer than are free: it alone gets half of them,
-/// and leaves room for others whatever it does. For those that are unknown, and by the earlier
-/// rules, only the bound of all counts. Source of that rule: Choudhury and Hahne, "Dynamic queue
-/// length thresholds for shared-memory packet switches", IEEE/ACM Transactions on Networking 6 (2),
-/// 1998.
+/// Identities share them, see shares. For those that are unknown, and by the earlier rules, only
+/// the bound of all counts.
 ///
 /// Source: Ongaro, "Consensus: Bridging Theory and Practice", 2014, section 6.3 (linearizable
 /// semantics by sessions).
@@ -62,7 +60,7 @@ public:
   session_books(books saved, ended_sessions ended, service_rules rules)
     : rules_(rules), books_(std::move(saved)), ended_(std::move(ended)) {
     for (auto& [id, book] : books_) {
-      ++counts_[book.owner];
+      shares_.take(book.owner);
       if (book.key != 0)
         by_key_.emplace(std::pair{book.key, book.owner}, id);
     }
@@ -118,7 +116,7 @@ public:
     auto& made = books_[id];
     made.key = key;
     made.owner = by;
-    ++counts_[by];
+    shares_.take(by);
     if (key != 0)
       by_key_.emplace(std::pair{key, by}, id);
     return id;
@@ -133,8 +131,7 @@ public:
     auto book = books_.extract(id);
     remember_end(id, index);
     by_key_.erase({book.mapped().key, book.mapped().owner});
-    if (auto count = counts_.find(book.mapped().owner); --count->second == 0)
-      counts_.erase(count);
+    shares_.give_back(book.mapped().owner);
     for (auto& [number, what] : book.mapped().calls)
       if (auto* open = std::get_if<request_id>(&what))
         pending.push_back(*open);
@@ -156,7 +153,7 @@ public:
         return why;
       found = books_.try_emplace(who.session).first;
       found->second.owner = by;
-      ++counts_[by];
+      shares_.take(by);
     }
     auto& acked = found->second.acked;
     auto& calls = found->second.calls;
@@ -224,12 +221,10 @@ private:
   [[nodiscard]] problem no_room_for(const std::string& by) const {
     if (books_.size() >= max_sessions)
       return {errc::limit_reached, "all sessions are in use; close one"};
-    auto own = counts_.find(by);
-    auto free = max_sessions - books_.size();
-    if (by.empty() || own == counts_.end() || own->second < free
+    if (shares_.may_take(by, max_sessions - books_.size())
         || !rules_.has(host_rules::sessions_are_shared))
       return {};
-    return {errc::limit_reached, "this identity has " + std::to_string(own->second)
+    return {errc::limit_reached, "this identity has " + std::to_string(shares_.of(by))
                                    + " sessions of the service, and as many are left for all; end "
                                      "clients that are not needed, or share one"};
   }
@@ -275,8 +270,7 @@ private:
   service_rules rules_;
   books books_;
   ended_sessions ended_;
-  /// How many sessions each owner has.
-  std::map<std::string, std::size_t> counts_;
+  shares<std::string> shares_;
   /// By key and owner; only sessions with a key.
   std::map<std::pair<std::uint64_t, std::string>, session_id> by_key_;
 };
