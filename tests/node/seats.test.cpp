@@ -1271,6 +1271,20 @@ TEST_CASE_METHOD(follower_of_two, "a node gives up its seat when its leader says
   CHECK(has_none<seats::renew>());
 }
 
+TEST_CASE_METHOD(follower_of_two,
+                 "a node that sees itself what its disk has lost gives up its seat",
+                 "[node][seats]") {
+  step(seats::forgot{seat_of("n1")});
+  auto asked_once = only<seats::renew>();
+  CHECK(asked_once.lost == seat_of("n1"));
+  CHECK(has_none<seats::warn>()); // it does not wait for a leader to take it away
+  group.self = raft::seat_id{11};
+  step(seats::renewed{{}, status()}, asked_once.id);
+  CHECK(take<seats::warn>().size() == 1);
+  CHECK(take<seats::greet>().size() == 2);
+  CHECK(has_none<seats::show_card>()); // nobody has asked
+}
+
 TEST_CASE_METHOD(seated_node, "a seat that is none is not forgotten", "[node][seats]") {
   begin();
   step(seats::forgot{});
