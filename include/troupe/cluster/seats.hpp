@@ -61,7 +61,7 @@ public:
       own_(self),
       random_(seed),
       cards_(std::move(node), options.max_nodes),
-      losses_(options.replace_after, options.max_nodes),
+      losses_(options),
       wishes_(options.voters) {}
 
   /// @pre `now` never goes backwards.
