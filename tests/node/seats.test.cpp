@@ -1271,68 +1271,18 @@ TEST_CASE_METHOD(follower_of_two, "a node gives up its seat when its leader says
   CHECK(has_none<seats::renew>());
 }
 
-TEST_CASE_METHOD(follower_of_two, "a seat is void by the word of who leads, over its link",
-                 "[node][seats]") {
-  auto is_refused = [&] {
-    auto code = end_of(1);
-    CHECK(has_none<seats::renew>());
-    return code == errc::bad_argument;
-  };
-  say_void(1, "n3");
-  CHECK(is_refused());
-  CHECK_THAT(why.detail, ContainsSubstring("by the one that leads the group"));
-  say_void(1, "n2", false);
-  CHECK(is_refused());
-  say_void(1, "n4"); // not linked
-  CHECK(is_refused());
-  step(seats::link_down{"n2"});
-  say_void(1, "n2");
-  CHECK(is_refused());
-  role(""); // no leader is known: the word of any linked node counts
-  say_void(1, "n3", false);
-  CHECK(is_refused());
-  say_void(1, "n4");
-  CHECK(is_refused());
-  say_void(1, "n3");
-  CHECK(first<seats::renew>());
-}
-
-TEST_CASE_METHOD(follower_of_two, "a node does not speak for the leader with a card of that",
-                 "[node][seats]") {
-  step(seats::exchanged{{"n3", seat_of("n2")}, seat_of("n1"), "n3", group.self, group.leader}, 1);
-  CHECK(end_of(1) == errc::bad_argument);
-  CHECK_FALSE(first<seats::renew>());
-}
-
-TEST_CASE_METHOD(follower_of_two, "a seat is given up at most every 10 seconds", "[node][seats]") {
-  say_void(1);
-  renewed(11, {errc::storage_full, "the disk is full"});
-  CHECK(end_of(1) == errc::storage_full);
-  CHECK_THAT(only<seats::warn>().text,
-             ContainsSubstring("it cannot give up its seat: the disk is full"));
-  CHECK(has_none<seats::greet>());
-  pass(9'999ms);
-  say_void(2);
-  CHECK(end_of(2) == errc::busy);
-  pass(1ms);
-  say_void(3);
-  CHECK(first<seats::renew>());
-}
-
-TEST_CASE_METHOD(follower_of_two, "a disk that is slow to give up a seat is asked once",
+TEST_CASE_METHOD(follower_of_two,
+                 "a node that sees itself what its disk has lost gives up its seat",
                  "[node][seats]") {
   step(seats::forgot{seat_of("n1")});
   auto asked_once = only<seats::renew>();
   CHECK(asked_once.lost == seat_of("n1"));
-  pass(1min);
-  say_void(1);
-  CHECK(end_of(1) == errc::busy);
-  CHECK(has_none<seats::renew>());
-  step(seats::renewed{{}, status()}, asked_once.id + 1); // which nobody has asked
-  CHECK(has_none<seats::warn>());
+  CHECK(has_none<seats::warn>()); // it does not wait for a leader to take it away
+  group.self = raft::seat_id{11};
   step(seats::renewed{{}, status()}, asked_once.id);
   CHECK(take<seats::warn>().size() == 1);
-  CHECK(has_none<seats::show_card>());
+  CHECK(take<seats::greet>().size() == 2);
+  CHECK(has_none<seats::show_card>()); // nobody has asked
 }
 
 TEST_CASE_METHOD(seated_node, "a seat that is none is not forgotten", "[node][seats]") {

@@ -13,14 +13,41 @@ namespace {
 
 /// n1 leads n2 and n3; n4 and n5 are linked, and do not vote.
 struct leader_with_spares : seated_node {
-  explicit leader_with_spares(cluster::seats_options how = {}) : seated_node(how) {
+  explicit leader_with_spares(cluster::seats_options how = {}, bool has_spares = true)
+    : seated_node(how) {
     for (auto* node : {"n2", "n3"})
       seat(node, true);
     begin();
-    for (auto* node : {"n2", "n3", "n4", "n5"})
+    for (auto* node : {"n2", "n3"})
       link(node);
+    for (auto* node : {"n4", "n5"})
+      if (has_spares)
+        link(node);
     out.clear();
     REQUIRE(asked().empty());
+  }
+
+  /// n3 is gone, and back once n4 votes in its place, with all entries but so many. The group would
+  /// not go on without n3 and n4.
+  void replace_in_vain(raft::log_index behind = 500) {
+    die("n3");
+    lag["n2"] = lag["n4"] = 500;
+    pass(5min + 1s);
+    lag.erase("n4");
+    answers_proposals = false;
+    pass(1s);
+    auto vote = first<seats::propose>();
+    REQUIRE(vote);
+    REQUIRE(to_words(vote->what) == "voter n4");
+    REQUIRE(!apply(vote->what));
+    lag["n3"] = behind;
+    if (behind > 0)
+      lag["n4"] = 500;
+    come_back("n3");
+    step(seats::answered{}, vote->id);
+    commit();
+    answers_proposals = true;
+    asked();
   }
 
   /// What is to happen with that node, and why.
@@ -205,22 +232,7 @@ TEST_CASE_METHOD(leader_with_spares,
                  "a voter that comes back when another node votes in its place "
                  "keeps its seat, and that one loses its own",
                  "[node][seats]") {
-  die("n3");
-  lag["n2"] = 500; // the group would not go on without n3 and n4
-  lag["n4"] = 500;
-  pass(5min + 1s);
-  lag.erase("n4");
-  answers_proposals = false;
-  pass(1s);
-  auto vote = first<seats::propose>();
-  REQUIRE(vote);
-  REQUIRE(to_words(vote->what) == "voter n4");
-  REQUIRE(!apply(vote->what));
-  come_back("n3");
-  step(seats::answered{}, vote->id);
-  commit();
-  answers_proposals = true;
-  asked();
+  replace_in_vain(0);
   SECTION("if nobody wants that one to vote") {
     pass(2s);
     CHECK(asked() == words{"confirm", "remove n4"});
@@ -234,6 +246,76 @@ TEST_CASE_METHOD(leader_with_spares,
     CHECK(end_of(1) == errc::none);
     CHECK(voters() == std::set<std::string>{"n1", "n2", "n3", "n4"});
   }
+}
+
+TEST_CASE_METHOD(leader_with_spares,
+                 "a node that votes in the place of a voter stays while that one is gone again",
+                 "[node][seats]") {
+  replace_in_vain();
+  die("n3");
+  lag.clear();
+  pass(5min - 1s);
+  CHECK(asked().empty());
+  CHECK(voters() == std::set<std::string>{"n1", "n2", "n3", "n4"});
+  pass(3s);
+  CHECK(asked() == words{"confirm", "remove n3"});
+}
+
+TEST_CASE_METHOD(leader_with_spares,
+                 "a node that votes in the place of a voter stays once another voter is replaced",
+                 "[node][seats]") {
+  replace_in_vain(); // n3 is back, and lacks entries
+  lag["n3"] = 500;
+  lag.erase("n4");
+  die("n2");
+  pass(5min + 2s);
+  CHECK(asked() == words{"confirm", "remove n2"});
+  lag.clear();
+  pass(10min);
+  CHECK(asked().empty());
+  CHECK(voters() == std::set<std::string>{"n1", "n3", "n4"});
+  CHECK(pending("n4").empty());
+}
+
+TEST_CASE("a node that votes in the place of a voter stays where more voters are wanted",
+          "[node][seats]") {
+  leader_with_spares it{{.voters = 5}, false};
+  it.link("n4");
+  it.replace_in_vain();
+  it.link("n5");
+  it.link("n6");
+  it.pass(2s);
+  CHECK(it.asked() == words{"learner n5 at n5@h5:1", "voter n5"});
+  it.lag.clear();
+  it.pass(10min);
+  CHECK(it.asked().empty());
+  CHECK(it.voters() == std::set<std::string>{"n1", "n2", "n3", "n4", "n5"});
+  CHECK(it.pending("n4").empty());
+}
+
+TEST_CASE("of four voters of five wanted one goes: it has come, or is gone", "[node][seats]") {
+  leader_with_spares it{{.voters = 5}, false};
+  it.link("n4");
+  SECTION("n4 has come in the place of n3, which is back") {
+    it.replace_in_vain(0);
+    it.pass(2s);
+    CHECK(it.voters() == std::set<std::string>{"n1", "n2", "n3"});
+  }
+  SECTION("n3 was back for a moment") {
+    it.replace_in_vain();
+    it.die("n3");
+    it.lag.clear();
+    it.pass(5min + 2s);
+    CHECK(it.voters() == std::set<std::string>{"n1", "n2", "n4"});
+  }
+}
+
+TEST_CASE("a voter that is to be replaced after the longest span keeps its seat", "[node][seats]") {
+  leader_with_spares it{{.replace_after = duration::max()}};
+  it.die("n3");
+  it.pass(24h);
+  CHECK(it.asked().empty());
+  CHECK_THAT(it.pending("n3"), ContainsSubstring("unless it comes back"));
 }
 
 TEST_CASE_METHOD(leader_with_spares, "a voter that comes back after its replacement has no seat",
@@ -348,7 +430,7 @@ TEST_CASE_METHOD(leader_with_spares, "a voter that is gone is removed as somebod
 }
 
 TEST_CASE("with more members than it has room for no voter is replaced", "[node][seats]") {
-  cluster::voter_losses losses{1s, 2};
+  cluster::voter_losses losses{{.replace_after = 1s, .max_nodes = 2}};
   raft::configuration members;
   members.members[raft::seat_id{1}] = {true, "a@h:1"};
   members.members[raft::seat_id{2}] = {true, "b@h:2"};

@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "troupe/cluster/own_seat.hpp"
 #include "troupe/cluster/seat_cards.hpp"
 #include "troupe/cluster/seats_types.hpp"
 #include "troupe/core/problem.hpp"
@@ -19,14 +20,14 @@ class lead_obstacles {
 public:
   using types = seats_types;
 
-  /// Returns what callers are to be told. `own`: the seat of this node.
+  /// Returns what callers are to be told.
   [[nodiscard]] problem now(const host::quorum_view& known, const seat_cards& cards,
-                            raft::seat_id own, time_point now) const {
+                            const own_seat& own, time_point now) const {
     if (known.leader != raft::seat_id{} || known.why)
       return refusal(known, cards);
     if (now < contradicted_until_)
       return {errc::no_quorum, "nobody leads this node: " + contradiction_};
-    if (cards.has_given_up(own))
+    if (own.is_unheard_of(cards))
       return {
         errc::no_quorum,
         "the disk of this node has lost what it had synced (is its folder an older copy?): it "
@@ -60,10 +61,10 @@ public:
   }
 
   /// A message of a member was ignored. The sender repeats such a message.
-  void ignored(const types::ignored& what, const seat_cards& cards, raft::seat_id own,
+  void ignored(const types::ignored& what, const seat_cards& cards, const own_seat& own,
                time_point now, types::effects& out) {
     auto detail = what.why.detail;
-    if (what.contradicts && cards.has_given_up(own))
+    if (what.contradicts && own.is_unheard_of(cards))
       detail += ". By what this node has heard it is its own: move its log away (group.db and what "
                 "begins with that name), start it with the address of one of the others "
                 "(node_options::join), and it comes back with their state";

@@ -72,13 +72,6 @@ public:
     return std::nullopt;
   }
 
-  /// Returns whether the node has the seat `own` no more, by its own log, which may not have heard
-  /// yet that it has another one.
-  [[nodiscard]] bool has_given_up(raft::seat_id own) const {
-    auto seat = seat_of(node_);
-    return seat && *seat != own && !members_.members.contains(own);
-  }
-
   static bool is_of_another(raft::seat_id seat, const std::string& node,
                             const raft::configuration& members) {
     auto found = members.members.find(seat);

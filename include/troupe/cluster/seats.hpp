@@ -15,6 +15,7 @@
 #include "troupe/cluster/change_pace.hpp"
 #include "troupe/cluster/hand_overs.hpp"
 #include "troupe/cluster/lead_obstacles.hpp"
+#include "troupe/cluster/own_seat.hpp"
 #include "troupe/cluster/seat_cards.hpp"
 #include "troupe/cluster/seat_wishes.hpp"
 #include "troupe/cluster/seats_types.hpp"
@@ -44,8 +45,7 @@ namespace troupe::cluster {
 ///   counts.
 /// - A voter that has been gone for long is replaced, see voter_losses.
 /// - The leader tells nodes whose disks have forgotten that their seats are void, until they have
-///   others. A node believes that only of the one that leads, or, while it knows no leader, of a
-///   node that it is linked to.
+///   others, see own_seat.
 /// - Every node is told who leads, where, and, while nobody does, whom it misses.
 ///
 /// Steps like any machine. No snapshot: the group keeps what has to be kept. Not thread-safe. Cost
@@ -58,10 +58,10 @@ public:
   /// `node` is the id of this node, `self` its seat.
   seats(std::string node, raft::seat_id self, const seats_options& options, std::uint64_t seed)
     : options_(options),
-      self_(self),
+      own_(self),
       random_(seed),
       cards_(std::move(node), options.max_nodes),
-      losses_(options.replace_after, options.max_nodes),
+      losses_(options),
       wishes_(options.voters) {}
 
   /// @pre `now` never goes backwards.
@@ -109,13 +109,13 @@ public:
   /// The members as this node sees them, whoever leads.
   [[nodiscard]] voters_view view(const raft::replica_types::status& now,
                                  const host::quorum_view& quorum) const {
-    return seats_view{cards_, wishes_, losses_, hand_overs_, pace_, self_, now_}.of(now, quorum);
+    return seats_view{cards_, wishes_, losses_, hand_overs_, pace_, own_, now_}.of(now, quorum);
   }
 
   /// What callers are to be told where no majority is reached, or what keeps this node from
   /// following a leader that it hears.
   [[nodiscard]] problem obstacle(const host::quorum_view& known, time_point now) const {
-    return obstacles_.now(known, cards_, self_, now);
+    return obstacles_.now(known, cards_, own_, now);
   }
 
   /// What is wrong with its state, in words; empty if all is well. Cost: O(n log n).
@@ -131,6 +131,8 @@ public:
       expect(false, each);
     for (auto& each : losses_.flaws())
       expect(false, each);
+    for (auto& each : own_.flaws(last_id_))
+      expect(false, each);
     expect(reach_again_.size() <= options_.max_nodes, "more nodes to be reached than allowed");
     expect(count_asked() <= options_.max_changes, "more changes than allowed");
     expect(wishes_.all().remove.size() <= options_.max_wishes, "more removals than allowed");
@@ -143,9 +145,8 @@ public:
     expect(leads || !review_at_, "who follows reviews the members");
     expect(!tells_ || look_ != 0, "who leads is not told");
     expect(leads || tells_ || count_asked() == 0, "who follows is waited for");
-    expect(look_ <= last_id_ && proposed_ <= last_id_ && renewing_ <= last_id_,
+    expect(look_ <= last_id_ && proposed_ <= last_id_,
            "a question has a number that was not given");
-    expect(renewing_ != 0 || renew_asker_ == 0, "a seat is waited for that is not asked");
     return found;
   }
 
@@ -190,10 +191,10 @@ private:
 
   void handle(request_id, members_are& what) {
     cards_.members_are(std::move(what.committed));
-    self_is(what.now);
+    own_.is(what.now.self);
     say_members();
     tell_others(cards_.members());
-    say_seated(what.now.members);
+    own_.tell(what.now.members, *out_);
     for (auto& [node, each] : cards_.links())
       watch(node);
     if (role_ == raft::role::leader)
@@ -219,7 +220,7 @@ private:
     if (id != look_)
       return; // the group stands otherwise since
     look_ = 0;
-    self_is(what.now);
+    own_.is(what.now.self);
     if (role_ != raft::role::leader && std::exchange(tells_, false))
       tell_who_leads(what);
     watch_quorum(what.quorum);
@@ -231,15 +232,10 @@ private:
       review_at_ = now_ + sometimes; // it will hear that it leads no more
   }
 
-  void self_is(const raft::replica_types::status& now) {
-    if (now.self != raft::seat_id{}) // the group has started
-      self_ = now.self;
-  }
-
   void tell_others(const raft::configuration& members) {
     others found;
     for (auto& [seat, who] : members.members)
-      if (seat != self_)
+      if (seat != own_.id())
         found.addresses.push_back(to_seat_contact(who.contact).address);
     emit(std::move(found));
   }
@@ -274,12 +270,6 @@ private:
     end_hand_over();
   }
 
-  /// By the log, committed or not: after a start, while there is no majority, nobody says how far
-  /// the log is committed.
-  void say_seated(const raft::configuration& logged) {
-    emit(seated{logged.members.contains(self_), logged.votes(self_)});
-  }
-
   /// Not while this node only reads what was, as after its start.
   void say_members() {
     if (said_leader_.second.empty() || cards_.members().members.empty())
@@ -295,7 +285,7 @@ private:
     quorum_at_.reset();
     if (!obstacles_.look(known, cards_, *out_))
       return;
-    if (cards_.has_given_up(self_) && show_card_at_ <= now_)
+    if (own_.is_to_be_shown(cards_, now_))
       greet_all();
     quorum_at_ = now_ + watch_quorum_every;
   }
@@ -305,7 +295,7 @@ private:
   }
 
   void handle(request_id, const ignored& what) {
-    obstacles_.ignored(what, cards_, self_, now_, *out_);
+    obstacles_.ignored(what, cards_, own_, now_, *out_);
   }
 
   // -- the other nodes ----------------------------------------------------------------------
@@ -388,9 +378,7 @@ private:
     emit(greet{cards_.links().at(node).life, node, seat_lost_by(node)});
   }
 
-  /// To all, again and again until it is a member's.
   void greet_all() {
-    show_card_at_ = now_ + show_card_every;
     for (auto& [node, each] : cards_.links())
       ask_card(node);
   }
@@ -402,9 +390,8 @@ private:
       know(what.theirs, *link);
     if (what.forgotten == raft::seat_id{})
       return emit(show_card{id});
-    if (what.self != raft::seat_id{})
-      self_ = what.self;
-    give_up_seat(id, what);
+    own_.is(what.self);
+    own_.told_void(id, what, cards_, now_, last_id_, *out_);
   }
 
   void handle(request_id id, const greeted& what) {
@@ -439,7 +426,7 @@ private:
 
   /// Links between members end sooner: the group waits for them.
   void watch(const std::string& node) {
-    if (cards_.seat_of(node) && cards_.members().members.contains(self_))
+    if (cards_.seat_of(node) && cards_.members().members.contains(own_.id()))
       emit(watch_closely{node, member_silence});
   }
 
@@ -448,11 +435,9 @@ private:
   void handle(request_id, const forgot& what) {
     if (what.seat == raft::seat_id{})
       return;
-    if (what.seat == self_) {
-      change_seat(0);
-      return;
-    }
-    if (what.seat == given_up_ || planted_flaw == flaw::forgotten_kept)
+    if (what.seat == own_.id())
+      return own_.lost(now_, last_id_, *out_);
+    if (own_.was(what.seat) || planted_flaw == flaw::forgotten_kept)
       return;
     if (!wishes_.make_void(what.seat))
       return; // said with each answer of that seat
@@ -498,61 +483,8 @@ private:
     return any;
   }
 
-  /// The leader has seen that the disk of this node lost what it had synced: it takes part as a
-  /// newcomer, under a seat that has promised nothing. Answered with the card of that.
-  ///
-  /// The leader takes the seat away first, so this node may hear of no leader by then, nor after a
-  /// restart. Then the word of any node counts that it is linked to: what a seat has lost stays
-  /// lost, whoever leads. An old log may not have the leader among the members, so its card counts,
-  /// but for one with the seat of another member.
-  void give_up_seat(request_id id, const exchanged& what) {
-    if (what.forgotten != self_)
-      return emit(show_card{id}); // it has another one by now
-    auto& theirs = what.theirs;
-    auto leads = what.leader == theirs.seat
-                 && !seat_cards::is_of_another(theirs.seat, theirs.node, cards_.members());
-    auto is_heard = what.leader == raft::seat_id{} || leads;
-    if (!what.is_proven() || !is_heard || !cards_.is_linked(what.theirs.node))
-      return emit(refuse{id,
-                         {errc::bad_argument,
-                          "a node is told that its seat is void by the one that leads the group, "
-                          "over the link of that; by another linked node only while it knows no "
-                          "leader"}});
-    if (!change_seat(id))
-      emit(refuse{id, {errc::busy, "this node has just taken another seat; ask again"}});
-  }
-
-  /// Returns whether it does.
-  bool change_seat(request_id asker) {
-    if (renewing_ != 0 || now_ < change_seat_at_)
-      return false;
-    change_seat_at_ = now_ + change_seat_every;
-    given_up_ = self_; // what is said of it while the disk writes is of this node
-    renewing_ = ++last_id_;
-    renew_asker_ = asker;
-    emit(renew{renewing_, self_});
-    return true;
-  }
-
   void handle(request_id id, const renewed& what) {
-    if (id != renewing_)
-      return;
-    renewing_ = 0;
-    auto asker = std::exchange(renew_asker_, 0);
-    self_is(what.now);
-    const std::string lost
-      = "the disk of this node has lost what it had synced (is its folder an older copy?); ";
-    if (!what.why) {
-      emit(warn{lost + "it has given up its seat, and learns before it votes again"});
-      say_seated(what.now.members);
-      greet_all();
-    } else {
-      emit(warn{lost + "it cannot give up its seat: " + what.why.detail});
-    }
-    if (asker != 0 && what.why)
-      emit(refuse{asker, what.why});
-    else if (asker != 0)
-      emit(show_card{asker});
+    own_.renewed(id, what, now_, *out_, [this] { greet_all(); });
   }
 
   // -- the leader's part -------------------------------------------------------------------------
@@ -726,14 +658,11 @@ private:
   static constexpr duration watch_quorum_every = std::chrono::milliseconds{250};
   static constexpr duration reach_every = std::chrono::milliseconds{500};
   static constexpr duration member_silence = std::chrono::seconds{2};
-  /// Whoever says so, a seat is not given up more often.
-  static constexpr duration change_seat_every = std::chrono::seconds{10};
-  static constexpr duration show_card_every = std::chrono::seconds{3};
   static constexpr duration soon = std::chrono::milliseconds{50};
   static constexpr duration sometimes = std::chrono::seconds{1};
 
   const seats_options options_;
-  raft::seat_id self_;
+  own_seat own_;
   random_source random_;
   raft::role role_ = raft::role::follower;
   std::uint64_t turn_ = 0;
@@ -743,8 +672,6 @@ private:
   /// The question whose answer counts; zero: none. So are the next ones.
   request_id look_ = 0;
   request_id proposed_ = 0;
-  request_id renewing_ = 0;
-  request_id renew_asker_ = 0;
   request_id last_id_ = 0;
 
   /// Whether it is to be told who leads.
@@ -757,10 +684,6 @@ private:
 
   std::optional<time_point> quorum_at_;
   lead_obstacles obstacles_;
-
-  raft::seat_id given_up_; // what this node had last
-  time_point change_seat_at_{};
-  time_point show_card_at_{};
 
   std::optional<time_point> review_at_;
   voter_losses losses_;

@@ -9,6 +9,7 @@
 
 #include "troupe/cluster/change_pace.hpp"
 #include "troupe/cluster/hand_overs.hpp"
+#include "troupe/cluster/own_seat.hpp"
 #include "troupe/cluster/seat_cards.hpp"
 #include "troupe/cluster/seat_wishes.hpp"
 #include "troupe/cluster/voter_losses.hpp"
@@ -25,9 +26,8 @@ namespace troupe::cluster {
 /// of a `seats` and must not outlive them. Cost: O(links + members^2).
 class seats_view {
 public:
-  /// `own`: the seat of this node.
   seats_view(const seat_cards& cards, const seat_wishes& wishes, const voter_losses& losses,
-             const hand_overs& transfers, const change_pace& pace, raft::seat_id own,
+             const hand_overs& transfers, const change_pace& pace, const own_seat& own,
              time_point now)
     : cards_(cards),
       wishes_(wishes),
@@ -117,7 +117,7 @@ private:
     for (auto& [seat, who] : group.members.members)
       if (auto node = to_seat_contact(who.contact).node; group.members.kept_out.contains(node))
         found.push_back({node, removal, "the leader sees to it, and knows what it waits for"});
-    if (cards_.has_given_up(own_))
+    if (own_.is_unheard_of(cards_))
       found.push_back({cards_.self(), void_seat,
                        "the disk of this node has lost what it had synced; it waits for a leader "
                        "that gives it another seat"});
@@ -175,7 +175,7 @@ private:
   const voter_losses& losses_;
   const hand_overs& transfers_;
   const change_pace& pace_;
-  raft::seat_id own_;
+  const own_seat& own_;
   time_point now_;
 };
 

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "troupe/cluster/seats_types.hpp"
 #include "troupe/cluster/voter_plan.hpp"
 #include "troupe/core/flaw.hpp"
 #include "troupe/core/time.hpp"
@@ -27,7 +28,8 @@ namespace troupe::cluster {
 ///   led, and no voter has gone or come back for `calm`, or for `replace_after` if that is shorter.
 /// - One at a time: the one that has been gone longest. It goes once there are more voters than
 ///   before. If it comes back earlier it stays, and a node that votes in its place by then loses
-///   its vote.
+///   its vote, unless it is needed: the other one is gone again, or another voter has been
+///   replaced, or all voters are wanted.
 /// - A leader counts from its election on. It cannot know for how long a voter was gone before, and
 ///   where leadership has just moved, another change of the voters is not urgent.
 ///
@@ -37,10 +39,10 @@ public:
   /// Voters that come and go at times, as in a rolling restart, put a replacement off for so long.
   static constexpr duration calm = std::chrono::seconds{30};
 
-  /// `replace_after` zero: never. Of members that are there it remembers `max_nodes`; if there are
-  /// more, no voter is replaced.
-  voter_losses(duration replace_after, std::size_t max_nodes)
-    : replace_after_(replace_after), max_nodes_(max_nodes) {}
+  /// Of members that are there it remembers `seats_options::max_nodes`; if there are more, no voter
+  /// is replaced.
+  explicit voter_losses(const seats_options& how)
+    : replace_after_(how.replace_after), max_nodes_(how.max_nodes), wanted_(how.voters) {}
 
   // -- what is known of the members ----------------------------------------------------------
 
@@ -101,7 +103,8 @@ public:
     to_go_.clear();
     if (due_)
       to_go_.insert(*due_);
-    else if (stand_in_ && voters.contains(stand_in_->node) && voters.contains(stand_in_->of))
+    else if (stand_in_ && voters.contains(stand_in_->node) && voters.contains(stand_in_->of)
+             && !gone_.contains(stand_in_->of))
       to_go_.emplace(stand_in_->node, stand_in_->voters);
     return is_new ? std::optional{due_->first} : std::nullopt;
   }
@@ -133,7 +136,9 @@ public:
   [[nodiscard]] time_point due_at(time_point since) const {
     if (planted_flaw == flaw::death_rushed)
       return since;
-    return std::max(since + replace_after_, changed_at_ + std::min(replace_after_, calm));
+    auto due
+      = replace_after_ < time_point::max() - since ? since + replace_after_ : time_point::max();
+    return std::max(due, changed_at_ + std::min(replace_after_, calm));
   }
 
   /// The voter that is to be replaced now.
@@ -173,19 +178,25 @@ private:
     });
     if (longest == gone_.end() || due_at(longest->second) > now)
       return false;
-    due_ = {longest->first, voters};
+    auto has_stand_in = stand_in_ && stand_in_->of == longest->first;
+    due_ = {longest->first, has_stand_in ? stand_in_->voters : voters};
     return true;
   }
 
-  /// Its part is over once one of the two does not vote.
+  /// Its part is over once one of the two does not vote, or both are needed. An even number
+  /// tolerates no more failures than the odd number below it.
   void judge_stand_in(const std::set<std::string>& voters, bool is_open) {
-    if (stand_in_ && !is_open
-        && (!voters.contains(stand_in_->of) || !voters.contains(stand_in_->node)))
+    if (!stand_in_ || is_open)
+      return;
+    auto count = voters.size();
+    auto are_wanted = count <= stand_in_->voters || (count <= wanted_ && count % 2 == 1);
+    if (are_wanted || !voters.contains(stand_in_->of) || !voters.contains(stand_in_->node))
       stand_in_.reset();
   }
 
   const duration replace_after_;
   const std::size_t max_nodes_;
+  const std::size_t wanted_;
   /// Members that are there.
   std::set<std::string> shown_;
   /// There are more of them.

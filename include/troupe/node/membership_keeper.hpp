@@ -1,7 +1,5 @@
 #pragma once
 
-#include <algorithm>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -17,9 +15,9 @@
 #include "caf/actor_cast.hpp"
 #include "caf/event_based_actor.hpp"
 #include "caf/result.hpp"
-#include "caf/stateful_actor.hpp"
-#include "caf/typed_response_promise.hpp"
+#include "troupe/cluster/card_pause.hpp"
 #include "troupe/cluster/card_wishes.hpp"
+#include "troupe/cluster/first_comparison.hpp"
 #include "troupe/cluster/member_card.hpp"
 #include "troupe/cluster/node_core.hpp"
 #include "troupe/cluster/record_exchange.hpp"
@@ -32,7 +30,6 @@
 #include "troupe/core/ids.hpp"
 #include "troupe/core/memory_budget.hpp"
 #include "troupe/core/once_all.hpp"
-#include "troupe/core/result.hpp"
 #include "troupe/core/signature.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/net/link.hpp"
@@ -40,8 +37,10 @@
 #include "troupe/net/side.hpp"
 #include "troupe/node/messages.hpp"
 #include "troupe/node/node_log.hpp"
+#include "troupe/node/peer_keepers.hpp"
+#include "troupe/node/peer_questions.hpp"
+#include "troupe/node/record_desk.hpp"
 #include "troupe/node/swim_thread.hpp"
-#include "troupe/router/messages.hpp"
 #include "troupe/security/credentials.hpp"
 
 namespace troupe::cluster {
@@ -55,23 +54,19 @@ struct membership_setup {
   /// Who has sent a message.
   std::shared_ptr<const net::peer_book> peers;
   node_log log;
-  /// Gives the entry point of a node, with a link if there is none; the answer on any thread.
-  std::function<void(const node_id& node,
-                     std::function<void(const result<caf::strong_actor_ptr>&)>)>
-    find_entry;
+  peer_keepers::entry_finder find_entry;
   /// What the members say, on the actor.
   std::function<void(node_core::event)> tell;
   /// This node has said that, on the actor.
   std::function<void(const signed_statement&)> spoke;
   /// Says at once what has changed of what this node says, on any thread.
   std::function<void(done_handler)> say_all;
-  /// Gives what this node knows of the records that a member asks for, on any thread.
-  std::function<void(std::vector<record_wish>, std::function<void(std::vector<told_records>)>)>
-    find_records;
+  record_desk::finder find_records;
 };
 
-/// A node's part in the membership that goes over links: cards, comparisons, records, and signs of
-/// life where no datagrams get through. Its swim_thread does all else.
+/// A node's part in the membership that goes over links: cards, comparisons, and signs of life
+/// where no datagrams get through. Its swim_thread does all else; what members ask each other of
+/// their records is left to its record_desk.
 ///
 /// Each peer is asked for cards once at a time; so many nodes wait for that as card_wishes has room
 /// for.
@@ -80,17 +75,21 @@ public:
   static inline const char* name = membership_name;
 
   membership_keeper(caf::event_based_actor* self, membership_setup setup)
-    : self_(self), setup_(std::move(setup)), own_(id_of(setup_.key)), timers_(self) {}
+    : self_(self),
+      setup_(std::move(setup)),
+      own_(id_of(setup_.key)),
+      timers_(self),
+      keepers_(self, setup_.find_entry),
+      questions_(self, setup_.peers),
+      desk_(self, keepers_, questions_, setup_.find_records) {}
 
   caf::behavior make_behavior() {
     ignore_strays(self_);
     return {
       [this](exchange_cards& what) -> caf::result<std::string> {
-        auto from = member_who_asks();
+        auto from = questions_.who_asks();
         if (!from)
-          return not_a_member();
-        if (is_busy_with(*from))
-          return busy();
+          return to_error(from.error());
         auto card = from_bytes<member_card>(what.card, memory_budget{max_answer});
         if (!card || card->said.what.node != *from)
           return to_error({errc::bad_argument, "a node shows its own card, and no other"});
@@ -98,14 +97,12 @@ public:
           return to_error({errc::denied, "its certificate does not count here"});
         if (thread_ == nullptr)
           return has_stopped();
-        return later(*from, [&](auto done) { give_own_card(done); });
+        return questions_.later(*from, [&](auto done) { give_own_card(done); });
       },
       [this](const find_cards& what) -> caf::result<std::string> {
-        auto from = member_who_asks();
+        auto from = questions_.who_asks();
         if (!from)
-          return not_a_member();
-        if (is_busy_with(*from))
-          return busy();
+          return to_error(from.error());
         auto wanted = from_bytes<std::vector<node_id>>(what.nodes, memory_budget{max_answer});
         if (!wanted || wanted->size() > card_wishes::max_at_once)
           return to_error({errc::bad_argument, "asks for more cards than there are in an answer"});
@@ -118,30 +115,15 @@ public:
         });
       },
       [this](compare_members& what) -> caf::result<std::string> {
-        auto from = member_who_asks();
+        auto from = questions_.who_asks();
         if (!from)
-          return not_a_member();
-        if (is_busy_with(*from))
-          return busy();
+          return to_error(from.error());
         if (!take_page(*from, what.page))
           return to_error({errc::bad_argument, "a page that this release does not read"});
         return page_behind(*from, what.after);
       },
       [this](const exchange_records& what) -> caf::result<std::string> {
-        auto from = member_who_asks();
-        if (!from)
-          return not_a_member();
-        if (is_busy_with(*from))
-          return busy();
-        auto wishes = from_bytes<std::vector<record_wish>>(what.wishes, memory_budget{max_answer});
-        if (!wishes || wishes->size() > exchange_options{}.max_asked)
-          return to_error({errc::bad_argument, "asks for the records of more nodes than there are "
-                                               "in an answer"});
-        return later(*from, [&](auto done) {
-          setup_.find_records(*std::move(wishes), [done](const std::vector<told_records>& found) {
-            done(to_bytes(found));
-          });
-        });
+        return desk_.answer(what);
       },
     };
   }
@@ -158,8 +140,9 @@ public:
     if (thread_ == nullptr)
       return;
     thread_->go_on_as(how, seed);
-    for (auto& [node, each] : links_)
+    keepers_.for_each([this](const node_id& node, const net::link&) {
       introduce(node, answer_within, [](bool) {});
+    });
   }
 
   // -- records ---------------------------------------------------------------------------
@@ -176,21 +159,8 @@ public:
     step(swim::told{from, {told_itself{std::move(what)}}});
   }
 
-  /// Asks a member, with a link if there is none, and calls `done` with what it answers, if it
-  /// does.
-  void ask_records(const record_exchange::ask& what,
-                   std::function<void(std::optional<std::vector<told_records>>)> done) {
-    find_keeper(what.whom, [this, wishes = to_bytes(what.what),
-                            done = std::move(done)](const caf::strong_actor_ptr& who) {
-      if (!who)
-        return done({});
-      self_->request(caf::actor_cast<caf::actor>(who), answer_within, exchange_records{wishes})
-        .then(
-          [done](const std::string& answer) {
-            done(from_bytes<std::vector<told_records>>(answer, memory_budget{max_records_answer}));
-          },
-          [done](const caf::error&) { done({}); });
-    });
+  void ask_records(const record_exchange::ask& what, record_desk::taker done) {
+    desk_.ask(what, std::move(done));
   }
 
   // -- links -----------------------------------------------------------------------------
@@ -199,17 +169,13 @@ public:
     auto& peer = which->peer();
     if (peer.as == net::role::client)
       return;
-    links_[peer.node] = {which, nullptr};
-    greet(peer.node, links_[peer.node]);
+    keepers_.link_up(which);
+    greet(peer.node, *which);
   }
 
   void link_down(const net::link_ptr& which) {
-    auto& node = which->peer().node;
-    auto found = links_.find(node);
-    if (found == links_.end() || found->second.which->number() != which->number())
-      return;
-    links_.erase(found);
-    step(swim::doubted{node});
+    if (keepers_.link_down(which))
+      step(swim::doubted{which->peer().node});
   }
 
   /// Another list of revoked certificates applies.
@@ -268,34 +234,9 @@ private:
   static constexpr std::size_t max_pages = 200;
   /// Certificates that need not be looked at again.
   static constexpr std::size_t max_admitted = 10'000;
-  /// Questions of one peer whose answers its thread has yet to make: a node that goes by the rules
-  /// has fewer.
-  static constexpr std::size_t max_open = 8;
   /// What reading a message may take.
   static constexpr std::size_t max_answer = std::size_t{1} << 20U;
-  static constexpr std::size_t max_records_answer = 8 * max_answer;
-  static constexpr duration answer_within = std::chrono::seconds{4};
-  /// Cards are asked for once this long no further one was missed. Where many start at once, their
-  /// joining comes first: what cards cost each of n nodes grows with n.
-  static constexpr duration gather_for = std::chrono::milliseconds{250};
-  static constexpr duration first_cards_within = std::chrono::seconds{5};
-  static constexpr duration compare_again_after = std::chrono::milliseconds{500};
-  /// ... or after that many times as long.
-  static constexpr int max_gatherings = 4;
-
-  struct linked {
-    net::link_ptr which;
-    /// Its keeper; null: not asked for yet.
-    caf::strong_actor_ptr keeper;
-  };
-
-  /// What a peer has asked.
-  struct question {
-    node_id peer;
-    caf::typed_response_promise<std::string> promise;
-  };
-
-  using handle_taker = std::function<void(const caf::strong_actor_ptr&)>;
+  static constexpr duration answer_within = peer_keepers::answer_within;
 
   /// As much of an id as people read.
   static std::string brief(const node_id& node) {
@@ -313,40 +254,6 @@ private:
 
   // -- who may ---------------------------------------------------------------------------
 
-  [[nodiscard]] std::optional<node_id> member_who_asks() const {
-    auto from = setup_.peers->find(self_->current_sender());
-    if (!from || from->as != security::role::member)
-      return std::nullopt;
-    return from->node;
-  }
-
-  /// With all that this node says now.
-  void give_own_card(std::function<void(std::string)> done) {
-    setup_.say_all(
-      [this, home = caf::weak_actor_ptr{self_->ctrl()}, done = std::move(done)](const problem&) {
-        run_on(home, [this, done] {
-          if (thread_ == nullptr)
-            return done({});
-          thread_->ask(
-            [done, self = own_](const sealed_swim& it) { done(bytes_of(it.card_of(self))); });
-        });
-      });
-  }
-
-  static caf::error has_stopped() {
-    return to_error({errc::cancelled, "this node has stopped"});
-  }
-
-  static caf::error not_a_member() {
-    return to_error({errc::denied, "members tell each other of members, over their links"});
-  }
-
-  /// Else a peer that asks without end would keep the thread from all others.
-  [[nodiscard]] bool is_busy_with(const node_id& peer) const {
-    auto found = open_.find(peer);
-    return found != open_.end() && found->second >= max_open;
-  }
-
   /// With one statement that has its records, as each costs each member a look at its signature.
   void begin_if_it_can() {
     if (begins_ == nullptr || !records_)
@@ -359,14 +266,7 @@ private:
       step(swim::holds{*records_});
       thread_->begin();
     }
-    for (auto& [node, each] : links_)
-      greet(node, each);
-  }
-
-  static caf::error busy() {
-    return to_error({errc::busy, std::to_string(max_open)
-                                   + " questions of this node about members wait for answers; ask "
-                                     "again once they have come"});
+    keepers_.for_each([this](const node_id& node, const net::link& each) { greet(node, each); });
   }
 
   /// Whether the node of the card may be a member.
@@ -396,37 +296,31 @@ private:
 
   // -- what others ask -------------------------------------------------------------------
 
+  /// With all that this node says now.
+  void give_own_card(std::function<void(std::string)> done) {
+    setup_.say_all(
+      [this, home = caf::weak_actor_ptr{self_->ctrl()}, done = std::move(done)](const problem&) {
+        run_on(home, [this, done] {
+          if (thread_ == nullptr)
+            return done({});
+          thread_->ask(
+            [done, self = own_](const sealed_swim& it) { done(bytes_of(it.card_of(self))); });
+        });
+      });
+  }
+
+  static caf::error has_stopped() {
+    return to_error({errc::cancelled, "this node has stopped"});
+  }
+
   /// Answers the current message, which is of `peer`, with what `find` makes on the thread.
   template <class Find>
   caf::result<std::string> with_members(const node_id& peer, Find find) {
     if (thread_ == nullptr)
       return has_stopped();
-    return later(peer, [&](auto done) {
+    return questions_.later(peer, [&](auto done) {
       thread_->ask([done, find = std::move(find)](const sealed_swim& it) { done(find(it)); });
     });
-  }
-
-  /// Answers the current message, which is of `peer`, with what `begin` has its argument called
-  /// with, on any thread.
-  template <class Begin>
-  caf::result<std::string> later(const node_id& peer, Begin begin) {
-    auto promise = self_->make_response_promise<std::string>();
-    // It stays here: CAF counts who has it without a lock.
-    promises_.emplace(++last_question_, question{peer, promise});
-    ++open_[peer];
-    begin([this, home = caf::weak_actor_ptr{self_->ctrl()},
-           number = last_question_](std::string made) {
-      run_on(home,
-             [this, number, made = std::move(made)]() mutable { answer(number, std::move(made)); });
-    });
-    return promise;
-  }
-
-  void answer(request_id number, std::string what) {
-    auto found = promises_.extract(number);
-    if (auto open = open_.find(found.mapped().peer); --open->second == 0)
-      open_.erase(open);
-    found.mapped().promise.deliver(std::move(what));
   }
 
   static std::string bytes_of(const std::optional<member_card>& what) {
@@ -455,53 +349,24 @@ private:
 
   // -- what this node asks ---------------------------------------------------------------
 
-  /// Finds the keeper of a node, with a link if there is none; null if there is no way, or none.
-  void find_keeper(const node_id& node, handle_taker done) {
-    auto found = links_.find(node);
-    if (found != links_.end() && found->second.keeper)
-      return done(found->second.keeper);
-    if (found != links_.end() && found->second.which->entry_point())
-      return ask_for_keeper(node, found->second.which->entry_point(), std::move(done));
-    setup_.find_entry(node, [this, node, home = caf::weak_actor_ptr{self_->ctrl()},
-                             done = std::move(done)](const result<caf::strong_actor_ptr>& entry) {
-      run_on(home, [this, node, done, entry] {
-        if (entry && *entry)
-          ask_for_keeper(node, *entry, done);
-        else
-          done(nullptr);
-      });
-    });
-  }
-
-  void ask_for_keeper(const node_id& node, const caf::strong_actor_ptr& entry, handle_taker done) {
-    self_->request(caf::actor_cast<caf::actor>(entry), answer_within, router::find_service{name})
-      .then(
-        [this, node, entry, done](const router::service_place& place) {
-          auto link = links_.find(node); // by now perhaps to a later life
-          if (link != links_.end() && link->second.which->entry_point() == entry)
-            link->second.keeper = place.handle;
-          done(place.handle);
-        },
-        [done](const caf::error&) { done(nullptr); });
-  }
-
   /// The one that has dialled shows its card first.
-  void greet(const node_id& node, const linked& link) {
-    if (thread_ != nullptr && link.which->end() == net::side::dialled)
+  void greet(const node_id& node, const net::link& link) {
+    if (thread_ != nullptr && link.end() == net::side::dialled)
       introduce(node, answer_within, [](bool) {});
   }
 
   void introduce(const node_id& node, duration wait, std::function<void(bool)> done) {
-    find_keeper(node, [this, node, wait, done = std::move(done)](const caf::strong_actor_ptr& who) {
-      if (!who || thread_ == nullptr)
-        return done(false);
-      auto home = caf::weak_actor_ptr{self_->ctrl()};
-      thread_->ask([this, home, node, wait, who, done, self = own_](const sealed_swim& it) {
-        run_on(home, [this, node, wait, who, done, card = bytes_of(it.card_of(self))] {
-          exchange(node, wait, who, card, done);
+    keepers_.find(
+      node, [this, node, wait, done = std::move(done)](const caf::strong_actor_ptr& who) {
+        if (!who || thread_ == nullptr)
+          return done(false);
+        auto home = caf::weak_actor_ptr{self_->ctrl()};
+        thread_->ask([this, home, node, wait, who, done, self = own_](const sealed_swim& it) {
+          run_on(home, [this, node, wait, who, done, card = bytes_of(it.card_of(self))] {
+            exchange(node, wait, who, card, done);
+          });
         });
       });
-    });
   }
 
   void exchange(const node_id& node, duration wait, const caf::strong_actor_ptr& who,
@@ -529,23 +394,17 @@ private:
 
   /// Whoever is linked knows as much as the one that has spoken of it, and costs no link.
   void carry_out(const swim::ask& what) {
-    auto is_linked = links_.contains(what.from) || links_.empty();
-    auto whom = is_linked ? what.from : links_.begin()->first;
+    auto whom = keepers_.linked_instead_of(what.from);
     wishes_.want(whom, what.whom, whom == what.whom ? whom : what.from);
-    if (!has_compared_)
-      first_strangers_.insert(what.whom);
-    has_grown_ = true;
-    if (gatherings_ == 0)
-      gather();
+    first_.misses(what.whom);
+    if (pause_.misses())
+      pause();
   }
 
-  void gather() {
-    ++gatherings_;
-    has_grown_ = false;
-    timers_.after(gather_for, [this] {
-      if (has_grown_ && gatherings_ < max_gatherings)
-        return gather();
-      gatherings_ = 0;
+  void pause() {
+    timers_.after(card_pause::span, [this] {
+      if (!pause_.ends())
+        return pause();
       for (auto& each : wishes_.peers())
         ask_for_cards(each);
     });
@@ -555,7 +414,7 @@ private:
     auto wanted = wishes_.next(whom);
     if (wanted.empty())
       return;
-    find_keeper(whom, [this, whom, wanted](const caf::strong_actor_ptr& who) {
+    keepers_.find(whom, [this, whom, wanted](const caf::strong_actor_ptr& who) {
       if (!who)
         return end_ask(whom, wanted, {});
       self_->request(caf::actor_cast<caf::actor>(who), answer_within, find_cards{to_bytes(wanted)})
@@ -579,18 +438,19 @@ private:
     for (auto& each : wishes_.end(whom, wanted, missing))
       ask_for_cards(each);
     for (auto& each : wanted)
-      first_strangers_.erase(each);
-    end_if_all_came();
+      first_.has_asked(each);
+    end_first_comparison();
   }
 
   void carry_out(const swim::sync& what) {
-    auto is_near = links_.contains(what.with);
-    compare(what.or_any && !is_near ? next_linked(what.with) : what.with, {}, {}, max_pages);
+    auto is_near = keepers_.is_linked(what.with);
+    compare(what.or_any && !is_near ? keepers_.next_linked(what.with) : what.with, {}, {},
+            max_pages);
   }
 
   /// Page by page, what either knows behind `mine` and `theirs`.
   void compare(const node_id& with, const node_id& mine, const node_id& theirs, std::size_t rest) {
-    find_keeper(with, [this, with, mine, theirs, rest](const caf::strong_actor_ptr& who) {
+    keepers_.find(with, [this, with, mine, theirs, rest](const caf::strong_actor_ptr& who) {
       if (!who || thread_ == nullptr)
         return compare_anew(with);
       thread_->ask([this, home = caf::weak_actor_ptr{self_->ctrl()}, with, mine, theirs, rest,
@@ -620,7 +480,7 @@ private:
             step(swim::told{with, std::move(other->first)});
           if (!is_last && rest > 0)
             return compare(with, own.second, other->second, rest - 1);
-          if (!has_compared_)
+          if (!first_.has_pages())
             behind_thread([this] { await_first_cards(); });
         },
         [this, with](const caf::error&) { compare_anew(with); });
@@ -628,11 +488,11 @@ private:
 
   /// The first comparison is waited for; after that another one comes anyway.
   void compare_anew(const node_id& last) {
-    if (has_compared_)
+    if (first_.has_pages())
       return;
-    timers_.after(compare_again_after, [this, last] {
-      if (!has_compared_)
-        carry_out(swim::sync{next_linked(last), true});
+    timers_.after(first_comparison::again_after, [this, last] {
+      if (!first_.has_pages())
+        carry_out(swim::sync{keepers_.next_linked(last), true});
     });
   }
 
@@ -644,32 +504,20 @@ private:
 
   /// Members of which the first comparison tells are known once their cards have come.
   void await_first_cards() {
-    if (std::exchange(has_compared_, true))
+    if (!first_.pages_came())
       return;
-    awaits_cards_ = true;
-    timers_.after(first_cards_within, [this] { end_first_comparison(); });
+    timers_.after(first_comparison::patience, [this] {
+      first_.give_up_cards();
+      end_first_comparison();
+    });
     for (auto& each : wishes_.peers())
       ask_for_cards(each);
-    end_if_all_came();
-  }
-
-  void end_if_all_came() {
-    if (first_strangers_.empty())
-      end_first_comparison();
+    end_first_comparison();
   }
 
   void end_first_comparison() {
-    first_strangers_.clear();
-    if (std::exchange(awaits_cards_, false) && thread_ != nullptr)
+    if (first_.ends() && thread_ != nullptr)
       behind_thread([this] { setup_.tell(node_core::compared{}); });
-  }
-
-  /// One of those with a link, another one than that if there are several.
-  [[nodiscard]] node_id next_linked(const node_id& last) const {
-    if (links_.empty())
-      return last;
-    auto next = links_.upper_bound(last);
-    return next == links_.end() ? links_.begin()->first : next->first;
   }
 
   void carry_out(swim::shows& what) {
@@ -723,23 +571,15 @@ private:
   swim_thread* thread_ = nullptr;
   /// The later life that this node goes on as, if it does.
   std::optional<std::pair<sealed_swim_setup, std::uint64_t>> risen_;
-  std::map<node_id, linked> links_;
+  peer_keepers keepers_;
+  peer_questions questions_;
+  record_desk desk_;
   card_wishes wishes_;
-  /// For how many times gather_for cards to ask for have been collected; 0: there are none.
-  int gatherings_ = 0;
-  bool has_grown_ = false;
+  card_pause pause_;
+  first_comparison first_;
   /// What it says of its records.
   std::optional<registry::records_head> records_;
   swim_thread* begins_ = nullptr;
-  bool has_compared_ = false;
-  /// The first comparison has ended, and not all cards have come.
-  bool awaits_cards_ = false;
-  /// Those of whom it has told, before their cards have come.
-  std::set<node_id> first_strangers_;
-  /// The questions whose answers the thread has yet to make, and how many each peer has asked.
-  std::map<request_id, question> promises_;
-  std::map<node_id, std::size_t> open_;
-  request_id last_question_ = 0;
   /// The certificates of members that count.
   std::map<node_id, std::string> admitted_;
 };

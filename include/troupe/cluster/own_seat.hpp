@@ -1,0 +1,177 @@
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "troupe/cluster/seat_cards.hpp"
+#include "troupe/cluster/seats_types.hpp"
+#include "troupe/core/machine.hpp"
+#include "troupe/core/problem.hpp"
+#include "troupe/core/time.hpp"
+#include "troupe/raft/replica_types.hpp"
+#include "troupe/raft/types.hpp"
+
+namespace troupe::cluster {
+
+/// The seat of this node, and what happens once that is void. Part of `seats`, like seat_cards.
+///
+/// - A seat is void once its disk has lost what it had synced under it. The node then takes another
+///   one, which has promised nothing, and learns anew: at most one at a time, and one in 10 s.
+/// - It sees that itself, or is told so by the node that leads. The leader takes the seat away
+///   first, so this node may hear of no leader by then, nor after a restart. Then the word of any
+///   node counts that it is linked to: what a seat has lost stays lost, whoever leads.
+/// - The other nodes see its card when it has another seat, and every 3 s while no leader is known
+///   and its log does not have that seat.
+///
+/// Cost of a call: O(members).
+class own_seat {
+public:
+  using types = seats_types;
+
+  explicit own_seat(raft::seat_id held) : id_(held) {}
+
+  /// Zero: it is not known yet.
+  [[nodiscard]] raft::seat_id id() const {
+    return id_;
+  }
+
+  /// The group says which seat it has. Zero: the group has not started.
+  void is(raft::seat_id held) {
+    if (held != raft::seat_id{})
+      id_ = held;
+  }
+
+  /// Whether this node has given up that seat last.
+  [[nodiscard]] bool was(raft::seat_id seat) const {
+    return seat == given_up_;
+  }
+
+  /// Returns whether the group still has this node under another seat, by its own log, which may
+  /// not have heard yet that it has this one.
+  [[nodiscard]] bool is_unheard_of(const seat_cards& cards) const {
+    auto seat = cards.seat_of(cards.self());
+    return seat && *seat != id_ && !cards.members().members.contains(id_);
+  }
+
+  /// Tells the node whether it has a seat, and a vote. By the log, committed or not: after a start,
+  /// while there is no majority, nobody says how far the log is committed.
+  void tell(const raft::configuration& logged, types::effects& out) const {
+    out.push_back(types::seated{logged.members.contains(id_), logged.votes(id_)});
+  }
+
+  // -- it is void ------------------------------------------------------------------------------
+
+  /// This node has seen itself that its disk has lost what it had synced. `last`: the greatest
+  /// number of a question; the next one is taken from it.
+  void lost(time_point now, request_id& last, types::effects& out) {
+    if (may_change(now))
+      change(0, now, last, out);
+  }
+
+  /// Another node says that a seat of this one is void: answered with the card of this node once it
+  /// has another seat, or refused. An old log may not have the leader among the members, so its
+  /// card counts, but for one with the seat of another member.
+  void told_void(request_id id, const types::exchanged& what, const seat_cards& cards,
+                 time_point now, request_id& last, types::effects& out) {
+    if (what.forgotten != id_) // it has another one by now
+      out.push_back(types::show_card{id});
+    else if (!may_say_so(what, cards))
+      out.push_back(types::refuse{
+        id,
+        {errc::bad_argument,
+         "a node is told that its seat is void by the one that leads the group, over the link of "
+         "that; by another linked node only while it knows no leader"}});
+    else if (!may_change(now))
+      out.push_back(
+        types::refuse{id, {errc::busy, "this node has just taken another seat; ask again"}});
+    else
+      change(id, now, last, out);
+  }
+
+  /// The answer to the `renew` of that id. Calls `greet_all` if the other nodes are to see the card
+  /// of this one.
+  template <class GreetAll>
+  void renewed(request_id id, const types::renewed& what, time_point now, types::effects& out,
+               GreetAll greet_all) {
+    if (id != renewing_)
+      return;
+    renewing_ = 0;
+    auto asker = std::exchange(asker_, 0);
+    is(what.now.self);
+    const std::string lost
+      = "the disk of this node has lost what it had synced (is its folder an older copy?); ";
+    if (what.why) {
+      out.push_back(types::warn{lost + "it cannot give up its seat: " + what.why.detail});
+    } else {
+      out.push_back(
+        types::warn{lost + "it has given up its seat, and learns before it votes again"});
+      tell(what.now.members, out);
+      show_at_ = now + show_every;
+      greet_all();
+    }
+    if (asker != 0 && what.why)
+      out.push_back(types::refuse{asker, what.why});
+    else if (asker != 0)
+      out.push_back(types::show_card{asker});
+  }
+
+  /// No leader is known. Returns whether the other nodes are to see the card of this one again: one
+  /// of them may lead later.
+  bool is_to_be_shown(const seat_cards& cards, time_point now) {
+    if (now < show_at_ || !is_unheard_of(cards))
+      return false;
+    show_at_ = now + show_every;
+    return true;
+  }
+
+  // --------------------------------------------------------------------------------------------
+
+  /// What is wrong with its state, in words; empty if all is well. `last`: the greatest number that
+  /// was given.
+  [[nodiscard]] std::vector<std::string> flaws(request_id last) const {
+    std::vector<std::string> found;
+    if (renewing_ > last)
+      found.emplace_back("another seat is asked for with a number that was not given");
+    if (renewing_ == 0 && asker_ != 0)
+      found.emplace_back("a seat is waited for that is not asked");
+    return found;
+  }
+
+private:
+  [[nodiscard]] static bool may_say_so(const types::exchanged& what, const seat_cards& cards) {
+    auto& theirs = what.theirs;
+    auto leads = what.leader == theirs.seat
+                 && !seat_cards::is_of_another(theirs.seat, theirs.node, cards.members());
+    auto is_heard = what.leader == raft::seat_id{} || leads;
+    return what.is_proven() && is_heard && cards.is_linked(theirs.node);
+  }
+
+  [[nodiscard]] bool may_change(time_point now) const {
+    return renewing_ == 0 && now >= change_at_;
+  }
+
+  /// `asker` 0: nobody waits for it.
+  void change(request_id asker, time_point now, request_id& last, types::effects& out) {
+    change_at_ = now + change_every;
+    given_up_ = id_; // what is said of it while the disk writes is of this node
+    renewing_ = ++last;
+    asker_ = asker;
+    out.push_back(types::renew{renewing_, id_});
+  }
+
+  /// Whoever says so, a seat is not given up more often.
+  static constexpr duration change_every = std::chrono::seconds{10};
+  static constexpr duration show_every = std::chrono::seconds{3};
+
+  raft::seat_id id_;
+  raft::seat_id given_up_; // what this node had last
+  /// The question whose answer counts, and who waits for it; zero: none.
+  request_id renewing_ = 0;
+  request_id asker_ = 0;
+  time_point change_at_{};
+  time_point show_at_{};
+};
+
+} // namespace troupe::cluster

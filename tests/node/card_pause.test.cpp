@@ -1,0 +1,36 @@
+#include "troupe/cluster/card_pause.hpp" // the header under test
+
+#include <catch2/catch_test_macros.hpp>
+
+namespace card_pause_test {
+
+using troupe::cluster::card_pause;
+
+TEST_CASE("cards are asked for once no further one was missed for a while", "[node][swim]") {
+  card_pause it;
+  CHECK(it.misses());
+  CHECK(it.ends());
+  CHECK(it.misses());
+  CHECK_FALSE(it.misses()); // there is a pause already
+  CHECK_FALSE(it.ends());
+  CHECK(it.ends());
+  CHECK(it.misses()); // and the next one begins anew
+  CHECK(it.ends());
+}
+
+TEST_CASE("cards are asked for after four pauses at the latest", "[node][swim]") {
+  card_pause it;
+  for (auto round = 0; round < 2; ++round) {
+    CHECK(it.misses());
+    for (auto each = 0; each < 3; ++each) {
+      CHECK_FALSE(it.misses());
+      CHECK_FALSE(it.ends());
+    }
+    CHECK_FALSE(it.misses());
+    CHECK(it.ends());
+  }
+  CHECK(it.misses());
+  CHECK(it.ends()); // what was missed in the last pause is asked for with it
+}
+
+} // namespace card_pause_test

@@ -1,0 +1,85 @@
+#include "troupe/cluster/first_comparison.hpp" // the header under test
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <cstddef>
+
+#include "troupe/core/ids.hpp"
+
+namespace first_comparison_test {
+
+using namespace troupe;
+using cluster::first_comparison;
+
+namespace {
+
+node_id id(unsigned char number) {
+  node_id made{};
+  made.bytes[0] = std::byte{number};
+  return made;
+}
+
+} // namespace
+
+TEST_CASE("a comparison that tells of nobody new ends with its pages", "[node][swim]") {
+  first_comparison it;
+  CHECK_FALSE(it.ends());
+  CHECK_FALSE(it.has_pages());
+  CHECK(it.pages_came());
+  CHECK(it.has_pages());
+  CHECK(it.ends());
+  CHECK_FALSE(it.ends()); // once
+}
+
+TEST_CASE("the first comparison waits for the cards of those of whom it has told", "[node][swim]") {
+  first_comparison it;
+  it.misses(id(1));
+  it.misses(id(2));
+  it.misses(id(2));
+  CHECK(it.pages_came());
+  CHECK_FALSE(it.ends());
+  it.has_asked(id(1));
+  it.has_asked(id(9)); // nobody has told of it
+  CHECK_FALSE(it.ends());
+  it.has_asked(id(2));
+  CHECK(it.ends());
+}
+
+TEST_CASE("cards that come before the last page end nothing", "[node][swim]") {
+  first_comparison it;
+  it.misses(id(1));
+  it.has_asked(id(1));
+  CHECK_FALSE(it.ends());
+  CHECK(it.pages_came());
+  CHECK(it.ends());
+}
+
+TEST_CASE("members of whom a node hears after its first comparison are not waited for",
+          "[node][swim]") {
+  first_comparison it;
+  it.misses(id(1));
+  CHECK(it.pages_came());
+  it.misses(id(2));
+  it.has_asked(id(1));
+  CHECK(it.ends());
+}
+
+TEST_CASE("cards that do not come are given up", "[node][swim]") {
+  first_comparison it;
+  it.misses(id(1));
+  CHECK(it.pages_came());
+  it.give_up_cards();
+  CHECK(it.ends());
+  it.give_up_cards();
+  CHECK_FALSE(it.ends());
+}
+
+TEST_CASE("only the first comparison counts", "[node][swim]") {
+  first_comparison it;
+  CHECK(it.pages_came());
+  CHECK(it.ends());
+  CHECK_FALSE(it.pages_came()); // two were under way
+  CHECK_FALSE(it.ends());
+}
+
+} // namespace first_comparison_test
