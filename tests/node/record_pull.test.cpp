@@ -735,6 +735,27 @@ TEST_CASE("what has come and is not complete is bounded", "[node][exchange]") {
   }
 }
 
+TEST_CASE_METHOD(asking_node, "what is no longer among all that a node says is gone",
+                 "[node][exchange]") {
+  owner two{2};
+  two.say("a");
+  two.say("b");
+  auto head = two.state();
+  hear(two, head);
+  bring(two, head);
+  two.take_back("a");
+  two.say("b", 7);
+  head = two.state();
+  hear(two, head);
+  asked();
+  auto whole = two.page(head); // of who has forgotten that it was taken back
+  std::erase_if(whole.page.records, [](auto& each) { return each.removed; });
+  answer({whole});
+  CHECK(shows(two) == words{"b 7"});
+  CHECK(it.behind() == 0);
+  CHECK(complaints() == 0); // nor is it as if another process spoke for the node
+}
+
 TEST_CASE_METHOD(asking_node, "what is kept in part is not handed on", "[node][exchange]") {
   registry::effects none;
   registry::registry_options how;
