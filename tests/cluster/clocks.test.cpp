@@ -82,3 +82,34 @@ TEST_CASE("a machine whose clock is an hour off hears of that, with the times", 
   node.process().send_signal(SIGTERM);
   check_told(node.process().read_rest()); // of those whose clocks are fast
 }
+
+TEST_CASE("a member whose certificate expires is gone for the others until it has another one",
+          "[cluster][cli]") {
+  need_command();
+  if (!std::filesystem::exists(calendars::library()))
+    SKIP("libfaketime is not installed");
+  temporary_folder folder;
+  auto at = [&](const std::string& name) { return (folder / name).string(); };
+  must({"init", "--data", at("n0"), "--name", "n0"});
+  constexpr auto left = 30; // of the year for which certificates are valid, in seconds
+  must_at("-" + std::to_string(365 * 86'400 - left), {"ca", "issue", "--data", at("n0"), "--name",
+                                                      "n1", "--role", "member", "--out", at("n1")});
+  running_node first{{"--name", "n0", "--data", at("n0")}};
+  running_node second{{"--name", "n1", "--data", at("n1"), "--join", first.address()}};
+  auto status_of_second = [&] {
+    auto seen = run({"status", "--json", "--at", first.address(), "--identity", at("n0")}).line();
+    for (auto& each : seen.value("members", json::array()))
+      if (each["node"] == "n1")
+        return each.value("status", "");
+    return "unknown"s;
+  };
+  CHECK(comes_true([&] { return status_of_second() == "active"; }));
+  CHECK(comes_true([&] { return status_of_second() != "active"; }, 60s));
+  must({"ca", "renew", "n1", "--data", at("n0"), "--out", at("n1")});
+  CHECK(comes_true([&] { return status_of_second() == "active"; }, 60s));
+  first.process().send_signal(SIGTERM);
+  auto log = first.process().read_rest();
+  INFO(log);
+  CHECK(log.find("has expired, so that it counts as gone until it has another one")
+        != std::string::npos);
+}

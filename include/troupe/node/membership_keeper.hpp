@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -41,6 +42,7 @@
 #include "troupe/node/peer_questions.hpp"
 #include "troupe/node/record_desk.hpp"
 #include "troupe/node/swim_thread.hpp"
+#include "troupe/platform/calendar.hpp"
 #include "troupe/security/credentials.hpp"
 
 namespace troupe::cluster {
@@ -132,6 +134,7 @@ public:
   void start(swim_thread* thread) {
     begins_ = thread;
     begin_if_it_can();
+    bar_expired();
   }
 
   /// This node goes on as a later life, for others and for itself a new member.
@@ -178,7 +181,7 @@ public:
       step(swim::doubted{which->peer().node});
   }
 
-  /// Another list of revoked certificates applies.
+  /// Another list of revoked certificates applies, or a certificate was replaced.
   void look_at_certificates() {
     admitted_.clear();
     if (thread_ == nullptr)
@@ -189,7 +192,7 @@ public:
         [&all](const node_id& node, const std::string& each) { all.emplace_back(node, each); });
       run_on(home, [this, all = std::move(all)] {
         for (auto& [node, each] : all)
-          if (!setup_.credentials->admit(each, node))
+          if (refuse(node, each))
             step(sealed_swim::barred{node});
       });
     });
@@ -234,6 +237,12 @@ private:
   static constexpr std::size_t max_pages = 200;
   /// Certificates that need not be looked at again.
   static constexpr std::size_t max_admitted = 10'000;
+  static constexpr duration look_for_expired_every = std::chrono::seconds{10};
+
+  struct admitted {
+    std::string certificate;
+    wall_time until;
+  };
   /// What reading a message may take.
   static constexpr std::size_t max_answer = std::size_t{1} << 20U;
   static constexpr duration answer_within = peer_keepers::answer_within;
@@ -280,18 +289,35 @@ private:
     return true;
   }
 
-  /// By the list of revoked certificates that applies now.
+  /// By the list of revoked certificates that applies now, and the time.
   problem refuse(const node_id& node, const std::string& certificate) {
     auto found = admitted_.find(node);
-    if (!setup_.credentials || (found != admitted_.end() && found->second == certificate))
+    if (!setup_.credentials
+        || (found != admitted_.end() && found->second.certificate == certificate))
       return {};
-    auto may = setup_.credentials->admit(certificate, node);
-    if (!may)
-      return may.error();
+    auto until = setup_.credentials->admit(certificate, node, read_calendar());
+    if (!until)
+      return until.error();
     if (admitted_.size() >= max_admitted)
       admitted_.clear();
-    admitted_.insert_or_assign(node, certificate);
+    admitted_.insert_or_assign(node, admitted{certificate, *until});
     return {};
+  }
+
+  /// A member whose certificate has ended gets no link any more: it is out of reach for all that
+  /// needs one, whatever its datagrams say.
+  void bar_expired() {
+    timers_.after(look_for_expired_every, [this] { bar_expired(); });
+    std::erase_if(admitted_, [this, now = read_calendar()](const auto& each) {
+      auto& [node, what] = each;
+      if (what.until >= now)
+        return false;
+      setup_.log.warn("the certificate of node " + brief(node)
+                      + " has expired, so that it counts as gone until it has another one (troupe "
+                        "ca renew)");
+      step(sealed_swim::barred{node});
+      return true;
+    });
   }
 
   // -- what others ask -------------------------------------------------------------------
@@ -581,7 +607,7 @@ private:
   std::optional<registry::records_head> records_;
   swim_thread* begins_ = nullptr;
   /// The certificates of members that count.
-  std::map<node_id, std::string> admitted_;
+  std::map<node_id, admitted> admitted_;
 };
 
 } // namespace troupe::cluster
