@@ -109,7 +109,13 @@ bool is_loopback(const std::string& host) {
 problem check_place(const common_options& common, const node_options& how) {
   auto& place = how.advertise ? *how.advertise : how.listen;
   auto other = std::ranges::find_if(how.join, [](auto& each) { return !is_loopback(each.host); });
-  if (!is_loopback(place.host) || other == how.join.end())
+  if (other == how.join.end())
+    return {};
+  if (how.links.insecure && net::resolve_number(*other))
+    return {errc::bad_argument, "--join names " + to_string(*other)
+                                  + ", and links with --insecure are for loopback only; leave "
+                                    "--insecure out, and give a token (troupe ca invite)"};
+  if (!is_loopback(place.host) || how.links.insecure)
     return {};
   problem why{errc::bad_argument,
               (how.advertise ? "--advertise is " : "--listen is ") + to_string(place)
@@ -259,7 +265,7 @@ int run_node(const common_options& common, const node_command& what, const held_
   if (common.insecure)
     print_line(std::cerr, "--insecure: links are plain, and every process of this machine may do "
                           "everything in this cluster");
-  else if (auto why = check_place(common, *options))
+  if (auto why = check_place(common, *options))
     return complain(common, why);
   leaving leave;
   options->on_leave_asked = [&leave](const leave_options& how) { leave.ask(how); };

@@ -516,6 +516,10 @@ TEST_CASE("a node with insecure links says so at each start, stays on loopback a
           "[join]") {
   need_command();
   temporary_folder folder;
+  auto outside = run({"node", "--insecure", "--listen", "127.0.0.1:0", "--join", "192.0.2.1:6767"});
+  INFO(outside);
+  CHECK(outside.status == 2);
+  CHECK(outside.says("links with --insecure are for loopback only"));
   auto beyond = run({"node", "--insecure", "--listen", "0.0.0.0:0"});
   INFO(beyond);
   CHECK(beyond.status == 2);
