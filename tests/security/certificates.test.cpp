@@ -354,16 +354,19 @@ TEST_CASE("a member is admitted by a certificate of this cluster only", "[securi
   auto own = ca.issue(key.public_half(), {"n1", role::member, rights::operate}, now).value();
   auto all = credentials::make(key, own, ca.own(), now).value();
   CHECK(all->own_certificate() == own.to_pem());
-  CHECK(all->admit(own.to_pem(), id_of(key.public_half())));
+  CHECK(all->admit(own.to_pem(), id_of(key.public_half()), now));
   auto other = key_pair::make();
   auto id = id_of(other.public_half());
   auto issue = [&](const authority& by, role as, wall_time when) {
     return by.issue(other.public_half(), {"n2", as, rights::operate, 48h}, when).value().to_pem();
   };
-  CHECK(all->admit(issue(ca, role::member, now), id));
-  CHECK(all->admit(issue(ca, role::member, now - 100h), id)); // its links say that it has expired
+  CHECK(all->admit(issue(ca, role::member, now), id, now));
+  auto old = issue(ca, role::member, now - 100h); // for 48 hours
+  auto until = all->admit(old, id, now - 53h);
+  REQUIRE(until);
+  CHECK(std::chrono::abs(*until - (now - 52h)) < 1s); // certificates have whole seconds
   auto expect_refusal = [&](const std::string& pem, const node_id& who, const std::string& why) {
-    auto refused = all->admit(pem, who);
+    auto refused = all->admit(pem, who, now);
     REQUIRE(!refused);
     CHECK(refused.error().code == errc::denied);
     CHECK_THAT(refused.error().detail, ContainsSubstring(why));
@@ -372,11 +375,12 @@ TEST_CASE("a member is admitted by a certificate of this cluster only", "[securi
   expect_refusal(issue(ca, role::member, now), id_of(key.public_half()), "with this id");
   expect_refusal(issue(authority::make_in_memory(now), role::member, now), id, "another CA");
   expect_refusal("", id, "its card");
+  expect_refusal(old, id, "has expired");
   auto revoked = std::make_shared<revocation_list>(revocation_list{1, now, {}, {}});
   revoked->identities.emplace(id, now);
   all->revoked()->set(revoked);
   expect_refusal(issue(ca, role::member, now), id, "was revoked");
-  CHECK(all->admit(own.to_pem(), id_of(key.public_half())));
+  CHECK(all->admit(own.to_pem(), id_of(key.public_half()), now));
   expect_refusal("-----BEGIN CERTIFICATE-----", id, "its card");
   expect_refusal(ca.own().to_pem(), id, "certificate");
 }
