@@ -486,7 +486,8 @@ private:
       case bound_services::word::stays:
         return;
       case bound_services::word::silent:
-        search_.is_silent(bound_.at().where);
+        if (!relayed_.contains(bound_.at().link)) // else only the node that relays may hang
+          search_.is_silent(bound_.at().where);
         is_not_led_by(bound_.at().where);
         return seek();
       case bound_services::word::moved:
