@@ -146,6 +146,7 @@ const std::vector<scenario>& scenarios() {
         figures["names_lost"] = record.names_lost;
         figures["names_freed"] = record.names_freed;
         figures["rises"] = record.rises;
+        figures["links_relayed"] = record.relayed;
       }),
     {"swim", "Who is there: members that die, stop, leave, move, and lie", run_swim, 3, 1'000},
     service_row<sim::seats_scenario>(

@@ -1036,11 +1036,20 @@ TEST_CASE_METHOD(relayed_finding,
   CHECK(how.link == 7);
   // It relays nobody itself, and names who does.
   CHECK(only<finder::point>() == finder::point{b, false, a});
-  held(7);
+  auto watched = held(7);
   SECTION("and looks for them anew when that link ends") {
     step(finder::link_down{7});
     only<finder::unbind>();
     CHECK_FALSE(take<finder::dial>().empty());
+  }
+  SECTION("and dials the leader itself when that link is silent, as the one that relays may hang") {
+    out.clear();
+    answer(watched, problem{errc::timed_out, "no answer"});
+    link(c, 8);
+    answer(8, there("b"));
+    auto next = only<finder::dial>();
+    CHECK(next.where == b);
+    CHECK_FALSE(next.through);
   }
 }
 

@@ -25,6 +25,7 @@ TEST_CASE("some time after the last fault nodes see each other and show what the
   std::uint64_t rises = 0;
   std::uint64_t deaths = 0;
   std::uint64_t outlived_links = 0;
+  std::uint64_t relayed = 0;
   test::for_each_world<sim::node_scenario>(with_seed, [&](auto& world, auto& found) {
     answers += found.answers;
     given_up += world.record().given_up;
@@ -32,6 +33,7 @@ TEST_CASE("some time after the last fault nodes see each other and show what the
     rises += world.record().rises;
     deaths += world.record().deaths;
     outlived_links += world.record().outlived_links;
+    relayed += world.record().relayed;
   });
   CHECK(answers > 50);
   if (test::given_seed())
@@ -41,6 +43,7 @@ TEST_CASE("some time after the last fault nodes see each other and show what the
   CHECK(rises > 0);
   CHECK(deaths > 10);
   CHECK(outlived_links > 10); // or links would decide
+  CHECK(relayed > 10);
 }
 
 TEST_CASE("one seed of the node scenario is one run", "[property]") {

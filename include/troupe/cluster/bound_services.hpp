@@ -12,6 +12,7 @@
 #include "troupe/cluster/finder_requests.hpp"
 #include "troupe/cluster/finder_types.hpp"
 #include "troupe/cluster/service_names.hpp"
+#include "troupe/core/flaw.hpp"
 #include "troupe/core/machine.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/core/time.hpp"
@@ -144,7 +145,8 @@ public:
           .link = place_->link, .where = place_->where, .due = now + options_.check_every};
       return word::stays;
     }
-    if (what->handle == 0 || what->handle != place_->handles.at(cluster_services.front()))
+    if ((what->handle == 0 || what->handle != place_->handles.at(cluster_services.front()))
+        && planted_flaw != flaw::earlier_leader_believed)
       return word::moved;
     if (is_watch)
       place_->revision = what->revision;

@@ -21,6 +21,7 @@
 #include "troupe/cluster/quorum_poll.hpp"
 #include "troupe/cluster/service_addresses.hpp"
 #include "troupe/cluster/service_search.hpp"
+#include "troupe/core/flaw.hpp"
 #include "troupe/core/machine.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/result.hpp"
@@ -253,6 +254,8 @@ private:
   }
 
   void handle(request_id, const follow& what) {
+    if (is_here_ && planted_flaw == flaw::own_lead_kept)
+      return;
     if (what.turn < turn_)
       return;
     turn_ = what.turn;
@@ -486,7 +489,8 @@ private:
       case bound_services::word::stays:
         return;
       case bound_services::word::silent:
-        search_.is_silent(bound_.at().where);
+        if (!relayed_.contains(bound_.at().link)) // else only the node that relays may hang
+          search_.is_silent(bound_.at().where);
         is_not_led_by(bound_.at().where);
         return seek();
       case bound_services::word::moved:
@@ -564,7 +568,7 @@ private:
     if (!guide_.heard(now_, what, *out_) || led_by_)
       return;
     auto there = addresses_.place_by(where, *what);
-    if (there && there != guide_.host())
+    if (there && there != guide_.host() && planted_flaw != flaw::earlier_leader_believed)
       seek(there);
   }
 

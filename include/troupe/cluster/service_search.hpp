@@ -13,6 +13,7 @@
 #include "troupe/cluster/finder_requests.hpp"
 #include "troupe/cluster/finder_types.hpp"
 #include "troupe/cluster/service_addresses.hpp"
+#include "troupe/core/flaw.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/random.hpp"
 #include "troupe/core/time.hpp"
@@ -137,6 +138,8 @@ public:
   /// The node that was asked keeps to its word: the services are `there`, where this one has
   /// failed.
   void try_relay(time_point now, const net::address& by, const net::address& there, effects& out) {
+    if (planted_flaw == flaw::relay_overlooked)
+      return again(now, {errc::unreachable, to_string(there) + " is not reached"}, out);
     unreached_ = there;
     move_to(stage::relaying, {.where = there, .due = now + relay_within});
     relay_ = {requests_.dial_through(by, there, out), by, there};

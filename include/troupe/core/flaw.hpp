@@ -169,9 +169,15 @@ enum class flaw : std::uint8_t {
   dead_voter_dropped,
   /// A voter that is gone is replaced at once.
   death_rushed,
+  /// A node does not believe others that the services have left the node where it has found them.
+  earlier_leader_believed,
+  /// A node takes itself for the node of the services when it leads no more.
+  own_lead_kept,
+  /// A node that does not reach the leader asks nobody to relay.
+  relay_overlooked,
 };
 
-inline constexpr std::array<std::string_view, 78> flaw_names{"none",
+inline constexpr std::array<std::string_view, 81> flaw_names{"none",
                                                              "vote_not_persisted",
                                                              "sync_skipped",
                                                              "old_terms_counted",
@@ -248,7 +254,10 @@ inline constexpr std::array<std::string_view, 78> flaw_names{"none",
                                                              "foreign_record_believed",
                                                              "no_farewell",
                                                              "dead_voter_dropped",
-                                                             "death_rushed"};
+                                                             "death_rushed",
+                                                             "earlier_leader_believed",
+                                                             "own_lead_kept",
+                                                             "relay_overlooked"};
 
 /// Returns the flaw called `name`; flaw::none if there is no such flaw.
 constexpr flaw flaw_of(std::string_view name) {

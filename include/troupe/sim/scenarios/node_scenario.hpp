@@ -225,10 +225,20 @@ private:
     check_members(nodes, tell);
     if (!world_.at(leader())->leads())
       return broken("the appointed leader does not lead");
+    check_ways();
     check_names(nodes, group.names, tell);
     check_workers(nodes, group.workers, world_.at(leader())->table(), tell);
     for (process_id which = 0; which < world_.size(); ++which)
       check_health(world_.at(which)->table(), tell);
+  }
+
+  /// All nodes look for the services where they are.
+  void check_ways() {
+    for (process_id which = 0; which < world_.size(); ++which)
+      if (auto there = world_.at(which)->services_at(); there != leader())
+        broken("node " + world_.at(which)->id() + " has the services "
+               + (there ? "at process " + std::to_string(*there) : "nowhere") + ", and process "
+               + std::to_string(leader()) + " leads");
   }
 
   /// The life in which each process runs; 0 where it does not.
@@ -275,7 +285,13 @@ private:
     all.lost.clear();
     world_.cut({which}, {leader()});
     world_.cut({leader()}, {which});
-    run_for(2 * node_times::given_up_within);
+    run_for(node_times::relayed_within);
+    const std::string name = "unique-behind-a-cut";
+    node.add_agent(name, true);
+    world_.arm(which);
+    run_for(node_times::given_up_within);
+    if (is_member(which) && !node.look().receivers->contains(name))
+      broken("node " + node.id() + " gets no name, which only the leader cannot reach");
     if (has_helper(which) && is_given_up(node.id()))
       broken("node " + node.id() + " is given up, which only the leader cannot reach");
     else if (has_helper(which) && !all.group.workers.contains(node.id()))

@@ -20,8 +20,6 @@ struct node_beat {
   std::string node{};
   boot_number boot = 0;
   std::uint64_t life = 0;
-  /// The leader that the sender knows.
-  leadership lead{};
   /// Of whom it has heard lately: a link needs both directions.
   std::map<process_id, std::uint64_t> hears{};
   /// The node that it takes the receiver for, and the latest boot of it that it has heard of.
@@ -41,6 +39,7 @@ public:
     bool is_up = false;
     std::string node;
     boot_number boot = 0;
+    caller who{};
   };
 
   explicit node_links(caller self) : self_(self) {}
@@ -66,13 +65,13 @@ public:
     }
     if (found != links_.end()) {
       auto& old = found->second;
-      change over{false, old.node, old.boot};
+      change over{false, old.node, old.boot, {from, old.life}};
       if (old.node == what.node && what.boot <= old.boot)
         return changes;
       (old.node == what.node ? late : changes).push_back(std::move(over));
     }
     links_[from] = {what.node, what.boot, what.life, now};
-    changes.push_back({true, what.node, what.boot});
+    changes.push_back({true, what.node, what.boot, {from, what.life}});
     return changes;
   }
 
@@ -83,7 +82,7 @@ public:
       auto& [node, boot, life, heard] = each.second;
       if (heard + silence > now)
         return false;
-      changes.push_back({false, node, boot});
+      changes.push_back({false, node, boot, {each.first, life}});
       return true;
     });
     return changes;

@@ -4,7 +4,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <map>
 #include <optional>
@@ -17,147 +16,40 @@
 #include <vector>
 
 #include "troupe/cluster/claims.hpp"
-#include "troupe/cluster/departure.hpp"
 #include "troupe/cluster/known_nodes.hpp"
 #include "troupe/cluster/liveness.hpp"
 #include "troupe/cluster/node_core.hpp"
 #include "troupe/cluster/swim.hpp"
-#include "troupe/cluster/swim_options.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/overloaded.hpp"
 #include "troupe/core/signature.hpp"
 #include "troupe/sim/laws/node_laws.hpp"
+#include "troupe/sim/world/appointed_leader.hpp"
+#include "troupe/sim/world/judged_node.hpp"
+#include "troupe/sim/world/node_departure.hpp"
 #include "troupe/sim/world/node_links.hpp"
+#include "troupe/sim/world/node_messages.hpp"
 #include "troupe/sim/world/node_services.hpp"
-#include "troupe/sim/world/service_process.hpp"
+#include "troupe/sim/world/node_setting.hpp"
+#include "troupe/sim/world/service_asker.hpp"
+#include "troupe/sim/world/service_way.hpp"
 #include "troupe/sim/world/swim_member.hpp"
 
 namespace troupe::sim {
 
-/// A question to the services, or an answer.
-struct node_ask {
-  std::uint64_t life = 0;
-  request_id number = 0;
-  /// The sender waits for no answer up to this number.
-  request_id acked = 0;
-  std::uint64_t term = 0;
-  group_question what;
-};
-
-struct node_reply {
-  std::uint64_t life = 0;
-  request_id number = 0;
-  node_answer what;
-};
-
-struct node_ping {
-  std::uint64_t life = 0;
-  request_id number = 0;
-  std::string agent;
-};
-
-struct node_pong {
-  std::uint64_t life = 0;
-  request_id number = 0;
-};
-
-/// What members of the cluster say to each other of who is there.
-struct node_gossip {
-  node_id from;
-  /// Of the receiver, in the life that is meant.
-  std::string address;
-  swim_message what;
-};
-
-/// What changed of some nodes, asked over a link, and what the other knows of that.
-struct node_wishes {
-  std::uint64_t life = 0;
-  request_id number = 0;
-  std::vector<cluster::record_wish> what;
-};
-
-struct node_records {
-  std::uint64_t life = 0;
-  request_id number = 0;
-  std::vector<cluster::told_records> what;
-};
-
-/// What a data folder keeps of a node.
-struct node_disk {
-  /// Empty before the first start.
-  std::string id{};
-  boot_number boot = 0;
-
-  void crash(random_source&) {} // what is not synced was not written
-};
-
-/// Times of the simulated nodes, as node_options has them, in a cluster that is in a hurry.
-struct node_times {
-  static cluster::swim_options membership() {
-    auto made = cluster::swim_options::lan();
-    made.sync_every = std::chrono::seconds{5};
-    made.revisit_every = std::chrono::seconds{2};
-    made.keep_gone = retention;
-    return made;
-  }
-
-  static constexpr duration beat = std::chrono::milliseconds{250};
-  static constexpr duration look = std::chrono::milliseconds{200};
-  static constexpr duration answer_within = std::chrono::seconds{2};
-  static constexpr duration lost_after = std::chrono::milliseconds{1'500};
-  static constexpr duration retry = std::chrono::seconds{1};
-  static constexpr duration look_at_names = std::chrono::seconds{3};
-  static constexpr duration retention = std::chrono::seconds{15};
-  static constexpr duration check = std::chrono::seconds{1};
-  static constexpr duration sweep = std::chrono::seconds{2};
-  /// From the end of a node, or of its link, until a leader that hears the others has given it up.
-  static constexpr duration given_up_within = std::chrono::seconds{4};
-  /// Five tries of a put with their waits, after a release and a claim.
-  static constexpr duration any_answer = std::chrono::seconds{40};
-};
-
-struct node_setting {
-  process_id group_size = 5;
-  node_group group{};
-  findings found{};
-  /// Ids that disks and processes without a folder have got.
-  std::uint64_t ids = 0;
-  /// The boots that nodes have had, and the nodes that have had one twice, as their disk was put
-  /// back. What they have said in the first of the two lives may be taken for theirs.
-  std::set<std::pair<std::string, boot_number>> begun{};
-  std::set<std::string> twins{};
-  /// The nodes: their process and their key.
-  std::map<node_id, std::pair<process_id, public_key>> members{};
-  /// The latest boot of each node that was given up, whoever led.
-  std::map<std::string, boot_number> lost{};
-  /// Who has begun to lead in each term.
-  std::map<std::uint64_t, std::string> leaders{};
-  /// At times no other node takes the vote of one that leaves.
-  bool refuses_votes = false;
-  // Figures.
-  std::uint64_t given_up = 0;
-  std::uint64_t names_lost = 0;
-  std::uint64_t names_freed = 0;
-  std::uint64_t rises = 0;
-  /// How often members showed one another dead.
-  std::uint64_t deaths = 0;
-  /// Links that ended while the members showed the node.
-  std::uint64_t outlived_links = 0;
-  std::uint64_t answers = 0;
-};
-
-/// A whole node in the world: its node_core, its `departure`, and its `swim` with stand-ins for
-/// signatures. Mail of members gets lost like any message; what they say over links does not, but
-/// needs one.
+/// A whole node in the world: its node_core, its `departure`, its finder, and its `swim` with
+/// stand-ins for signatures. Mail of members gets lost like any message; what they say over links
+/// does not, but needs one. Questions to the services go to the node where the finder has them,
+/// over a link, and are lost with it.
 ///
-/// Simpler than a real node: the Raft group and the finder are not run. A leader is appointed by
-/// whoever sets node_group::lead, and finds that when it looks; the others hear it from each other.
-/// Names and the scheduler's list of workers are one object that no fault reaches, see node_group;
-/// a deposed leader carries nothing out there. All processes know each other's address. Each third
-/// process has no data folder, and is another node in each life.
+/// Simpler than a real node: the Raft group is not run. A leader is appointed by whoever sets
+/// node_group::lead, and finds that when it looks; the others ask where the services are. What the
+/// services keep is one object that no fault reaches, see node_group; a deposed leader carries
+/// nothing out there. All processes know each other's address. Each third process has no data
+/// folder, and is another node in each life.
 class node_process {
 public:
-  using message = std::variant<node_beat, node_ask, node_reply, node_ping, node_pong, node_gossip,
+  using message = std::variant<node_beat, node_letter, node_ping, node_pong, node_gossip,
                                node_wishes, node_records>;
   using disk = node_disk;
   using setting = node_setting;
@@ -169,26 +61,35 @@ public:
       own_(id_of(key_)),
       id_(to_string(own_)),
       name_("node-" + std::to_string(here.self())),
-      core_{cluster::node_core{{.node = id_,
-                                .name = name_,
-                                .boot = boot_,
-                                .claims = {.is_fleeting = is_fleeting(id_),
-                                           .answer_within = node_times::answer_within,
-                                           .retry_every = node_times::retry,
-                                           .look_every = node_times::look_at_names},
-                                .liveness = {.lost_after = node_times::lost_after,
-                                             .check_every = node_times::check,
-                                             .answer_within = node_times::answer_within,
-                                             .sweep_every = node_times::sweep},
-                                .table = bounds(),
-                                .forget_after = node_times::retention},
-                               &is_signed_with}},
-      links_({here.self(), here.life()}) {
+      core_({.node = id_,
+             .name = name_,
+             .boot = boot_,
+             .claims = {.is_fleeting = is_fleeting(id_),
+                        .answer_within = node_times::answer_within,
+                        .retry_every = node_times::retry,
+                        .look_every = node_times::look_at_names},
+             .liveness = {.lost_after = node_times::lost_after,
+                          .check_every = node_times::check,
+                          .answer_within = node_times::answer_within,
+                          .sweep_every = node_times::sweep},
+             .table = bounds(),
+             .forget_after = node_times::retention},
+            &is_signed_with, {node_times::lost_after, node_times::any_answer},
+            [this](cluster::node_core::effect& what) {
+              std::visit([this](auto& each) { this->perform(each); }, what);
+            }),
+      links_({here.self(), here.life()}),
+      way_(here, around_way()),
+      asker_(
+        here, node_times::answer_within, [this](node_ask what) { way_.ask(std::move(what)); },
+        [this] { way_.doubt(); }),
+      leader_(here_, id_, around_leader()),
+      departure_(here_, around_departure()) {
     note_boot(id_, boot_);
     here.setting().members[own_] = {here.self(), key_};
     begin_as(boot_);
     put_self();
-    beat_at_ = look_at_ = here_.now();
+    beat_at_ = here_.now();
   }
 
   // -- what its host asks of it --------------------------------------------------------------
@@ -228,14 +129,12 @@ public:
 
   /// It may be refused: then the node goes on as before.
   void leave() {
-    is_leaving_ = true;
-    depart(++last_departure_, cluster::departure::leave{.name = name_,
-                                                        .has_log = !is_fleeting(id_),
-                                                        .knows_leader = lead_.term != 0});
+    departure_.leave(
+      {.name = name_, .has_log = !is_fleeting(id_), .knows_leader = way_.at().has_value()});
   }
 
   void stop() {
-    depart(++last_departure_, cluster::departure::stop{});
+    departure_.stop();
   }
 
   /// Callers do not reach that agent any more, or do again.
@@ -274,37 +173,42 @@ public:
 
   /// Whether it leaves or stops. A process that is paused has not told the others yet.
   [[nodiscard]] bool is_going() const {
-    return is_leaving_ || departure_.is_ending();
+    return departure_.is_going();
   }
 
   /// It has left or stopped, and does nothing any more: its host ends the process.
   [[nodiscard]] bool has_ended() const {
-    return has_ended_;
+    return departure_.has_ended();
   }
 
   /// Adds, puts and leaves of this node that have no answer yet.
   [[nodiscard]] std::size_t unanswered() const {
-    return askers_laws_.open();
+    return core_.unanswered();
   }
 
   [[nodiscard]] node_sight look() const {
-    return {&book(),  &core_.inside,  &receivers_,
-            &routes_, &member_->it(), here_.setting().twins.contains(id_)};
+    return {&book(),  &core_.inside(), &receivers_,
+            &routes_, &member_->it(),  here_.setting().twins.contains(id_)};
   }
 
   [[nodiscard]] const registry::record_table& table() const {
-    return core_.inside.table();
+    return core_.inside().table();
+  }
+
+  /// Where it takes the services to be: the process.
+  [[nodiscard]] std::optional<process_id> services_at() const {
+    return way_.at();
   }
 
   /// The appointed leader knows that it leads.
   [[nodiscard]] bool leads() const {
-    return core_.inside.leads();
+    return core_.inside().leads();
   }
 
   // -- the world ---------------------------------------------------------------------------------
 
   void receive(process_id from, const message& what) {
-    if (has_ended_)
+    if (has_ended())
       return;
     std::visit([&](const auto& each) { hear(from, each); }, what);
     if (!std::holds_alternative<node_gossip>(what)) // what members show is judged where it counts
@@ -312,27 +216,27 @@ public:
   }
 
   void wake() {
-    if (has_ended_)
+    if (has_ended())
       return;
     auto now = here_.now();
     if (due(member_->it().next_deadline(), now))
       member_->tick();
     if (!due(own_deadline(), now))
       return;
-    give_up_questions(now);
-    tick();
-    judge_.ticked(now);
-    askers_laws_.ticked(now);
+    asker_.wake();
+    miss_pongs(now);
+    way_.wake();
+    core_.tick(now);
+    core_.ticked(now);
     take_links(links_.tick(now));
-    if (look_at_ <= now)
-      look_for_lead();
+    leader_.wake();
     if (beat_at_ <= now)
       beat();
     judge();
   }
 
   [[nodiscard]] std::optional<time_point> next_deadline() const {
-    if (has_ended_)
+    if (has_ended())
       return std::nullopt;
     auto next = own_deadline();
     return std::min(next, member_->it().next_deadline().value_or(next));
@@ -345,30 +249,14 @@ private:
 
   /// Of all but its part in the membership.
   [[nodiscard]] time_point own_deadline() const {
-    auto next = std::min(beat_at_, look_at_);
+    auto next = std::min(beat_at_, leader_.next_deadline());
     auto no_later
       = [&next](std::optional<time_point> when) { next = std::min(next, when.value_or(next)); };
-    no_later(core_.inside.next_deadline());
-    for (auto& [number, each] : questions_)
-      no_later(std::min(each.due, each.again_at));
+    no_later(core_.inside().next_deadline());
     for (auto& [number, due] : pings_)
       no_later(due);
-    return next;
+    return asker_.next_deadline(std::min(next, way_.next_deadline()));
   }
-
-  /// The machine and what it wants to have done, in order.
-  struct shell {
-    cluster::node_core inside;
-    std::deque<cluster::node_core::effect> left{};
-    bool is_busy = false;
-  };
-
-  struct question {
-    group_question what;
-    std::function<void(const node_answer&)> done;
-    time_point due{};
-    time_point again_at{};
-  };
 
   static registry::registry_options bounds() {
     registry::registry_options made;
@@ -400,59 +288,26 @@ private:
   }
 
   void judge() {
-    for (auto& each : judge_.take_violations())
-      broken(each);
-    for (auto& each : askers_laws_.take_violations())
-      broken(each);
-    for (auto& each : core_.inside.flaws())
-      broken("has a flaw: " + each);
+    core_.judge([this](const std::string& what) { broken(what); });
     check_receivers(id_, look(), [this](const std::string& what) { broken(what); });
   }
 
   // -- the machine -------------------------------------------------------------------------------
 
   void step(cluster::node_core::event what, request_id id = 0) {
-    if (has_ended_)
+    if (has_ended())
       return;
-    judge_.hears(here_.now(), id, what, core_.inside);
-    cluster::node_core::effects out;
-    core_.inside.step(here_.now(), id, std::move(what), out);
-    judge_.looks(here_.now(), core_.inside);
-    carry_out(out);
-  }
-
-  void tick() {
-    cluster::node_core::effects out;
-    core_.inside.tick(here_.now(), out);
-    judge_.looks(here_.now(), core_.inside);
-    carry_out(out);
-  }
-
-  void carry_out(cluster::node_core::effects& out) {
-    for (auto& each : out) {
-      judge_.does(here_.now(), each);
-      core_.left.push_back(std::move(each));
-    }
-    if (std::exchange(core_.is_busy, true))
-      return;
-    while (!core_.left.empty()) {
-      auto next = std::move(core_.left.front());
-      core_.left.pop_front();
-      std::visit([this](auto& each) { this->perform(each); }, next);
-    }
-    core_.is_busy = false;
+    core_.step(here_.now(), std::move(what), id);
   }
 
   [[nodiscard]] const registry::own_records& book() const {
-    return core_.inside.book();
+    return core_.inside().book();
   }
 
   void ask_core(
     cluster::node_core::event what, const std::string& words, std::function<void()> done = [] {}) {
-    auto id = ++last_asker_;
-    askers_.emplace(id, std::move(done));
-    askers_laws_.asked(here_.now(), id, words);
-    step(std::move(what), id);
+    if (!has_ended())
+      core_.ask(here_.now(), std::move(what), words, std::move(done));
   }
 
   void put_self() {
@@ -464,60 +319,29 @@ private:
   }
 
   void say_worker() {
-    if (!takes_back_)
-      ask(group_question{worker_here{id_, book().boot()}}, [](const node_answer&) {});
+    if (!departure_.takes_back())
+      asker_.ask(group_question{worker_here{id_, book().boot()}}, [](const node_answer&) {});
   }
 
   // -- how it leaves and ends -------------------------------------------------------------------
 
-  void depart(request_id id, cluster::departure::event what) {
-    cluster::departure::effects out;
-    departure_.step(here_.now(), id, std::move(what), out);
-    for (auto& each : out)
-      std::visit([this](auto& next) { this->carry_out(next); }, each);
-  }
-
-  void carry_out(const cluster::departure::run& what) {
-    using enum cluster::departure::stage;
-    auto done = [this, what](const problem& why = {}) {
-      depart(what.id, cluster::departure::done{what.which, why, leads()});
+  node_departure<node_process>::surroundings around_departure() {
+    return {
+      .take_back =
+        [this](std::function<void()> done) {
+          asker_.ask(group_question{worker_gone{id_, book().boot()}}, [](const node_answer&) {});
+          ask_core(cluster::claims::leave{}, "leave", std::move(done));
+        },
+      .say_farewell = [this] { member_->step(cluster::swim::leave{}); },
+      .leads = [this] { return leads(); },
     };
-    switch (what.which) {
-      case give_up_vote:
-        return here_.after(std::chrono::milliseconds{10}, [this, done] {
-          auto is_refused = here_.setting().refuses_votes && here_.random().one_in(4);
-          done(is_refused ? problem{errc::in_use, "no other node can take its place"} : problem{});
-        });
-      case take_back:
-        takes_back_ = true;
-        ask(group_question{worker_gone{id_, book().boot()}}, [](const node_answer&) {});
-        here_.after(what.within, [done] { done({errc::timed_out, "no answer in time"}); });
-        return ask_core(cluster::claims::leave{}, "leave", [done] { done(); });
-      case say_farewell: // what it says is signed in a moment
-        member_->step(cluster::swim::leave{});
-        return here_.after(std::chrono::milliseconds{1}, [done] { done(); });
-      case turn_away: // the rest is over in the same moment, with the process
-      case hand_over:
-      case fall_silent:
-      case end_sessions:
-      case end_links:
-      case end_agents:
-      case end_services:
-      case end_router:
-        return done();
-    }
-  }
-
-  void carry_out(const cluster::departure::over&) {
-    has_ended_ = departure_.is_ending();
-    is_leaving_ = false;
   }
 
   // -- who is found, and what this node says ----------------------------------------------------
 
   void perform(cluster::claims::ask& what) {
     auto send = [&]<class Words>(const Words& words) {
-      ask(words, [this, id = what.id](const node_answer& heard) {
+      asker_.ask(words, [this, id = what.id](const node_answer& heard) {
         step(
           cluster::claims::heard<typename Words::result>{to_result<typename Words::result>(heard)},
           id);
@@ -527,10 +351,8 @@ private:
   }
 
   void perform(cluster::claims::done& what) {
-    askers_laws_.answered(what.id);
     ++here_.setting().answers;
-    if (auto found = askers_.extract(what.id))
-      found.mapped()();
+    core_.answered(what.id);
   }
 
   void perform(cluster::node_core::found& what) {
@@ -557,7 +379,7 @@ private:
       here_.disk().boot = std::max(here_.disk().boot, boot);
       ++here_.setting().rises;
       note_boot(id_, boot);
-      if (boot <= book().boot() || has_ended_)
+      if (boot <= book().boot() || has_ended())
         return;
       begin_as(boot);
       step(cluster::claims::risen{boot});
@@ -597,7 +419,7 @@ private:
     ++here_.setting().given_up;
     auto& latest = here_.setting().lost[what.node];
     latest = std::max(latest, what.boot);
-    ask(group_question{worker_gone{what.node, what.boot}}, [](const node_answer&) {});
+    asker_.ask(group_question{worker_gone{what.node, what.boot}}, [](const node_answer&) {});
   }
 
   /// Names of a node that can come back stay its, unless this node has forgotten it.
@@ -606,12 +428,12 @@ private:
     auto is_known = table().answer(registry::find_owner{what.node}).boot != 0;
     if (!is_fleeting(what.node) && is_known)
       broken("frees the names of node " + what.node + ", which may come back");
-    ask(group_question{registry::names::owner_gone{what.node, what.boot}},
-        [](const node_answer&) {});
+    asker_.ask(group_question{registry::names::owner_gone{what.node, what.boot}},
+               [](const node_answer&) {});
   }
 
   void perform(cluster::liveness::list_names& what) {
-    ask(group_question{what.what}, [this, id = what.id](const node_answer& heard) {
+    asker_.ask(group_question{what.what}, [this, id = what.id](const node_answer& heard) {
       step(cluster::liveness::names_listed{to_result<registry::names::claim_page>(heard)}, id);
     });
   }
@@ -669,21 +491,20 @@ private:
     for (process_id to = 0; to < here_.setting().group_size; ++to) {
       if (to == here_.self())
         continue;
-      node_beat made{.node = id_, .boot = book().boot(), .life = here_.life(), .lead = lead_};
+      node_beat made{.node = id_, .boot = book().boot(), .life = here_.life()};
       links_.address(now, to, made);
       here_.send(to, std::move(made));
     }
   }
 
   void hear(process_id from, const node_beat& what) {
-    learn(what.lead);
     if (what.receiver == id_ && what.heard_of > book().boot())
       step(cluster::claims::outlived{what.heard_of});
     std::vector<node_links::change> late;
     take_links(links_.hear(here_.now(), from, what, late));
     if (!late.empty())
       here_.after(here_.handover() + node_links::silence / 2, [this, late] {
-        if (has_ended_)
+        if (has_ended())
           return;
         take_links(late);
         judge();
@@ -693,9 +514,11 @@ private:
   void take_links(const std::vector<node_links::change>& changes) {
     for (auto& each : changes)
       if (each.is_up) {
+        way_.link_up(each.who.first, each.who.second);
         step(cluster::liveness::link_up{each.node, each.boot});
         member_->show_card(member_of(each.node));
       } else {
+        way_.link_down(each.who.first, each.who.second);
         step(cluster::liveness::link_down{each.node, each.boot, "silent"});
         if (!links_.find(each.node)) // else that was the link of an earlier life
           doubt(member_of(each.node));
@@ -784,70 +607,48 @@ private:
 
   // -- who leads ---------------------------------------------------------------------------------
 
-  void look_for_lead() {
-    look_at_ = here_.now() + node_times::look;
-    auto& appointed = here_.setting().group.lead;
-    if (appointed.who == caller{here_.self(), here_.life()} && appointed.term > leads_in_)
-      begin_to_lead(appointed);
-    else if (leads() && appointed.term > leads_in_)
-      follow_another();
-  }
-
-  void begin_to_lead(const leadership& what) {
-    leads_in_ = what.term;
-    if (auto& first = here_.setting().leaders.try_emplace(what.term, id_).first->second;
-        first != id_)
-      broken("leads in term " + std::to_string(what.term) + ", and node " + first + ", too");
-    step(cluster::node_core::lead{});
-    learn(what);
-  }
-
-  void follow_another() {
-    step(cluster::node_core::follow{});
-  }
-
-  /// The services are elsewhere.
-  void learn(const leadership& what) {
-    if (what.term <= lead_.term)
-      return;
-    lead_ = what;
-    if (leads() && what.term > leads_in_)
-      follow_another();
-    step(cluster::claims::bound{});
+  appointed_leader<node_process>::surroundings around_leader() {
+    return {
+      .on_lead =
+        [this](std::uint64_t term) {
+          step(cluster::node_core::lead{});
+          way_.lead(term);
+        },
+      .on_follow =
+        [this](std::uint64_t term) {
+          step(cluster::node_core::follow{});
+          way_.follow(term);
+        },
+      .reply = [this](const node_letter& to, node_reply what) { way_.reply(to, std::move(what)); },
+      .broken = [this](const std::string& what) { broken(what); },
+    };
   }
 
   // -- questions to the services -----------------------------------------------------------------
 
-  void ask(group_question what, std::function<void(const node_answer&)> done) {
-    auto number = ++last_question_;
-    auto now = here_.now();
-    questions_.emplace(
-      number, question{std::move(what), std::move(done), now + node_times::answer_within, now});
-    send(number);
+  service_way<node_process>::surroundings around_way() {
+    return {
+      .over_link
+      = [this](process_id over, node_letter what) { here_.send_over_link(over, std::move(what)); },
+      .on_bound =
+        [this] {
+          asker_.send_all();
+          step(cluster::claims::bound{});
+        },
+      .broken = [this](const std::string& what) { broken(what); },
+    };
   }
 
-  void send(request_id number) {
-    auto& each = questions_.at(number);
-    each.again_at = here_.now() + std::chrono::milliseconds{300};
-    if (lead_.term == 0)
+  void hear(process_id, const node_letter& what) {
+    if (way_.hear(what))
       return;
-    here_.send(lead_.who.first, node_ask{here_.life(), number, questions_.begin()->first - 1,
-                                         lead_.term, each.what});
+    if (auto* asked = std::get_if<node_ask>(&what.what))
+      leader_.asked(what, *asked);
+    else
+      asker_.hear(std::get<node_reply>(what.what));
   }
 
-  void give_up_questions(time_point now) {
-    std::vector<request_id> over;
-    std::vector<request_id> again;
-    for (auto& [number, each] : questions_)
-      if (each.due <= now)
-        over.push_back(number);
-      else if (each.again_at <= now)
-        again.push_back(number);
-    for (auto number : over)
-      conclude(number, problem{errc::timed_out, "no answer in time"});
-    for (auto number : again)
-      if (questions_.contains(number))
-        send(number);
+  void miss_pongs(time_point now) {
     std::vector<request_id> unanswered;
     for (auto& [number, due] : pings_)
       if (due <= now)
@@ -858,62 +659,30 @@ private:
     }
   }
 
-  void conclude(request_id number, const node_answer& what) {
-    if (auto found = questions_.extract(number))
-      found.mapped().done(what);
-  }
-
-  void hear(process_id from, const node_ask& what) {
-    auto& group = here_.setting().group;
-    if (!leads() || what.term != leads_in_ || group.lead.term != leads_in_)
-      return; // it asks again; this node may have been deposed, and not know it
-    auto answer = group.calls.carry_out({from, what.life}, what.number, what.acked,
-                                        [&] { return group.ask(what.what); });
-    if (answer)
-      here_.send(from, node_reply{what.life, what.number, std::move(*answer)});
-  }
-
-  void hear(process_id, const node_reply& what) {
-    if (what.life == here_.life())
-      conclude(what.number, what.what);
-  }
-
   home& here_;
   boot_number boot_ = 0; // of the start
   public_key key_;
   node_id own_;
   std::string id_;
   std::string name_;
-  shell core_;
+  judged_node core_;
   node_links links_;
   std::optional<swim_member<node_process>> member_; // there is always one
-  judge_laws judge_{node_times::lost_after};
-  asker_laws askers_laws_{node_times::any_answer};
+  service_way<node_process> way_;
+  service_asker<node_process> asker_;
+  appointed_leader<node_process> leader_;
 
-  std::map<request_id, std::function<void()>> askers_;
-  request_id last_asker_ = 0;
   std::set<std::string> receivers_;
   node_routes routes_;
   std::set<std::string> silent_;
-  cluster::departure departure_;
-  request_id last_departure_ = 0;
-  bool is_leaving_ = false;
-  bool takes_back_ = false;
-  bool has_ended_ = false;
+  node_departure<node_process> departure_;
 
-  /// The leader that it knows, and the term in which it leads itself.
-  leadership lead_;
-  std::uint64_t leads_in_ = 0;
-
-  std::map<request_id, question> questions_;
-  request_id last_question_ = 0;
   std::map<request_id, time_point> pings_;
   /// Who has asked for records: the process, its life, and its number of the question.
   std::map<request_id, std::tuple<process_id, std::uint64_t, request_id>> asked_by_;
   request_id last_asked_ = 0;
   bool is_caught_up_ = false;
   time_point beat_at_{};
-  time_point look_at_{};
 };
 
 static_assert(process<node_process>);

@@ -11,13 +11,13 @@
 #include <type_traits>
 #include <utility>
 #include <variant>
-#include <vector>
 
 #include "troupe/core/codec.hpp"
 #include "troupe/core/overloaded.hpp"
 #include "troupe/group/group_core.hpp"
 #include "troupe/host/replicated_core.hpp"
 #include "troupe/sim/laws/ledger.hpp"
+#include "troupe/sim/world/findings.hpp"
 #include "troupe/sim/world/group_on_disk.hpp"
 #include "troupe/sim/world/raft_process.hpp"
 #include "troupe/sim/world/service_thread.hpp"
@@ -50,16 +50,6 @@ struct service_message {
   };
 
   std::variant<letter, ask, reply> body;
-};
-
-/// Violations found, as sentences; shared by all processes of one run.
-struct findings {
-  std::vector<std::string> violations;
-
-  void broken(std::string what) {
-    if (violations.size() < 10)
-      violations.push_back(std::move(what));
-  }
 };
 
 /// What a simulation needs of a service: its machine, what its clients record (`record`), the first

@@ -1,0 +1,97 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "troupe/cluster/finder_types.hpp"
+#include "troupe/cluster/record_exchange.hpp"
+#include "troupe/core/ids.hpp"
+#include "troupe/core/machine.hpp"
+#include "troupe/core/result.hpp"
+#include "troupe/core/time.hpp"
+#include "troupe/sim/world/node_services.hpp"
+#include "troupe/sim/world/swim_member.hpp"
+
+/// What whole nodes of a simulated cluster say to each other; see node_process.
+namespace troupe::sim {
+
+/// Where are the services? As `finder_effects::ask` has it.
+struct way_question {
+  request_id number = 0;
+  std::uint64_t known = 0;
+  duration wait{};
+};
+
+struct way_answer {
+  request_id number = 0;
+  result<cluster::whereabouts> what;
+};
+
+/// Is there a way to the receiver? To begin a link that another node relays, and to keep it.
+struct way_knock {
+  request_id number = 0;
+};
+
+struct way_knocked {
+  request_id number = 0;
+};
+
+/// A question to the services, or an answer.
+struct node_ask {
+  request_id number = 0;
+  /// The sender waits for no answer up to this number.
+  request_id acked = 0;
+  group_question what;
+};
+
+struct node_reply {
+  request_id number = 0;
+  node_answer what;
+};
+
+/// What goes over a link that was made to find the services, or to use them.
+struct node_letter {
+  caller from;
+  /// Life 0: whichever runs there.
+  caller to;
+  /// The process that relays the link.
+  std::optional<process_id> through;
+  std::variant<way_question, way_answer, way_knock, way_knocked, node_ask, node_reply> what;
+};
+
+struct node_ping {
+  std::uint64_t life = 0;
+  request_id number = 0;
+  std::string agent;
+};
+
+struct node_pong {
+  std::uint64_t life = 0;
+  request_id number = 0;
+};
+
+/// What members of the cluster say to each other of who is there.
+struct node_gossip {
+  node_id from;
+  /// Of the receiver, in the life that is meant.
+  std::string address;
+  swim_message what;
+};
+
+/// What changed of some nodes, asked over a link, and what the other knows of that.
+struct node_wishes {
+  std::uint64_t life = 0;
+  request_id number = 0;
+  std::vector<cluster::record_wish> what;
+};
+
+struct node_records {
+  std::uint64_t life = 0;
+  request_id number = 0;
+  std::vector<cluster::told_records> what;
+};
+
+} // namespace troupe::sim

@@ -1,0 +1,89 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "troupe/cluster/swim_options.hpp"
+#include "troupe/core/ids.hpp"
+#include "troupe/core/signature.hpp"
+#include "troupe/core/time.hpp"
+#include "troupe/sim/world/findings.hpp"
+#include "troupe/sim/world/node_services.hpp"
+#include "troupe/sim/world/world.hpp"
+
+/// What simulated nodes keep on their disks, their times, and what they share; see node_process.
+namespace troupe::sim {
+
+/// What a data folder keeps of a node.
+struct node_disk {
+  /// Empty before the first start.
+  std::string id{};
+  boot_number boot = 0;
+
+  void crash(random_source&) {} // what is not synced was not written
+};
+
+/// Times of the simulated nodes, as node_options has them, in a cluster that is in a hurry.
+struct node_times {
+  static cluster::swim_options membership() {
+    auto made = cluster::swim_options::lan();
+    made.sync_every = std::chrono::seconds{5};
+    made.revisit_every = std::chrono::seconds{2};
+    made.keep_gone = retention;
+    return made;
+  }
+
+  static constexpr duration beat = std::chrono::milliseconds{250};
+  static constexpr duration answer_within = std::chrono::seconds{2};
+  static constexpr duration lost_after = std::chrono::milliseconds{1'500};
+  static constexpr duration retry = std::chrono::seconds{1};
+  static constexpr duration look_at_names = std::chrono::seconds{3};
+  static constexpr duration retention = std::chrono::seconds{15};
+  static constexpr duration check = std::chrono::seconds{1};
+  static constexpr duration sweep = std::chrono::seconds{2};
+  /// From the end of the path to the leader until another node relays. That one may have
+  /// been relayed itself by the node that asks.
+  static constexpr duration relayed_within = std::chrono::seconds{8};
+  /// From the end of a node, or of its link, until a leader that hears the others has given it up.
+  static constexpr duration given_up_within = std::chrono::seconds{4};
+  /// Five tries of a put with their waits, after a release and a claim.
+  static constexpr duration any_answer = std::chrono::seconds{40};
+};
+
+struct node_setting {
+  process_id group_size = 5;
+  node_group group{};
+  findings found{};
+  /// Ids that disks and processes without a folder have got.
+  std::uint64_t ids = 0;
+  /// The boots that nodes have had, and the nodes that have had one twice, as their disk was put
+  /// back. What they have said in the first of the two lives may be taken for theirs.
+  std::set<std::pair<std::string, boot_number>> begun{};
+  std::set<std::string> twins{};
+  /// The nodes: their process and their key.
+  std::map<node_id, std::pair<process_id, public_key>> members{};
+  /// The latest boot of each node that was given up, whoever led.
+  std::map<std::string, boot_number> lost{};
+  /// Who has begun to lead in each term.
+  std::map<std::uint64_t, std::string> leaders{};
+  /// At times no other node takes the vote of one that leaves.
+  bool refuses_votes = false;
+  // Figures.
+  std::uint64_t given_up = 0;
+  std::uint64_t names_lost = 0;
+  std::uint64_t names_freed = 0;
+  std::uint64_t rises = 0;
+  /// How often members showed one another dead.
+  std::uint64_t deaths = 0;
+  /// Links that ended while the members showed the node.
+  std::uint64_t outlived_links = 0;
+  /// Links to the services that another node relayed.
+  std::uint64_t relayed = 0;
+  std::uint64_t answers = 0;
+};
+
+} // namespace troupe::sim
