@@ -113,7 +113,7 @@ TEST_CASE_METHOD(asking_routers, "too many who wait to hear where a service is a
                  "[router][services]") {
   move("here:1");
   for (std::size_t each = 0; each < router::detail::service_places::max_waiting; ++each)
-    caf::anon_send(router.handle(), find_service{"locks", 1, 20s});
+    static_cast<void>(ask(1, 20s));
   auto one_more = ask(1, 20s);
   auto code = errc::none;
   one_more.receive([](const service_place&) {},
