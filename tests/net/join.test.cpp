@@ -145,7 +145,8 @@ TEST_CASE("nobody sends a request to a member of another cluster, or to no membe
     auto got = net::join({address_of(node.listen())}, token, key, {}, {.wait = 2s});
     return got ? ""s : got.error().detail;
   };
-  CHECK_THAT(trouble(ca.issue("ann")), ContainsSubstring("no member of the cluster that the token is for"));
+  CHECK_THAT(trouble(ca.issue("ann")),
+             ContainsSubstring("no member of the cluster that the token is for"));
   // Of the right CA, but a client: it cannot listen as troupe has it, so its stream is made here.
   CHECK_FALSE(asked);
   CHECK(trouble(other.issue("ann")).empty());

@@ -206,7 +206,7 @@ TEST_CASE("what is no name is refused at once", "[node][agents]") {
     auto refused = node::start({.name = bad, .listen = {"127.0.0.1", 0}});
     REQUIRE_FALSE(refused);
     CHECK(refused.error().code == errc::bad_argument);
-    CHECK_THAT(refused.error().detail, ContainsSubstring("node_options::name of "));
+    CHECK_THAT(refused.error().detail, ContainsSubstring("node_options::name: the name of "));
     CHECK(c[0].agent(bad, echo()).error().code == errc::bad_argument);
     CHECK(c[0].agent("a", {.capabilities = {bad}}, echo()).error().code == errc::bad_argument);
     CHECK(c[0].agent("a", {.groups = {bad}}, echo()).error().code == errc::bad_argument);
