@@ -64,6 +64,7 @@ result<node_options> to_options(const common_options& common, const node_command
   result.name = what.name;
   result.data = what.data;
   result.bootstrap = what.bootstrap;
+  result.bootstrap_expect = what.bootstrap_expect;
   result.voters = what.voters;
   auto replace_after = what.replace_after == "never"
                          ? troupe::result<duration>{duration::zero()}

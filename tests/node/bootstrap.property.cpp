@@ -16,6 +16,8 @@
 
 #include "support/seeds.hpp"
 
+namespace bootstrap_property {
+
 using namespace std::literals;
 using namespace troupe;
 using namespace troupe::cluster;
@@ -358,3 +360,5 @@ TEST_CASE("as many nodes as are expected found a cluster once nothing fails any 
   });
   CHECK((judged > 500 || test::given_seed()));
 }
+
+} // namespace bootstrap_property

@@ -149,11 +149,10 @@ TROUPE_COMPILED void gate::ask(std::vector<endpoint> where, const founding_word&
   auto job = std::make_shared<dial_job<link_ptr>>(
     dial_job<link_ptr>{.where = std::move(where), .asks = what});
   job->done = [done](const result<link_ptr>& how) { done(how.error_or({})); };
-  job->answered
-    = [done = std::move(done)](const bootstrap_answer& said,
-                               const std::optional<security::facts>& proven) {
-        done(told{said.cluster, said.from, proven ? proven->name : std::string{}});
-      };
+  job->answered = [done = std::move(done)](const bootstrap_answer& said,
+                                           const std::optional<security::facts>& proven) {
+    done(told{said.cluster, said.from, proven ? proven->name : std::string{}});
+  };
   if (!loop_->jobs.post([it = loop_.get(), job] { it->dial(std::move(*job)); }))
     job->done(to_problem(verdict::stopped, "the address"));
 }
