@@ -4,8 +4,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
-#include <map>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <set>
@@ -55,6 +56,8 @@ public:
   void suffer() {
     for (auto count = 100 + random_.below(600); count > 0; --count) {
       now_ += std::chrono::milliseconds{1 + random_.below(300)};
+      if (random_.one_in(parts_once_in_))
+        part();
       auto which = random_.below(nodes_.size());
       if (auto& node = nodes_[which]; !node.it && !node.cluster && random_.one_in(2))
         start(which);
@@ -83,6 +86,8 @@ public:
       if (tries == 20 || (wanted.size() > up && !drop_one(wanted)))
         return false;
     mail_.clear();
+    stuck_.clear();
+    heal();
     for (std::size_t each = 0; each < nodes_.size(); ++each)
       if (!wanted.contains(each)) {
         crash(each);
@@ -94,6 +99,7 @@ public:
   }
 
   void run_calm(duration span) {
+    heal();
     for (auto end = now_ + span; now_ < end;) {
       now_ += 50ms;
       run(false);
@@ -143,12 +149,14 @@ private:
     std::unique_ptr<bootstrap> it;
     problem standing;
     bool is_away = false;
+    /// Of a network in two parts.
+    bool is_left = false;
   };
 
   struct letter {
     std::size_t from = 0;
     std::size_t to = 0;
-    net::founding_word word;
+    net::founding_word word = {};
     bool is_question = true;
     /// An answer: the cluster of who says it.
     std::optional<std::size_t> cluster = {};
@@ -189,15 +197,33 @@ private:
     return false;
   }
 
+  void part() {
+    heal();
+    for (auto count = shape_.expect; count > 0; --count) // so many could found a cluster
+      nodes_[random_.below(nodes_.size())].is_left = true;
+  }
+
+  void heal() {
+    for (auto& each : nodes_)
+      each.is_left = false;
+  }
+
+  [[nodiscard]] bool are_apart(std::size_t one, std::size_t other) const {
+    return nodes_[one].is_left != nodes_[other].is_left;
+  }
+
   void start(std::size_t which) {
     auto& node = nodes_[which];
     ++node.boot;
-    node.it = std::make_unique<bootstrap>(bootstrap_options{.self = id_of(which),
-                                                            .boot = node.boot,
-                                                            .process = random_.next(),
-                                                            .expect = node.expect,
-                                                            .places = node.places},
-                                          node.disk, now_);
+    bootstrap_options how{.self = id_of(which),
+                          .boot = node.boot,
+                          .process = random_.next(),
+                          .expect = node.expect,
+                          .places = node.places};
+    how.settle = settle_;
+    how.forget_after = forget_after_;
+    how.round_lasts = round_lasts_;
+    node.it = std::make_unique<bootstrap>(std::move(how), node.disk, now_);
     node.standing = {};
   }
 
@@ -209,6 +235,10 @@ private:
     for (std::size_t each = 0; each < nodes_.size(); ++each)
       if (auto* it = nodes_[each].it.get(); it != nullptr && it->next_deadline() <= now_)
         call(each, [&](bootstrap& machine, auto& out) { machine.tick(now_, out); });
+    if (!stuck_.empty() && random_.one_in(10)) {
+      mail_.push_back(stuck_.front());
+      stuck_.pop_front();
+    }
     auto letters = std::exchange(mail_, {});
     for (auto count = letters.size(); count > 0; --count) {
       auto at = is_faulty ? random_.below(letters.size()) : 0;
@@ -220,7 +250,11 @@ private:
       }
       if (is_faulty && random_.one_in(8))
         mail_.push_back(next); // twice
-      if (!is_faulty || !random_.one_in(8))
+      if (is_faulty && random_.one_in(8) && stuck_.size() < 20) {
+        stuck_.push_back(std::move(next)); // very late
+        continue;
+      }
+      if (!is_faulty || !random_.one_in(lost_once_in_))
         deliver(next, is_faulty);
     }
   }
@@ -282,11 +316,15 @@ private:
       }
       node.disk = record->what;
     } else if (auto* said = std::get_if<bootstrap::reply>(&what)) {
-      mail_.push_back({which, static_cast<std::size_t>(said->question - 1), said->word, false});
+      auto to = static_cast<std::size_t>(said->question - 1);
+      if (!are_apart(which, to))
+        mail_.push_back({which, to, said->word, false});
     } else if (auto* question = std::get_if<bootstrap::ask>(&what)) {
       for (auto& each : node.places)
-        if (mail_.size() < 500)
-          mail_.push_back({which, number_at(each), question->word, true});
+        if (auto to = number_at(each); are_apart(which, to))
+          mail_.push_back({.from = to, .to = which, .is_question = false, .is_nobody = true});
+        else if (mail_.size() < 500)
+          mail_.push_back({which, to, question->word, true});
     } else if (auto* founds = std::get_if<bootstrap::found>(&what)) {
       founders_.push_back(founds->with);
       node.cluster = founders_.size();
@@ -305,9 +343,16 @@ private:
   time_point now_{};
   std::vector<machine_node> nodes_;
   std::vector<letter> mail_;
+  std::deque<letter> stuck_;
   std::vector<std::set<node_id>> founders_;
   std::optional<std::size_t> joins_;
   bool may_crash_ = false;
+  // What is decided does not depend on these, and short ones bring more about.
+  const std::uint64_t lost_once_in_ = 2 + random_.below(8);
+  const std::uint64_t parts_once_in_ = 10 + random_.below(50);
+  const duration settle_ = std::chrono::milliseconds{random_.below(1'000)};
+  const duration forget_after_ = std::chrono::milliseconds{500 + random_.below(5'000)};
+  const duration round_lasts_ = std::chrono::milliseconds{2'000 + random_.below(20'000)};
 };
 
 /// With that many nodes any two sets of `expect` nodes have one in common.
