@@ -346,6 +346,7 @@ SCENARIO("a node joins a cluster that it hears of", "[cluster][bootstrap]") {
     WHEN("it finds another one like itself") {
       auto other = n.word(3);
       other.expect = 1;
+      other.sees = 1;
       n.hear(other, "b:1");
       n.step(bootstrap::unanswered{"c:1", {errc::unreachable, "no answer"}});
       THEN("neither founds") {

@@ -326,7 +326,7 @@ private:
       promised.reset(); // its own word
     auto is_free = !promised || planted_flaw == flaw::founding_promised_twice;
     if (said.asks && is_free && choice() == said.node)
-      promised = founding_promise{said.node, said.round, called};
+      promised = founding_promise{said.node, said.round, nodes_.at(said.node).called};
     if (!with_.empty() && said.promised == how_.self && said.promised_round == record_.round)
       promised_by_.insert(said.node);
   }

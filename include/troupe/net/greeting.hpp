@@ -153,7 +153,7 @@ struct founding_word {
 /// it.
 struct bootstrap_request {
   wire_range wire = wire_versions;
-  founding_word from;
+  founding_word from{};
 
   friend bool operator==(const bootstrap_request&, const bootstrap_request&) = default;
 
@@ -164,7 +164,7 @@ struct bootstrap_answer {
   verdict said = verdict::go;
   /// All zero: it has no cluster, and `from` is its word. Else only `from.node` is set.
   cluster_id cluster{};
-  founding_word from;
+  founding_word from{};
 
   friend bool operator==(const bootstrap_answer&, const bootstrap_answer&) = default;
 
