@@ -47,7 +47,9 @@ struct founding_record {
 };
 
 struct bootstrap_options {
+  /// Who this node is.
   node_id self{};
+  /// How often it has started.
   boot_number boot = 0;
   /// Drawn at each start, so that a node notices a copy of itself.
   std::uint64_t process = 0;
