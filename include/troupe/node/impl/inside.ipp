@@ -162,6 +162,9 @@ struct node::inside {
 
   void found_together(const std::stop_token& stop);
 
+  /// Why no cluster is founded yet; errc::none: for no reason that is known.
+  void note_founding(const problem& why);
+
   void end_founding();
 
   /// For the way to the cluster, once it is known that there is one.

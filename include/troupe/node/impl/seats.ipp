@@ -123,15 +123,17 @@ inline void node::inside::prepare_founding() {
         [this, what, done = std::move(done)](cluster::access_state&) { done(data_.keep(what)); });
     });
   };
-  around.standing = [this](const problem& why) {
-    on_access([this, why](cluster::access_state&) {
-      note_try(why);
-      clients_->hinder(why);
-      log_.follow("no cluster is founded yet", why);
-    });
-  };
+  around.standing = [this](const problem& why) { note_founding(why); };
   founding_ = std::make_shared<cluster::founding>(std::move(how), options_.join,
                                                   data_.self().founding, std::move(around));
+}
+
+inline void node::inside::note_founding(const problem& why) {
+  on_access([this, why](cluster::access_state&) {
+    note_try(why);
+    clients_->hinder(why);
+    log_.follow("no cluster is founded yet", why);
+  });
 }
 
 inline problem node::inside::look_for_cluster() {
@@ -159,6 +161,7 @@ inline void node::inside::found_together(const std::stop_token& stop) {
   auto end = founding_->run(*gate_, stop);
   if (end.what == cluster::founding::outcome::stopped)
     return;
+  note_founding({});
   log_("this node " + end.text);
   if (end.what == cluster::founding::outcome::found)
     if (auto why = found_group()) {
