@@ -357,6 +357,21 @@ SCENARIO("a node joins a cluster that it hears of", "[cluster][bootstrap]") {
   }
 }
 
+TEST_CASE("a node that would found alone keeps what it has promised", "[cluster][bootstrap]") {
+  founding_node n{2, {0, founding_promise{node_of(1), 5, "'bert'"}}, false, 1};
+  n.pass(100ms);
+  for (auto* place : {"b:1", "c:1"})
+    n.step(bootstrap::unanswered{place, {errc::unreachable, "no answer"}});
+  std::optional<bootstrap::refuse> refused;
+  for (auto each = 0; each < 40 && !refused; ++each) {
+    CHECK_FALSE(n.has<bootstrap::found>());
+    n.pass(100ms);
+    refused = n.has<bootstrap::refuse>();
+  }
+  REQUIRE(refused);
+  CHECK_THAT(refused->why.detail, ContainsSubstring("promised node 'bert'"));
+}
+
 SCENARIO("people hear what keeps a cluster from being founded", "[cluster][bootstrap]") {
   GIVEN("the candidate of three nodes") {
     candidate_node n;

@@ -107,13 +107,14 @@ inline cluster::voters_client node::inside::voters() {
 
 inline void node::inside::prepare_founding() {
   auto may_found = is_founder() || founds_together();
-  if (!may_found || options_.join.empty())
+  auto is_bound = data_.self().founding.promised.has_value(); // of an earlier start, with others
+  if (!may_found || (options_.join.empty() && !is_bound))
     return;
   cluster::bootstrap_options how;
   how.self = data_.self().id;
   how.boot = data_.self().boot;
   how.process = random_seed();
-  how.waits = !options_.bootstrap;
+  how.waits = founds_together();
   if (how.waits)
     how.expect = options_.bootstrap_expect;
   cluster::founding::surroundings around;
