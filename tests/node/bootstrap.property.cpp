@@ -369,7 +369,7 @@ founding_world::shape any_shape(random_source& random) {
 
 TEST_CASE("of nodes that could found a cluster with one of the same others, at most one does",
           "[cluster][bootstrap][property]") {
-  test::for_each_seed(2'000, [](random_source random) {
+  test::for_each_seed(1'000, [](random_source random) {
     auto how = any_shape(random);
     INFO(how.nodes << " nodes, " << how.expect << " expected");
     founding_world world{random, how};
@@ -385,7 +385,7 @@ TEST_CASE("of nodes that could found a cluster with one of the same others, at m
 TEST_CASE("as many nodes as are expected found a cluster once nothing fails any more",
           "[cluster][bootstrap][property]") {
   std::size_t judged = 0;
-  test::for_each_seed(2'000, [&](random_source random) {
+  test::for_each_seed(400, [&](random_source random) {
     auto how = any_shape(random);
     how.has_stranger = false;
     how.knows_all = true;
@@ -403,7 +403,7 @@ TEST_CASE("as many nodes as are expected found a cluster once nothing fails any 
     }
     CHECK(world.founders().size() <= 1);
   });
-  CHECK((judged > 500 || test::given_seed()));
+  CHECK((judged > 100 || test::given_seed()));
 }
 
 } // namespace bootstrap_property
