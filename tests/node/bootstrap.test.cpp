@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <set>
 #include <string>
@@ -222,6 +223,21 @@ SCENARIO("three nodes found a cluster with the promises of all three", "[cluster
       CHECK(n.it.word().round == 10);
     }
   }
+  GIVEN("a node of which another one says what cannot be") {
+    candidate_node n;
+    n.meet();
+    auto false_word = n.word(2, 1);
+    false_word.promised = node_of(1);
+    false_word.promised_round = std::numeric_limits<std::uint64_t>::max();
+    for (auto each = 0; each < 12; ++each) {
+      n.hear(false_word, "b:1");
+      n.hear(n.word(3, 1), "c:1");
+      n.pass(100ms);
+    }
+    THEN("it counts on as before") {
+      CHECK(n.it.word().round == 1);
+    }
+  }
 }
 
 SCENARIO("a node gives one promise at a time", "[cluster][bootstrap]") {
@@ -278,6 +294,16 @@ SCENARIO("a node gives one promise at a time", "[cluster][bootstrap]") {
       auto said = n.asked(asks);
       THEN("the promise stays") {
         CHECK(said.promised_round == 5);
+      }
+    }
+    WHEN("a late word of that one asks for an earlier round") {
+      n.meet(1);
+      auto late = asks;
+      late.round = 4;
+      auto said = n.asked(late);
+      THEN("the promise stays as it is") {
+        CHECK(said.promised_round == 5);
+        CHECK_FALSE(n.has<bootstrap::write>());
       }
     }
     WHEN("that one says that it has given up that round") {
@@ -387,9 +413,9 @@ SCENARIO("people hear what keeps a cluster from being founded", "[cluster][boots
                                         && ContainsSubstring("node_options::join"));
       }
     }
-    WHEN("there are four") {
+    WHEN("there are four, who agree that it is to found") {
       n.meet();
-      n.hear(n.word(4));
+      n.hear(n.word(4, 1));
       THEN("it says so, and begins nothing") {
         CHECK(n.standing.code == errc::conflict);
         CHECK_THAT(n.standing.detail, ContainsSubstring("are 4 nodes")

@@ -435,7 +435,7 @@ private:
 
   void begin(time_point now) {
     for (auto& [node, each] : nodes_) // what an earlier data folder of this node was promised
-      if (each.word.promised == how_.self)
+      if (each.word.promised == how_.self && each.word.promised_round < most_rounds)
         record_.round = std::max(record_.round, each.word.promised_round);
     record_.promised = founding_promise{how_.self, ++record_.round, {}};
     with_ = all();
@@ -616,6 +616,8 @@ private:
     return text;
   }
 
+  /// No node begins so many; what others say of it must not let the number run over.
+  static constexpr std::uint64_t most_rounds = std::uint64_t{1} << 62U;
   /// Before it says that nodes are missing: they start one after the other.
   static constexpr duration patience = std::chrono::seconds{3};
 
