@@ -189,6 +189,21 @@ SCENARIO("three nodes found a cluster with the promises of all three", "[cluster
         CHECK_FALSE(n.has<bootstrap::found>());
       }
     }
+    WHEN("another one takes the place of a node that has gone, while its round runs") {
+      n.begin(); // they were last heard of 100 ms ago
+      auto round = n.it.word().round;
+      for (auto each = 0; each < 48; ++each) {
+        n.now += 100ms;
+        n.hear(n.word(2, 1));
+      }
+      CHECK(n.it.word().round == round);
+      n.now += 100ms;
+      n.hear(n.word(4, 1));
+      THEN("it gives the round up") {
+        CHECK(n.it.word().sees == 3);
+        CHECK(n.it.word().round == round + 1);
+      }
+    }
     WHEN("a round takes too long") {
       n.begin();
       auto round = n.it.word().round;
