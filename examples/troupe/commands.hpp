@@ -27,6 +27,8 @@ struct node_command {
   bool allow_exec = false;
   bool allow_spawn = false;
   bool bootstrap = false;
+  /// How many nodes found the cluster together; 0: none do.
+  std::uint32_t bootstrap_expect = 0;
   bool leave_on_term = false;
   /// How long its tasks may still run after it was asked to end, as to_duration() reads it.
   std::string drain = "30s";

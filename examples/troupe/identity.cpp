@@ -192,8 +192,9 @@ int renew(const common_options& common, const ca_command& what, const security::
   if (what.out.empty())
     return complain(common, {errc::bad_argument, "give --out, a folder for the certificates: the "
                                                  "data folder of that node, or a new one"});
-  if (auto there = cluster::facts_in(what.out);
-      there && there->as == security::role::member && which.last.as == security::role::client)
+  if (auto there = cluster::facts_in(what.out); there && there->node == which.last.node
+                                                && there->as == security::role::member
+                                                && which.last.as == security::role::client)
     return complain(
       common, {errc::in_use, "--out is " + what.out + ", which has the certificate of the node '"
                                + there->name

@@ -245,6 +245,11 @@ private:
       ->check(cli::given("HOST:PORT, or leave --join out to found a cluster"))
       ->check(cli::is_address);
     command->add_flag("--bootstrap", node_.bootstrap, "Founds a cluster if --join finds none");
+    command
+      ->add_option("--bootstrap-expect", node_.bootstrap_expect,
+                   "Number of nodes that found a cluster together, 1 to 7, with each other's "
+                   "addresses in --join and the same number; needs --data; 0: no others")
+      ->check(cli::count_in(0, 7));
     command->option_defaults()->group("Identity and data");
     command->add_option("--name", node_.name, "Its name for people");
     command->add_option("--data", node_.data, "Folder for all data; without it, in memory")

@@ -26,6 +26,7 @@
 #include "troupe/registry/registry_client.hpp"
 #include "troupe/scheduler/exec.hpp"
 #include "troupe/scheduler/worker.hpp"
+#include "troupe/security/authority.hpp"
 
 namespace cli {
 
@@ -45,8 +46,9 @@ void say(log_level level, const node& who, const std::string& text) {
 
 result<node_options> to_options(const common_options& common, const node_command& what) {
   node_options result;
-  if (!what.name.empty() && !is_name(what.name))
-    return bad_name("--name", what.name);
+  if (!what.name.empty())
+    if (auto why = security::check_certified_name(what.name))
+      return problem{why.code, "--name: " + why.detail};
   auto listen = net::address::from_string(what.listen);
   if (!listen)
     return listen.error();
@@ -64,6 +66,7 @@ result<node_options> to_options(const common_options& common, const node_command
   result.name = what.name;
   result.data = what.data;
   result.bootstrap = what.bootstrap;
+  result.bootstrap_expect = what.bootstrap_expect;
   result.voters = what.voters;
   auto replace_after = what.replace_after == "never"
                          ? troupe::result<duration>{duration::zero()}

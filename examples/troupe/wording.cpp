@@ -20,7 +20,8 @@ constexpr std::array phrases{
   phrase{"node_options::listen", "--listen"},
   phrase{"node_options::advertise", "--advertise"},
   phrase{"node_options::join", "--join"},
-  phrase{"start it with node_options::bootstrap", "start it with --bootstrap"},
+  phrase{"node_options::bootstrap_expect", "--bootstrap-expect"}, // before its beginning
+  phrase{"node_options::bootstrap", "--bootstrap"},
   phrase{"leave_options::force, change_voters::force", "--force"},
   phrase{"leave_options::force", "--force"},
   phrase{"list_locks tells which locks are held", "troupe locks shows those that are held"},

@@ -458,7 +458,7 @@ TEST_CASE("a wrong token is refused by whom it concerns", "[join]") {
   for (auto& [token, status, words] : std::vector<std::tuple<std::string, int, std::string>>{
          {"hello", 2, "this is no token"},
          {mistyped, 2, "mistyped"},
-         {invite(at("o1")), 2, "another cluster"},
+         {invite(at("o1")), 2, "no member of the cluster that the token is for"},
          {invite(at("d1"), {"--role", "client"}), 2, "troupe login"}}) {
     auto got = join(token);
     INFO(got);

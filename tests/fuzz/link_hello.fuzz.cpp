@@ -31,7 +31,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     test::must_hold(from_wire(std::string_view{again}.substr(greeting_head_bytes)) == said,
                     "a greeting arrives as it was said");
     now += std::chrono::milliseconds{100};
-    if (std::holds_alternative<hello>(*said) || std::holds_alternative<relay_request>(*said))
+    if (std::holds_alternative<hello>(*said) || std::holds_alternative<relay_request>(*said)
+        || std::holds_alternative<bootstrap_request>(*said))
       table.step(now, accepted{++last}, out);
     auto to = std::holds_alternative<answer>(*said) ? 1 : last;
     table.step(now, heard{to, std::move(*said)}, out);

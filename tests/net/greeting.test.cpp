@@ -3,6 +3,8 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -33,11 +35,30 @@ std::optional<greeting> read(std::string_view bytes) {
   return from_wire(bytes.substr(greeting_head_bytes));
 }
 
+/// As long as one can be.
+founding_word founding_sample() {
+  auto most = std::numeric_limits<std::uint64_t>::max();
+  founding_word result{.node = sample().node,
+                       .boot = most,
+                       .process = most,
+                       .expect = 7,
+                       .sees = std::numeric_limits<std::uint32_t>::max(),
+                       .candidate = sample().node,
+                       .asks = true,
+                       .round = most,
+                       .promised = sample().node,
+                       .promised_round = most};
+  return result;
+}
+
 } // namespace
 
 TEST_CASE("a greeting arrives as it was said", "[net][wire]") {
-  for (auto& said : std::vector<greeting>{sample(), answer{verdict::linked, sample()}, commit{},
-                                          relay_request{sample().cluster, mark_of("h:1")}}) {
+  for (auto& said : std::vector<greeting>{
+         sample(), answer{verdict::linked, sample()}, commit{},
+         relay_request{sample().cluster, mark_of("h:1")},
+         bootstrap_request{.from = founding_sample()},
+         bootstrap_answer{verdict::no_cluster, sample().cluster, founding_sample()}}) {
     auto bytes = to_wire(said);
     CHECK(bytes.size() <= max_greeting_bytes);
     CHECK(read(bytes) == said);

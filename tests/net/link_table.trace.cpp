@@ -182,6 +182,8 @@ private:
       },
       [&](const commit&) { text << "commit"; },
       [&](const relay_request&) { text << "relay"; },
+      [&](const bootstrap_request&) { text << "how to found"; },
+      [&](const bootstrap_answer& said) { text << "founding " << to_word(said.said); },
     };
     auto print = overloaded{
       [&](const say& what) {
@@ -208,6 +210,8 @@ private:
       [&](const outlived& what) { text << "outlived: " << what.heard << '\n'; },
       [&](const start_over& what) { text << "start over " << what.connection << '\n'; },
       [&](const relay_wanted& what) { text << "relay wanted " << what.connection << '\n'; },
+      [&](const bootstrap_wanted& what) { text << "answer wanted " << what.connection << '\n'; },
+      [&](const bootstrap_heard& what) { text << "answered " << what.connection << '\n'; },
     };
     for (auto& what : out)
       std::visit(print, what);

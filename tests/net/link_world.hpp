@@ -269,6 +269,14 @@ private:
     FAIL_CHECK("nobody asks for a relay");
   }
 
+  void perform(std::size_t, const net::bootstrap_wanted&) {
+    FAIL_CHECK("nobody asks how to found a cluster");
+  }
+
+  void perform(std::size_t, const net::bootstrap_heard&) {
+    FAIL_CHECK("nobody has asked that");
+  }
+
   void perform(std::size_t node, const net::outlived& what) {
     step(node, net::risen{what.heard + 1});
   }

@@ -3,22 +3,39 @@
 
 #include <catch2/matchers/catch_matchers_string.hpp>
 
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <future>
 #include <memory>
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "caf/actor_system.hpp"
 #include "caf/actor_system_config.hpp"
 #include "caf/scoped_actor.hpp"
+#include "troupe/net/endpoint.hpp"
+#include "troupe/net/listeners.hpp"
 #include "troupe/node/configure.hpp"
+#include "troupe/testing/comes_true.hpp"
 
 using namespace std::literals;
 using namespace troupe;
 using Catch::Matchers::ContainsSubstring;
 using troupe::test::answer_of;
 using troupe::test::echo;
+
+namespace {
+
+/// A port that nobody listens at.
+std::uint16_t unused_port() {
+  auto made = net::start_listen(net::resolve({"127.0.0.1", 0}).value().front()).value();
+  return net::local_endpoint(made).port();
+}
+
+} // namespace
 
 TEST_CASE("a cluster is not founded where one is found", "[node][start]") {
   testing::cluster c{1};
@@ -41,6 +58,77 @@ TEST_CASE("a cluster is founded where nobody answers, if that is asked for", "[n
     {.listen = {"127.0.0.1", 0}, .join = {{"127.0.0.1", free_port}}, .bootstrap = true});
   REQUIRE(founder);
   CHECK(founder->is_host());
+}
+
+TEST_CASE("of two nodes that would found a cluster alone, neither does while it hears the other",
+          "[node][start]") {
+  auto first = unused_port();
+  auto second = unused_port();
+  auto start = [](std::uint16_t own, std::uint16_t other) {
+    return std::async(std::launch::async, [own, other] {
+      return node::start({.listen = {"127.0.0.1", own},
+                          .join = {{"127.0.0.1", other}},
+                          .bootstrap = true,
+                          .links = {.insecure = true}});
+    });
+  };
+  auto one = start(first, second);
+  auto two = start(second, first);
+  auto both = {one.get().has_value(), two.get().has_value()};
+  // One of them may have founded before the other one was there, which has found that cluster.
+  CHECK(std::ranges::count(both, true) <= 1);
+}
+
+TEST_CASE("a node that waits for others says who is missing", "[node][start]") {
+  test::temporary_folder folder;
+  auto lone = node::start({.name = "lone",
+                           .listen = {"127.0.0.1", 0},
+                           .join = {{"127.0.0.1", 1}},
+                           .wait_joined = 5s,
+                           .bootstrap_expect = 2,
+                           .data = folder / "data",
+                           .links = {.insecure = true}});
+  REQUIRE_FALSE(lone);
+  CHECK(lone.error().code == errc::timed_out);
+  CHECK_THAT(lone.error().detail, ContainsSubstring("1 of the 2 nodes that found the cluster")
+                                    && ContainsSubstring("no answer from 127.0.0.1:1"));
+}
+
+TEST_CASE("nodes found one cluster together, and keep it", "[node][start]") {
+  test::temporary_folder folder;
+  std::vector<net::address> all;
+  for (auto each = 0; each < 3; ++each)
+    all.push_back({"127.0.0.1", unused_port()});
+  auto start = [&](std::size_t which) {
+    return node::start({.listen = all[which],
+                        .join = all,
+                        .wait_joined = testing::patience,
+                        .bootstrap_expect = 3,
+                        .data = folder / std::to_string(which),
+                        .links = {.insecure = true}});
+  };
+  auto start_all = [&] {
+    std::vector<std::future<result<node>>> starting;
+    for (std::size_t each = 0; each < 3; ++each)
+      starting.push_back(std::async(std::launch::async, start, each));
+    std::vector<node> made;
+    for (auto& each : starting) {
+      auto started = each.get();
+      INFO(started.error_or());
+      REQUIRE(started);
+      made.push_back(*std::move(started));
+    }
+    return made;
+  };
+  {
+    auto nodes = start_all();
+    REQUIRE(nodes[0].agent("echo", echo()));
+    CHECK(testing::comes_true([&] { return answer_of(nodes[2], "echo") == "hello"; }));
+  }
+  auto nodes = start_all(); // on their folders
+  // Until there is a leader again, no name can be claimed.
+  REQUIRE(testing::comes_true([&] { return nodes[1].agent("later", echo()).has_value(); }));
+  CHECK(testing::comes_true([&] { return answer_of(nodes[0], "later") == "hello"; }));
 }
 
 TEST_CASE("a node that has started knows the agents that were there before", "[node][start]") {
@@ -80,6 +168,11 @@ TEST_CASE("a node does not start with options that make no sense, and says which
          {why({.join = {{"127.0.0.1", 0}}}), "node_options::join"},
          {why({.voters = 0}), "node_options::voters"},
          {why({.voters = 8}), "node_options::voters"},
+         {why({.bootstrap_expect = 8}), "node_options::bootstrap_expect is 8"},
+         {why({.bootstrap_expect = 3}), "node_options::data"},
+         {why({.bootstrap_expect = 3, .data = "unused"}), "node_options::join"},
+         {why({.join = {{"127.0.0.1", 1}}, .bootstrap = true, .bootstrap_expect = 1}),
+          "node_options::bootstrap is set"},
          {why({.lost_after = duration::zero()}), "node_options::lost_after"},
          {why({.lost_after = -1s}), "node_options::lost_after"},
          {why({.services = {.own = {{.name = "tickets", .type = "ticket_service", .start = {}}}}}),

@@ -175,9 +175,15 @@ enum class flaw : std::uint8_t {
   own_lead_kept,
   /// A node that does not reach the leader asks nobody to relay.
   relay_overlooked,
+  /// A node promises another one to found no cluster without it, and does not write that down.
+  founding_promise_in_memory,
+  /// A node founds a cluster with the promises of a majority.
+  founding_by_majority,
+  /// A node promises a second node what it has promised a first one.
+  founding_promised_twice,
 };
 
-inline constexpr std::array<std::string_view, 81> flaw_names{"none",
+inline constexpr std::array<std::string_view, 84> flaw_names{"none",
                                                              "vote_not_persisted",
                                                              "sync_skipped",
                                                              "old_terms_counted",
@@ -257,7 +263,10 @@ inline constexpr std::array<std::string_view, 81> flaw_names{"none",
                                                              "death_rushed",
                                                              "earlier_leader_believed",
                                                              "own_lead_kept",
-                                                             "relay_overlooked"};
+                                                             "relay_overlooked",
+                                                             "founding_promise_in_memory",
+                                                             "founding_by_majority",
+                                                             "founding_promised_twice"};
 
 /// Returns the flaw called `name`; flaw::none if there is no such flaw.
 constexpr flaw flaw_of(std::string_view name) {

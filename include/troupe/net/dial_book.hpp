@@ -21,6 +21,7 @@
 #include "troupe/net/greeting.hpp"
 #include "troupe/net/outcome.hpp"
 #include "troupe/net/types.hpp"
+#include "troupe/security/types.hpp"
 
 namespace troupe::net {
 
@@ -32,7 +33,10 @@ struct dial_job {
   std::optional<node_id> who = {};
   /// See net::dial.
   std::optional<place_mark> relayed_to = {};
+  std::optional<founding_word> asks = {};
   std::function<void(result<Link>)> done = {};
+  /// With `asks`: called instead of `done` if there is an answer.
+  std::function<void(const bootstrap_answer&, const std::optional<security::facts>&)> answered = {};
   problem last = {};
   /// Why the connection failed, if the system gave a reason.
   std::string system_says = {};
@@ -153,6 +157,13 @@ public:
       found.mapped().done(which);
     for (auto& each : take_parked([&](auto& it) { return it.who == who; }))
       each.what.done(which);
+  }
+
+  /// Over the connection `id`, which was to bring an answer, there is one.
+  void answered(connection_id id, const bootstrap_answer& what,
+                const std::optional<security::facts>& proven) {
+    if (auto found = open_.extract(id); found && found.mapped().answered)
+      found.mapped().answered(what, proven);
   }
 
   /// The connection `id` was handed over, and ended before the link was up.

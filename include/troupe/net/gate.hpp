@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -14,9 +15,11 @@
 #include "caf/fwd.hpp"
 #include "caf/telemetry/gauge.hpp"
 #include "troupe/core/compiled.hpp"
+#include "troupe/core/ids.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/net/address.hpp"
 #include "troupe/net/endpoint.hpp"
+#include "troupe/net/greeting.hpp"
 #include "troupe/net/link.hpp"
 #include "troupe/net/link_events.hpp"
 #include "troupe/net/link_options.hpp"
@@ -82,6 +85,23 @@ public:
   /// Errors: those of outcome.hpp; unreachable if the node at `relay` has no link to `where` of its
   /// own, or relays as many as it may. Thread-safe.
   void dial_through(std::vector<endpoint> relay, const address& where, on_dialled done);
+
+  /// What a node has answered to ask(). A cluster of zeros: it has none, and `from` is its word.
+  struct told {
+    cluster_id cluster{};
+    founding_word from;
+    /// Of its certificate; empty: it has none.
+    std::string name;
+  };
+
+  /// Called once, in the gate's thread.
+  using on_told = std::function<void(result<told>)>;
+
+  /// Asks the node at one of `where`, tried in this order, how it is to found a cluster with this
+  /// one. There is no link afterwards.
+  ///
+  /// Errors: those of outcome.hpp; limit_reached above table_options::max_dialling. Thread-safe.
+  void ask(std::vector<endpoint> where, const founding_word& what, on_told done);
 
   /// From now on this node relays connections of peers to `where`, at one of `found`: it has a link
   /// to that node, which is not relayed itself. No `found`: it relays to nobody. Connections that

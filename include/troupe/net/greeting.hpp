@@ -20,7 +20,8 @@
 
 /// What two processes exchange before anything else: who they are, and whether this connection
 /// becomes the link between them. The dialler sends hello, the acceptor answers, the dialler
-/// commits; only then do both enter BASP. Or the dialler asks the acceptor to relay the connection.
+/// commits; only then do both enter BASP. Or the dialler asks the acceptor to relay the connection,
+/// or how it is to found a cluster with it.
 namespace troupe::net {
 
 using security::role;
@@ -77,6 +78,7 @@ enum class verdict : std::uint8_t {
   not_admitted = 138, ///< the same, and it was refused
   denied = 139,       ///< a node that has proven who it is refused this side's certificate
   encrypted = 140,    ///< the other side has certificates, and this one has none
+  asked = 141,        ///< no link was wanted, but an answer, and it was given
 };
 
 struct answer {
@@ -120,7 +122,57 @@ struct relay_request {
   TROUPE_FIELDS(relay_request, cluster, to);
 };
 
-using greeting = std::variant<hello, answer, commit, relay_request>;
+/// What a node without a cluster says of itself to others that are to found one with it. Its rules
+/// are those of cluster::bootstrap.
+struct founding_word {
+  node_id node{};
+  boot_number boot = 0;
+  /// Drawn at each start.
+  std::uint64_t process = 0;
+  /// How many nodes it waits for, itself included.
+  std::uint32_t expect = 0;
+  /// How many it hears of, itself included.
+  std::uint32_t sees = 0;
+  /// The node that is to found the cluster; zero: not known.
+  node_id candidate{};
+  /// It asks to be promised that nobody founds one without it, in `round`.
+  bool asks = false;
+  /// It has given up all rounds below.
+  std::uint64_t round = 0;
+  /// Whom it has promised that, and for which round; zero: no node.
+  node_id promised{};
+  std::uint64_t promised_round = 0;
+
+  friend bool operator==(const founding_word&, const founding_word&) = default;
+
+  TROUPE_FIELDS(founding_word, node, boot, process, expect, sees, candidate, asks, round, promised,
+                promised_round);
+};
+
+/// Said by the dialler instead of hello: no link is wanted, but an answer. The connection ends with
+/// it.
+struct bootstrap_request {
+  wire_range wire = wire_versions;
+  founding_word from{};
+
+  friend bool operator==(const bootstrap_request&, const bootstrap_request&) = default;
+
+  TROUPE_FIELDS(bootstrap_request, wire, from);
+};
+
+struct bootstrap_answer {
+  verdict said = verdict::go;
+  /// All zero: it has no cluster, and `from` is its word. Else only `from.node` is set.
+  cluster_id cluster{};
+  founding_word from{};
+
+  friend bool operator==(const bootstrap_answer&, const bootstrap_answer&) = default;
+
+  TROUPE_FIELDS(bootstrap_answer, said, cluster, from);
+};
+
+using greeting
+  = std::variant<hello, answer, commit, relay_request, bootstrap_request, bootstrap_answer>;
 
 // -- wire form ----------------------------------------------------------------------
 
@@ -174,6 +226,9 @@ inline std::optional<greeting> from_wire(std::string_view body) {
     return std::nullopt;
   if (auto* second = std::get_if<answer>(&*said);
       second != nullptr && (!is_plausible(second->from) || second->said >= verdict::unreachable))
+    return std::nullopt;
+  if (auto* third = std::get_if<bootstrap_answer>(&*said);
+      third != nullptr && third->said >= verdict::unreachable)
     return std::nullopt;
   return said;
 }

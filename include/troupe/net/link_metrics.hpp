@@ -86,6 +86,7 @@ private:
       case verdict::not_admitted:
         return "not_admitted";
       case verdict::admitted:
+      case verdict::asked:
         return "none";
     }
     return "none";

@@ -37,6 +37,9 @@ namespace troupe::net {
 /// and may continue above it, a few times: its data are older, or were restored. A number far above
 /// the last known one is not believed, by either side.
 ///
+/// A dialler may ask for a founding_word instead of a link. A node with a cluster answers that
+/// itself; of one without, its owner gives the answer. Then the connection ends.
+///
 /// A hello without a cluster asks for the acceptor's cluster and takes it with the answer; an
 /// acceptor without a cluster refuses every hello, so that two such nodes never make one.
 ///
@@ -141,6 +144,10 @@ private:
     std::optional<place_mark> relayed_to = {};
     /// It has.
     bool is_relayed = false;
+    /// If dialled: what is asked instead of a link.
+    std::optional<founding_word> asks = {};
+    /// If accepted: it waits for the answer to such a question.
+    bool waits_for_answer = false;
   };
 
   /// A connection that BASP has; kept until BASP has forgotten it.
@@ -197,7 +204,8 @@ private:
                            .deadline = now + options_.connect_timeout,
                            .who = what.who,
                            .peer = {},
-                           .relayed_to = what.relayed_to});
+                           .relayed_to = what.relayed_to,
+                           .asks = what.asks});
   }
 
   void handle(time_point now, const accepted& what, effects& out) {
@@ -247,6 +255,8 @@ private:
     start_greeting(now, *found);
     if (it.relayed_to)
       out.push_back(say{what.connection, relay_request{self_.cluster, *it.relayed_to}});
+    else if (it.asks)
+      out.push_back(say{what.connection, bootstrap_request{self_.wire, *it.asks}});
     else
       out.push_back(say{what.connection, self_});
   }
@@ -267,7 +277,7 @@ private:
 
   void hear(time_point now, attempts::iterator from, const hello& said, effects& out) {
     auto& [connection, it] = *from;
-    if (it.end == side::dialled || it.who)
+    if (it.end == side::dialled || it.who || it.waits_for_answer)
       return give_up(from, verdict::bad_greeting, out);
     auto reply = proves(it, said) ? judge_hello(now, it, said, out) : verdict::unproven;
     if (reply == verdict::go) {
@@ -289,7 +299,7 @@ private:
       return hear_relay(now, from, said.said, out);
     auto is_refusal = it.end == side::accepted && it.who == said.from.node
                       && said.said == verdict::old_boot; // from the dialler, instead of its commit
-    if ((it.end == side::accepted && !is_refusal) || it.connecting)
+    if ((it.end == side::accepted && !is_refusal) || it.connecting || it.asks)
       return give_up(from, verdict::bad_greeting, out);
     if (!proves(it, said.from)
         || (believes_ == trust::proven && it.end == side::dialled
@@ -333,7 +343,7 @@ private:
   /// Whoever wants that has proven to be of this cluster, if connections prove anything.
   void hear(time_point, attempts::iterator from, const relay_request& said, effects& out) {
     auto& [connection, it] = *from;
-    if (it.end == side::dialled || it.who)
+    if (it.end == side::dialled || it.who || it.waits_for_answer)
       return give_up(from, verdict::bad_greeting, out);
     auto why = believes_ == trust::proven && !it.proven ? verdict::unproven
                : self_.cluster == cluster_id{}          ? verdict::no_cluster
@@ -359,6 +369,56 @@ private:
     it.connecting = true;
     rearm(connection, it.deadline, now + options_.greeting_timeout);
     out.push_back(start_over{connection});
+  }
+
+  // -- questions of nodes that found a cluster together ----------------------------
+
+  void hear(time_point, attempts::iterator from, const bootstrap_request& said, effects& out) {
+    auto& [connection, it] = *from;
+    if (it.end == side::dialled || it.who || it.waits_for_answer)
+      return give_up(from, verdict::bad_greeting, out);
+    if (!proves(it, said.from.node))
+      return answer_question(from, verdict::unproven, {}, out);
+    if (!common_wire(self_.wire, said.wire))
+      return answer_question(from, verdict::incompatible, {}, out);
+    if (self_.cluster != cluster_id{})
+      return answer_question(from, verdict::go, {}, out);
+    it.waits_for_answer = true;
+    out.push_back(bootstrap_wanted{connection, said.from, it.proven});
+  }
+
+  void handle(time_point, const bootstrap_reply& what, effects& out) {
+    auto found = attempts_.find(what.connection);
+    if (found == attempts_.end() || !found->second.waits_for_answer)
+      return;
+    auto has_cluster = self_.cluster != cluster_id{}; // by now
+    answer_question(found, has_cluster ? verdict::go : what.said, what.word, out);
+  }
+
+  void answer_question(attempts::iterator from, verdict said, founding_word word, effects& out) {
+    if (said != verdict::go || self_.cluster != cluster_id{})
+      word = {.node = self_.node};
+    auto cluster = said == verdict::go ? self_.cluster : cluster_id{};
+    out.push_back(say{from->first, bootstrap_answer{said, cluster, word}});
+    give_up(from, said == verdict::go ? verdict::asked : said, out);
+  }
+
+  void hear(time_point, attempts::iterator from, const bootstrap_answer& said, effects& out) {
+    auto& [connection, it] = *from;
+    if (it.connecting || !it.asks)
+      return give_up(from, verdict::bad_greeting, out);
+    if (!proves(it, said.from.node))
+      return give_up(from, verdict::unproven, out);
+    if (said.said != verdict::go)
+      return give_up(from, said.said, out);
+    out.push_back(bootstrap_heard{connection, said, it.proven});
+    close(from);
+  }
+
+  /// Whether the member `who` is there, as far as the connection must prove it.
+  [[nodiscard]] bool proves(const attempt& by, const node_id& who) const {
+    return believes_ == trust::told
+           || (by.proven && by.proven->as == role::member && by.proven->node == who);
   }
 
   /// Whether `said` is true, as far as the connection must prove it.

@@ -17,8 +17,9 @@ inline problem to_problem(verdict why, const std::string& where,
   };
   switch (why) {
     case verdict::go:
-    case verdict::admitted: // these two end no dial
+    case verdict::admitted: // these three end no dial
     case verdict::not_admitted:
+    case verdict::asked:
       break;
     case verdict::foreign:
       return is(errc::bad_argument, "is a node of another cluster; check the address");

@@ -145,6 +145,7 @@ private:
         return "a later start of its node is known: it has an older copy of the folder, or its "
                "process is an earlier one";
       case verdict::admitted:
+      case verdict::asked:
       case verdict::go:
       case verdict::no_cluster:
       case verdict::myself:

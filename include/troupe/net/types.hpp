@@ -43,6 +43,8 @@ struct dial {
   std::optional<node_id> who;
   /// Set: the connection is made with a node that is to relay it to the place with this mark.
   std::optional<place_mark> relayed_to = {};
+  /// Set: no link is wanted, but the answer to this.
+  std::optional<founding_word> asks = {};
 };
 
 /// A peer has connected.
@@ -112,8 +114,16 @@ struct risen {
   boot_number boot = 0;
 };
 
+/// The answer to who asks how to found a cluster: see bootstrap_wanted.
+struct bootstrap_reply {
+  connection_id connection = 0;
+  /// go: `word` is this node's; full: too many ask; no_cluster: it founds none.
+  verdict said = verdict::no_cluster;
+  founding_word word{};
+};
+
 using event = std::variant<dial, accepted, connected, heard, broken, up, alive, expect, ended,
-                           founded, risen, reached, asks_to_join>;
+                           founded, risen, reached, asks_to_join, bootstrap_reply>;
 
 // -- effects ------------------------------------------------------------------------
 
@@ -173,7 +183,21 @@ struct relay_wanted {
   std::optional<security::facts> proven = {};
 };
 
-using effect
-  = std::variant<say, drop, hand_over, close_link, adopt, outlived, start_over, relay_wanted>;
+/// Whoever is at the other end, which is that node, waits for a bootstrap_reply.
+struct bootstrap_wanted {
+  connection_id connection = 0;
+  founding_word from;
+  std::optional<security::facts> proven = {};
+};
+
+/// The answer to a dial that asked. The table has forgotten the connection.
+struct bootstrap_heard {
+  connection_id connection = 0;
+  bootstrap_answer what;
+  std::optional<security::facts> proven = {};
+};
+
+using effect = std::variant<say, drop, hand_over, close_link, adopt, outlived, start_over,
+                            relay_wanted, bootstrap_wanted, bootstrap_heard>;
 
 } // namespace troupe::net

@@ -66,6 +66,29 @@ inline bool is_wildcard(const std::string& host) {
   return ::inet_pton(AF_INET6, host.c_str(), &six) == 1 && IN6_IS_ADDR_UNSPECIFIED(&six);
 }
 
+/// What is wrong with the nodes that are to found a cluster together; errc::none: nothing.
+inline problem check_bootstrap(const node_options& how, std::size_t most_voters) {
+  auto number = "node_options::bootstrap_expect is " + std::to_string(how.bootstrap_expect);
+  if (how.bootstrap_expect == 0)
+    return {};
+  if (how.bootstrap_expect > most_voters)
+    return {errc::bad_argument, number + "; give 1 to " + std::to_string(most_voters)
+                                  + ", and let other nodes join without it"};
+  if (how.bootstrap)
+    return {errc::bad_argument, number
+                                  + ", and node_options::bootstrap is set; leave out one of the "
+                                    "two"};
+  if (how.data.empty())
+    return {errc::bad_argument, number
+                                  + "; a node that founds a cluster with others needs a folder, "
+                                    "give node_options::data"};
+  if (how.bootstrap_expect > 1 && how.join.empty())
+    return {errc::bad_argument, number
+                                  + "; name the addresses of the other nodes in "
+                                    "node_options::join"};
+  return {};
+}
+
 /// What a node cannot make sense of, before it touches anything.
 inline problem check(const node_options& how) {
   constexpr std::size_t most_voters = 7; // each write waits for a majority of them
@@ -98,6 +121,8 @@ inline problem check(const node_options& how) {
     if (each.host.empty() || each.port == 0)
       return {errc::bad_argument, "node_options::join has '" + to_string(each)
                                     + "'; give the host and the port of a node"};
+  if (auto why = check_bootstrap(how, most_voters))
+    return why;
   return check_own(how.services.own);
 }
 

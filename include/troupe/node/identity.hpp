@@ -18,6 +18,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "troupe/cluster/bootstrap.hpp"
 #include "troupe/core/fields.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/json.hpp"
@@ -50,10 +51,12 @@ struct identity {
   std::vector<std::string> met{};
   /// Set by hand: it takes no new work.
   bool maintenance = false;
+  /// While it founds a cluster with others.
+  founding_record founding{};
 
   friend bool operator==(const identity&, const identity&) = default;
 
-  TROUPE_FIELDS(identity, id, boot, cluster, host, format, met, maintenance);
+  TROUPE_FIELDS(identity, id, boot, cluster, host, format, met, maintenance, founding);
 };
 
 /// Whether a process has the data folder `path` now.
@@ -79,7 +82,7 @@ public:
     made.keeps_data_ = keeps_data && !path.empty();
     if (path.empty()) {
       made.key_ = security::key_pair::make();
-      made.self_ = {id_of(made.key_->public_half()), 0, {}, false, format, {}, false};
+      made.self_ = {id_of(made.key_->public_half()), 0, {}, false, format, {}, false, {}};
       return made;
     }
     if (auto why = made.take())
@@ -212,12 +215,23 @@ public:
     return why;
   }
 
-  /// Remembers the cluster, for good.
+  /// Remembers what it has promised while it founds a cluster with others. Errors: storage_full,
+  /// bad_argument (the folder cannot be written); it is as before then.
+  [[nodiscard]] problem keep(const founding_record& what) {
+    auto before = std::exchange(self_.founding, what);
+    auto why = path_.empty() ? problem{} : save();
+    if (why)
+      self_.founding = std::move(before);
+    return why;
+  }
+
+  /// Remembers the cluster, for good. What it has promised before is void.
   [[nodiscard]] problem belong_to(const cluster_id& cluster, bool as_host,
                                   std::vector<std::string> met) {
     self_.cluster = cluster;
     self_.host = as_host;
     self_.met = std::move(met);
+    self_.founding.promised.reset();
     return path_.empty() ? problem{} : save();
   }
 
@@ -291,7 +305,7 @@ private:
     if (!in) {
       if (auto why = load_key(true))
         return why;
-      self_ = {id_of(key_->public_half()), 0, {}, false, format, {}, false};
+      self_ = {id_of(key_->public_half()), 0, {}, false, format, {}, false, {}};
       return save();
     }
     std::string text{std::istreambuf_iterator<char>{in}, {}};
@@ -336,7 +350,8 @@ private:
   }
 
   problem save() {
-    auto kept = keeps_data_ ? self_ : identity{self_.id, self_.boot, {}, false, format, {}, false};
+    auto kept
+      = keeps_data_ ? self_ : identity{self_.id, self_.boot, {}, false, format, {}, false, {}};
     auto text = to_json(kept);
     if (!text)
       return text.error();

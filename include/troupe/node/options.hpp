@@ -160,6 +160,13 @@ struct node_options {
   /// Founds a cluster even if `join` is given. Refused with errc::conflict if a cluster is found
   /// there. No effect once the data folder belongs to a cluster.
   bool bootstrap = false;
+  /// Not zero: that many nodes found a cluster together, 1 to 7, all with this number, a data
+  /// folder and the others in `join`; the own address may be there, too. Exactly one of them founds
+  /// it, once all have been up at the same time, and the others join it. With certificates, all of
+  /// one CA. If one of the nodes in `join` has a cluster, this node joins that one. No effect once
+  /// the data folder belongs to a cluster. node::start() waits for `wait_joined`, as for any
+  /// cluster.
+  std::uint32_t bootstrap_expect = 0;
   /// The folder for all that outlives the process, and for the node's key and certificates. Empty:
   /// nothing outlives it.
   std::filesystem::path data{};

@@ -222,11 +222,12 @@ public:
     auto id = next_id();
     auto who = job.who;
     auto relayed_to = job.relayed_to;
+    auto asks = job.asks;
     auto where = dials_.attempt(
       id, std::move(job), [this](const endpoint& each) { return refuse_plain(each, "dial"); });
     if (!where)
       return;
-    step(net::dial{id, who, relayed_to});
+    step(net::dial{id, who, relayed_to, asks});
     if (!dials_.contains(id))
       return; // the link table refused at once
     auto made = start_connect(*where, source_for(*where));
@@ -431,7 +432,8 @@ private:
 
   void perform(const drop& what) {
     auto ended = connections_.extract(what.connection);
-    if (ended && ended.mapped().end() == side::accepted && what.why != verdict::admitted)
+    auto is_answered = what.why == verdict::admitted || what.why == verdict::asked;
+    if (ended && ended.mapped().end() == side::accepted && !is_answered)
       note_refusal(ended.mapped(), what.why);
     auto next = dials_.dropped(now(), what.connection, what.why, what.peer,
                                [this](const node_id& who) { return link_up_to(who); });
@@ -490,6 +492,21 @@ private:
     assert(found);
     relays_.relay(now(), what.connection, std::move(found.mapped()), what.to,
                   what.proven ? what.proven->node : node_id{});
+  }
+
+  void perform(const bootstrap_wanted& what) {
+    if (!policy_.founders)
+      return step(bootstrap_reply{what.connection});
+    policy_.founders({what.from, what.proven ? what.proven->name : std::string{}},
+                     [it = shared_from_this(), id = what.connection](bootstrap_reply reply) {
+                       reply.connection = id;
+                       it->jobs.post([it = it.get(), reply] { it->step(reply); });
+                     });
+  }
+
+  void perform(const bootstrap_heard& what) {
+    connections_.erase(what.connection);
+    dials_.answered(what.connection, what.what, what.proven);
   }
 
   // -- links -----------------------------------------------------------------------

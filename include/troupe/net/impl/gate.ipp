@@ -144,6 +144,19 @@ TROUPE_COMPILED void gate::dial_through(std::vector<endpoint> relay, const addre
     what->done(to_problem(verdict::stopped, "the address"));
 }
 
+TROUPE_COMPILED void gate::ask(std::vector<endpoint> where, const founding_word& what,
+                               on_told done) {
+  auto job = std::make_shared<dial_job<link_ptr>>(
+    dial_job<link_ptr>{.where = std::move(where), .asks = what});
+  job->done = [done](const result<link_ptr>& how) { done(how.error_or({})); };
+  job->answered = [done = std::move(done)](const bootstrap_answer& said,
+                                           const std::optional<security::facts>& proven) {
+    done(told{said.cluster, said.from, proven ? proven->name : std::string{}});
+  };
+  if (!loop_->jobs.post([it = loop_.get(), job] { it->dial(std::move(*job)); }))
+    job->done(to_problem(verdict::stopped, "the address"));
+}
+
 TROUPE_COMPILED void gate::relay_to(const address& where, std::vector<endpoint> found) {
   loop_->jobs.post([it = loop_.get(), place = to_string(where), found = std::move(found)] {
     it->relay_to(place, found);

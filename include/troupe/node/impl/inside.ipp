@@ -29,6 +29,7 @@
 #include "troupe/net/gate.hpp"
 #include "troupe/net/listeners.hpp"
 #include "troupe/node/cluster_access.hpp"
+#include "troupe/node/founding.hpp"
 #include "troupe/node/group_part.hpp"
 #include "troupe/node/identity.hpp"
 #include "troupe/node/join_desk.hpp"
@@ -127,6 +128,9 @@ struct node::inside {
   /// For those who join with a token.
   net::join_desk open_desk();
 
+  /// For those who found a cluster with this node.
+  [[nodiscard]] net::founders_desk founders_desk() const;
+
   /// The actor that answers for this node under that name.
   void say_where(const char* called, const caf::actor& which);
 
@@ -139,12 +143,38 @@ struct node::inside {
 
   problem open_group();
 
-  problem take_seat(bool founds);
+  problem take_seat();
+
+  /// Founds the group of a new cluster, with this node as its only voter, and the cluster.
+  problem found_group();
 
   problem host_services();
 
-  /// A cluster is born once: who may found one, but has addresses to join at, asks there first.
+  /// A cluster is born once: who may found one, but has addresses to join at, asks there first, and
+  /// answers others that do so.
+  void prepare_founding();
+
+  /// Blocks until it is known that this node founds a cluster. Errors: conflict (it must not).
   problem look_for_cluster();
+
+  /// Founds a cluster together with others, or joins one, on a thread of its own.
+  problem begin_founding();
+
+  void found_together(const std::stop_token& stop);
+
+  /// Why no cluster is founded yet; errc::none: for no reason that is known.
+  void note_founding(const problem& why);
+
+  void end_founding();
+
+  /// For the way to the cluster, once it is known that there is one.
+  void start_search();
+
+  /// Founds a cluster with others, if there is none.
+  [[nodiscard]] bool founds_together() const {
+    return data_.self().cluster == cluster_id{} && options_.bootstrap_expect > 0
+           && !options_.join.empty();
+  }
 
   /// Nobody has heard of the cluster before.
   problem found_cluster();
@@ -354,7 +384,8 @@ struct node::inside {
   const std::shared_ptr<net::peer_book> peers_ = std::make_shared<net::peer_book>();
   std::shared_ptr<std::atomic<boot_number>> boot_; // as in data_, which only the access actor reads
   std::optional<cluster::join_desk> desk_;         // outlives the gate
-  std::unique_ptr<net::gate> gate_;                // outlives the system
+  std::shared_ptr<cluster::founding> founding_; // outlives the gate; null: nothing is to be asked
+  std::unique_ptr<net::gate> gate_;             // outlives the system
   std::unique_ptr<cluster::own_system<node_config>> own_system_;
   caf::actor_system* system_ = nullptr;
   std::optional<cluster::service_clients> clients_;
@@ -395,6 +426,8 @@ struct node::inside {
   const std::shared_ptr<cluster::made_agents> agents_ = std::make_shared<cluster::made_agents>();
   /// What workers of this node say when they register.
   std::shared_ptr<std::atomic<bool>> in_maintenance_ = std::make_shared<std::atomic<bool>>(false);
+  std::mutex ending_founding_;
+  std::jthread founding_thread_; // last: it uses all of this
 };
 
 } // namespace troupe

@@ -53,6 +53,7 @@ inline problem node::inside::depart(cluster::departure::event what,
     departure_.step({}, id, std::move(each), out);
     return std::move(out.front());
   };
+  end_founding();
   auto id = ++last_departure_;
   auto next = step(id, std::move(what));
   while (auto* stage = std::get_if<cluster::departure::run>(&next)) {

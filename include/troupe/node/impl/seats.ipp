@@ -3,19 +3,23 @@
 
 #include <chrono>
 #include <functional>
+#include <memory>
 #include <mutex>
-#include <optional>
+#include <stop_token>
 #include <string>
+#include <system_error>
+#include <thread>
 #include <utility>
 
-#include "troupe/core/wait_for.hpp"
 #include "troupe/net/gate.hpp"
 #include "troupe/node/cluster_access.hpp"
+#include "troupe/node/founding.hpp"
 #include "troupe/node/group_part.hpp"
 #include "troupe/node/impl/inside.ipp"
 #include "troupe/node/member.hpp"
 #include "troupe/node/services.hpp"
 #include "troupe/node/voters_client.hpp"
+#include "troupe/platform/entropy.hpp"
 #include "troupe/router/router.hpp"
 
 /// How a node gets the services of its cluster, or a part in the group that keeps them.
@@ -53,7 +57,7 @@ inline problem node::inside::open_group() {
   return {};
 }
 
-inline problem node::inside::take_seat(bool founds) {
+inline problem node::inside::take_seat() {
   auto& self = data_.self();
   auto& seat = group_->own_seat();
   if (self.host && seat.is_new() && addresses().empty())
@@ -66,9 +70,12 @@ inline problem node::inside::take_seat(bool founds) {
     state.set_gauges({gauges.begin(), gauges.end()});
   });
   say_where(cluster::seat_name, seat.voters());
-  if (!founds)
-    return {};
-  if (auto why = seat.found({to_string(self.id), to_string(own_address())}))
+  return {};
+}
+
+inline problem node::inside::found_group() {
+  auto self = cluster::seat_contact{to_string(data_.self().id), to_string(own_address())};
+  if (auto why = group_->own_seat().found(self))
     return why;
   // Only now, or a crash between would leave a cluster without a group.
   return found_cluster();
@@ -76,7 +83,11 @@ inline problem node::inside::take_seat(bool founds) {
 
 inline problem node::inside::found_cluster() {
   auto cluster = random_id<cluster_id>();
-  if (auto why = data_.belong_to(cluster, true, {}))
+  if (auto why = wait_until_done([&](done_handler done) {
+        on_access([this, cluster, done = std::move(done)](cluster::access_state&) {
+          done(data_.belong_to(cluster, true, {}));
+        });
+      }))
     return why;
   gate_->found(cluster);
   return {};
@@ -94,29 +105,86 @@ inline cluster::voters_client node::inside::voters() {
           }};
 }
 
+inline void node::inside::prepare_founding() {
+  auto may_found = is_founder() || founds_together();
+  auto is_bound = data_.self().founding.promised.has_value(); // of an earlier start, with others
+  if (!may_found || (options_.join.empty() && !is_bound))
+    return;
+  cluster::bootstrap_options how;
+  how.self = data_.self().id;
+  how.boot = data_.self().boot;
+  how.process = random_seed();
+  how.waits = founds_together();
+  if (how.waits)
+    how.expect = options_.bootstrap_expect;
+  cluster::founding::surroundings around;
+  around.keep = [this](const cluster::founding_record& what) {
+    return wait_until_done([&](done_handler done) {
+      on_access(
+        [this, what, done = std::move(done)](cluster::access_state&) { done(data_.keep(what)); });
+    });
+  };
+  around.standing = [this](const problem& why) { note_founding(why); };
+  founding_ = std::make_shared<cluster::founding>(std::move(how), options_.join,
+                                                  data_.self().founding, std::move(around));
+}
+
+inline void node::inside::note_founding(const problem& why) {
+  on_access([this, why](cluster::access_state&) {
+    note_try(why);
+    clients_->hinder(why);
+    log_.follow("no cluster is founded yet", why);
+  });
+}
+
 inline problem node::inside::look_for_cluster() {
-  for (auto& each : options_.join) {
-    auto where = net::resolve(each);
-    if (!where)
-      continue;
-    using link = result<net::link_ptr>;
-    auto found = wait_for<link>( // a dial has its own time-outs
-      [&](std::function<void(link)> done) { gate_->dial(*where, std::nullopt, std::move(done)); },
-      default_wait * 3,
-      [](unheard) {
-        return link{problem{errc::timed_out, "no answer"}};
-      });
-    if (found)
-      return {errc::conflict, "a cluster was found at " + to_string(each)
-                                + "; leave out bootstrap to join it, or join to found another"};
-    if (found.error().code != errc::unreachable && found.error().code != errc::timed_out)
-      return {errc::conflict, "a process answers at " + to_string(each)
-                                + ", so that no cluster is founded: " + found.error().detail
-                                + "; leave out bootstrap to join a cluster there, or join to "
-                                  "found another"};
-    log_("no cluster at " + to_string(each) + ": " + found.error().detail);
+  if (!founding_)
+    return {};
+  auto end = founding_->run(*gate_, options_.stop);
+  if (end.what == cluster::founding::outcome::stopped)
+    return {errc::cancelled, "node " + options_.name
+                               + " was asked to stop before it had founded "
+                                 "its cluster"};
+  return end.why;
+}
+
+inline problem node::inside::begin_founding() {
+  try {
+    founding_thread_ = std::jthread{[this](const std::stop_token& stop) { found_together(stop); }};
+  } catch (const std::system_error& why) {
+    return {errc::limit_reached, std::string{"no thread is left to found a cluster: "} + why.what()
+                                   + "; raise ulimit -u"};
   }
   return {};
+}
+
+inline void node::inside::found_together(const std::stop_token& stop) {
+  auto end = founding_->run(*gate_, stop);
+  if (end.what == cluster::founding::outcome::stopped)
+    return;
+  note_founding({});
+  log_("this node " + end.text);
+  if (end.what == cluster::founding::outcome::found)
+    if (auto why = found_group()) {
+      log_.fail("this node cannot found the cluster, and the others wait for it; start it again: "
+                + why.detail);
+      return note_try(why);
+    }
+  start_search();
+}
+
+inline void node::inside::end_founding() {
+  std::lock_guard guard{ending_founding_};
+  if (!founding_thread_.joinable())
+    return;
+  founding_thread_.request_stop();
+  founding_thread_.join();
+}
+
+inline void node::inside::start_search() {
+  on_access([gate = gate_.get(), self = own_address()](cluster::access_state& state) {
+    state.start(gate, self);
+  });
 }
 
 inline problem node::inside::host_services() {

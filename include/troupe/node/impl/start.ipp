@@ -12,6 +12,7 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <thread>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -26,6 +27,7 @@
 #include "troupe/core/ids.hpp"
 #include "troupe/net/gate.hpp"
 #include "troupe/node/cluster_access.hpp"
+#include "troupe/node/founding.hpp"
 #include "troupe/node/impl/inside.ipp"
 #include "troupe/node/join_desk.hpp"
 #include "troupe/node/leader_hint.hpp"
@@ -106,6 +108,7 @@ inline problem node::inside::set_up() {
     cluster::finder_options{.addresses = addresses(), .retry = options_.retry},
     access_events(std::move(board)));
   *access = caf::actor_cast<caf::weak_actor_ptr>(access_);
+  prepare_founding();
   if (auto why = open_gate())
     return why;
   auto founds = is_founder();
@@ -116,11 +119,15 @@ inline problem node::inside::set_up() {
   on_trust([gate = gate_.get()](cluster::trust_keeper& state) { state.start(gate); });
   begin_membership();
   say_who_i_am(in_memory);
-  if (auto why = group_ ? take_seat(founds) : founds ? host_services() : problem{})
-    return why;
-  on_access([gate = gate_.get(), self = own_address()](cluster::access_state& state) {
-    state.start(gate, self);
-  });
+  if (group_)
+    if (auto why = take_seat())
+      return why;
+  if (founds)
+    if (auto why = group_ ? found_group() : host_services())
+      return why;
+  if (!founds && founding_)
+    return begin_founding();
+  start_search();
   if (founds)
     await_lead();
   return {};
@@ -370,7 +377,7 @@ inline problem node::inside::open_gate() {
                                caf::actor_cast<caf::strong_actor_ptr>(router_->handle()),
                                std::move(events), options_.links,
                                {credentials_, cluster::link_rules(options_.services), peers_,
-                                options_.allow_spawn, open_desk()});
+                                options_.allow_spawn, open_desk(), founders_desk()});
   if (!made)
     return made.error();
   gate_ = std::move(*made);
@@ -394,6 +401,14 @@ inline net::join_desk node::inside::open_desk() {
   desk_.emplace(ca_, data_.self().id, std::move(find), log_);
   return
     [this](net::join_inquiry what, auto done) { desk_->ask(std::move(what), std::move(done)); };
+}
+
+inline net::founders_desk node::inside::founders_desk() const {
+  if (!founding_)
+    return {};
+  return [founding = founding_](net::founding_inquiry what, auto done) {
+    founding->hear(std::move(what), std::move(done));
+  };
 }
 
 inline void node::inside::say_who_i_am(bool is_host) {
