@@ -131,9 +131,9 @@ inline void node::inside::prepare_founding() {
 
 inline void node::inside::note_founding(const problem& why) {
   on_access([this, why](cluster::access_state&) {
-    note_try(why);
-    clients_->hinder(why);
-    log_.follow("no cluster is founded yet", why);
+    auto said = note_try(why);
+    clients_->hinder(said);
+    log_.follow("no cluster is founded yet", said);
   });
 }
 
@@ -168,7 +168,7 @@ inline void node::inside::found_together(const std::stop_token& stop) {
     if (auto why = found_group()) {
       log_.fail("this node cannot found the cluster, and the others wait for it; start it again: "
                 + why.detail);
-      return note_try(why);
+      return clients_->hinder(note_try(why));
     }
   start_search();
 }
