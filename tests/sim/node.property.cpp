@@ -40,7 +40,9 @@ TEST_CASE("some time after the last fault nodes see each other and show what the
     return; // one world need not see everything
   CHECK(given_up > 10);
   CHECK(freed > 10);
-  CHECK(rises > 0);
+  constexpr auto enough = std::uint64_t{200}; // few of them see a restart with an older disk
+  if (test::simulated_worlds >= enough)
+    CHECK(rises > 0);
   CHECK(deaths > 10);
   CHECK(outlived_links > 10); // or links would decide
   CHECK(relayed > 10);
