@@ -1,35 +1,18 @@
 // Nodes that start at once on empty folders, with each other's addresses: exactly one founds.
 
+#include "support/free_port.hpp"
 #include "troupe_command.hpp"
-
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <map>
 #include <memory>
 #include <set>
+#include <string>
 
 using namespace std::literals;
 using namespace troupe;
 using namespace troupe::test;
 
 namespace {
-
-/// An address that nobody listens at.
-std::string free_address() {
-  auto handle = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in where{};
-  where.sin_family = AF_INET;
-  where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof(where);
-  auto* raw = reinterpret_cast<sockaddr*>(&where);
-  REQUIRE(::bind(handle, raw, size) == 0);
-  REQUIRE(::getsockname(handle, raw, &size) == 0);
-  ::close(handle);
-  return "127.0.0.1:" + std::to_string(ntohs(where.sin_port));
-}
 
 /// Nodes that found a cluster together, all with the same list of addresses. What they say goes
 /// into a file each.
@@ -38,7 +21,7 @@ public:
   explicit founders(std::size_t count, std::string expect = "3") : expect_(std::move(expect)) {
     need_command();
     for (std::size_t each = 0; each < count; ++each) {
-      addresses_.push_back(free_address());
+      addresses_.push_back("127.0.0.1:" + std::to_string(free_port()));
       auto index = std::to_string(each);
       test_ca().issue(folder_ / ("data" + index), "n" + index);
     }

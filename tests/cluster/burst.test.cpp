@@ -1,6 +1,7 @@
 // Bursts of messages between real processes that also vote: nothing is lost unsaid, and the group
 // goes on.
 
+#include "support/free_port.hpp"
 #include "support/temporary_folder.hpp"
 #include "troupe/testing/child_process.hpp"
 #include "troupe/testing/proxy.hpp"
@@ -42,7 +43,7 @@ public:
   };
 
   explicit burst_cluster(const plan& how)
-    : port_(free_port()),
+    : port_(test::free_port(sink_host)),
       front_(*network.open(sink_host, {sink_host, port_})),
       source_({burst_program, "send", source_host, folder_ / "source",
                std::to_string(how.patience.count()), std::to_string(how.threads),
@@ -122,11 +123,6 @@ public:
   std::optional<testing::child_process> sink;
 
 private:
-  static std::uint16_t free_port() {
-    auto made = net::start_listen(net::resolve({sink_host, 0})->front());
-    return net::local_endpoint(*made).port();
-  }
-
   test::temporary_folder folder_;
   std::uint16_t port_;
   net::address front_;

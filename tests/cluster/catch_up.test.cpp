@@ -1,5 +1,6 @@
 // Voters that come back when the log of the others does not have what they lack any more.
 
+#include "support/free_port.hpp"
 #include "troupe/testing/proxy.hpp"
 #include "troupe_command.hpp"
 
@@ -29,7 +30,7 @@ public:
   voters_in_a_network() {
     need_command();
     for (std::size_t each = 0; each < 3; ++each) {
-      ports_.push_back(free_port(host(each)));
+      ports_.push_back(troupe::test::free_port(host(each)));
       fronts_.push_back(to_string(*network.open(host(each), {host(each), ports_.back()})));
       nodes_.emplace_back();
       start(each);
@@ -121,11 +122,6 @@ public:
 private:
   static std::string host(std::size_t index) {
     return "127.0.0." + std::to_string(2 + index);
-  }
-
-  static std::uint16_t free_port(const std::string& host) {
-    auto made = troupe::net::start_listen(troupe::net::resolve({host, 0})->front());
-    return troupe::net::local_endpoint(*made).port();
   }
 
   [[nodiscard]] std::string events(std::size_t index) const {

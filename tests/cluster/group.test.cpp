@@ -1,11 +1,11 @@
 // Kills the leader of a group of real processes, again and again.
 
+#include "support/free_port.hpp"
 #include "support/temporary_folder.hpp"
 #include "troupe/testing/child_process.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
-#include <arpa/inet.h>
 #include <chrono>
 #include <csignal>
 #include <cstdint>
@@ -13,8 +13,6 @@
 #include <optional>
 #include <sstream>
 #include <string>
-#include <sys/socket.h>
-#include <unistd.h>
 #include <utility>
 #include <vector>
 
@@ -25,25 +23,11 @@ namespace {
 
 constexpr auto group_program = TROUPE_BIN_DIR "/group_program";
 
-/// A port that nobody listens at; its node comes back there.
-std::string free_port() {
-  auto handle = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in where{};
-  where.sin_family = AF_INET;
-  where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof(where);
-  auto* raw = reinterpret_cast<sockaddr*>(&where);
-  REQUIRE(::bind(handle, raw, size) == 0);
-  REQUIRE(::getsockname(handle, raw, &size) == 0);
-  ::close(handle);
-  return std::to_string(ntohs(where.sin_port));
-}
-
 class group_of_three {
 public:
   group_of_three() {
     for (int each = 0; each < 3; ++each)
-      ports_.push_back(free_port());
+      ports_.push_back(std::to_string(test::free_port()));
     for (std::size_t each = 0; each < 3; ++each)
       start(each);
     await(0, "voters 3"); // until then one loss is fatal

@@ -1,6 +1,7 @@
 // Who is there, as nodes see each other.
 
 #include "node/node_fixture.hpp"
+#include "support/free_port.hpp"
 
 #include <catch2/generators/catch_generators.hpp>
 
@@ -50,7 +51,7 @@ public:
   explicit nodes_in_a_network(std::size_t count, const std::filesystem::path& folder = {}) {
     for (std::size_t each = 0; each < count; ++each) {
       auto host = host_of(each);
-      auto port = free_port(host);
+      auto port = test::free_port(host);
       node_options how;
       how.name = "n" + std::to_string(each);
       how.listen = {host, port};
@@ -111,16 +112,6 @@ public:
 
 private:
   std::shared_ptr<std::atomic<bool>> three_vote_ = std::make_shared<std::atomic<bool>>(false);
-
-  /// For links, and for datagrams.
-  static std::uint16_t free_port(const std::string& host) {
-    for (;;) {
-      auto made = net::start_listen(net::resolve({host, 0}).value().front()).value();
-      auto where = net::local_endpoint(made);
-      if (net::datagram_socket::open(where))
-        return where.port();
-    }
-  }
 
   net::address first_;
 };
