@@ -117,6 +117,69 @@ TEST_CASE_METHOD(leader_with_spares, "a voter of which no member has heard is re
   CHECK(asked() == replaced);
 }
 
+TEST_CASE_METHOD(leader_with_spares, "a revoked voter that is not there is replaced at once",
+                 "[node][seats]") {
+  SECTION("as it is revoked first") {
+    step(seats::revoked{{"n3", "n9"}});
+    pass(10s);
+    CHECK(asked().empty()); // its links have not ended yet
+    die("n3");
+  }
+  SECTION("as its links end first") {
+    die("n3");
+    step(seats::revoked{{"n3", "n9"}});
+  }
+  SECTION("also by a node that leads later") {
+    role("n2");
+    die("n3");
+    step(seats::revoked{{"n3", "n9"}});
+    while (first<seats::warn>())
+      continue;
+    role("n1");
+  }
+  pass(2s);
+  CHECK(asked() == replaced);
+  CHECK(voters() == std::set<std::string>{"n1", "n2", "n4"});
+  auto said = first<seats::warn>();
+  REQUIRE(said);
+  CHECK_THAT(said->text, ContainsSubstring("name3 is revoked and gone"));
+  CHECK_FALSE(first<seats::warn>()); // said once
+}
+
+TEST_CASE_METHOD(leader_that_replaces_nobody,
+                 "a revoked voter goes also where no other voter is replaced", "[node][seats]") {
+  die("n3");
+  pass(1h);
+  REQUIRE(asked().empty());
+  step(seats::revoked{{"n3"}});
+  pass(2s);
+  CHECK(asked() == replaced);
+}
+
+TEST_CASE_METHOD(leader_without_spares, "a revoked voter goes where no node can take its place",
+                 "[node][seats]") {
+  lag["n2"] = 500;
+  die("n3");
+  step(seats::revoked{{"n3"}});
+  pass(1s);
+  CHECK(asked().empty());
+  CHECK(pending("n3")
+        == "removal: it is revoked; it is needed: too few of the other voters are there and have "
+           "all entries; it goes once they are back");
+  lag.clear();
+  pass(2s);
+  CHECK(asked() == words{"remove n3"});
+  CHECK(voters() == std::set<std::string>{"n1", "n2"});
+}
+
+TEST_CASE_METHOD(leader_with_spares, "a revoked learner loses its seat", "[node][seats]") {
+  seat("n4", false);
+  step(seats::revoked{{"n4"}});
+  die("n4");
+  pass(2s);
+  CHECK_FALSE(group.members.members.contains(seat_of("n4")));
+}
+
 TEST_CASE_METHOD(leader_with_spares, "the time of a voter that comes back begins anew",
                  "[node][seats]") {
   die("n3");

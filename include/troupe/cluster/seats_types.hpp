@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -127,6 +128,11 @@ struct seats_types {
     bool is_there = false;
   };
 
+  /// The identities of these nodes are revoked, and no others.
+  struct revoked {
+    std::set<std::string> nodes;
+  };
+
   /// What a node says of its seat. `is_reachable`: with the actor that takes messages for it.
   struct card {
     std::string node;
@@ -175,7 +181,7 @@ struct seats_types {
   using event
     = std::variant<changed_role, members_are, wants_peer, forgot, ignored, disk_room, stopped, seen,
                    answered, renewed, link_up, link_down, node_is, node_left, member_shows,
-                   exchanged, greeted, unanswered, change, hand_over>;
+                   revoked, exchanged, greeted, unanswered, change, hand_over>;
 
   // -- effects: for the group -----------------------------------------------------------------
 
