@@ -409,7 +409,8 @@ private:
     for (auto& [id, asked] : open_)
       if (asked.node == node && asked.what != voter_change::lead)
         is_by_asker = asked.what == voter_change::leave && asked.force;
-    return is_by_asker || node == revoked_ || nodes_.at(node).has_left || shown_.members.forced_out.contains(node);
+    return is_by_asker || node == revoked_ || nodes_.at(node).has_left
+           || shown_.members.forced_out.contains(node);
   }
 
   /// All is well from here on: who waits is answered, and as many vote as are wanted.

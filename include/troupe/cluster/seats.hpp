@@ -527,8 +527,8 @@ private:
   /// Returns the voter that is to be replaced from here on.
   std::optional<std::string> note_losses(const raft::configuration& members) {
     auto before = losses_.due();
-    auto lost = losses_.look(now_, members, proposed_ != 0,
-                             [this](auto& node) { return is_here(node); });
+    auto lost
+      = losses_.look(now_, members, proposed_ != 0, [this](auto& node) { return is_here(node); });
     if (before && before != losses_.due() && has_vote(*before, members))
       emit(inform{"voter " + cards_.name_of(*before) + " is back, and keeps its seat"});
     wishes_.replace(losses_.to_go(), now_);

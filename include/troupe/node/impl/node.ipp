@@ -25,6 +25,7 @@
 #include "troupe/node/impl/inside.ipp"
 #include "troupe/node/impl/leave.ipp"
 #include "troupe/node/impl/seats.ipp"
+#include "troupe/node/impl/singletons.ipp"
 #include "troupe/node/impl/start.ipp"
 #include "troupe/node/node.hpp"
 #include "troupe/node/proofs.hpp"
@@ -185,12 +186,8 @@ TROUPE_COMPILED result<void> node::add_agent(const std::string& id,
 TROUPE_COMPILED result<void> node::add_agent(const std::string& id,
                                              const caf::strong_actor_ptr& actor,
                                              const agent_options& how, bool takes_info) {
-  if (!is_name(id))
-    return bad_name("agent id", id);
-  for (auto& why :
-       {check_names("capabilities", how.capabilities), check_names("groups", how.groups)})
-    if (why)
-      return why;
+  if (auto why = inside::check_agent(id, how))
+    return why;
   struct attempt {
     std::mutex mutex;
     bool is_given_up = false;
