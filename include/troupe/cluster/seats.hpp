@@ -191,6 +191,7 @@ private:
 
   void handle(request_id, members_are& what) {
     cards_.members_are(std::move(what.committed));
+    losses_.members_are(cards_.members());
     own_.is(what.now.self);
     say_members();
     tell_others(cards_.members());
@@ -531,6 +532,10 @@ private:
       = losses_.look(now_, members, proposed_ != 0, [this](auto& node) { return is_here(node); });
     if (before && before != losses_.due() && has_vote(*before, members))
       emit(inform{"voter " + cards_.name_of(*before) + " is back, and keeps its seat"});
+    if (losses_.has_left_out() && !std::exchange(says_left_out_, true))
+      emit(warn{"more than " + std::to_string(options_.max_nodes)
+                + " members are there: a voter of which they say nothing is taken to be there, and "
+                  "not replaced; see troupe voters"});
     wishes_.replace(losses_.to_go(), now_);
     return lost;
   }
@@ -708,6 +713,7 @@ private:
 
   std::optional<time_point> review_at_;
   voter_losses losses_;
+  bool says_left_out_ = false;
   seat_wishes wishes_;
   hand_overs hand_overs_;
   change_pace pace_;
