@@ -16,13 +16,17 @@
 
 namespace troupe::test {
 
-/// Returns the next word of a command, which names a code. Throws std::invalid_argument.
-inline errc read_code(std::istream& in) {
-  auto word = read_word(in);
+/// Returns the code of that name. Throws std::invalid_argument if there is none.
+inline errc to_code(const std::string& name) {
   for (std::size_t each = 0; each < errc_names.size(); ++each)
-    if (errc_names[each] == word)
+    if (errc_names[each] == name)
       return static_cast<errc>(each);
-  throw std::invalid_argument{"unknown code: " + word};
+  throw std::invalid_argument{"unknown code: " + name};
+}
+
+/// Returns the code that the next word of a command names.
+inline errc read_code(std::istream& in) {
+  return to_code(read_word(in));
 }
 
 /// Returns the next word of a command, or an empty one if there is none.
