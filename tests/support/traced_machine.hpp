@@ -61,7 +61,10 @@ public:
 protected:
   virtual Machine& machine() = 0;
   virtual void perform(const std::string& verb, std::istream& in) = 0;
+  /// Empty: it is not said.
   virtual std::string to_words(const typename Machine::effect& what) = 0;
+  /// After each step: for what the surroundings answer at once.
+  virtual void go_on() {}
 
   [[noreturn]] static void refuse(const std::string& verb) {
     throw std::invalid_argument{"unknown command: " + verb};
@@ -71,6 +74,7 @@ protected:
     typename Machine::effects out;
     machine().step(now_, id, std::move(what), out);
     tell(out);
+    go_on();
   }
 
   /// Runs all that is due meanwhile.
@@ -83,13 +87,15 @@ protected:
         typename Machine::effects out;
         machine().tick(now_, out);
         tell(out);
+        go_on();
       }
     now_ = until;
   }
 
   void tell(const typename Machine::effects& out) {
     for (auto& each : out)
-      tell(to_words(each));
+      if (auto line = to_words(each); !line.empty())
+        tell(line);
   }
 
   void tell(const std::string& line) {
