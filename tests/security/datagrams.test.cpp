@@ -9,6 +9,7 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -266,7 +267,7 @@ struct two_books {
 } // namespace
 
 TEST_CASE_METHOD(two_books, "peers that know each other read what the other writes", "[security]") {
-  auto sealed = a.seal(b_id, "hello").value();
+  auto sealed = a.seal(now, b_id, "hello").value();
   auto found = as<datagram_book::read>(b.open(now, sealed));
   CHECK(found.from == a_id);
   CHECK(found.what == "hello");
@@ -274,17 +275,71 @@ TEST_CASE_METHOD(two_books, "peers that know each other read what the other writ
   CHECK(b.counted().damaged == 1);
   REQUIRE_FALSE(b.know(a_id, 1, a.offer())); // which it knew
   as<datagram_book::nothing>(b.open(now, sealed));
-  CHECK(a.seal(filled_with<node_id>(3), "x").error().code == errc::not_found);
+  CHECK(a.seal(now, filled_with<node_id>(3), "x").error().code == errc::not_found);
   b.forget(a_id);
   CHECK(b.size() == 0);
-  as<datagram_book::nothing>(b.open(now, a.seal(b_id, "again").value()));
+  as<datagram_book::nothing>(b.open(now, a.seal(now, b_id, "again").value()));
   CHECK(b.counted().strange == 1);
+}
+
+TEST_CASE_METHOD(two_books, "no number is used twice with a key, also for who was forgotten",
+                 "[security]") {
+  std::set<std::uint64_t> used;
+  auto write = [&] {
+    auto sealed = a.seal(now, b_id, "hello").value();
+    CHECK(used.insert(datagram_header::read(sealed)->number).second);
+    CHECK(as<datagram_book::read>(b.open(now, sealed)).what == "hello");
+  };
+  for (auto count = 0; count < 10; ++count)
+    write();
+  now += std::chrono::microseconds{10};
+  SECTION("it was forgotten, and offers the same") {
+    a.forget(b_id);
+    REQUIRE_FALSE(a.know(b_id, 1, b.offer()));
+  }
+  SECTION("it has offered something else meanwhile") {
+    REQUIRE_FALSE(a.know(b_id, 1, book_of(2, 12).offer()));
+    REQUIRE_FALSE(a.know(b_id, 1, b.offer()));
+  }
+  SECTION("it was barred") {
+    a.bar(b_id);
+    REQUIRE_FALSE(a.know(b_id, 1, b.offer()));
+  }
+  write();
+}
+
+TEST_CASE_METHOD(two_books, "who is barred is neither written to nor read until it is known again",
+                 "[security]") {
+  auto earlier = b.seal(now, a_id, "earlier").value();
+  as<datagram_book::read>(a.open(now, earlier));
+  a.bar(b_id);
+  CHECK(a.size() == 0);
+  CHECK_FALSE(a.knows(b_id, 1));
+  CHECK(a.seal(now, b_id, "x").error().code == errc::not_found);
+  as<datagram_book::nothing>(a.open(now, b.seal(now, a_id, "meanwhile").value()));
+  REQUIRE_FALSE(a.know(b_id, 1, b.offer()));
+  CHECK(a.size() == 1);
+  as<datagram_book::nothing>(a.open(now, earlier)); // it has been read
+  CHECK(as<datagram_book::read>(a.open(now, b.seal(now, a_id, "later").value())).what == "later");
+  CHECK(a.seal(now, b_id, "x"));
+}
+
+TEST_CASE("a peer that is barred gives way to a further one", "[security]") {
+  datagram_book it{filled_with<node_id>(1), key_agreement::make(), filled_with<boot_salt>(1), 2};
+  auto offer = key_agreement::make().public_half();
+  REQUIRE_FALSE(it.know(filled_with<node_id>(2), 1, {offer, filled_with<boot_salt>(2)}));
+  REQUIRE_FALSE(it.know(filled_with<node_id>(3), 1, {offer, filled_with<boot_salt>(3)}));
+  CHECK(it.know(filled_with<node_id>(4), 1, {offer, filled_with<boot_salt>(4)}).code
+        == errc::limit_reached);
+  it.bar(filled_with<node_id>(3));
+  CHECK_FALSE(it.know(filled_with<node_id>(4), 1, {offer, filled_with<boot_salt>(4)}));
+  CHECK(it.size() == 2);
 }
 
 TEST_CASE_METHOD(two_books, "who started again is asked who it is, and says so", "[security]") {
   auto again = book_of(1, 13);
   REQUIRE_FALSE(again.know(b_id, 1, b.offer()));
-  auto sealed = again.seal(b_id, "hello").value();
+  auto sealed = again.seal(now, b_id, "hello").value();
   auto asks = as<datagram_book::question>(b.open(now, sealed));
   CHECK(asks.what.size() < sealed.size());
   CHECK(as<datagram_book::unread>(again.open(now, asks.what)).by == b_id);
@@ -295,12 +350,12 @@ TEST_CASE_METHOD(two_books, "who started again is asked who it is, and says so",
   CHECK(as<datagram_book::read>(b.open(now, sealed)).what == "hello");
   CHECK(b.knows(a_id, 2));
   REQUIRE_FALSE(b.know(a_id, 1, a.offer())); // late
-  CHECK(as<datagram_book::read>(b.open(now, again.seal(b_id, "more").value())).what == "more");
+  CHECK(as<datagram_book::read>(b.open(now, again.seal(now, b_id, "more").value())).what == "more");
 }
 
 TEST_CASE_METHOD(two_books, "nobody is asked, or believed, for what it has not sent",
                  "[security]") {
-  auto sealed = a.seal(b_id, "hello").value();
+  auto sealed = a.seal(now, b_id, "hello").value();
   auto question = as<datagram_book::question>(b.open(now, [&] {
     auto other_key = sealed;
     other_key[9] = static_cast<char>(other_key[9] + 1);
@@ -326,7 +381,7 @@ TEST_CASE_METHOD(two_books, "a peer is asked so often in a second, and takes no 
     auto again = book_of(node, 100 + number);
     REQUIRE_FALSE(again.know(b_id, 1, b.offer()));
     return std::holds_alternative<datagram_book::question>(
-      b.open(now, again.seal(b_id, "x").value()));
+      b.open(now, again.seal(now, b_id, "x").value()));
   };
   CHECK(ask(1, 0));
   CHECK(ask(1, 1));
@@ -344,7 +399,7 @@ TEST_CASE_METHOD(two_books, "so many datagrams of one peer are read in a second,
                  "[security]") {
   std::uint32_t read = 0;
   auto send = [&](datagram_book& by) {
-    auto found = b.open(now, by.seal(b_id, "x").value());
+    auto found = b.open(now, by.seal(now, b_id, "x").value());
     read += std::holds_alternative<datagram_book::read>(found) ? 1 : 0;
   };
   for (std::uint32_t each = 0; each < datagram_book::max_of_one + 10; ++each)
@@ -368,10 +423,10 @@ TEST_CASE_METHOD(two_books, "so many datagrams of one peer are read in a second,
 
 TEST_CASE_METHOD(two_books, "a later life with the offer of an earlier one gets no number twice",
                  "[security]") {
-  auto first = b.seal(a_id, "hello").value();
+  auto first = b.seal(now, a_id, "hello").value();
   REQUIRE_FALSE(b.know(a_id, 2, a.offer()));
   CHECK(b.knows(a_id, 2));
-  auto second_one = b.seal(a_id, "hello").value();
+  auto second_one = b.seal(now, a_id, "hello").value();
   CHECK(datagram_header::read(first)->number != datagram_header::read(second_one)->number);
   as<datagram_book::read>(a.open(now, second_one));
 }
@@ -384,8 +439,9 @@ TEST_CASE("a book has so many peers, and those whose key is of no use", "[securi
   REQUIRE_FALSE(it.know(filled_with<node_id>(3), 1, {}));
   CHECK(it.know(filled_with<node_id>(4), 1, offer).code == errc::limit_reached);
   REQUIRE_FALSE(it.know(filled_with<node_id>(2), 2, offer));
-  CHECK(it.seal(filled_with<node_id>(2), "x"));
-  CHECK(it.seal(filled_with<node_id>(3), "x").error().code == errc::bad_argument);
+  CHECK(it.seal(time_point{second}, filled_with<node_id>(2), "x"));
+  CHECK(it.seal(time_point{second}, filled_with<node_id>(3), "x").error().code
+        == errc::bad_argument);
   it.forget(filled_with<node_id>(3));
   CHECK_FALSE(it.know(filled_with<node_id>(4), 1, offer));
 }
@@ -403,7 +459,8 @@ TEST_CASE("two ids that begin alike are told apart", "[security]") {
     REQUIRE_FALSE(each->know(filled_with<node_id>(1), 1, it.offer()));
   }
   auto read_from = [&](datagram_book& who) {
-    auto found = it.open(time_point{second}, who.seal(filled_with<node_id>(1), "x").value());
+    auto found = it.open(time_point{second},
+                         who.seal(time_point{second}, filled_with<node_id>(1), "x").value());
     REQUIRE(std::holds_alternative<datagram_book::read>(found));
     return std::get<datagram_book::read>(found).from;
   };

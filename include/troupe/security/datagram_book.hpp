@@ -24,10 +24,11 @@ namespace troupe::security {
 ///
 /// - A stranger's datagram costs a look into a table and leaves nothing behind.
 /// - Who is known, and seals with a key that is not, has started again, or has missed that this
-/// node
-///   has: it is asked who it is. That question is in the clear, so it says nothing but which key it
-///   was, and is smaller than what it answers. Who is asked sees to it that the other learns of its
-///   present life, over a link.
+///   node has: it is asked who it is. That question is in the clear, so it says nothing but which
+///   key it was, and is smaller than what it answers. Who is asked sees to it that the other learns
+///   of its present life, over a link.
+/// - The numbers of a session begin with the time at which it is made, in microseconds: a peer that
+///   was forgotten, and offers the same as before, gets none again.
 ///
 /// Deterministic but for the keys. Not thread-safe. Cost: O(log n); the first datagram to or from a
 /// life of a peer costs an agreement, about 0.1 ms.
@@ -88,21 +89,31 @@ public:
     auto found = peers_.find(peer);
     if (found == peers_.end()) {
       if (peers_.size() >= max_peers_)
+        forget_barred();
+      if (peers_.size() >= max_peers_)
         return {errc::limit_reached, "more than " + std::to_string(max_peers_)
                                        + " nodes to write datagrams to; this one is left out"};
       found = peers_.emplace(peer, entry{}).first;
       hints_.emplace(datagram_header::hint_of(peer), peer);
     } else if (boot < found->second.boot || what == found->second.offer) {
-      // Under the key of an offer that is known, numbers have been used.
+      // What was read under the key of an offer that is known is not read again.
       found->second.boot = std::max(found->second.boot, boot);
+      found->second.is_barred = false;
       return {};
     }
     auto& known = found->second; // how often it was heard and asked stays
+    known.is_barred = false;
     known.boot = boot;
     known.offer = what;
     known.session.reset();
     known.is_useless = false;
     return {};
+  }
+
+  /// Nothing is written to it, and nothing of it is read, until it is known again.
+  void bar(const node_id& peer) {
+    if (auto found = peers_.find(peer); found != peers_.end())
+      found->second.is_barred = true;
   }
 
   void forget(const node_id& peer) {
@@ -118,21 +129,23 @@ public:
 
   [[nodiscard]] bool knows(const node_id& peer, boot_number boot) const {
     auto found = peers_.find(peer);
-    return found != peers_.end() && found->second.boot >= boot;
+    return found != peers_.end() && !found->second.is_barred && found->second.boot >= boot;
   }
 
+  /// Those to which it writes. Cost: O(n).
   [[nodiscard]] std::size_t size() const {
-    return peers_.size();
+    return static_cast<std::size_t>(
+      std::ranges::count_if(peers_, [](auto& each) { return !each.second.is_barred; }));
   }
 
   /// Errors: not_found (that life is not known), bad_argument (what it has offered is of no use),
   /// limit_reached (its key is worn out).
-  [[nodiscard]] result<std::string> seal(const node_id& to, std::string_view what) {
+  [[nodiscard]] result<std::string> seal(time_point now, const node_id& to, std::string_view what) {
     auto found = peers_.find(to);
-    if (found == peers_.end())
+    if (found == peers_.end() || found->second.is_barred)
       return problem{errc::not_found,
                      "node " + to_string(to) + " has offered no key for datagrams"};
-    auto* session = session_of(*found);
+    auto* session = session_of(now, *found);
     if (session == nullptr)
       return problem{errc::bad_argument,
                      "the key for datagrams of node " + to_string(to) + " is of no use"};
@@ -179,6 +192,7 @@ private:
     /// Made with the first datagram.
     std::optional<datagram_session> session{};
     bool is_useless = false;
+    bool is_barred = false;
     std::optional<time_point> complained{};
     in_one_second read_lately{};
     in_one_second asked_lately{};
@@ -190,10 +204,12 @@ private:
 
   using peers = std::map<node_id, entry>;
 
-  datagram_session* session_of(peers::value_type& peer) {
+  datagram_session* session_of(time_point now, peers::value_type& peer) {
     auto& each = peer.second;
     if (!each.session && !each.is_useless) {
-      auto made = datagram_session::make(self_, own_, offer_, peer.first, each.offer);
+      auto first = std::chrono::floor<std::chrono::microseconds>(now.time_since_epoch()).count();
+      auto made = datagram_session::make(self_, own_, offer_, peer.first, each.offer,
+                                         static_cast<std::uint64_t>(first));
       if (made)
         each.session.emplace(*std::move(made));
       else
@@ -209,7 +225,8 @@ private:
       return nothing{};
     }
     for (auto each = first; each != last; ++each) {
-      auto* session = session_of(*peers_.find(each->second));
+      auto& peer = *peers_.find(each->second);
+      auto* session = peer.second.is_barred ? nullptr : session_of(now, peer);
       if (session == nullptr || session->key_of_peer() != header.key)
         continue;
       auto found = session->open(datagram);
@@ -222,7 +239,8 @@ private:
       return nothing{};
     }
     ++counts_.strange;
-    return ask(now, peers_.at(first->second), header.key);
+    auto& whom = peers_.at(first->second);
+    return whom.is_barred ? arrival{nothing{}} : ask(now, whom, header.key);
   }
 
   arrival ask(time_point now, entry& whom, std::uint64_t key) {
@@ -243,7 +261,7 @@ private:
     for (auto each = first; each != last; ++each) {
       auto& peer = peers_.at(each->second);
       // Only who has seen what was sealed with it can name that key.
-      if (!peer.session || peer.session->own_key() != header->key)
+      if (peer.is_barred || !peer.session || peer.session->own_key() != header->key)
         continue;
       if (peer.complained && now - *peer.complained < complain_every)
         return nothing{};
@@ -252,6 +270,12 @@ private:
     }
     ++counts_.strange;
     return nothing{};
+  }
+
+  void forget_barred() {
+    auto found = std::ranges::find_if(peers_, [](auto& each) { return each.second.is_barred; });
+    if (found != peers_.end())
+      forget(node_id{found->first});
   }
 
   const node_id self_;

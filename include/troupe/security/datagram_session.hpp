@@ -85,10 +85,12 @@ public:
   /// Beyond these a life needs a new salt.
   static constexpr std::uint64_t max_datagrams = std::uint64_t{1} << 32U;
 
-  /// `own` offers what `mine` says. Errors: bad_argument (the other side's key is of no use).
+  /// `own` offers what `mine` says. The first datagram has the number `first`: above all that were
+  /// sealed before in a session of the same two offers, as no number may be used twice with a key.
+  /// Errors: bad_argument (the other side's key is of no use).
   static result<datagram_session> make(const node_id& self, const key_agreement& own,
                                        const datagram_offer& mine, const node_id& peer,
-                                       const datagram_offer& theirs) {
+                                       const datagram_offer& theirs, std::uint64_t first = 0) {
     auto shared = own.agree_with(theirs.key);
     if (!shared)
       return shared.error();
@@ -96,7 +98,7 @@ public:
     auto in = keys_of(*shared, peer, theirs, self, mine);
     if (!out || !in)
       return (!out ? out : in).error();
-    return datagram_session{self, peer, *std::move(out), *std::move(in)};
+    return datagram_session{self, peer, *std::move(out), *std::move(in), first};
   }
 
   /// What the headers of this side say of their key.
@@ -111,7 +113,7 @@ public:
 
   /// Errors: limit_reached, after max_datagrams.
   [[nodiscard]] result<std::string> seal(std::string_view what) {
-    if (next_ == max_datagrams)
+    if (next_ - first_ == max_datagrams)
       return problem{errc::limit_reached,
                      "so many datagrams went to this node that their key is worn out; it lasts "
                      "until one of the two starts again"};
@@ -141,8 +143,14 @@ private:
     std::uint64_t hint = 0;
   };
 
-  datagram_session(const node_id& self, const node_id& peer, direction out, direction in)
-    : self_(self), peer_(peer), out_(std::move(out)), in_(std::move(in)) {}
+  datagram_session(const node_id& self, const node_id& peer, direction out, direction in,
+                   std::uint64_t first)
+    : self_(self),
+      peer_(peer),
+      out_(std::move(out)),
+      in_(std::move(in)),
+      first_(first),
+      next_(first) {}
 
   template <class Bytes>
   static std::string_view text(const Bytes& what) {
@@ -179,7 +187,8 @@ private:
   node_id peer_;
   direction out_;
   direction in_;
-  std::uint64_t next_ = 0;
+  std::uint64_t first_;
+  std::uint64_t next_;
   replay_window seen_;
 };
 
