@@ -49,6 +49,14 @@ public:
       setup_(std::move(setup)),
       core_(self, this, setup_.name, setup_.how.margin, setup_.seed) {}
 
+  singleton_state(const singleton_state&) = delete;
+  singleton_state& operator=(const singleton_state&) = delete;
+
+  /// Also where it goes with its actor system.
+  ~singleton_state() {
+    setup_.board->end();
+  }
+
   caf::behavior make_behavior() {
     ignore_strays(self_);
     // Nobody holds the offer any more, or the node has stopped.
@@ -122,7 +130,6 @@ private:
   }
 
   void perform(const singleton_core::over&) {
-    setup_.board->end();
     self_->quit();
   }
 
