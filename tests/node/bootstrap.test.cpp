@@ -353,6 +353,9 @@ SCENARIO("a node joins a cluster that it hears of", "[cluster][bootstrap]") {
       asks.round = 1;
       CHECK(n.asked(asks).promised == node_id{});
     }
+    THEN("it says that it does not count") {
+      CHECK(n.asked(n.word(1, 1)).expect == 0);
+    }
   }
   GIVEN("a node that founds alone, or not at all") {
     founding_node n{2, {}, false, 1};
@@ -533,6 +536,76 @@ SCENARIO("people hear what keeps a cluster from being founded", "[cluster][boots
       }
       THEN("it says with whom") {
         CHECK_THAT(n.standing.detail, ContainsSubstring("03000000 at c:1 does not agree"));
+      }
+    }
+    WHEN("one of the others has promised a node that is lost") {
+      for (auto each = 0; each < 110; ++each) {
+        n.hear(n.word(2, 1), "b:1");
+        auto bound = n.word(3);
+        bound.promised = node_of(9);
+        n.hear(bound, "c:1");
+        n.pass(100ms);
+      }
+      THEN("it says which") {
+        CHECK_THAT(n.standing.detail,
+                   ContainsSubstring("03000000 at c:1 has promised node 09000000")
+                     && ContainsSubstring("start that one again"));
+      }
+    }
+    WHEN("one of the others cannot promise") {
+      for (auto each = 0; each < 110; ++each) {
+        n.hear(n.it.word().asks ? n.promise(2) : n.word(2, 1), "b:1");
+        n.hear(n.word(3, 1), "c:1");
+        n.pass(100ms);
+      }
+      THEN("it says which") {
+        CHECK_THAT(n.standing.detail,
+                   ContainsSubstring("03000000 at c:1 has not promised yet to found no cluster "
+                                     "without this node"));
+      }
+    }
+  }
+  GIVEN("another one than the candidate") {
+    founding_node n;
+    WHEN("all have promised, and the candidate does not found") {
+      auto asks = n.word(1, 1);
+      asks.asks = true;
+      asks.round = 1;
+      asks.promised = node_of(1);
+      asks.promised_round = 1;
+      auto third = n.word(3, 1);
+      third.promised = node_of(1);
+      third.promised_round = 1;
+      for (auto each = 0; each < 110; ++each) {
+        n.hear(asks, "b:1", "bert");
+        n.hear(third, "c:1");
+        n.pass(100ms);
+      }
+      THEN("it says that") {
+        CHECK_THAT(n.standing.detail, ContainsSubstring("all 3 nodes are there, and wait for node "
+                                                        "'bert' (01000000) at b:1 to found"));
+      }
+    }
+    WHEN("nothing is known of a place") {
+      for (auto each = 0; each < 110; ++each) {
+        n.hear(n.word(1, 1), "b:1");
+        n.hear(n.word(3, 1));
+        n.pass(100ms);
+      }
+      THEN("it says of which") {
+        CHECK_THAT(n.standing.detail, ContainsSubstring("not known yet whether a node is at c:1"));
+      }
+    }
+    WHEN("it has promised a node that is there, and another one is the candidate now") {
+      founding_node bound{2, {0, founding_promise{node_of(3), 5, "'carl'"}}};
+      for (auto each = 0; each < 110; ++each) {
+        bound.hear(n.word(1, 1), "b:1");
+        bound.hear(n.word(3, 1), "c:1");
+        bound.pass(100ms);
+      }
+      THEN("it says for whom it waits") {
+        CHECK_THAT(bound.standing.detail,
+                   ContainsSubstring("promised node 'carl'") && ContainsSubstring("gives it up"));
       }
     }
   }

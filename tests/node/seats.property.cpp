@@ -115,7 +115,7 @@ private:
   }
 
   void show(const std::string& name, other& it, bool is_there) {
-    if (name == revoked_)
+    if (name == revoked_ && is_there)
       return;
     see(it);
     it.is_shown = is_there;
@@ -123,9 +123,9 @@ private:
     step(seats::member_shows{name, is_there});
   }
 
-  /// One that is not there, and does not come back.
+  /// One that does not come back once its link has ended.
   void revoke(const std::string& name, other& it) {
-    if (it.is_linked || it.is_shown || !revoked_.empty())
+    if (!revoked_.empty())
       return;
     it.is_wished_away = true;
     revoked_ = name;
@@ -366,8 +366,11 @@ private:
       REQUIRE(who != shown_.others.end());
       CHECK(who->match + 100 >= shown_.last);
       CHECK(who->silent_for < 1s);
+      CHECK(node_of_seat(vote->seat) != revoked_);
       ++promoted_;
     }
+    if (auto* learner = std::get_if<types::add_learner>(&what))
+      CHECK(node_of_seat(learner->seat) != revoked_);
     if (auto* goes = std::get_if<types::remove>(&what); goes && shown_.members.votes(goes->seat)
                                                         && !is_void(goes->seat)
                                                         && !is_forced(goes->seat)) {

@@ -117,32 +117,27 @@ TEST_CASE_METHOD(leader_with_spares, "a voter of which no member has heard is re
   CHECK(asked() == replaced);
 }
 
-TEST_CASE_METHOD(leader_with_spares, "a revoked voter that is not there is replaced at once",
+TEST_CASE_METHOD(leader_with_spares, "a revoked voter loses its seat at once, and is replaced",
                  "[node][seats]") {
-  SECTION("as it is revoked first") {
+  SECTION("while its links last") {
     step(seats::revoked{{"n3", "n9"}});
-    pass(10s);
-    CHECK(asked().empty()); // its links have not ended yet
-    die("n3");
   }
-  SECTION("as its links end first") {
+  SECTION("as its links have ended first") {
     die("n3");
     step(seats::revoked{{"n3", "n9"}});
   }
   SECTION("also by a node that leads later") {
     role("n2");
-    die("n3");
     step(seats::revoked{{"n3", "n9"}});
     while (first<seats::warn>())
       continue;
     role("n1");
   }
-  pass(2s);
-  CHECK(asked() == replaced);
+  CHECK(asked() == words{"remove n3", "learner n4 at n4@h4:1", "voter n4"}); // no time has passed
   CHECK(voters() == std::set<std::string>{"n1", "n2", "n4"});
   auto said = first<seats::warn>();
   REQUIRE(said);
-  CHECK_THAT(said->text, ContainsSubstring("name3 is revoked and gone"));
+  CHECK_THAT(said->text, ContainsSubstring("name3 is revoked"));
   CHECK_FALSE(first<seats::warn>()); // said once
 }
 
@@ -153,7 +148,7 @@ TEST_CASE_METHOD(leader_that_replaces_nobody,
   REQUIRE(asked().empty());
   step(seats::revoked{{"n3"}});
   pass(2s);
-  CHECK(asked() == replaced);
+  CHECK(voters() == std::set<std::string>{"n1", "n2", "n4"});
 }
 
 TEST_CASE_METHOD(leader_without_spares, "a revoked voter goes where no node can take its place",
@@ -172,12 +167,73 @@ TEST_CASE_METHOD(leader_without_spares, "a revoked voter goes where no node can 
   CHECK(voters() == std::set<std::string>{"n1", "n2"});
 }
 
+TEST_CASE_METHOD(leader_without_spares,
+                 "where most voters are revoked at once, they go while their links last",
+                 "[node][seats]") {
+  step(seats::revoked{{"n2", "n3"}});
+  pass(500ms);
+  CHECK(asked() == words{"remove n2", "remove n3"});
+}
+
+TEST_CASE_METHOD(leader_with_spares, "a revoked voter is used to replace one that is dead",
+                 "[node][seats]") {
+  die("n2");
+  step(seats::revoked{{"n3"}});
+  pass(500ms);
+  CHECK(asked() == words{"learner n4 at n4@h4:1", "voter n4", "remove n3"});
+}
+
+TEST_CASE_METHOD(leader_with_spares, "a revoked leader hands over, and the next one removes it",
+                 "[node][seats]") {
+  step(seats::revoked{{"n1"}});
+  pass(500ms);
+  REQUIRE(handed_to);
+  CHECK(asked().back() == "hand over");
+  CHECK_FALSE(first<seats::warn>()); // that is said elsewhere
+}
+
 TEST_CASE_METHOD(leader_with_spares, "a revoked learner loses its seat", "[node][seats]") {
   seat("n4", false);
+  commit();
   step(seats::revoked{{"n4"}});
-  die("n4");
-  pass(2s);
   CHECK_FALSE(group.members.members.contains(seat_of("n4")));
+}
+
+TEST_CASE_METHOD(leader_with_spares, "a revoked node gets no seat and no vote while its links last",
+                 "[node][seats]") {
+  die("n3");
+  SECTION("where it could take the place of another one") {
+    step(seats::revoked{{"n3", "n4"}});
+    pass(2s);
+    CHECK(asked() == words{"remove n3", "learner n5 at n5@h5:1", "voter n5"});
+  }
+  SECTION("where it learns already") {
+    seat("n4", false);
+    commit();
+    asked();
+    step(seats::revoked{{"n3", "n4"}});
+    pass(2s);
+    CHECK(asked() == words{"remove n3", "remove n4", "learner n5 at n5@h5:1", "voter n5"});
+  }
+  SECTION("where somebody wants it to vote") {
+    step(seats::revoked{{"n3", "n4"}});
+    ask(voter_change::add, "n4", 7);
+    CHECK(end_of(7) == errc::denied);
+    CHECK_THAT(why.detail, ContainsSubstring("node name4 is revoked, and gets no seat"));
+    pass(2s);
+    CHECK(voters() == std::set<std::string>{"n1", "n2", "n5"});
+  }
+  SECTION("where somebody has wanted that") {
+    lag["n4"] = 500;
+    ask(voter_change::add, "n4", 7);
+    pass(1s);
+    REQUIRE(group.members.members.contains(seat_of("n4")));
+    step(seats::revoked{{"n3", "n4"}});
+    CHECK(end_of(7) == errc::denied);
+    lag.clear();
+    pass(2s);
+    CHECK(voters() == std::set<std::string>{"n1", "n2", "n5"});
+  }
 }
 
 TEST_CASE_METHOD(leader_with_spares, "the time of a voter that comes back begins anew",

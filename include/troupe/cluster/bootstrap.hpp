@@ -88,7 +88,7 @@ struct bootstrap_options {
 ///   before it says so, and never founds with it. So a candidate that is lost holds the
 ///   others up: better no cluster than two.
 /// - A candidate gives up a round if a node comes or goes, if it takes too long, and at each start.
-/// - Whoever hears that a node has a cluster joins that one, and gives no promise any more.
+/// - Whoever hears that a node has a cluster joins that, says so, and gives no promise any more.
 /// - Nobody begins a round while a node with another number is heard of, a node twice, or a place
 ///   that is not heard of yet or answers something else.
 ///
@@ -220,7 +220,7 @@ public:
     return {.node = how_.self,
             .boot = how_.boot,
             .process = how_.process,
-            .expect = how_.expect,
+            .expect = joins_ ? 0 : how_.expect,
             .sees = static_cast<std::uint32_t>(nodes_.size() + 1),
             .candidate = choice(),
             .asks = !with_.empty() && promised && promised->to == how_.self,
@@ -279,6 +279,7 @@ private:
     if (std::exchange(is_over_, true))
       return;
     with_.clear();
+    joins_ = true;
     if (how_.waits)
       out.push_back(join{what.place});
     else
@@ -291,7 +292,7 @@ private:
   void handle(time_point now, const not_written& what, effects&) {
     record_ = written_ = before_;
     with_.clear();
-    is_over_ = false;
+    is_over_ = joins_ = false;
     begin_at_ = now + how_.settle;
     disk_ = what.why;
   }
@@ -365,9 +366,13 @@ private:
     return true;
   }
 
+  /// As much of an id as people read.
+  static std::string brief(const node_id& which) {
+    return to_string(which).substr(0, 8);
+  }
+
   static std::string name_of(const heard& what) {
-    constexpr std::size_t digits = 8;
-    auto id = to_string(what.word.node).substr(0, digits);
+    auto id = brief(what.word.node);
     auto text = what.name.empty() ? id : "'" + what.name + "' (" + id + ')';
     return what.place.empty() ? text : text + " at " + what.place;
   }
@@ -575,18 +580,51 @@ private:
                 "all of them, and start them with new empty folders as node_options::data"};
   }
 
-  /// Each hears of as many as it expects, but not of the same.
+  /// As many are there as are expected, and found nothing.
   [[nodiscard]] problem about_views(time_point now) const {
     constexpr duration longer = std::chrono::seconds{10};
     if (now - changed_at_ < longer)
       return {};
+    auto first = choice();
+    if (first == node_id{})
+      return about_own_choice();
     for (auto& [node, each] : nodes_)
-      if (each.word.candidate != choice())
+      if (each.word.candidate != first)
         return {errc::unreachable,
                 "node " + each.called
-                  + " does not agree on who founds the cluster, as it hears of other nodes than "
-                    "this one; name in node_options::join of each node all the others"};
-    return {};
+                  + (is_bound_to_other(each.word, first)
+                       ? " has promised node " + brief(each.word.promised)
+                           + " to found no cluster without it; start that one again with its data "
+                             "folder"
+                       : " does not agree on who founds the cluster, as it hears of other nodes "
+                         "than this one; name in node_options::join of each node all the others")};
+    auto whom = first == how_.self ? std::string{"this node"} : "node " + nodes_.at(first).called;
+    for (auto& [node, each] : nodes_)
+      if (each.word.promised != first)
+        return {errc::unreachable, "node " + each.called
+                                     + " has not promised yet to found no cluster without " + whom
+                                     + "; its log says why"};
+    return {errc::unreachable, "all " + std::to_string(how_.expect)
+                                 + " nodes are there, and wait for " + whom
+                                 + " to found the cluster; its log says why"};
+  }
+
+  /// Why it names no node.
+  [[nodiscard]] problem about_own_choice() const {
+    for (auto& [where, each] : places_)
+      if (!each.was_asked)
+        return {errc::unreachable,
+                "it is not known yet whether a node is at " + where + "; check that address"};
+    if (!record_.promised)
+      return {};
+    return {errc::unreachable, "this node has promised node " + record_.promised->called
+                                 + " to found no cluster without it, and waits until that gives it "
+                                   "up; its log says why"};
+  }
+
+  [[nodiscard]] static bool is_bound_to_other(const net::founding_word& said,
+                                              const node_id& first) {
+    return said.promised != node_id{} && said.promised != first;
   }
 
   [[nodiscard]] problem about_missing() const {
@@ -639,6 +677,8 @@ private:
   std::set<node_id> promised_by_;
   time_point began_{};
   bool is_over_ = false;
+  /// It has heard of a cluster, and takes no part any more.
+  bool joins_ = false;
   problem disk_;
   problem told_;
 };

@@ -59,9 +59,16 @@ public:
     wishes_.replaced = which;
   }
 
+  /// These nodes, and no others, are revoked.
+  void bar(std::set<std::string> nodes) {
+    wishes_.revoked = std::move(nodes);
+  }
+
   /// This node does not lead: the next leader is asked anew.
   void forget() {
+    auto revoked = std::move(wishes_.revoked);
     wishes_ = {.voters = wishes_.voters};
+    wishes_.revoked = std::move(revoked);
     boots_.clear();
     wished_at_.reset();
   }
@@ -314,6 +321,10 @@ private:
     if (each.what.what == voter_change::lead && !votes)
       return {errc::bad_argument,
               "node " + name + " does not vote, so it cannot lead; add it first"};
+    if (each.what.what == voter_change::add && plan.is_revoked(each.node))
+      return {errc::denied, "node " + name
+                              + " is revoked, and gets no seat; make a new identity for it (troupe "
+                                "ca issue)"};
     auto waits = now - each.asked;
     if (takes_seat(each.what.what) && votes && !plan.goes_on_without(each.node)
         && waits >= held_within) {

@@ -43,7 +43,8 @@ namespace troupe::cluster {
 ///   voter_plan finds, one at a time, and not more often than the change_pace allows. Who asks for
 ///   a change is answered once it is made, or cannot be; of two wishes for a node the later one
 ///   counts.
-/// - A voter that has been gone for long is replaced, and a revoked one at once, see voter_losses.
+/// - A voter that has been gone for long is replaced, see voter_losses. A revoked node loses its
+///   seat at once, see voter_plan.
 /// - The leader tells nodes whose disks have forgotten that their seats are void, until they have
 ///   others, see own_seat.
 /// - Every node is told who leads, where, and, while nobody does, whom it misses.
@@ -351,7 +352,7 @@ private:
   }
 
   void handle(request_id, revoked& what) {
-    losses_.bar(std::move(what.nodes));
+    wishes_.bar(std::move(what.nodes));
     review();
   }
 
@@ -508,7 +509,7 @@ private:
       doubt_cards(group.members);
     auto any_void = tell_void_seats();
     auto lost = note_losses(group.members);
-    part_with_revoked(group.members);
+    say_revoked(group.members);
     wishes_.set_time(now_);
     auto linked = cards_.candidates(group, what.address);
     voter_plan plan{group, cards_.self(), linked, wishes_.all()};
@@ -528,8 +529,9 @@ private:
   /// Returns the voter that is to be replaced from here on.
   std::optional<std::string> note_losses(const raft::configuration& members) {
     auto before = losses_.due();
-    auto lost
-      = losses_.look(now_, members, proposed_ != 0, [this](auto& node) { return is_here(node); });
+    auto lost = losses_.look(now_, members, proposed_ != 0, [this](auto& node) {
+      return node == cards_.self() || cards_.is_linked(node);
+    });
     if (before && before != losses_.due() && has_vote(*before, members))
       emit(inform{"voter " + cards_.name_of(*before) + " is back, and keeps its seat"});
     if (losses_.has_left_out() && !std::exchange(says_left_out_, true))
@@ -540,20 +542,19 @@ private:
     return lost;
   }
 
-  void part_with_revoked(const raft::configuration& members) {
-    for (auto& node :
-         losses_.gone_for_good(members, [this](auto& each) { return is_here(each); })) {
-      if (wishes_.all().leave.contains(node))
-        continue;
-      emit(warn{"member " + cards_.name_of(node)
-                + " is revoked and gone: it loses its seat, and another node takes its place if "
-                  "one can vote"});
-      wishes_.depart(node, 0, now_);
-    }
-  }
-
-  [[nodiscard]] bool is_here(const std::string& node) const {
-    return node == cards_.self() || cards_.is_linked(node);
+  /// Once for each that has a seat.
+  void say_revoked(const raft::configuration& members) {
+    std::set<std::string> found;
+    for (auto& [seat, who] : members.members)
+      if (auto node = to_seat_contact(who.contact).node;
+          wishes_.all().revoked.contains(node) && node != cards_.self())
+        found.insert(std::move(node));
+    for (auto& node : found)
+      if (!said_revoked_.contains(node))
+        emit(warn{"member " + cards_.name_of(node)
+                  + " is revoked: it loses its seat, and another node takes its place if one can "
+                    "vote"});
+    said_revoked_ = std::move(found);
   }
 
   static bool has_vote(const std::string& node, const raft::configuration& members) {
@@ -706,6 +707,7 @@ private:
   bool are_cards_old_ = false;
   std::pair<raft::term_number, std::string> said_leader_;
   std::string said_members_;
+  std::set<std::string> said_revoked_;
   std::string cause_;
 
   std::optional<time_point> quorum_at_;

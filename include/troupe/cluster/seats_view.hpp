@@ -95,7 +95,7 @@ private:
           {node, void_seat, "its node has another one by now; it is taken away next"});
       else if (plan.is_unwanted(node) && !plan.is_replaced(node))
         found.push_back({node, removal,
-                         (losses_.is_revoked(node) ? "it is revoked; " : "")
+                         (plan.is_revoked(node) ? "it is revoked; " : "")
                            + (who.votes ? reason(plan, node) : goes_next())});
       else if (auto gone = losses_.gone().find(node); gone != losses_.gone().end())
         found.push_back({node, replacement, reason_for_gone(plan, node, gone->second)});

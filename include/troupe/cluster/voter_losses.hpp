@@ -31,7 +31,6 @@ namespace troupe::cluster {
 ///   before. If it comes back earlier it stays, and a node that votes in its place by then loses
 ///   its vote, unless it is needed: the other one is gone again, or another voter has been
 ///   replaced, or all voters are wanted.
-/// - A revoked one never comes back. Once it is not there any more it goes, replaced or not.
 /// - A leader counts from its election on. It cannot know for how long a voter was gone before, and
 ///   where leadership has just moved, another change of the voters is not urgent.
 ///
@@ -82,29 +81,6 @@ public:
   void came(const std::string& node, time_point now) {
     if (gone_.erase(node) > 0)
       changed_at_ = now;
-  }
-
-  /// The identities of these nodes are revoked, and no others.
-  void bar(std::set<std::string> nodes) {
-    revoked_ = std::move(nodes);
-  }
-
-  [[nodiscard]] bool is_revoked(const std::string& node) const {
-    return revoked_.contains(node);
-  }
-
-  /// Returns those of the members that are revoked and not there any more. Cost: O(members * log
-  /// n).
-  template <class IsLinked>
-  [[nodiscard]] std::vector<std::string> gone_for_good(const raft::configuration& members,
-                                                       IsLinked is_linked) const {
-    std::vector<std::string> found;
-    for (auto& [seat, who] : members.members)
-      if (auto node = to_seat_contact(who.contact).node;
-          revoked_.contains(node) && !shown_.contains(node) && !unknown_.contains(node)
-          && !is_linked(node))
-        found.push_back(std::move(node));
-    return found;
   }
 
   // -- while this node leads -----------------------------------------------------------------
@@ -265,7 +241,6 @@ private:
   /// By members_are().
   std::set<std::string> voters_;
   std::set<std::string> unknown_;
-  std::set<std::string> revoked_;
   std::map<std::string, time_point> gone_;
   /// When a voter has last gone or come back, or this node has begun to lead.
   time_point changed_at_{};

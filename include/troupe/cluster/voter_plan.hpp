@@ -57,6 +57,8 @@ struct voter_wishes {
   /// Seats whose disk has lost what it had synced. They go, and are not added again: their
   /// nodes come with others.
   std::set<raft::seat_id> forgotten{};
+  /// Nodes whose identity is revoked: they get no seat, and lose the one that they have.
+  std::set<std::string> revoked{};
   /// How long ago somebody was last wished away, by `remove`, `leave` or `replaced`.
   duration since = duration::max();
 };
@@ -80,6 +82,10 @@ struct voter_wishes {
 /// entry that was written since somebody wished so, so that they are there and their disks have
 /// room. A seat whose node has another one now, or which has forgotten, goes at once: its vote is
 /// worth nothing (semantics of seats: a disk that was emptied or restored comes back as a learner).
+///
+/// So does the seat of a revoked node, if the others go on without it. Its links end within a
+/// second: who waits for a replacement may lose the majority by then, and can change no member any
+/// more.
 class voter_plan {
 public:
   using change = raft::replica::event;
@@ -144,6 +150,8 @@ public:
       return hold::only_voter;
     if (!goes_on_without(node))
       return hold::needed;
+    if (is_revoked(node))
+      return hold::nothing;
     if (is_forced(node))
       return could_vote() ? hold::others_learn : hold::nothing;
     if (is_replaced(node)) {
@@ -162,18 +170,24 @@ public:
   /// Returns whether this node is to have no seat.
   [[nodiscard]] bool is_unwanted(const std::string& node) const {
     auto may_come = wishes_.add.contains(node) || wishes_.let_in.contains(node);
-    return is_wished_away(node) || wishes_.replaced.contains(node)
+    return is_wished_away(node) || is_revoked(node) || wishes_.replaced.contains(node)
            || (is_kept_out(node) && !may_come);
   }
 
   /// Returns whether it is to have no seat only because it is gone.
   [[nodiscard]] bool is_replaced(const std::string& node) const {
-    return wishes_.replaced.contains(node) && !is_wished_away(node) && !is_kept_out(node);
+    return wishes_.replaced.contains(node) && !is_wished_away(node) && !is_revoked(node)
+           && !is_kept_out(node);
+  }
+
+  [[nodiscard]] bool is_revoked(const std::string& node) const {
+    return wishes_.revoked.contains(node);
   }
 
   /// Returns whether this node goes even if the group tolerates fewer losses without it.
   [[nodiscard]] bool is_forced(const std::string& node) const {
-    return (is_wished_away(node) ? wishes_.forced : now_.members.forced_out).contains(node);
+    return is_revoked(node)
+           || (is_wished_away(node) ? wishes_.forced : now_.members.forced_out).contains(node);
   }
 
   /// Returns whether a majority of the voters that stay has caught up when this node's seat goes.
@@ -266,7 +280,9 @@ private:
       auto there = linked_.find(node);
       auto is_other = there != linked_.end() && there->second.seat != seat
                       && planted_flaw != flaw::void_seat_kept;
-      if (seat != now_.self && (is_other || wishes_.forgotten.contains(seat)))
+      auto is_worthless = is_other || wishes_.forgotten.contains(seat)
+                          || (is_revoked(node) && (!votes(node) || goes_on_without(node)));
+      if (seat != now_.self && is_worthless)
         return raft::replica::remove{seat};
     }
     return std::nullopt;

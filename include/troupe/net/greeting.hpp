@@ -129,7 +129,7 @@ struct founding_word {
   boot_number boot = 0;
   /// Drawn at each start.
   std::uint64_t process = 0;
-  /// How many nodes it waits for, itself included.
+  /// How many nodes it waits for, itself included; zero: it joins a cluster.
   std::uint32_t expect = 0;
   /// How many it hears of, itself included.
   std::uint32_t sees = 0;
