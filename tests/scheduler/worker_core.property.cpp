@@ -169,17 +169,17 @@ private:
     for (auto round = 0; round < 200 && !is_drained_; ++round) {
       while (!jobs_.empty())
         end_job();
-      for (auto& [id, to] : std::map{asked_})
+      for (auto& each : std::map{asked_})
         std::visit(
-          [&, id = id, to = to]<class Words>(const Words&) {
+          [this, &each]<class Words>(const Words&) {
             using reply = typename Words::result;
             reply said{};
             if constexpr (std::is_same_v<reply, worker_receipt>)
               said.lease = lease;
-            is_heard(to);
-            step(worker_core::heard<reply>{said}, id);
+            is_heard(each.second);
+            step(worker_core::heard<reply>{said}, each.first);
           },
-          to.what.what);
+          each.second.what.what);
       step(worker_core::identified{1});
       pass(1s);
     }
@@ -208,7 +208,7 @@ private:
     CHECK(what.id > (asked_.empty() ? 0 : asked_.rbegin()->first));
     asked_[what.id] = {what, now_};
     CHECK(what.wait > duration::zero());
-    std::visit([this](auto& words) { see_words(words); }, what.what);
+    std::visit([this](auto& words) { this->see_words(words); }, what.what);
   }
 
   template <class Words>
