@@ -5,33 +5,28 @@
 #include <set>
 #include <vector>
 
+#include "support/node_number.hpp"
 #include "troupe/core/ids.hpp"
 
 namespace card_wishes_test {
 
 using namespace troupe;
 using namespace cluster;
+using test::node_number;
 
 namespace {
 
-node_id id(unsigned number) {
-  node_id made{};
-  made.bytes[0] = static_cast<std::byte>(number >> 8U);
-  made.bytes[1] = static_cast<std::byte>(number & 0xffU);
-  return made;
-}
-
-const node_id a = id(60'001);
-const node_id b = id(60'002);
-const node_id c = id(60'003);
+const node_id a = node_number(60'001);
+const node_id b = node_number(60'002);
+const node_id c = node_number(60'003);
 
 } // namespace
 
 TEST_CASE("a peer is asked one question at a time, about fifty nodes at most", "[node][swim]") {
   card_wishes it;
   for (auto each = 0U; each < 120; ++each)
-    it.want(a, id(each), a);
-  it.want(a, id(0), a); // waits already
+    it.want(a, node_number(each), a);
+  it.want(a, node_number(0), a); // waits already
   CHECK(it.peers() == std::vector<node_id>{a});
   for (auto size : {50U, 50U, 20U}) {
     auto wanted = it.next(a);
@@ -47,50 +42,50 @@ TEST_CASE("a peer is asked one question at a time, about fifty nodes at most", "
 
 TEST_CASE("what a peer does not know, whoever spoke of it is asked for, once", "[node][swim]") {
   card_wishes it;
-  it.want(a, id(1), b);
-  it.want(a, id(2), b);
-  it.want(a, id(3), a);
+  it.want(a, node_number(1), b);
+  it.want(a, node_number(2), b);
+  it.want(a, node_number(3), a);
   auto wanted = it.next(a);
   REQUIRE(wanted.size() == 3);
-  CHECK(it.end(a, wanted, {id(1), id(3)}) == std::set<node_id>{b});
+  CHECK(it.end(a, wanted, {node_number(1), node_number(3)}) == std::set<node_id>{b});
   CHECK(it.next(a).empty());
   auto second = it.next(b);
-  CHECK(second == std::vector<node_id>{id(1)});
-  CHECK(it.end(b, second, {id(1)}).empty());
+  CHECK(second == std::vector<node_id>{node_number(1)});
+  CHECK(it.end(b, second, {node_number(1)}).empty());
   CHECK(it.size() == 0);
   CHECK(it.peers().empty());
 }
 
 TEST_CASE("what is wanted while a peer is asked waits for its answer", "[node][swim]") {
   card_wishes it;
-  it.want(a, id(1), a);
+  it.want(a, node_number(1), a);
   auto wanted = it.next(a);
-  it.want(a, id(2), c);
+  it.want(a, node_number(2), c);
   CHECK(it.next(a).empty());
-  CHECK(it.end(a, wanted, {id(1)}) == std::set<node_id>{a});
-  CHECK(it.next(a) == std::vector<node_id>{id(2)});
+  CHECK(it.end(a, wanted, {node_number(1)}) == std::set<node_id>{a});
+  CHECK(it.next(a) == std::vector<node_id>{node_number(2)});
 }
 
 TEST_CASE(
   "one that tells of strangers without end, and answers late, takes so much room and no more",
   "[node][swim]") {
   card_wishes it;
-  it.want(a, id(0), a);
+  it.want(a, node_number(0), a);
   auto asked = it.next(a);
   for (auto each = 1U; each < 20'000; ++each) {
-    it.want(a, id(each), each % 2 == 0 ? a : b);
+    it.want(a, node_number(each), each % 2 == 0 ? a : b);
     REQUIRE(it.size() <= 2 * card_wishes::max_of_one);
   }
-  it.want(b, id(30'000), b); // there is room at others
-  CHECK(it.next(b) == std::vector<node_id>{id(30'000)});
+  it.want(b, node_number(30'000), b); // there is room at others
+  CHECK(it.next(b) == std::vector<node_id>{node_number(30'000)});
   std::size_t answered = 0;
   while (!it.end(a, asked, {}).empty()) {
     asked = it.next(a);
     answered += asked.size();
   }
   CHECK(answered == card_wishes::max_of_one);
-  it.want(a, id(19'999), a); // has been dropped, and is wanted again
-  CHECK(it.next(a) == std::vector<node_id>{id(19'999)});
+  it.want(a, node_number(19'999), a); // has been dropped, and is wanted again
+  CHECK(it.next(a) == std::vector<node_id>{node_number(19'999)});
 }
 
 } // namespace card_wishes_test

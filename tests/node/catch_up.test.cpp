@@ -2,21 +2,16 @@
 
 #include <catch2/catch_test_macros.hpp>
 
-#include <cstddef>
+#include "support/node_number.hpp"
 
 namespace catch_up_test {
 
 using namespace std::literals;
 using namespace troupe;
 using cluster::catch_up;
+using test::node_number;
 
 namespace {
-
-node_id member(int number) {
-  node_id made;
-  made.bytes.front() = static_cast<std::byte>(number);
-  return made;
-}
 
 const time_point begun{1h};
 
@@ -26,15 +21,15 @@ TEST_CASE("all is here once the records of all that were shown have come", "[nod
   catch_up it{5s};
   CHECK_FALSE(it.ends(false));
   CHECK_FALSE(it.next_deadline());
-  it.compared(begun, {member(1), member(2)});
+  it.compared(begun, {node_number(1), node_number(2)});
   CHECK_FALSE(it.ends(false));
-  it.await_no_more(member(1));
+  it.await_no_more(node_number(1));
   CHECK_FALSE(it.ends(false));
-  it.await_no_more(member(2));
+  it.await_no_more(node_number(2));
   CHECK(it.ends(false));
   CHECK_FALSE(it.ends(false)); // once
   CHECK_FALSE(it.next_deadline());
-  it.compared(begun, {member(3)});
+  it.compared(begun, {node_number(3)});
   CHECK_FALSE(it.next_deadline());
 }
 
@@ -46,9 +41,9 @@ TEST_CASE("all is here once the comparison has ended if nothing is missing", "[n
 
 TEST_CASE("records that do not come are not waited for for ever", "[node][catch_up]") {
   catch_up it{5s};
-  it.compared(begun, {member(1)});
+  it.compared(begun, {node_number(1)});
   CHECK(it.next_deadline() == begun + 5s);
-  it.compared(begun + 1s, {member(2)}); // only the first comparison counts
+  it.compared(begun + 1s, {node_number(2)}); // only the first comparison counts
   CHECK(it.next_deadline() == begun + 5s);
   it.tick(begun + 5s - 1ns);
   CHECK_FALSE(it.ends(false));
@@ -59,7 +54,7 @@ TEST_CASE("records that do not come are not waited for for ever", "[node][catch_
 TEST_CASE("who leads waits for nobody", "[node][catch_up]") {
   catch_up it{5s};
   CHECK(it.ends(true));
-  it.compared(begun, {member(1)});
+  it.compared(begun, {node_number(1)});
   CHECK_FALSE(it.next_deadline());
   CHECK_FALSE(it.ends(true));
 }

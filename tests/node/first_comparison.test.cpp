@@ -2,24 +2,13 @@
 
 #include <catch2/catch_test_macros.hpp>
 
-#include <cstddef>
-
-#include "troupe/core/ids.hpp"
+#include "support/node_number.hpp"
 
 namespace first_comparison_test {
 
 using namespace troupe;
 using cluster::first_comparison;
-
-namespace {
-
-node_id id(unsigned char number) {
-  node_id made{};
-  made.bytes[0] = std::byte{number};
-  return made;
-}
-
-} // namespace
+using test::node_number;
 
 TEST_CASE("a comparison that tells of nobody new ends with its pages", "[node][swim]") {
   first_comparison it;
@@ -33,22 +22,22 @@ TEST_CASE("a comparison that tells of nobody new ends with its pages", "[node][s
 
 TEST_CASE("the first comparison waits for the cards of those of whom it has told", "[node][swim]") {
   first_comparison it;
-  it.misses(id(1));
-  it.misses(id(2));
-  it.misses(id(2));
+  it.misses(node_number(1));
+  it.misses(node_number(2));
+  it.misses(node_number(2));
   CHECK(it.pages_came());
   CHECK_FALSE(it.ends());
-  it.has_asked(id(1));
-  it.has_asked(id(9)); // nobody has told of it
+  it.has_asked(node_number(1));
+  it.has_asked(node_number(9)); // nobody has told of it
   CHECK_FALSE(it.ends());
-  it.has_asked(id(2));
+  it.has_asked(node_number(2));
   CHECK(it.ends());
 }
 
 TEST_CASE("cards that come before the last page end nothing", "[node][swim]") {
   first_comparison it;
-  it.misses(id(1));
-  it.has_asked(id(1));
+  it.misses(node_number(1));
+  it.has_asked(node_number(1));
   CHECK_FALSE(it.ends());
   CHECK(it.pages_came());
   CHECK(it.ends());
@@ -57,16 +46,16 @@ TEST_CASE("cards that come before the last page end nothing", "[node][swim]") {
 TEST_CASE("members of whom a node hears after its first comparison are not waited for",
           "[node][swim]") {
   first_comparison it;
-  it.misses(id(1));
+  it.misses(node_number(1));
   CHECK(it.pages_came());
-  it.misses(id(2));
-  it.has_asked(id(1));
+  it.misses(node_number(2));
+  it.has_asked(node_number(1));
   CHECK(it.ends());
 }
 
 TEST_CASE("cards that do not come are given up", "[node][swim]") {
   first_comparison it;
-  it.misses(id(1));
+  it.misses(node_number(1));
   CHECK(it.pages_came());
   it.give_up_cards();
   CHECK(it.ends());

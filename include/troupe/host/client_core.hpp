@@ -363,7 +363,8 @@ private:
     if (found == open_.end() || found->second.tries != what.attempt)
       return; // answered, or under way again
     auto& each = found->second;
-    each.is_under_way = false;
+    if (!std::exchange(each.is_under_way, false))
+      return; // it has failed already
     if (what.how == failed::kind::misunderstood)
       return give_up(found, what.why);
     if (what.how == failed::kind::said) {
@@ -528,8 +529,6 @@ private:
   /// commands of the session: one may have been carried out before, its answer still under way.
   void session_ended(requests::iterator found) {
     auto& each = found->second;
-    if (each.tries_now() == 0)
-      return; // it has a number in the next session already
     auto which = each.line;
     auto& line = lines_.at(which);
     line.has_ended = true;

@@ -9,7 +9,6 @@
 
 #include "troupe/core/result.hpp"
 #include "troupe/core/time.hpp"
-#include "troupe/core/utf8.hpp"
 #include "troupe/net/join.hpp"
 #include "troupe/node/identity.hpp"
 #include "troupe/node/node_log.hpp"

@@ -35,7 +35,8 @@ constexpr std::string_view name_of(record_kind kind) noexcept {
 enum class record_status : std::uint8_t {
   active = 0,
   maintenance = 1,
-  /// By its own word. No part of troupe says this of itself.
+  /// By its own word. No part of troupe says this of itself. It keeps its number, because nodes of
+  /// other versions send `disconnected` as 3, and its count in `troupe status --json`.
   inactive = 2,
   /// Its node is dead by the members, or has stopped and is not back.
   disconnected = 3,

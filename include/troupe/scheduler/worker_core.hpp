@@ -419,13 +419,18 @@ private:
     for (auto& each : answer.what->cancellations)
       if (auto job = books_.job_of(each))
         stop_one(*job);
-      else if (!is_known(each))
+      else if (!is_known(each) && !is_full())
         books_.tell(each, outcome_kind::stopped); // it never began
   }
 
+  /// More than requested counts as lost, because no sign of life names it.
+  [[nodiscard]] bool is_full() const {
+    return books_.size() >= options_.max_attempts;
+  }
+
   void admit(assignment& what) {
-    if (books_.size() >= options_.max_attempts)
-      return; // more than requested: it counts as lost, because no sign of life names it
+    if (is_full())
+      return;
     auto job = is_draining_ ? std::nullopt : books_.begin(what.what, what.needs);
     if (job)
       put(begin{*job, std::move(what)});
