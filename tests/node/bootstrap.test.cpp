@@ -204,6 +204,77 @@ SCENARIO("three nodes found a cluster with the promises of all three", "[cluster
         CHECK(n.it.word().round == round + 1);
       }
     }
+    WHEN("it begins another round after one that it has given up") {
+      n.begin();
+      n.hear(n.promise(2));
+      auto round = n.it.word().round;
+      auto other = n.word(4);
+      other.expect = 5;
+      n.hear(other);
+      CHECK(n.it.word().round == round + 1); // as long as that one is heard of
+      for (auto each = 0; each < 70 && !n.it.word().asks; ++each) {
+        n.meet();
+        n.pass(100ms);
+      }
+      REQUIRE(n.it.word().round == round + 2);
+      THEN("promises of the one before do not count") {
+        n.hear(n.promise(3));
+        CHECK_FALSE(n.has<bootstrap::found>());
+        n.hear(n.promise(2));
+        CHECK(n.has<bootstrap::found>());
+      }
+    }
+    WHEN("one of the others begins to join a cluster") {
+      n.begin();
+      auto round = n.it.word().round;
+      auto joins = n.promise(2);
+      joins.expect = 0;
+      n.hear(joins);
+      THEN("it does not count any more, whatever it has promised") {
+        CHECK(n.it.word().sees == 2);
+        CHECK(n.it.word().round == round + 1);
+      }
+    }
+    WHEN("the others come after a while") {
+      n.pass(5s);
+      n.meet();
+      n.pass(900ms);
+      THEN("it waits for a second from then on") {
+        CHECK_FALSE(n.it.word().asks);
+        n.meet();
+        n.pass(200ms);
+        CHECK(n.it.word().asks);
+      }
+    }
+    WHEN("its disk fails as it begins") {
+      n.begin();
+      n.step(bootstrap::not_written{{errc::storage_full, "no space"}});
+      THEN("it begins nothing for two seconds, and tries again then") {
+        CHECK_FALSE(n.has<bootstrap::write>());
+        n.meet();
+        n.pass(1'900ms);
+        CHECK_FALSE(n.it.word().asks);
+        CHECK(n.standing.detail == "no space");
+        n.meet();
+        n.pass(200ms);
+        CHECK(n.it.word().asks);
+        CHECK_FALSE(n.standing);
+      }
+    }
+    WHEN("its disk fails as it gives a round up") {
+      n.begin();
+      auto begun = n.it.record();
+      n.hear(n.word(4));
+      REQUIRE(n.has<bootstrap::write>());
+      n.step(bootstrap::not_written{{errc::storage_full, "no space"}});
+      THEN("its record is the one before, and that round founds nothing") {
+        CHECK(n.it.record() == begun);
+        CHECK_FALSE(n.it.word().asks);
+        n.hear(n.promise(2));
+        n.hear(n.promise(3));
+        CHECK_FALSE(n.has<bootstrap::found>());
+      }
+    }
     WHEN("a round takes too long") {
       n.begin();
       auto round = n.it.word().round;
@@ -211,8 +282,14 @@ SCENARIO("three nodes found a cluster with the promises of all three", "[cluster
         n.meet();
         n.pass(100ms);
       }
-      THEN("it is given up, so that its promises are free") {
-        CHECK(n.it.word().round > round);
+      THEN("it is given up, so that its promises are free, and another one begins a second later") {
+        CHECK(n.it.word().round == round + 1);
+        n.meet();
+        n.pass(800ms);
+        CHECK_FALSE(n.it.word().asks);
+        n.meet();
+        n.pass(200ms);
+        CHECK(n.it.word().asks);
       }
     }
   }
@@ -353,8 +430,12 @@ SCENARIO("a node joins a cluster that it hears of", "[cluster][bootstrap]") {
       asks.round = 1;
       CHECK(n.asked(asks).promised == node_id{});
     }
-    THEN("it says that it does not count") {
-      CHECK(n.asked(n.word(1, 1)).expect == 0);
+    THEN("it says that it does not count, and joins once") {
+      auto said = n.asked(n.word(1, 1));
+      CHECK(said.node == node_of(2));
+      CHECK(said.expect == 0);
+      n.step(bootstrap::cluster_seen{"c:1"});
+      CHECK(n.out.empty());
     }
   }
   GIVEN("a node that founds alone, or not at all") {
@@ -441,11 +522,15 @@ SCENARIO("people hear what keeps a cluster from being founded", "[cluster][boots
         n.meet();
         n.pass(2s);
         CHECK_FALSE(n.it.word().asks);
-        AND_THEN("three again found once the fourth is silent") {
-          for (auto each = 0; each < 70; ++each) {
+        AND_THEN("three again found a second after the fourth is silent") {
+          while (n.it.word().sees > 3) {
             n.meet();
             n.pass(100ms);
           }
+          n.pass(900ms);
+          CHECK_FALSE(n.it.word().asks);
+          n.meet();
+          n.pass(100ms);
           CHECK(n.it.word().asks);
         }
       }
@@ -478,6 +563,20 @@ SCENARIO("people hear what keeps a cluster from being founded", "[cluster][boots
                                         && ContainsSubstring("certificates of one CA"));
         n.pass(2s);
         CHECK_FALSE(n.it.word().asks);
+      }
+    }
+    WHEN("another one was started again a while ago, and a late word of its last life comes") {
+      n.meet();
+      n.pass(4s);
+      auto again = n.word(2, 1);
+      again.boot = 2;
+      again.process = 22;
+      n.hear(again, "b:1");
+      n.hear(n.word(2, 1));
+      THEN("that is no second process") {
+        CHECK_FALSE(n.standing);
+        n.hear(n.word(3, 1), "c:1");
+        CHECK(n.it.word().candidate == node_of(1));
       }
     }
     WHEN("two processes are the same node") {
