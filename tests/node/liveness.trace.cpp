@@ -146,10 +146,10 @@ private:
             text_ << "free names of " << what.node << " boot " << what.boot;
           },
           [&](const liveness::list_names& what) {
-            text_ << "list names " << what.id << " after '" << what.what.after << '\'';
+            text_ << "list names " << what.id << " after '" << what.what.after.text() << '\'';
           },
           [&](const liveness::ping& what) {
-            text_ << "ping " << what.id << ' ' << what.agent << " of " << what.node;
+            text_ << "ping " << what.id << ' ' << what.agent.text() << " of " << what.node;
           },
           [&](const liveness::recovered& what) { text_ << "recovered " << what.what.name; },
           [&](const liveness::warn& what) { text_ << "warn " << what.text; },

@@ -241,7 +241,7 @@ struct node::inside {
   void end_all_agents(duration within);
 
   /// Names agents, for people.
-  static std::string listed(const std::vector<std::string>& agents);
+  static std::string listed(const std::vector<agent_id>& agents);
 
   /// Another node becomes a voter in place of this one. Waits up to `within` for that. Errors:
   /// those of voters_client::change().
