@@ -487,7 +487,7 @@ TEST_CASE("a node without a data folder looks whether its names are still its", 
     it.answer<names::claim_page>(names::claim_page{});
     auto again = it.question<names::claim>();
     REQUIRE(again);
-    CHECK(again->names == std::vector<agent_id>{"painter", "culptor"});
+    CHECK(again->names == std::vector<agent_id>{"painter", "sculptor"});
     it.answer<names::claims>(names::claims{{{"painter", "n1", 5, 7}, {"sculptor", "n1", 5, 8}}});
     CHECK(it.it_.book().find(agent_kind, "painter")->token == 7);
     CHECK(it.said().size() == 2);
@@ -501,7 +501,7 @@ TEST_CASE("a node without a data folder looks whether its names are still its", 
       sculptor.boot = 4;
       it.answer<names::claim_page>(names::claim_page{{painter, sculptor}, false});
     }
-    CHECK(it.question<names::claim>()->names == std::vector<agent_id>{"culptor"});
+    CHECK(it.question<names::claim>()->names == std::vector<agent_id>{"sculptor"});
     it.answer<names::claims>(no(errc::name_taken)); // another was faster
     CHECK(it.next<claims::lost_name>()->name == "sculptor");
   }
@@ -515,7 +515,7 @@ TEST_CASE("a node without a data folder looks whether its names are still its", 
     CHECK(next->after == "painter");
     SECTION("to the end") {
       it.answer<names::claim_page>(names::claim_page{});
-      CHECK(it.question<names::claim>()->names == std::vector<agent_id>{"culptor"});
+      CHECK(it.question<names::claim>()->names == std::vector<agent_id>{"sculptor"});
     }
     SECTION("but not for ever") {
       it.answer<names::claim_page>(names::claim_page{{painter}, true});
