@@ -6,6 +6,7 @@
 
 #include "commands.hpp"
 #include "connect.hpp"
+#include "troupe/core/agent_id.hpp"
 #include "troupe/core/base64.hpp"
 #include "troupe/core/utf8.hpp"
 
@@ -16,8 +17,8 @@ using namespace troupe;
 namespace {
 
 /// An answer that is not UTF-8 cannot be in JSON: its bytes are in "text_base64" instead.
-json to_line(const std::string& agent, const std::string& answer) {
-  json line{{"event", "answer"}, {"agent", agent}};
+json to_line(const agent_id& agent, const std::string& answer) {
+  json line{{"event", "answer"}, {"agent", agent.text()}};
   if (is_utf8(answer))
     line["text"] = answer;
   else
@@ -44,7 +45,7 @@ result<agents_found> find_agents(cluster_client& cluster, const common_options& 
 }
 
 /// Why an agent could not be asked: its node, if that is away, otherwise `why`.
-problem where_it_is(cluster_client& cluster, const common_options& common, const std::string& agent,
+problem where_it_is(cluster_client& cluster, const common_options& common, const agent_id& agent,
                     const problem& why) {
   if (why.code != errc::not_found && why.code != errc::unreachable)
     return why;

@@ -120,7 +120,7 @@ TEST_CASE("a claim of names that is too large is refused before it is written", 
   none_is_written<registry::name_table>(
     names::configure{},
     {names::claim{{"echo", megabyte}, "n1", 1}, names::claim{{"echo"}, megabyte, 1},
-     names::claim{std::vector<std::string>(100'000, "echo"), "n1", 1},
+     names::claim{std::vector<agent_id>(100'000, "echo"), "n1", 1},
      names::release{{megabyte}, "n1", 1}, names::owner_gone{megabyte, 1}});
 }
 

@@ -141,8 +141,8 @@ namespace {
 /// For an agent that says who has asked it.
 std::string told(const message_info& from) {
   auto node = from.node == node_id{} ? ""s : to_string(from.node);
-  return node + (from.from.empty() ? "" : "/" + from.from) + (from.is_member ? " member" : "")
-         + (from.is_proven ? " proven" : "");
+  return node + (from.from.empty() ? "" : "/" + from.from.text())
+         + (from.is_member ? " member" : "") + (from.is_proven ? " proven" : "");
 }
 
 } // namespace

@@ -456,7 +456,7 @@ TEST_CASE("the name of an agent that has ended is free", "[node][asking]") {
   testing::cluster c{1};
   REQUIRE(c[0].agent("once", [](agent_context& self, int) {
     self.quit();
-    return self.id();
+    return self.id().text();
   }));
   CHECK(c[0].request<std::string>(to_agent("once"), 5s, 1).value() == "once");
   CHECK(c.until([&] { return c[0].agent("once", greet).has_value(); }));

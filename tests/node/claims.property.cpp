@@ -121,8 +121,8 @@ public:
     std::set<std::string> held;
     std::set<std::string> granted;
     std::set<std::string> agents;
-    auto with = [](const std::string& name, std::uint64_t number) {
-      return name + " #" + std::to_string(number);
+    auto with = [](const agent_id& name, std::uint64_t number) {
+      return name.text() + " #" + std::to_string(number);
     };
     for (auto& each : it_->book().all()) {
       if (each.token != 0)
@@ -229,7 +229,7 @@ private:
             REQUIRE(std::ranges::find(release->names, name) == release->names.end());
     if (auto* release = std::get_if<names::release>(&what.what))
       for (auto& name : release->names)
-        REQUIRE_FALSE(has(name));
+        REQUIRE_FALSE(has(name.text()));
     asks_.push_back({std::move(what), life_});
   }
 
@@ -250,7 +250,7 @@ private:
 
   void carry(claims::lost_name& what) {
     note("lost names");
-    auto agent = living_.find(what.name);
+    auto agent = living_.find(what.name.text());
     REQUIRE(agent != living_.end());
     REQUIRE(agent->second == what.added);
     living_.erase(agent);
@@ -413,7 +413,7 @@ private:
       if constexpr (std::is_same_v<Words, names::release>)
         for (auto& name : freed_by(out))
           if (words.boot == it_->book().boot()) // else a claim of a past life is freed
-            REQUIRE_FALSE(has(name));           // that of a living agent
+            REQUIRE_FALSE(has(name.text()));    // that of a living agent
       return event_of<Words>(out);
     }
   }
@@ -431,7 +431,7 @@ private:
     return claims::bound{};
   }
 
-  static std::vector<std::string> freed_by(const names::effects& out) {
+  static std::vector<agent_id> freed_by(const names::effects& out) {
     for (auto& each : out)
       if (auto* freed = std::get_if<names::released>(&each))
         return freed->value.names;
@@ -443,7 +443,7 @@ private:
       if (auto* found = std::get_if<names::granted>(&each))
         for (auto& claim : found->value.claimed)
           if (claim.owner == self)
-            granted_.insert({claim.name, claim.token});
+            granted_.insert({claim.name.text(), claim.token});
   }
 
   void forget_names() {

@@ -162,7 +162,7 @@ TEST_CASE_METHOD(speaker, "a claim is given back if its agent has ended, or its 
   }
   auto given = question<names::release>();
   REQUIRE(given);
-  CHECK(given->names == std::vector{"painter"s});
+  CHECK(given->names == std::vector<agent_id>{"painter"});
   CHECK_FALSE(next<claims::show>());
 }
 
@@ -255,7 +255,7 @@ TEST_CASE_METHOD(speaker, "a batch that is refused as taken is claimed one by on
   step(claims::bound{});
   auto all = question<names::claim>();
   REQUIRE(all);
-  CHECK(all->names == std::vector{"a"s, "b"s, "c"s});
+  CHECK(all->names == std::vector<agent_id>{"a", "b", "c"});
   answer<names::claims>(no(errc::name_taken));
   grant(4);
   REQUIRE(question<names::claim>());
@@ -308,7 +308,7 @@ TEST_CASE_METHOD(speaker, "a claim that is older loses its name, another word do
   CHECK(said().front().removed);
   CHECK_FALSE(question<names::release>());
   step(claims::bound{}); // a claim of before may have been carried out late
-  CHECK(question<names::release>()->names == std::vector{"painter"s});
+  CHECK(question<names::release>()->names == std::vector<agent_id>{"painter"});
 }
 
 TEST_CASE_METHOD(speaker,
@@ -487,7 +487,7 @@ TEST_CASE("a node without a data folder looks whether its names are still its", 
     it.answer<names::claim_page>(names::claim_page{});
     auto again = it.question<names::claim>();
     REQUIRE(again);
-    CHECK(again->names == std::vector{"painter"s, "sculptor"s});
+    CHECK(again->names == std::vector<agent_id>{"painter", "sculptor"});
     it.answer<names::claims>(names::claims{{{"painter", "n1", 5, 7}, {"sculptor", "n1", 5, 8}}});
     CHECK(it.it_.book().find(agent_kind, "painter")->token == 7);
     CHECK(it.said().size() == 2);
@@ -501,7 +501,7 @@ TEST_CASE("a node without a data folder looks whether its names are still its", 
       sculptor.boot = 4;
       it.answer<names::claim_page>(names::claim_page{{painter, sculptor}, false});
     }
-    CHECK(it.question<names::claim>()->names == std::vector{"sculptor"s});
+    CHECK(it.question<names::claim>()->names == std::vector<agent_id>{"sculptor"});
     it.answer<names::claims>(no(errc::name_taken)); // another was faster
     CHECK(it.next<claims::lost_name>()->name == "sculptor");
   }
@@ -515,7 +515,7 @@ TEST_CASE("a node without a data folder looks whether its names are still its", 
     CHECK(next->after == "painter");
     SECTION("to the end") {
       it.answer<names::claim_page>(names::claim_page{});
-      CHECK(it.question<names::claim>()->names == std::vector{"sculptor"s});
+      CHECK(it.question<names::claim>()->names == std::vector<agent_id>{"sculptor"});
     }
     SECTION("but not for ever") {
       it.answer<names::claim_page>(names::claim_page{{painter}, true});
@@ -549,7 +549,7 @@ TEST_CASE("a node with a data folder keeps its names without looking until it wa
   it.answer<names::claim_page>(names::claim_page{});
   auto again = it.question<names::claim>();
   REQUIRE(again);
-  CHECK(again->names == std::vector{"painter"s});
+  CHECK(again->names == std::vector<agent_id>{"painter"});
 }
 
 TEST_CASE_METHOD(speaker, "a node goes above another life of the same boot", "[node][registry]") {
@@ -646,7 +646,7 @@ TEST_CASE_METHOD(speaker, "claims and releases that failed are made again after 
     answer<names::freed>(no(errc::no_quorum));
     SECTION("of a name that nobody here has since") {
       wait();
-      CHECK(question<names::release>()->names == std::vector{"painter"s});
+      CHECK(question<names::release>()->names == std::vector<agent_id>{"painter"});
       answer<names::freed>(names::freed{});
     }
     SECTION("not of one that an agent has again") {
@@ -682,7 +682,7 @@ TEST_CASE_METHOD(speaker, "claims and releases that failed are made again after 
     answer<names::claims>(no(errc::no_quorum));
     CHECK(next<claims::complain>());
     wait();
-    CHECK(question<names::claim>()->names == std::vector{"painter"s});
+    CHECK(question<names::claim>()->names == std::vector<agent_id>{"painter"});
     answer<names::claims>(names::claims{{{"painter", "n1", 5, 3}}});
     CHECK(next<claims::settle>());
     wait();
@@ -716,16 +716,16 @@ TEST_CASE_METHOD(speaker,
   names::claims granted{{{"a", "n1", 5, 3}, {"b", "n1", 5, 2}}};
   SECTION("which was granted") {
     heard(granted);
-    CHECK(question<names::release>()->names == std::vector{"a"s});
+    CHECK(question<names::release>()->names == std::vector<agent_id>{"a"});
   }
   SECTION("which is not known") {
     heard(no(errc::outcome_unknown));
-    CHECK(question<names::release>()->names == std::vector{"a"s});
+    CHECK(question<names::release>()->names == std::vector<agent_id>{"a"});
   }
   SECTION("also if all was claimed once more since") {
     step(claims::bound{});
     heard(granted);
-    CHECK(question<names::release>()->names == std::vector{"a"s});
+    CHECK(question<names::release>()->names == std::vector<agent_id>{"a"});
   }
   SECTION("unless it was refused") {
     heard(no(errc::name_taken));
@@ -740,7 +740,7 @@ TEST_CASE_METHOD(speaker,
     CHECK(ended(7) == errc::name_taken);
     out.clear();
     step(claims::bound{});
-    CHECK(question<names::release>()->names == std::vector{"a"s});
+    CHECK(question<names::release>()->names == std::vector<agent_id>{"a"});
   }
 }
 

@@ -107,7 +107,8 @@ private:
       return claims::risen{read_number(in)};
     claims::seen what;
     what.holder = "somebody";
-    in >> what.name >> what.owner >> what.token;
+    what.name = read_word(in);
+    in >> what.owner >> what.token;
     what.taken = read_word(in) == "taken";
     return what;
   }
@@ -151,9 +152,9 @@ private:
     if (out.empty())
       return "(nothing)\n";
     std::ostringstream text;
-    auto list = [&](const std::vector<std::string>& names, boot_number boot) {
+    auto list = [&](const std::vector<agent_id>& names, boot_number boot) {
       for (auto& each : names)
-        text << ' ' << each;
+        text << ' ' << each.text();
       text << ", boot " << boot;
     };
     auto ask = overloaded{
@@ -183,7 +184,7 @@ private:
         text << "done " << what.id << (what.why ? ": " + to_string(what.why) : "");
       },
       [&](const claims::lost_name& what) {
-        text << "lost " << what.name << ", added by " << what.added;
+        text << "lost " << what.name.text() << ", added by " << what.added;
       },
       [&](const claims::show& what) { text << "show " << what.what.key.name; },
       [&](const claims::hide& what) { text << "hide " << what.what.key.name; },

@@ -629,7 +629,7 @@ TEST_CASE("a check pings a bounded number of agents, in turn", "[node][liveness]
   auto pinged = [&] {
     std::string all;
     for (auto& each : j.take<liveness::ping>()) {
-      all += each.agent;
+      all += each.agent.text();
       j.step(liveness::pong{false}, each.id);
     }
     return all;

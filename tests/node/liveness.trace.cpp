@@ -114,10 +114,10 @@ class traced_liveness : public test::traced_machine<liveness> {
                    text << "free names of " << each.node << " boot " << each.boot;
                  },
                  [&](const liveness::list_names& each) {
-                   text << "list names " << each.id << " after '" << each.what.after << '\'';
+                   text << "list names " << each.id << " after '" << each.what.after.text() << '\'';
                  },
                  [&](const liveness::ping& each) {
-                   text << "ping " << each.id << ' ' << each.agent << " of " << each.node;
+                   text << "ping " << each.id << ' ' << each.agent.text() << " of " << each.node;
                  },
                  [&](const liveness::recovered& each) { text << "recovered " << each.what.name; },
                  [&](const liveness::warn& each) { text << "warn " << each.text; },

@@ -36,8 +36,8 @@ struct claiming {
   }
 
   /// The names of the claims that were asked since the last call; `asked`: the last of them.
-  std::vector<std::string> claims() {
-    std::vector<std::string> found;
+  std::vector<agent_id> claims() {
+    std::vector<agent_id> found;
     for (auto& each : test::take<claims_types::ask>(out))
       if (auto* claim = std::get_if<names::claim>(&each.what)) {
         found.insert(found.end(), claim->names.begin(), claim->names.end());
@@ -66,7 +66,7 @@ struct claiming {
   claims_types::effects out;
   time_point now{1h};
   request_id asked = 0;
-  std::vector<std::string> released;
+  std::vector<agent_id> released;
 };
 
 } // namespace
@@ -80,7 +80,7 @@ TEST_CASE("a name that is being given back is claimed once that is answered", "[
   auto release = c.questions.take<service_questions::given_back>(1);
   REQUIRE(release);
   c.it.released(c.now, *release, {}, c.out);
-  CHECK(c.claims() == std::vector{"desk"s});
+  CHECK(c.claims() == std::vector<agent_id>{"desk"});
   auto granted = c.grant("desk", 12);
   REQUIRE(granted);
   CHECK(granted->whose.asker == 7);
@@ -94,7 +94,7 @@ TEST_CASE("of three agents of one name the last has it, once the others have end
   CHECK_FALSE(c.it.claim(c.now, claiming::agent("desk", 2), c.out));
   c.it.withdraw("desk", 1, c.out);
   CHECK(c.it.claim(c.now, claiming::agent("desk", 3), c.out));
-  CHECK(c.claims() == std::vector{"desk"s}); // one claim for both
+  CHECK(c.claims() == std::vector<agent_id>{"desk"}); // one claim for both
   auto granted = c.grant("desk", 12);
   REQUIRE(granted);
   CHECK(granted->whose.asker == 3);
@@ -108,10 +108,10 @@ TEST_CASE("a name that is granted to an agent that has ended is given back", "[n
   claiming c;
   c.it.claim(c.now, claiming::agent("desk", 1), c.out);
   c.it.withdraw("desk", 1, c.out);
-  CHECK(c.claims() == std::vector{"desk"s});
+  CHECK(c.claims() == std::vector<agent_id>{"desk"});
   CHECK_FALSE(c.grant("desk", 12));
   CHECK(c.claims().empty());
-  CHECK(c.released == std::vector{"desk"s});
+  CHECK(c.released == std::vector<agent_id>{"desk"});
 }
 
 TEST_CASE("names that were claimed together and refused are claimed one by one", "[node][names]") {
@@ -119,12 +119,12 @@ TEST_CASE("names that were claimed together and refused are claimed one by one",
   c.have("desk", 4);
   c.have("door", 5);
   c.it.claim_again(c.now, c.out);
-  CHECK(c.claims() == std::vector{"desk"s, "door"s});
+  CHECK(c.claims() == std::vector<agent_id>{"desk", "door"});
   auto both = c.questions.take<service_questions::claimed_again>(c.asked);
   REQUIRE(both);
   problem taken{errc::name_taken, "for the test"};
   CHECK(c.it.renewed(c.now, *both, taken, c.out) == name_claims::renewal::nothing);
-  CHECK(c.claims() == std::vector{"desk"s, "door"s});
+  CHECK(c.claims() == std::vector<agent_id>{"desk", "door"});
   auto door = c.questions.take<service_questions::claimed_again>(c.asked);
   REQUIRE(door);
   CHECK(c.it.renewed(c.now, *door, taken, c.out) == name_claims::renewal::lost);

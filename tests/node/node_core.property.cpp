@@ -393,12 +393,12 @@ private:
 
   /// Messages go where the table shows agents of others.
   void check_routes() {
-    std::map<std::pair<std::string, std::string>, std::vector<record>> wanted;
+    std::map<std::pair<agent_id, std::string>, std::vector<record>> wanted;
     it_.for_each_record([&](const registry::record_view& each) {
       auto& key = each.value.key;
       if (key.kind == record_kind::agent && key.owner != self_
           && each.status <= record_status::maintenance)
-        wanted[{cluster::agent_of(each.value), key.owner}].push_back(each.value);
+        wanted[{registry::agent_of(each.value), key.owner}].push_back(each.value);
     });
     CHECK(wanted.size() == routes_.size());
     for (auto& [where, which] : routes_) {
@@ -437,7 +437,7 @@ private:
   }
 
   void perform(const claims::lost_name& what) {
-    CHECK_FALSE(it_.book().find(record_kind::agent, what.name));
+    CHECK_FALSE(it_.book().find(record_kind::agent, what.name.text()));
   }
 
   void perform(const claims::rise& what) {
@@ -512,12 +512,12 @@ private:
   bool refuses_ = false;
   boot_number boot_ = 5;
   cluster::known_nodes::presence presence_{};
-  std::map<std::pair<std::string, std::string>, record> routes_;
+  std::map<std::pair<agent_id, std::string>, record> routes_;
   std::set<request_id> asked_;
   request_id last_asker_ = 0;
   request_id last_request_ = 0;
   request_id last_asked_ = 0;
-  std::map<request_id, std::vector<std::string>> questions_;
+  std::map<request_id, std::vector<agent_id>> questions_;
   std::map<request_id, record_exchange::ask> open_;
   registry::records_head head_{};
   std::uint32_t times_ = 0;

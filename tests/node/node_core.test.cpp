@@ -716,9 +716,9 @@ TEST_CASE_METHOD(one_node, "a call counts against the agent that it was for, and
 TEST_CASE("a claimed name is the id of its agent, whatever it ends with", "[node][core]") {
   record what;
   what.key = {record_kind::agent, "a@n2", "n2"};
-  CHECK(cluster::agent_of(what) == "a");
+  CHECK(registry::agent_of(what) == "a");
   what.token = 7;
-  CHECK(cluster::agent_of(what) == "a@n2");
+  CHECK(registry::agent_of(what) == "a@n2");
 }
 
 TEST_CASE_METHOD(one_node, "an agent of this node is found as the node says it", "[node][core]") {

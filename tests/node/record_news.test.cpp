@@ -26,7 +26,7 @@ using test::take;
 
 namespace {
 
-using agents = std::set<std::pair<std::string, std::string>>;
+using agents = std::set<std::pair<agent_id, std::string>>;
 
 /// What node "n1" says of its table, which keeps its last two changes only: more than two at once,
 /// and it has to begin anew.
@@ -97,7 +97,7 @@ record agent(const std::string& name, std::uint64_t token) {
 
 /// One that nobody has claimed.
 record plain_agent(const std::string& id, const std::string& node) {
-  return agent(cluster::unclaimed_name(id, node), 0);
+  return agent(registry::unclaimed_name(id, node), 0);
 }
 
 } // namespace

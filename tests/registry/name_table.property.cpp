@@ -63,16 +63,16 @@ private:
     }
   }
 
-  std::map<std::string, name_claim> held_;
+  std::map<agent_id, name_claim> held_;
   std::uint64_t last_token_ = 0;
 };
 
 event random_event(random_source& random) {
   auto owner = "n" + std::to_string(random.below(4));
   auto boot = 1 + random.below(6);
-  std::vector<std::string> wanted;
+  std::vector<agent_id> wanted;
   for (auto count = random.below(4); count > 0; --count)
-    wanted.emplace_back(1, static_cast<char>('a' + random.below(8)));
+    wanted.emplace_back(std::string(1, static_cast<char>('a' + random.below(8))));
   switch (random.below(8)) {
     case 0:
       return owner_gone{owner, boot};

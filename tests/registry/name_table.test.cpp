@@ -31,7 +31,7 @@ struct driven_table {
     return out;
   }
 
-  std::vector<name_claim> claimed(std::vector<std::string> names, const std::string& owner,
+  std::vector<name_claim> claimed(std::vector<agent_id> names, const std::string& owner,
                                   std::uint64_t boot = 1) {
     auto out = ask(claim{std::move(names), owner, boot});
     REQUIRE(out.size() == 1);
@@ -50,7 +50,7 @@ problem refusal(const effects& answers) {
   return found ? found->why : problem{};
 }
 
-std::vector<std::string> set_free(const effects& answers) {
+std::vector<agent_id> set_free(const effects& answers) {
   REQUIRE(answers.size() == 1);
   return std::get<released>(answers[0]).value.names;
 }
@@ -81,7 +81,7 @@ SCENARIO("a name has one owner at a time", "[registry][names]") {
     }
     WHEN("it gives one back") {
       CHECK(set_free(table.ask(release{{"echo", "other"}, "n1", 1}))
-            == std::vector<std::string>{"echo"});
+            == std::vector<agent_id>{"echo"});
       THEN("another can have it, with a higher token") {
         CHECK(table.claimed({"echo"}, "n2")[0].token > first[1].token);
         CHECK(table.owner_of("ping") == "n1");
@@ -107,7 +107,7 @@ SCENARIO("a name has one owner at a time", "[registry][names]") {
       }
     }
     WHEN("the node is gone") {
-      CHECK(set_free(table.ask(owner_gone{"n1", 1})) == std::vector<std::string>{"echo", "ping"});
+      CHECK(set_free(table.ask(owner_gone{"n1", 1})) == std::vector<agent_id>{"echo", "ping"});
       THEN("its names are free") {
         CHECK(table.claimed({"echo"}, "n2")[0].token > first[1].token);
       }
@@ -117,7 +117,7 @@ SCENARIO("a name has one owner at a time", "[registry][names]") {
 
 TEST_CASE("since rules 2 a claim says whether its owner has no data folder", "[registry][names]") {
   driven_table table;
-  auto mark = [&](std::vector<std::string> names, const std::string& owner, bool is_fleeting) {
+  auto mark = [&](std::vector<agent_id> names, const std::string& owner, bool is_fleeting) {
     auto out = table.ask(claim{std::move(names), owner, 1, is_fleeting});
     return std::get<granted>(out.at(0)).value.claimed.back().is_fleeting;
   };
@@ -169,7 +169,7 @@ TEST_CASE("claims are listed by name, in pages", "[registry][names]") {
     std::string result;
     auto page = table.table.answer(question);
     for (auto& each : page.claimed)
-      result += each.name;
+      result += each.name.text();
     return result + (page.more ? "+" : "");
   };
   CHECK(names({}) == "abcd");

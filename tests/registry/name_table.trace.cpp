@@ -43,9 +43,9 @@ private:
     std::uint64_t boot = 0;
     if (!(in >> owner >> boot))
       throw std::invalid_argument{"expected an owner and a boot"};
-    std::vector<std::string> wanted;
+    std::vector<agent_id> wanted;
     for (std::string each; in >> each;)
-      wanted.push_back(each);
+      wanted.emplace_back(each);
     if (verb == "claim")
       return claim{wanted, owner, boot};
     if (verb == "release")
@@ -58,7 +58,7 @@ private:
   static std::string to_text(const std::vector<name_claim>& all) {
     std::string result;
     for (auto& each : all)
-      result += each.name + " owner=" + each.owner + " boot=" + std::to_string(each.boot)
+      result += each.name.text() + " owner=" + each.owner + " boot=" + std::to_string(each.boot)
                 + " token=" + std::to_string(each.token) + '\n';
     return result.empty() ? "(nothing)\n" : result;
   }
@@ -74,7 +74,7 @@ private:
       [&](const released& answer) {
         text << "released #" << answer.id;
         for (auto& each : answer.value.names)
-          text << ' ' << each;
+          text << ' ' << each.text();
         text << '\n';
       },
       [&](const refused& answer) {

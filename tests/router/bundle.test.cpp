@@ -2,7 +2,9 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -69,7 +71,7 @@ TEST_CASE_METHOD(bundle_readers, "letters arrive as they were put into a bundle"
   CHECK(received.damage.code == errc::none);
   REQUIRE(received.letters.size() == 3);
   CHECK(received.letters[0].wanted == word::nothing);
-  CHECK(received.letters[0].to == std::vector{"a"s});
+  CHECK(received.letters[0].to == std::vector<agent_id>{"a"});
   CHECK(to_string(received.letters[0].payload) == to_string(caf::make_message("one"s)));
   CHECK(received.letters[1].wanted == word::answer);
   CHECK(received.letters[1].number == 77);
@@ -77,6 +79,52 @@ TEST_CASE_METHOD(bundle_readers, "letters arrive as they were put into a bundle"
   CHECK(to_string(received.letters[1].payload) == to_string(caf::make_message("two"s, 2)));
   CHECK(received.letters[2].wanted == word::receipt);
   CHECK(received.letters[2].payload.empty());
+}
+
+/// What is in front of the payload of a letter of which nothing is wanted, made of texts alone.
+caf::byte_buffer head_of(std::uint8_t first, const std::vector<std::string>& to,
+                         const std::string& from) {
+  caf::byte_buffer bytes;
+  caf::binary_serializer sink{nullptr, bytes};
+  REQUIRE(sink.value(first));
+  REQUIRE(sink.apply(to));
+  REQUIRE(sink.value(from));
+  return bytes;
+}
+
+TEST_CASE_METHOD(bundle_readers, "a letter has ids as texts", "[router][wire]") {
+  constexpr std::uint8_t passed_on = 0x80;
+  auto n1 = node_id::from_string(std::string(62, '0') + "a1").value();
+  auto begins = [](const letter& what, const caf::byte_buffer& with) {
+    auto bytes = content_of(bundle_of({what}));
+    return bytes.size() > with.size() && std::equal(with.begin(), with.end(), bytes.begin());
+  };
+  letter what{word::nothing, 0, {"a", "echo@n1"}, "me", caf::make_message("one"s)};
+  CHECK(begins(what, head_of(0, {"a", "echo@n1"}, "me")));
+  what.from = {};
+  CHECK(begins(what, head_of(0, {"a", "echo@n1"}, "")));
+  what.is_passed_on = true;
+  CHECK(begins(what, head_of(passed_on, {"a", "echo@n1"}, "")));
+  what.first = n1;
+  CHECK(begins(what, head_of(passed_on, {"a", "echo@n1"}, to_string(n1))));
+  auto read = [&](std::uint8_t first, const std::string& from) {
+    auto bytes = head_of(first, {"a"}, from);
+    caf::binary_serializer sink{nullptr, bytes};
+    sink.seek(bytes.size());
+    REQUIRE(sink.value(std::uint32_t{1})); // of a message of no types
+    REQUIRE(sink.value(std::uint8_t{0}));
+    auto arrived = arrive(bytes);
+    REQUIRE(arrived.letters.size() == 1);
+    return arrived.letters.front();
+  };
+  CHECK(read(0, to_string(n1)).from == to_string(n1)); // an agent may be called so
+  CHECK(read(0, to_string(n1)).first == node_id{});
+  CHECK(read(passed_on, to_string(n1)).from.empty());
+  CHECK(read(passed_on, to_string(n1)).first == n1);
+  for (auto& nobody : {"c1"s, ""s, to_string(node_id{}), to_string(n1) + "0"}) {
+    CHECK(read(passed_on, nobody).first == node_id{});
+    CHECK(read(passed_on, nobody).from.empty());
+  }
 }
 
 TEST_CASE_METHOD(bundle_readers, "a bundle has bounds, but takes one letter of any size",
@@ -125,7 +173,7 @@ TEST_CASE_METHOD(bundle_readers, "a letter that cannot be read is no harm to the
   auto received = arrive(bytes);
   CHECK(received.damage.code == errc::none);
   REQUIRE(received.letters.size() == 2);
-  CHECK(received.letters[0].to == std::vector{"a"s});
+  CHECK(received.letters[0].to == std::vector<agent_id>{"a"});
   CHECK(received.letters[0].unreadable.code == errc::incompatible);
   CHECK(received.letters[1].unreadable.code == errc::none);
   CHECK(to_string(received.letters[1].payload) == to_string(caf::make_message("two"s)));

@@ -17,14 +17,14 @@ const auto n1 = test::node_named("n1");
 const auto n2 = test::node_named("n2");
 
 struct told_ends {
-  std::vector<std::tuple<node_id, std::string, call_end>> heard;
-  call_outcomes all{[this](const node_id& node, const std::string& agent, call_end how) {
+  std::vector<std::tuple<node_id, agent_id, call_end>> heard;
+  call_outcomes all{[this](const node_id& node, const agent_id& agent, call_end how) {
     heard.emplace_back(node, agent, how);
   }};
   time_point now{1h};
 
   /// How many of `count` failures of that agent are told.
-  std::size_t fail(int count, const std::string& agent = "a", const node_id& node = n1) {
+  std::size_t fail(int count, const agent_id& agent = "a", const node_id& node = n1) {
     auto before = heard.size();
     for (auto each = 0; each < count; ++each)
       all.failed(now, node, agent, call_end::timed_out);

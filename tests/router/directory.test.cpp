@@ -24,7 +24,7 @@ const auto n2 = test::node_named("n2");
 std::vector<std::string> names_of(const std::vector<location>& found) {
   std::vector<std::string> result;
   for (auto& each : found)
-    result.push_back(each.agent + '@' + test::name_of(each.node));
+    result.push_back(each.agent.text() + '@' + test::name_of(each.node));
   return result;
 }
 
@@ -74,10 +74,10 @@ TEST_CASE("any with a capability is the least loaded, in turn among equals", "[r
   places.put({"a", n1, {"work"}, {}, 1});
   places.put({"b", n1, {"work"}, {}, 1});
   places.put({"c", n1, {"work"}, {}, 2});
-  std::map<std::string, int> hits;
+  std::map<agent_id, int> hits;
   for (auto round = 0; round < 10; ++round)
     ++hits[places.find(to_any("work"), 1).front().agent];
-  CHECK(hits == std::map<std::string, int>{{"a", 5}, {"b", 5}});
+  CHECK(hits == std::map<agent_id, int>{{"a", 5}, {"b", 5}});
   places.put({"c", n1, {"work"}, {}, 0});
   CHECK(places.find(to_any("work"), 1).front().agent == "c");
   CHECK(places.find(to_any("rest"), 1).empty());
@@ -114,7 +114,7 @@ TEST_CASE("a directory agrees with a list that is looked through", "[router][pro
       return prefix + std::to_string(random.below(count));
     };
     directory places;
-    std::map<std::pair<std::string, node_id>, location> plain;
+    std::map<std::pair<agent_id, node_id>, location> plain;
     for (auto step = 0; step < 200; ++step) {
       location what{pick("a", 6), test::node_named(pick("n", 3))};
       if (random.below(3) == 0) {

@@ -37,7 +37,7 @@ const auto n1 = test::node_named("n1");
 const auto n2 = test::node_named("n2");
 const auto n3 = test::node_named("n3");
 /// As a letter says it.
-const auto c1_said = to_string(test::node_named("c1"));
+const auto c1 = test::node_named("c1");
 
 /// Who is behind which actor, as links would prove it.
 class known_peers {
@@ -88,7 +88,7 @@ link_peer peer_named(const std::string& called, bool is_member, bool is_proven =
 }
 
 std::string told(const message_info& from) {
-  return test::name_of(from.node) + "/" + from.from + (from.is_member ? " member" : "")
+  return test::name_of(from.node) + "/" + from.from.text() + (from.is_member ? " member" : "")
          + (from.is_proven ? " proven" : "");
 }
 
@@ -97,7 +97,7 @@ std::string told(const message_info& from) {
 struct asked_router : test::live_system<caf::id_block::troupe_router> {
   std::shared_ptr<known_peers> peers = std::make_shared<known_peers>();
   router_access here{sys, n1,
-                     {},  {[](const node_id&) {}, [](const std::string&) {}},
+                     {},  {[](const node_id&) {}, [](const agent_id&) {}},
                      {},  [all = peers](const caf::strong_actor_ptr& who) { return all->of(who); }};
   std::shared_ptr<heard_lines> kept = std::make_shared<heard_lines>();
   std::vector<caf::actor> started;
@@ -204,9 +204,18 @@ struct asked_router : test::live_system<caf::id_block::troupe_router> {
   }
 
   /// As a letter, which the router of another node writes.
-  std::string ask_by_letter(const caf::actor& who, const std::string& from, bool is_passed_on) {
+  std::string ask_by_letter(const caf::actor& who, const agent_id& from) {
+    return ask_by_letter(who, {word::answer, 0, {"asked"}, from, caf::make_message("x"s), {}, 10s});
+  }
+
+  /// As one of somebody else.
+  std::string ask_for(const caf::actor& who, const node_id& first) {
+    return ask_by_letter(
+      who, {word::answer, 0, {"asked"}, {}, caf::make_message("x"s), {}, 10s, true, first});
+  }
+
+  std::string ask_by_letter(const caf::actor& who, letter what) {
     bundle one;
-    letter what{word::answer, 0, {"asked"}, from, caf::make_message("x"s), {}, 10s, is_passed_on};
     auto answer = std::make_shared<std::promise<std::string>>();
     run_on(caf::actor_cast<caf::strong_actor_ptr>(who), [=, this]() mutable {
       auto* self = caf::actor_cast<caf::event_based_actor*>(who);
@@ -232,8 +241,8 @@ TEST_CASE_METHOD(asked_router, "what a client says of its name is not believed",
   auto client = behind(peer_named("c1", false));
   CHECK(ask_as(client) == "c1/ proven");
   CHECK(ask_as(client, "asked") == "c1/ proven");
-  CHECK(ask_by_letter(client, "asked", false) == "c1/ proven");
-  CHECK(ask_by_letter(client, to_string(n2), true) == "c1/ proven");
+  CHECK(ask_by_letter(client, "asked") == "c1/ proven");
+  CHECK(ask_for(client, n2) == "c1/ proven");
   auto stranger = behind(peer_named("c2", false, false));
   CHECK(ask_as(stranger, "asked") == "c2/");
 }
@@ -241,24 +250,22 @@ TEST_CASE_METHOD(asked_router, "what a client says of its name is not believed",
 TEST_CASE_METHOD(asked_router, "a member is believed about its own agents, and what it passes on",
                  "[router]") {
   auto member = behind(peer_named("n2", true));
-  CHECK(ask_by_letter(member, "", false) == "n2/ member proven");
-  CHECK(ask_by_letter(member, "new", false) == "n2/new member proven");
+  CHECK(ask_by_letter(member, "") == "n2/ member proven");
+  CHECK(ask_by_letter(member, "new") == "n2/new member proven");
   on(here, [](router_state& state) {
     state.places().put({"theirs", n2});
     state.places().put({"others", n3});
     return true;
   });
-  CHECK(ask_by_letter(member, "theirs", false) == "n2/theirs member proven");
-  CHECK(ask_by_letter(member, "others", false) == "n2/ member proven");
-  CHECK(ask_by_letter(member, c1_said, true) == "c1/ proven");
-  CHECK(ask_by_letter(member, "", true) == "/");
-  CHECK(ask_by_letter(member, "c1", true) == "/"); // which is not the id of anybody
-  CHECK(ask_by_letter(member, to_string(node_id{}), true) == "/");
+  CHECK(ask_by_letter(member, "theirs") == "n2/theirs member proven");
+  CHECK(ask_by_letter(member, "others") == "n2/ member proven");
+  CHECK(ask_for(member, c1) == "c1/ proven");
+  CHECK(ask_for(member, {}) == "/");
   CHECK(ask_as(member, "theirs") == "n2/ member proven");
-  CHECK(ask_by_letter(member, "asked", false) == "n2/ member proven"); // which is here
+  CHECK(ask_by_letter(member, "asked") == "n2/ member proven"); // which is here
   auto unproven = behind(peer_named("n4", true, false));
-  CHECK(ask_by_letter(unproven, "new", false) == "n4/new member");
-  CHECK(ask_by_letter(unproven, c1_said, true) == "c1/");
+  CHECK(ask_by_letter(unproven, "new") == "n4/new member");
+  CHECK(ask_for(unproven, c1) == "c1/");
 }
 
 TEST_CASE_METHOD(asked_router, "in one process an agent is known by its actor", "[router]") {
@@ -372,7 +379,7 @@ TEST_CASE_METHOD(asked_router, "a router says who sent what it passes on", "[rou
   auto far = add(here, "far", true);
   router_access there{
     sys, n2,
-    {},  {[](const node_id&) {}, [](const std::string&) {}},
+    {},  {[](const node_id&) {}, [](const agent_id&) {}},
     {},  [all = peers](const caf::strong_actor_ptr& who) { return all->of(who); }};
   peers->enter(there.handle(), peer_named("n2", true));
   there.run([entry = caf::actor_cast<caf::strong_actor_ptr>(here.handle())](router_state& state) {

@@ -816,7 +816,7 @@ TEST_CASE_METHOD(live_routers,
   auto wanted = std::make_shared<std::promise<node_id>>();
   router_events events;
   events.link_wanted = [wanted](const node_id& node) { wanted->set_value(node); };
-  events.agent_ended = [](const std::string&) {};
+  events.agent_ended = [](const agent_id&) {};
   events.link_idle = [closed](const node_id&, std::uint64_t link) { closed->set_value(link); };
   router_access here{sys, n1, {}, events, quick};
   router_access there{sys, n2, {}, {[](const node_id&) {}, [](const std::string&) {}}, quick};
@@ -842,7 +842,7 @@ TEST_CASE_METHOD(live_routers, "a link that is used or needed is not closed", "[
   auto closed = std::make_shared<std::atomic<bool>>(false);
   router_events events;
   events.link_wanted = [](const node_id&) {};
-  events.agent_ended = [](const std::string&) {};
+  events.agent_ended = [](const agent_id&) {};
   events.link_idle = [closed](const node_id&, std::uint64_t) { *closed = true; };
   router_access here{sys, n1, {}, events, quick};
   auto needs_it = quick;

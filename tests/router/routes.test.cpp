@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <string>
+#include <string_view>
 
 namespace routes_test {
 
@@ -33,7 +34,7 @@ struct known_routes {
 
   route plan(const recipients& who) {
     return ways.plan(
-      who, 0, [](const std::string& id) { return id == "near"; },
+      who, 0, [](std::string_view id) { return id == "near"; },
       [this] {
         ++asked_for_size;
         return payload;

@@ -216,7 +216,11 @@ bool change(T& value, std::size_t way, std::size_t depth) {
     value += duration{0x0102'0304'0506'0708};
     return true;
   } else if constexpr (kind == shape::text) {
-    value += "another-text-that-is-not-short";
+    constexpr auto more = "another-text-that-is-not-short";
+    if constexpr (text_like<T>)
+      value = T{value.text() + more};
+    else
+      value += more;
     return true;
   } else if constexpr (kind == shape::bytes) {
     value.push_back(std::byte{0x99});

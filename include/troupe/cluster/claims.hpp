@@ -14,12 +14,14 @@
 #include "troupe/cluster/claims_types.hpp"
 #include "troupe/cluster/name_claims.hpp"
 #include "troupe/cluster/service_questions.hpp"
+#include "troupe/core/agent_id.hpp"
 #include "troupe/core/flaw.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/machine.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/registry/agent_name.hpp"
 #include "troupe/registry/name_types.hpp"
 #include "troupe/registry/own_records.hpp"
 #include "troupe/registry/record.hpp"
@@ -110,7 +112,7 @@ public:
 
   /// The record that an agent is to have whose name is being claimed; null if none is. Valid until
   /// the next step.
-  [[nodiscard]] const registry::record* find_wish(const std::string& name) const {
+  [[nodiscard]] const registry::record* find_wish(const agent_id& name) const {
     return names_.find_wish(name);
   }
 
@@ -285,8 +287,7 @@ private:
 
   void handle(request_id id, remove& what) {
     names_.withdraw(what.name, id, *out_);
-    // Names that nobody claimed end with the id of their node.
-    for (auto& name : {what.name, what.name + '@' + book_.owner()})
+    for (auto& name : {what.name.text(), registry::unclaimed_name(what.name, book_.owner())})
       if (auto by = added_by_.find(name); by != added_by_.end() && (id == 0 || by->second == id))
         return take_back(name);
   }
@@ -310,11 +311,11 @@ private:
   void handle(request_id id, leave&) {
     names_.withdraw_all(*out_);
     std::vector<registry::record> gone;
-    std::vector<std::string> names;
+    std::vector<agent_id> names;
     for (auto& each : book_.all()) {
       gone.push_back(*book_.remove(each.key.kind, each.key.name));
       if (each.token != 0)
-        names.push_back(each.key.name);
+        names.emplace_back(each.key.name);
     }
     added_by_.clear();
     auto ticket = ++last_leave_;
@@ -334,7 +335,7 @@ private:
       renewed(*several, answer.what);
   }
 
-  void claimed(const std::string& name, result<registry::names::claims> answer) {
+  void claimed(const agent_id& name, result<registry::names::claims> answer) {
     if (!answer && answer.error().code == errc::in_use)
       boots_.look_for_claims(now_, *out_);
     auto granted = names_.claimed(now_, name, std::move(answer), *out_);
@@ -384,7 +385,7 @@ private:
   void keep_tokens(const std::vector<registry::names::name_claim>& granted) {
     std::vector<registry::record> changed;
     for (auto& each : granted) {
-      auto known = book_.find(registry::record_kind::agent, each.name);
+      auto known = book_.find(registry::record_kind::agent, each.name.text());
       if (!known || known->token >= each.token || known->token == 0)
         continue;
       known->token = each.token;
@@ -395,18 +396,18 @@ private:
   }
 
   /// Another has a newer claim: the agent gets nothing more from here on, and is told.
-  void lose(const std::string& name, const problem& why) {
+  void lose(const agent_id& name, const problem& why) {
     if (!names_.has_name(name) || planted_flaw == flaw::name_claimed_twice)
       return;
-    emit(warn{"agent '" + name + "' has lost its name: " + why.detail});
-    auto by = added_by_.find(name);
+    emit(warn{"agent '" + name.text() + "' has lost its name: " + why.detail});
+    auto by = added_by_.find(name.text());
     emit(lost_name{name, by != added_by_.end() ? by->second : 0, why});
-    announce({forget(name)});
+    announce({forget(name.text())});
     names_.lose(name);
   }
 
   void handle(request_id, seen& what) {
-    auto own = book_.find(registry::record_kind::agent, what.name);
+    auto own = book_.find(registry::record_kind::agent, what.name.text());
     auto is_own = what.owner == book_.owner();
     if (!is_own && !what.taken)
       names_.seen(what.name, what.token, what.holder);
@@ -416,7 +417,7 @@ private:
       = is_own ? what.taken && what.token == own->token : !what.taken && what.token > own->token;
     if (is_lost)
       lose(what.name, {errc::name_taken, (is_own ? "another node" : "node " + what.holder)
-                                           + " has a newer claim to '" + what.name + "'"});
+                                           + " has a newer claim to '" + what.name.text() + "'"});
   }
 
   const claims_options options_;
@@ -424,7 +425,7 @@ private:
   service_questions questions_;
   name_claims names_;
   boot_rise boots_;
-  /// The agents that are said, and who has added each.
+  /// The agents that are said, by the names of their records, and who has added each.
   std::map<std::string, request_id> added_by_;
   std::map<std::uint64_t, leaving> leaves_;
   std::uint64_t last_leave_ = 0;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "troupe/cluster/log_effects.hpp"
+#include "troupe/core/agent_id.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/machine.hpp"
 #include "troupe/core/problem.hpp"
@@ -66,7 +67,7 @@ struct claims_types {
   /// The agent has ended. Has no answer. If the step has an id, only the agent that was added with
   /// that id is meant.
   struct remove {
-    std::string name;
+    agent_id name;
   };
 
   /// Takes back all that was said. `done` once the service of names has heard it.
@@ -93,7 +94,7 @@ struct claims_types {
   /// Some node shows a record with this claim to an agent's name, or that one of this node was
   /// `taken`. `holder` is for people.
   struct seen {
-    std::string name;
+    agent_id name;
     std::string owner;
     std::uint64_t token = 0;
     bool taken = false;
@@ -134,7 +135,7 @@ struct claims_types {
   /// Another node has the name: the agent that was added with this id gets nothing more, and is
   /// told.
   struct lost_name {
-    std::string name;
+    agent_id name;
     request_id added = 0;
     problem why;
   };

@@ -16,6 +16,7 @@
 #include "troupe/cluster/known_nodes.hpp"
 #include "troupe/cluster/log_effects.hpp"
 #include "troupe/cluster/swim_types.hpp"
+#include "troupe/core/agent_id.hpp"
 #include "troupe/core/flaw.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/machine.hpp"
@@ -134,7 +135,7 @@ public:
   /// The agent `id`, with that record, shows unhealthy.
   struct ill {
     registry::record_key what;
-    std::string id;
+    agent_id id;
   };
 
   /// It is healthy, or not there.
@@ -185,7 +186,7 @@ public:
   struct ping {
     request_id id = 0;
     std::string node;
-    std::string agent;
+    agent_id agent;
     duration wait{};
   };
 
@@ -502,7 +503,7 @@ private:
     list_from({});
   }
 
-  void list_from(const std::string& after) {
+  void list_from(const agent_id& after) {
     page_ = ++last_id_;
     out_->push_back(list_names{page_, {{}, after, options_.sweep_page}, options_.answer_within});
   }
@@ -571,7 +572,7 @@ private:
   bool decides_ = false;
   std::map<std::string, watched> watched_;
   std::set<std::pair<time_point, std::string>> due_;
-  std::map<registry::record_key, std::string> ill_;
+  std::map<registry::record_key, agent_id> ill_;
   registry::record_key last_{};
   std::map<request_id, registry::record_key> pings_;
   std::map<registry::record_key, request_id> pinged_;

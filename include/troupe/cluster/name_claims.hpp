@@ -13,6 +13,7 @@
 
 #include "troupe/cluster/claims_types.hpp"
 #include "troupe/cluster/service_questions.hpp"
+#include "troupe/core/agent_id.hpp"
 #include "troupe/core/machine.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/result.hpp"
@@ -73,12 +74,12 @@ public:
   name_claims& operator=(const name_claims&) = delete;
 
   /// Zero if this node does not have that name.
-  [[nodiscard]] std::uint64_t token_of(const std::string& name) const {
-    auto known = book_.find(registry::record_kind::agent, name);
+  [[nodiscard]] std::uint64_t token_of(const agent_id& name) const {
+    auto known = book_.find(registry::record_kind::agent, name.text());
     return known ? known->token : 0;
   }
 
-  [[nodiscard]] bool has_name(const std::string& name) const {
+  [[nodiscard]] bool has_name(const agent_id& name) const {
     return token_of(name) != 0;
   }
 
@@ -92,8 +93,8 @@ public:
     return claiming_.size() + releasing_.size() + unreleased_.size();
   }
 
-  static problem withdrawn(const std::string& name) {
-    return {errc::withdrawn, "agent '" + name + "' ended before the cluster knew it"};
+  static problem withdrawn(const agent_id& name) {
+    return {errc::withdrawn, "agent '" + name.text() + "' ended before the cluster knew it"};
   }
 
   // -- claims of agents that begin ---------------------------------------------------------
@@ -102,7 +103,7 @@ public:
   /// to have it.
   /// @pre No agent of that name is registered.
   bool claim(time_point now, wish mine, effects& out) {
-    auto name = mine.what.key.name;
+    agent_id name{mine.what.key.name};
     auto [found, is_new] = claiming_.try_emplace(name);
     auto& under_way = found->second;
     if (is_new) {
@@ -118,7 +119,7 @@ public:
   }
 
   /// The record of the agent that is to have that name; null if none is.
-  [[nodiscard]] const registry::record* find_wish(const std::string& name) const {
+  [[nodiscard]] const registry::record* find_wish(const agent_id& name) const {
     auto found = claiming_.find(name);
     if (found == claiming_.end())
       return nullptr;
@@ -135,14 +136,14 @@ public:
   }
 
   /// The answer to the claim of a name. Returns the agent that has it now, if one wants it.
-  std::optional<grant> claimed(time_point now, const std::string& name,
+  std::optional<grant> claimed(time_point now, const agent_id& name,
                                result<registry::names::claims> answer, effects& out) {
     auto it = claiming_.extract(name).mapped();
     if (answer && (answer->claimed.empty() || answer->claimed.front().name != name))
       answer = problem{errc::failed, "the service of names has answered another claim"};
     if (answer && answer->claimed.front().token < it.newer.first)
       answer = problem{errc::name_taken,
-                       "node " + it.newer.second + " has a newer claim to '" + name + "'"};
+                       "node " + it.newer.second + " has a newer claim to '" + name.text() + "'"};
     if (answer && (it.is_wanted || it.next)) {
       if (!it.is_wanted)
         tell(it.first.asker, withdrawn(name), out);
@@ -162,13 +163,13 @@ public:
 
   /// Another node has the name by that claim: one of this node that was granted before does not
   /// count, though its answer comes later. `holder` is for people.
-  void seen(const std::string& name, std::uint64_t token, const std::string& holder) {
+  void seen(const agent_id& name, std::uint64_t token, const std::string& holder) {
     if (auto found = claiming_.find(name); found != claiming_.end())
       found->second.newer = std::max(found->second.newer, {token, holder});
   }
 
   /// The agent of that name that `asker` has added has ended; any if that is 0.
-  void withdraw(const std::string& name, request_id asker, effects& out) {
+  void withdraw(const agent_id& name, request_id asker, effects& out) {
     if (auto found = claiming_.find(name); found != claiming_.end())
       withdraw(found, asker, out);
   }
@@ -181,7 +182,7 @@ public:
   // -- releases ----------------------------------------------------------------------------
 
   /// Returns in how many questions, which that leave waits for.
-  std::size_t give_back(time_point now, const std::vector<std::string>& names, std::uint64_t leave,
+  std::size_t give_back(time_point now, const std::vector<agent_id>& names, std::uint64_t leave,
                         effects& out) {
     auto all = batches(names);
     for (auto& each : all) {
@@ -208,8 +209,8 @@ public:
 
   /// The service may have them yet. Those that are being claimed have to wait for how that ends.
   void give_back_late(time_point now, effects& out) {
-    std::vector<std::string> names;
-    std::erase_if(unreleased_, [&](const std::string& name) {
+    std::vector<agent_id> names;
+    std::erase_if(unreleased_, [&](const agent_id& name) {
       if (claiming_.contains(name) || releasing_.contains(name))
         return false;
       if (!has_name(name))
@@ -220,7 +221,7 @@ public:
   }
 
   /// Another has a newer claim to it, and a claim without an answer may be carried out later.
-  void lose(const std::string& name) {
+  void lose(const agent_id& name) {
     unreleased_.insert(name);
   }
 
@@ -243,16 +244,16 @@ public:
   void claim_again(time_point now, effects& out) {
     owes_claims_ = false;
     questions_.make_claims_stale();
-    std::vector<std::string> names;
+    std::vector<agent_id> names;
     for (auto& each : book_.all())
       if (each.token != 0)
-        names.push_back(each.key.name);
+        names.emplace_back(each.key.name);
     for (auto& each : batches(names))
       claim_batch(now, each, out);
   }
 
   /// @pre This node has these names.
-  void claim_batch(time_point now, const std::vector<std::string>& names, effects& out) {
+  void claim_batch(time_point now, const std::vector<agent_id>& names, effects& out) {
     claimed_again what;
     for (auto& each : names)
       what.names.emplace_back(each, token_of(each));
@@ -288,26 +289,26 @@ public:
 
   /// Asks which names behind that one the service takes for this node's, unless that is asked
   /// already.
-  void look(time_point now, const std::string& after, effects& out) {
+  void look(time_point now, const agent_id& after, effects& out) {
     if (!questions_.contains(look_))
       look_ = questions_.ask(now, registry::names::list_claims{book_.owner(), after, max_claims},
                              service_questions::look_at_names{after}, out);
   }
 
   /// The answer to look: claims again those that are missing, and looks at the rest.
-  void looked(time_point now, const std::string& after, const registry::names::claim_page& page,
+  void looked(time_point now, const agent_id& after, const registry::names::claim_page& page,
               effects& out) {
-    std::set<std::string> granted;
+    std::set<agent_id> granted;
     for (auto& each : page.claimed)
       if (each.boot == book_.boot())
         granted.insert(each.name);
     auto goes_on = page.more && !page.claimed.empty() && page.claimed.back().name > after;
-    std::vector<std::string> missing;
+    std::vector<agent_id> missing;
     for (auto& each : book_.all()) {
-      auto& name = each.key.name;
+      agent_id name{each.key.name};
       auto is_shown = name > after && (!goes_on || name <= page.claimed.back().name);
       if (each.token != 0 && is_shown && !granted.contains(name))
-        missing.push_back(name);
+        missing.push_back(std::move(name));
     }
     for (auto& each : batches(missing))
       claim_batch(now, each, out);
@@ -340,25 +341,25 @@ public:
       if (!holds)
         found.push_back(std::move(what));
     };
-    std::map<std::string, std::uint32_t> releasing;
-    std::map<std::string, std::size_t> claims_of;
+    std::map<agent_id, std::uint32_t> releasing;
+    std::map<agent_id, std::size_t> claims_of;
     for (auto& [id, each] : questions_.all())
       if (auto* one = std::get_if<service_questions::claim_of>(&each.what)) {
         ++claims_of[one->name];
         auto known = claiming_.find(one->name);
         expect(known != claiming_.end() && known->second.asked == id,
-               "a claim of " + one->name + " is open that nobody waits for");
+               "a claim of " + one->name.text() + " is open that nobody waits for");
       } else if (auto* back = std::get_if<given_back>(&each.what)) {
         for (auto& name : back->names)
           ++releasing[name];
       }
     expect(releasing == releasing_, "the releases under way are not those that are asked");
     for (auto& [name, each] : claiming_) {
-      expect((each.asked == 0) == (claims_of[name] == 0), "a claim of " + name + " is lost");
+      expect((each.asked == 0) == (claims_of[name] == 0), "a claim of " + name.text() + " is lost");
       expect(each.asked != 0 || releasing_.contains(name),
-             "a claim of " + name + " waits for nothing");
-      expect(!each.next || !each.is_wanted, "two agents want the name " + name);
-      expect(!has_name(name), "the name " + name + " is claimed that this node has");
+             "a claim of " + name.text() + " waits for nothing");
+      expect(!each.next || !each.is_wanted, "two agents want the name " + name.text());
+      expect(!has_name(name), "the name " + name.text() + " is claimed that this node has");
     }
     return found;
   }
@@ -393,16 +394,16 @@ private:
       out.emplace_back(claims_types::done{asker, why});
   }
 
-  void ask_claim(time_point now, const std::string& name, claiming& what, effects& out) {
+  void ask_claim(time_point now, const agent_id& name, claiming& what, effects& out) {
     what.is_stale = false;
     what.asked = questions_.ask(now, claim_for({name}), service_questions::claim_of{name}, out);
   }
 
-  [[nodiscard]] registry::names::claim claim_for(std::vector<std::string> names) const {
+  [[nodiscard]] registry::names::claim claim_for(std::vector<agent_id> names) const {
     return {std::move(names), book_.owner(), book_.boot(), options_.is_fleeting};
   }
 
-  void withdraw(std::map<std::string, claiming>::iterator which, request_id asker, effects& out) {
+  void withdraw(std::map<agent_id, claiming>::iterator which, request_id asker, effects& out) {
     auto& [name, what] = *which;
     if (what.next && (asker == 0 || what.next->asker == asker))
       tell(std::exchange(what.next, std::nullopt)->asker, withdrawn(name), out);
@@ -418,8 +419,8 @@ private:
   /// As name_options::max_batch, and what the service tells at a time.
   static constexpr std::uint32_t max_claims = 1'000;
 
-  static std::vector<std::vector<std::string>> batches(const std::vector<std::string>& names) {
-    std::vector<std::vector<std::string>> made;
+  static std::vector<std::vector<agent_id>> batches(const std::vector<agent_id>& names) {
+    std::vector<std::vector<agent_id>> made;
     for (std::size_t first = 0; first < names.size(); first += max_claims) {
       auto last = std::min(first + max_claims, names.size());
       made.push_back({names.begin() + static_cast<std::ptrdiff_t>(first),
@@ -435,7 +436,7 @@ private:
 
   /// Their agents have ended since the claim was asked, which may have been carried out last.
   void give_back_ended(time_point now, const claimed_again& what, effects& out) {
-    std::vector<std::string> names;
+    std::vector<agent_id> names;
     for (auto& [name, token] : what.names)
       if (claiming_.contains(name))
         unreleased_.insert(name); // that claim may have been carried out first, and refused
@@ -449,11 +450,11 @@ private:
   const claims_options& options_;
   const registry::own_records& book_;
   service_questions& questions_;
-  std::map<std::string, claiming> claiming_;
+  std::map<agent_id, claiming> claiming_;
   /// Names that are being given back, and how often.
-  std::map<std::string, std::uint32_t> releasing_;
+  std::map<agent_id, std::uint32_t> releasing_;
   /// Names whose release has failed, or that may have been granted after it.
-  std::set<std::string> unreleased_;
+  std::set<agent_id> unreleased_;
   bool owes_claims_ = false;
   /// The last question of look().
   request_id look_ = 0;

@@ -10,7 +10,6 @@
 #include <variant>
 #include <vector>
 
-#include "troupe/cluster/agent_name.hpp"
 #include "troupe/cluster/catch_up.hpp"
 #include "troupe/cluster/claims.hpp"
 #include "troupe/cluster/known_nodes.hpp"
@@ -25,6 +24,7 @@
 #include "troupe/core/machine.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/registry/agent_name.hpp"
 #include "troupe/registry/queries.hpp"
 #include "troupe/registry/record_table.hpp"
 #include "troupe/registry/types.hpp"
@@ -373,7 +373,7 @@ private:
   }
 
   void handle(request_id, call_ended& what) {
-    for (auto& name : {what.agent, unclaimed_name(what.agent, what.node)}) {
+    for (auto& name : {what.agent.text(), registry::unclaimed_name(what.agent, what.node)}) {
       auto known
         = table_.answer(registry::get_record{registry::record_kind::agent, name, what.node});
       if (known.found && agent_of(known.found->value) == what.agent)

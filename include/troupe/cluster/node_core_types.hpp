@@ -15,6 +15,7 @@
 #include "troupe/cluster/record_exchange.hpp"
 #include "troupe/cluster/record_news.hpp"
 #include "troupe/cluster/swim_types.hpp"
+#include "troupe/core/agent_id.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/signature.hpp"
 #include "troupe/core/time.hpp"
@@ -95,7 +96,7 @@ struct node_core_types {
   /// Changes an agent of this node; one whose name is still being claimed begins so. `done` at
   /// once. Errors: not_found, bad_argument, limit_reached, too_large (nothing has changed).
   struct update_agent {
-    std::string id;
+    agent_id id;
     agent_change how;
   };
 
@@ -107,7 +108,7 @@ struct node_core_types {
   /// So a call of somebody on this node to the agent of that node has ended.
   struct call_ended {
     std::string node;
-    std::string agent;
+    agent_id agent;
     registry::call_outcome how = registry::call_outcome::succeeded;
   };
 

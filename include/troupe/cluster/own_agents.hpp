@@ -7,11 +7,12 @@
 #include <variant>
 
 #include "troupe/cluster/agent_change.hpp"
-#include "troupe/cluster/agent_name.hpp"
 #include "troupe/cluster/claims.hpp"
+#include "troupe/core/agent_id.hpp"
 #include "troupe/core/names.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/result.hpp"
+#include "troupe/registry/agent_name.hpp"
 #include "troupe/registry/record.hpp"
 #include "troupe/registry/record_bounds.hpp"
 
@@ -54,9 +55,9 @@ public:
     what.key.owner = id_;
     if (!is_unique && !is_own)
       what.capabilities.insert(called); // several may have it
-    auto id = called;
+    agent_id id{called};
     if (!is_claimed)
-      called = unclaimed_name(called, id_);
+      called = registry::unclaimed_name(id, id_);
     if (auto why = refuse(id, as_registered(what, is_claimed)))
       return why;
     return claims::add{std::move(what), is_claimed};
@@ -64,17 +65,17 @@ public:
 
   /// What is to be said after that change of the agent. Errors: not_found, too_large, bad_argument,
   /// and what registry::check says.
-  [[nodiscard]] result<change> to_change(const std::string& id, const agent_change& how) const {
+  [[nodiscard]] result<change> to_change(const agent_id& id, const agent_change& how) const {
     auto said = find(id);
     auto before = said ? said : find_to_come(id);
     if (!before)
       return problem{errc::not_found,
-                     "no agent '" + id.substr(0, 64)
+                     "no agent '" + id.text().substr(0, 64)
                        + "' is registered at this node; only the node of an agent changes it"};
     auto made = changed(*before, how);
-    auto is_one_of_several = before->token == 0 && !registry::is_own_name(id);
-    if (is_one_of_several && !made.capabilities.contains(id))
-      return problem{errc::bad_argument, "agent '" + id
+    auto is_one_of_several = before->token == 0 && !registry::is_own_name(id.text());
+    if (is_one_of_several && !made.capabilities.contains(id.text()))
+      return problem{errc::bad_argument, "agent '" + id.text()
                                            + "' is found by its name as by a capability; it keeps "
                                              "that"};
     if (auto why = refuse(id, made))
@@ -88,13 +89,13 @@ public:
 
 private:
   /// The agent of this node that callers know by that id.
-  [[nodiscard]] std::optional<registry::record> find(const std::string& id) const {
-    auto plain = said_.book().find(registry::record_kind::agent, unclaimed_name(id, id_));
-    return plain ? plain : said_.book().find(registry::record_kind::agent, id);
+  [[nodiscard]] std::optional<registry::record> find(const agent_id& id) const {
+    auto plain = said_.book().find(registry::record_kind::agent, registry::unclaimed_name(id, id_));
+    return plain ? plain : said_.book().find(registry::record_kind::agent, id.text());
   }
 
   /// The agent whose name is being claimed, with a token as if it had that.
-  [[nodiscard]] std::optional<registry::record> find_to_come(const std::string& id) const {
+  [[nodiscard]] std::optional<registry::record> find_to_come(const agent_id& id) const {
     auto* wish = said_.find_wish(id);
     if (wish == nullptr)
       return std::nullopt;
@@ -109,17 +110,18 @@ private:
   }
 
   /// Why no registry would take that record of the agent.
-  [[nodiscard]] problem refuse(const std::string& id, const registry::record& made) const {
-    if (made.key.name.size() > max_name_bytes && id.size() <= max_name_bytes)
-      return {errc::bad_argument, "agent id '" + id.substr(0, 64) + "' has "
-                                    + std::to_string(id.size()) + " bytes; give at most "
+  [[nodiscard]] problem refuse(const agent_id& id, const registry::record& made) const {
+    if (made.key.name.size() > max_name_bytes && id.text().size() <= max_name_bytes)
+      return {errc::bad_argument, "agent id '" + id.text().substr(0, 64) + "' has "
+                                    + std::to_string(id.text().size()) + " bytes; give at most "
                                     + std::to_string(max_name_bytes - 1 - id_.size())
                                     + " where it is not unique, or ends with @" + name_};
     if (auto why = registry::check(made))
       return why;
     if (auto size = registry::size_of(made); size > max_record_bytes_)
-      return {errc::too_large, "agent '" + id + "' would have a record of " + std::to_string(size)
-                                 + " bytes; give at most " + std::to_string(max_record_bytes_)
+      return {errc::too_large, "agent '" + id.text() + "' would have a record of "
+                                 + std::to_string(size) + " bytes; give at most "
+                                 + std::to_string(max_record_bytes_)
                                  + " (registry_options::max_record_bytes)"};
     return {};
   }

@@ -9,12 +9,13 @@
 #include <variant>
 #include <vector>
 
-#include "troupe/cluster/agent_name.hpp"
 #include "troupe/cluster/claims_types.hpp"
 #include "troupe/cluster/known_nodes.hpp"
 #include "troupe/cluster/liveness.hpp"
 #include "troupe/cluster/log_effects.hpp"
+#include "troupe/core/agent_id.hpp"
 #include "troupe/core/ids.hpp"
+#include "troupe/registry/agent_name.hpp"
 #include "troupe/registry/queries.hpp"
 #include "troupe/registry/record_table.hpp"
 #include "troupe/registry/types.hpp"
@@ -38,7 +39,7 @@ public:
   /// The agent `id` of `what` gets messages where its node is; what was said of it before is over.
   struct found {
     registry::record what;
-    std::string id;
+    agent_id id;
     /// It gets no work that another one could do.
     bool rests = false;
     /// Callers of this node do not reach it.
@@ -53,13 +54,13 @@ public:
 
   /// That agent of that node gets none any more.
   struct gone {
-    std::string id;
+    agent_id id;
     std::string node;
   };
 
   /// No agents are found but these, each with its node, and those of this node.
   struct found_only {
-    std::set<std::pair<std::string, std::string>> agents;
+    std::set<std::pair<agent_id, std::string>> agents;
   };
 
   /// There is this node, or that has changed of it.
@@ -127,14 +128,14 @@ public:
 private:
   /// What a snapshot of the table has shown so far, and the ids of the agents among it. Two records
   /// may be of one agent: one that has claimed its name takes the place of one that has not.
-  using shown_records = std::map<registry::record_key, std::string>;
+  using shown_records = std::map<registry::record_key, agent_id>;
 
   void note(const registry::record& what, bool is_shown) {
     if (!is_shown)
       snapshot_->erase(what.key);
     else if (snapshot_->size() < max_records_)
       snapshot_->insert_or_assign(
-        what.key, what.key.kind == registry::record_kind::agent ? agent_of(what) : std::string{});
+        what.key, what.key.kind == registry::record_kind::agent ? agent_of(what) : agent_id{});
   }
 
   void take(const registry::change& news, effects& out) {
@@ -243,8 +244,8 @@ private:
   /// Another record of the agent of that id, which gets messages. Changes that come together are
   /// not in the order in which they were made: that one of the two is gone may come last.
   [[nodiscard]] std::optional<registry::record_view>
-  find_other(const std::string& id, const registry::record_key& than) const {
-    auto name = than.name == id ? unclaimed_name(id, than.owner) : id;
+  find_other(const agent_id& id, const registry::record_key& than) const {
+    auto name = than.name == id ? registry::unclaimed_name(id, than.owner) : id.text();
     auto known = table_.answer(registry::get_record{than.kind, name, than.owner});
     if (known.found && agent_of(known.found->value) == id && gets_messages(*known.found))
       return known.found;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "troupe/cluster/claims_types.hpp"
+#include "troupe/core/agent_id.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/machine.hpp"
 #include "troupe/core/problem.hpp"
@@ -24,19 +25,19 @@ class service_questions {
 public:
   /// A claim of the name of an agent that begins.
   struct claim_of {
-    std::string name;
+    agent_id name;
   };
 
   /// Names with the tokens of the claims before.
   struct claimed_again {
-    std::vector<std::pair<std::string, std::uint64_t>> names;
+    std::vector<std::pair<agent_id, std::uint64_t>> names;
     /// All were claimed once more since: a refusal says nothing of the present.
     bool is_stale = false;
   };
 
   /// A release. `leave`: of the one that waits for it; zero: none.
   struct given_back {
-    std::vector<std::string> names;
+    std::vector<agent_id> names;
     std::uint64_t leave = 0;
   };
 
@@ -45,7 +46,7 @@ public:
 
   /// For the names behind that one that the service of names takes for this node's.
   struct look_at_names {
-    std::string after;
+    agent_id after;
   };
 
   using purpose = std::variant<claim_of, claimed_again, given_back, search_names, look_at_names>;

@@ -40,7 +40,7 @@ enum class shape : std::uint8_t {
   real,
   span,       ///< duration: int64 nanoseconds
   moment,     ///< time_point: int64 nanoseconds
-  text,       ///< std::string
+  text,       ///< std::string, or a class around one: see text_like
   bytes,      ///< std::vector<std::byte>
   byte_block, ///< std::array of std::byte: its size is part of the type
   block,      ///< any other std::array
@@ -59,6 +59,15 @@ template <class T>
 concept spelled_out = requires(const T& value, std::string_view text) {
   { to_string(value) } -> std::same_as<std::string>;
   { T::from_string(text) } -> std::same_as<result<T>>;
+};
+
+/// A class around a text, such as the id of an agent: every form writes the text, whatever that
+/// says. It opts in by a constant, `is_text`.
+template <class T>
+concept text_like = requires(const T& value, std::string text) {
+  requires bool{T::is_text};
+  { value.text() } -> std::same_as<const std::string&>;
+  T{std::move(text)};
 };
 
 /// An enum with names, found by argument-dependent lookup: `name_of(value)`. Numbers count from
@@ -118,7 +127,7 @@ constexpr shape find_shape() {
     return shape::span;
   else if constexpr (is_moment<T>)
     return shape::moment;
-  else if constexpr (std::is_same_v<T, std::string>)
+  else if constexpr (std::is_same_v<T, std::string> || text_like<T>)
     return shape::text;
   else if constexpr (std::is_same_v<T, std::vector<std::byte>>)
     return shape::bytes;

@@ -17,6 +17,7 @@
 #include "caf/scheduled_actor.hpp"
 #include "caf/type_id.hpp"
 #include "troupe/cluster/agent_change.hpp"
+#include "troupe/core/agent_id.hpp"
 #include "troupe/core/caf/check_types.hpp"
 #include "troupe/core/caf/message_block.hpp"
 #include "troupe/core/caf/to_error.hpp"
@@ -50,13 +51,13 @@ public:
 
   using update_handler = std::function<void(const cluster::agent_change&)>;
 
-  TROUPE_COMPILED agent_context(caf::scheduled_actor* self, std::string id, ended_handler on_quit,
+  TROUPE_COMPILED agent_context(caf::scheduled_actor* self, agent_id id, ended_handler on_quit,
                                 update_handler on_update = {});
 
   agent_context(const agent_context&) = delete;
   agent_context& operator=(const agent_context&) = delete;
 
-  [[nodiscard]] const std::string& id() const {
+  [[nodiscard]] const agent_id& id() const {
     return id_;
   }
 
@@ -80,7 +81,7 @@ private:
   TROUPE_COMPILED void answer(std::uint64_t number, result<caf::message> what);
 
   caf::scheduled_actor* self_;
-  std::string id_;
+  agent_id id_;
   ended_handler on_quit_;
   update_handler on_update_;
   /// Used on this actor only, as CAF's promises are not for several threads.

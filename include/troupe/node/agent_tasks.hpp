@@ -15,6 +15,7 @@
 #include "caf/message.hpp"
 #include "caf/sec.hpp"
 #include "caf/send.hpp"
+#include "troupe/core/agent_id.hpp"
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/router/messages.hpp"
 #include "troupe/scheduler/task_call.hpp"
@@ -29,7 +30,7 @@ namespace troupe::cluster {
 inline scheduler::task_handler agent_tasks(caf::actor_system& sys, caf::actor router) {
   return [&sys, router = std::move(router)](const scheduler::task_call& call) {
     constexpr duration longest = std::chrono::hours{1};
-    auto agent = call.order().handler.substr(std::strlen(scheduler::agent_handlers));
+    agent_id agent{call.order().handler.substr(std::strlen(scheduler::agent_handlers))};
     auto timeout = call.order().timeout;
     auto wait = timeout > duration::zero() ? std::min(timeout, longest) : longest;
     auto asker = sys.spawn([=](caf::event_based_actor* self) {
@@ -45,7 +46,7 @@ inline scheduler::task_handler agent_tasks(caf::actor_system& sys, caf::actor ro
               [call, agent](const caf::error& why) {
                 if (why == caf::sec::unexpected_response)
                   call.finish(problem{errc::bad_argument,
-                                      "agent '" + agent
+                                      "agent '" + agent.text()
                                         + "' answered with something else than a text; let it "
                                           "return a std::string"});
                 else

@@ -4,21 +4,21 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <string>
 #include <utility>
 
 #include "caf/abstract_actor.hpp"
 #include "caf/actor.hpp"
+#include "troupe/core/agent_id.hpp"
 
 namespace troupe::cluster {
 
 /// Agents made of functions, until they end.
 class made_agents : public std::enable_shared_from_this<made_agents> {
 public:
-  using agents = std::multimap<std::string, caf::actor>;
+  using agents = std::multimap<agent_id, caf::actor>;
 
   /// One whose name is not given yet may be a second one of it.
-  void add(const std::string& id, const caf::actor& agent) {
+  void add(const agent_id& id, const caf::actor& agent) {
     {
       std::lock_guard guard{mutex_};
       all_.emplace(id, agent);
@@ -34,7 +34,7 @@ public:
     return std::exchange(all_, {});
   }
 
-  agents take(const std::string& id) {
+  agents take(const agent_id& id) {
     std::lock_guard guard{mutex_};
     agents result;
     while (auto found = all_.extract(id))
@@ -43,7 +43,7 @@ public:
   }
 
 private:
-  void erase(const std::string& id, caf::actor_id which) {
+  void erase(const agent_id& id, caf::actor_id which) {
     agents::node_type last; // goes when the lock is free
     std::lock_guard guard{mutex_};
     auto [begin, end] = all_.equal_range(id);

@@ -26,6 +26,7 @@
 #include "troupe/cluster/liveness.hpp"
 #include "troupe/cluster/node_core.hpp"
 #include "troupe/cluster/record_exchange.hpp"
+#include "troupe/core/agent_id.hpp"
 #include "troupe/core/caf/compat.hpp"
 #include "troupe/core/caf/ignore_strays.hpp"
 #include "troupe/core/caf/node_finder.hpp"
@@ -228,10 +229,10 @@ public:
   /// end with
   /// "@" and the name of the node are its own and need no claim. Returns a number for
   /// give_up_agent().
-  request_id add_agent(const std::string& id, const caf::actor_addr& who, const agent_options& how,
+  request_id add_agent(const agent_id& id, const caf::actor_addr& who, const agent_options& how,
                        done_handler done) {
     registry::record made;
-    made.key.name = id;
+    made.key.name = id.text();
     made.capabilities = how.capabilities;
     made.groups = how.groups;
     made.metadata = how.metadata;
@@ -250,7 +251,7 @@ public:
 
   /// Nobody waits for that add_agent() any more: takes back what it has done, or yet does. By now
   /// another agent may have the id; that one stays.
-  void give_up_agent(const std::string& id, request_id number) {
+  void give_up_agent(const agent_id& id, request_id number) {
     forget_named(id, number);
     core_.step(claims::remove{id}, number);
   }
@@ -267,23 +268,23 @@ public:
   }
 
   /// Changes an agent of this node and calls `done` once it says so.
-  void update_agent(const std::string& id, const agent_change& how, done_handler done) {
+  void update_agent(const agent_id& id, const agent_change& how, done_handler done) {
     step_then(node_core::update_agent{id, how}, std::move(done));
   }
 
-  void remove_agent(const std::string& id) {
+  void remove_agent(const agent_id& id) {
     setup_.router.run([id](router::router_state& state) { state.remove_agent(id); });
     agent_ended(id);
   }
 
   /// The router hands nothing to it any more. It may have another agent of that id already.
-  void agent_ended(const std::string& id) {
+  void agent_ended(const agent_id& id) {
     named_.erase(id);
     core_.step(claims::remove{id});
   }
 
   /// So a call of somebody on this node to an agent of another one has ended.
-  void call_ended(const node_id& node, const std::string& agent, registry::call_outcome how) {
+  void call_ended(const node_id& node, const agent_id& agent, registry::call_outcome how) {
     core_.step(node_core::call_ended{to_string(node), agent, how});
   }
 
@@ -416,7 +417,7 @@ private:
       agent.on_name_taken(what.why);
   }
 
-  void forget_named(const std::string& id, request_id number) {
+  void forget_named(const agent_id& id, request_id number) {
     if (auto found = named_.find(id); found != named_.end() && found->second.number == number)
       named_.erase(found);
   }
@@ -449,7 +450,7 @@ private:
   }
 
   void perform(node_core::found_only& what) {
-    std::set<std::pair<std::string, node_id>> places;
+    std::set<std::pair<agent_id, node_id>> places;
     for (auto& [agent, node] : what.agents)
       places.emplace(agent, node_of(node));
     setup_.router.run([places = std::move(places)](router::router_state& state) {
@@ -578,7 +579,7 @@ private:
     std::function<void(const problem&)> on_name_taken;
   };
 
-  std::map<std::string, named_agent> named_;
+  std::map<agent_id, named_agent> named_;
 };
 
 } // namespace troupe::cluster

@@ -13,6 +13,7 @@
 #include "caf/actor_system.hpp"
 #include "caf/event_based_actor.hpp"
 #include "troupe/cluster/member_view.hpp"
+#include "troupe/core/agent_id.hpp"
 #include "troupe/core/compiled.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/host/client.hpp"
@@ -167,15 +168,14 @@ public:
   /// to this node and needs no claim; such an id, and one that is not unique, has at most 190
   /// bytes. Errors: name_taken, bad_argument, limit_reached, too_large, unreachable (a unique name
   /// needs the cluster).
-  TROUPE_COMPILED result<void> add_agent(const std::string& id, const caf::strong_actor_ptr& actor,
+  TROUPE_COMPILED result<void> add_agent(const agent_id& id, const caf::strong_actor_ptr& actor,
                                          const agent_options& how = {});
 
   template <class Handle>
   requires requires(const Handle& actor) {
     caf::actor_cast<caf::strong_actor_ptr>(actor);
   }
-  result<void> add_agent(const std::string& id, const Handle& actor,
-                         const agent_options& how = {}) {
+  result<void> add_agent(const agent_id& id, const Handle& actor, const agent_options& how = {}) {
     return add_agent(id, caf::actor_cast<caf::strong_actor_ptr>(actor), how);
   }
 
@@ -187,7 +187,7 @@ public:
   /// throws ends it as well: the caller gets errc::failed with the text of the exception, and
   /// node_options::log a line.
   template <class... Functions>
-  requires(sizeof...(Functions) > 0) result<void> agent(const std::string& id,
+  requires(sizeof...(Functions) > 0) result<void> agent(const agent_id& id,
                                                         const agent_options& how,
                                                         Functions... functions) {
     if (auto why = detail::check_agent_types<Functions...>())
@@ -201,7 +201,7 @@ public:
 
   template <class Function, class... Functions>
   requires(!std::is_same_v<std::decay_t<Function>, agent_options>) result<void> agent(
-    const std::string& id, Function first, Functions... others) {
+    const agent_id& id, Function first, Functions... others) {
     return agent(id, agent_options{}, std::move(first), std::move(others)...);
   }
 
@@ -211,7 +211,7 @@ public:
   requires requires {
     typename Type::behavior_type;
   }
-  result<void> agent(const std::string& id, const agent_options& how, Functions... functions) {
+  result<void> agent(const agent_id& id, const agent_options& how, Functions... functions) {
     static_assert(!(detail::takes_info<Functions> || ...),
                   "a typed agent cannot take message_info; leave out the type of the agent");
     if (auto why = detail::check_agent_types<Functions...>())
@@ -228,7 +228,7 @@ public:
   requires requires {
     typename Type::behavior_type;
   } &&(!std::is_same_v<std::decay_t<Function>, agent_options>)
-    result<void> agent(const std::string& id, Function first, Functions... others) {
+    result<void> agent(const agent_id& id, Function first, Functions... others) {
     return agent<Type>(id, agent_options{}, std::move(first), std::move(others)...);
   }
 
@@ -242,7 +242,7 @@ public:
   /// type), cancelled (this node has stopped). Source: the cluster singleton of Akka.
   template <class... Functions>
   requires(sizeof...(Functions) > 0) result<cluster::singleton> singleton(
-    const std::string& id, const singleton_options& how, Functions... functions) {
+    const agent_id& id, const singleton_options& how, Functions... functions) {
     if (auto why = detail::check_agent_types<Functions...>())
       return why;
     return offer_singleton(
@@ -257,8 +257,7 @@ public:
 
   template <class Function, class... Functions>
   requires(!std::is_same_v<std::decay_t<Function>, singleton_options>)
-    result<cluster::singleton> singleton(const std::string& id, Function first,
-                                         Functions... others) {
+    result<cluster::singleton> singleton(const agent_id& id, Function first, Functions... others) {
     return singleton(id, singleton_options{}, std::move(first), std::move(others)...);
   }
 
@@ -268,11 +267,11 @@ public:
   /// this blocks. Errors: not_found (this node has no such agent),
   /// bad_argument, limit_reached, too_large (nothing has changed), unreachable or timed_out (this
   /// node has it, and says it again).
-  TROUPE_COMPILED result<void> update_agent(const std::string& id, const agent_change& how);
+  TROUPE_COMPILED result<void> update_agent(const agent_id& id, const agent_change& how);
 
   /// Removes an agent. An actor made by agent() ends; an actor that was passed to add_agent() goes
   /// on.
-  TROUPE_COMPILED void remove_agent(const std::string& id);
+  TROUPE_COMPILED void remove_agent(const agent_id& id);
 
   // -- messages ----------------------------------------------------------------------
 
@@ -319,8 +318,8 @@ public:
   /// Returns an actor that forwards to the agent `id`, wherever it runs when a message comes: for
   /// send() and request() of CAF's actors. See router_client::agent_handle().
   template <class Handle = caf::actor>
-  [[nodiscard]] Handle
-  agent_handle(std::string id, duration longest = router::router_client::longest_request) const {
+  [[nodiscard]] Handle agent_handle(agent_id id, duration longest
+                                                 = router::router_client::longest_request) const {
     return messages_.agent_handle<Handle>(std::move(id), longest);
   }
 
@@ -330,8 +329,8 @@ public:
   /// Handle is a caf::typed_actor, the agent must have its signatures, see agent<Type>(). Errors:
   /// those of request(); wrong_type (it lacks a signature).
   template <class Handle = caf::actor>
-  result<Handle> find(const std::string& id, duration wait = default_wait) {
-    return messages_.find<Handle>(id, wait);
+  result<Handle> find(agent_id id, duration wait = default_wait) {
+    return messages_.find<Handle>(std::move(id), wait);
   }
 
   /// The client that send(), broadcast(), request() and find() use; it also has post(), which waits
@@ -417,15 +416,15 @@ private:
   /// node.
   [[nodiscard]] TROUPE_COMPILED
     std::function<std::shared_ptr<agent_context>(caf::scheduled_actor* self)>
-    agent_begin(const std::string& id) const;
+    agent_begin(const agent_id& id) const;
 
-  TROUPE_COMPILED result<void> adopt_agent(const std::string& id, const caf::actor& agent,
+  TROUPE_COMPILED result<void> adopt_agent(const agent_id& id, const caf::actor& agent,
                                            const agent_options& how, bool takes_info);
 
-  TROUPE_COMPILED result<void> add_agent(const std::string& id, const caf::strong_actor_ptr& actor,
+  TROUPE_COMPILED result<void> add_agent(const agent_id& id, const caf::strong_actor_ptr& actor,
                                          const agent_options& how, bool takes_info);
 
-  TROUPE_COMPILED result<cluster::singleton> offer_singleton(const std::string& id,
+  TROUPE_COMPILED result<cluster::singleton> offer_singleton(const agent_id& id,
                                                              const singleton_options& how,
                                                              std::function<caf::actor()> make,
                                                              bool takes_info);

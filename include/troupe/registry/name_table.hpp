@@ -13,8 +13,10 @@
 #include <variant>
 #include <vector>
 
+#include "troupe/core/agent_id.hpp"
 #include "troupe/core/machine.hpp"
 #include "troupe/core/page_room.hpp"
+#include "troupe/registry/agent_name.hpp"
 #include "troupe/registry/name_types.hpp"
 #include "troupe/registry/record_bounds.hpp"
 
@@ -135,7 +137,7 @@ private:
     auto node = owners_.find(request.owner);
     if (node != owners_.end() && node->second.boot > request.boot)
       return refuse(id, outlived(request.owner, request.boot, node->second.boot), out);
-    std::set<std::string> fresh;
+    std::set<agent_id> fresh;
     for (auto& name : request.names) {
       auto found = claims_.find(name);
       if (found == claims_.end())
@@ -198,12 +200,12 @@ private:
   /// A node that has names. All belong to its latest boot.
   struct node_names {
     std::uint64_t boot = 0;
-    std::set<std::string> names;
+    std::set<agent_id> names;
   };
 
   using owners = std::map<std::string, node_names, std::less<>>;
 
-  const names::name_claim& grant(const std::string& name, const names::claim& request) {
+  const names::name_claim& grant(const agent_id& name, const names::claim& request) {
     auto [found, is_new] = claims_.try_emplace(name);
     if (is_new) {
       found->second = {name, request.owner, request.boot, ++last_token_, false};
@@ -226,8 +228,8 @@ private:
   template <class Request>
   [[nodiscard]] problem screen(const Request& request) const {
     if constexpr (requires { request.names; }) {
-      auto is_long = [](auto& name) { return name.size() > max_name_bytes; };
-      if (is_long(request.owner) || request.names.size() > options_.max_batch
+      auto is_long = [](auto& name) { return name.text().size() > max_name_bytes; };
+      if (request.owner.size() > max_name_bytes || request.names.size() > options_.max_batch
           || std::ranges::any_of(request.names, is_long))
         return unfit(request.names, request.owner, request.boot);
     } else if constexpr (requires { request.owner; }) {
@@ -241,7 +243,7 @@ private:
     out.push_back(names::refused{id, std::move(why)});
   }
 
-  [[nodiscard]] problem unfit(const std::vector<std::string>& asked, const std::string& owner,
+  [[nodiscard]] problem unfit(const std::vector<agent_id>& asked, const std::string& owner,
                               std::uint64_t boot) const {
     if (!is_name(owner) || is_own_name(owner) || boot == 0 || boot > max_boot)
       return {errc::bad_argument,
@@ -252,16 +254,16 @@ private:
                                  + std::to_string(options_.max_batch)
                                  + " (name_options::max_batch)"};
     for (auto& name : asked)
-      if (!is_name(name) || is_own_name(name))
-        return {errc::bad_argument, "name " + shortened(name)
+      if (!may_be_claimed(name))
+        return {errc::bad_argument, "name " + shortened(name.text())
                                       + " cannot be claimed; give 1 to 255 bytes of UTF-8 without "
                                         "'@' and control characters"};
     return {};
   }
 
   static problem taken(const names::name_claim& holder) {
-    return {errc::name_taken, "node " + holder.owner + " has the name " + holder.name + " (token "
-                                + std::to_string(holder.token)
+    return {errc::name_taken, "node " + holder.owner + " has the name " + holder.name.text()
+                                + " (token " + std::to_string(holder.token)
                                 + "); choose another, or register name@node"};
   }
 
@@ -279,7 +281,7 @@ private:
   // -- state -------------------------------------------------------------------------
 
   names::name_options options_;
-  std::map<std::string, names::name_claim> claims_;
+  std::map<agent_id, names::name_claim> claims_;
   owners owners_;
   std::uint64_t last_token_ = 0;
   bool marks_fleeting_ = false;

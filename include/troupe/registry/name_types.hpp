@@ -6,6 +6,7 @@
 #include <variant>
 #include <vector>
 
+#include "troupe/core/agent_id.hpp"
 #include "troupe/core/answers.hpp"
 #include "troupe/core/fields.hpp"
 #include "troupe/core/ids.hpp"
@@ -15,10 +16,10 @@
 /// Vocabulary of the name_table: claims of names.
 namespace troupe::registry::names {
 
-/// A name and the node that holds it. The token grows with every claim of a table, so that of
-/// two records with the same name the newer claim shows.
+/// The id of an agent, which is a name, and the node that holds it. The token grows with every
+/// claim of a table, so that of two records with the same name the newer claim shows.
 struct name_claim {
-  std::string name{};
+  agent_id name{};
   std::string owner{};
   std::uint64_t boot = 0;
   std::uint64_t token = 0;
@@ -40,7 +41,7 @@ struct claims {
 
 /// The names that were freed.
 struct freed {
-  std::vector<std::string> names{};
+  std::vector<agent_id> names{};
 
   friend bool operator==(const freed&, const freed&) = default;
 
@@ -67,7 +68,7 @@ struct name_options {
 struct claim {
   using result = claims;
 
-  std::vector<std::string> names{};
+  std::vector<agent_id> names{};
   std::string owner{};
   std::uint64_t boot = 0;
   /// The node has no data folder. Kept with its claims since rules 2.
@@ -84,7 +85,7 @@ struct claim {
 struct release {
   using result = freed;
 
-  std::vector<std::string> names{};
+  std::vector<agent_id> names{};
   std::string owner{};
   std::uint64_t boot = 0;
 
@@ -137,7 +138,7 @@ struct claim_found {
 struct find_claim {
   using result = claim_found;
 
-  std::string name{};
+  agent_id name{};
 
   TROUPE_FIELDS(find_claim, name);
 };
@@ -159,7 +160,7 @@ struct list_claims {
   using result = claim_page;
 
   std::string owner{};
-  std::string after{};
+  agent_id after{};
   std::uint32_t limit = 100;
 
   TROUPE_FIELDS(list_claims, owner, after, limit);

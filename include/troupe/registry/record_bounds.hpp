@@ -4,23 +4,17 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
-#include <string_view>
 
 #include "troupe/core/names.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/utf8.hpp"
+#include "troupe/registry/agent_name.hpp"
 #include "troupe/registry/record.hpp"
 
 namespace troupe::registry {
 
 /// The highest valid boot. Keeps a hostile node from using up the numbers.
 inline constexpr std::uint64_t max_boot = std::uint64_t{1} << 62;
-
-/// Returns whether `name` contains its node ("echo@n1"). Such names need no claim and cannot be
-/// claimed.
-constexpr bool is_own_name(std::string_view name) {
-  return name.find('@') != std::string_view::npos;
-}
 
 namespace detail {
 
@@ -55,7 +49,7 @@ inline problem check_claim(const record& value) {
     return {};
   if (value.token != 0 && is_own_name(name))
     return {errc::bad_argument, "a name with '@' cannot be claimed; register it without a token"};
-  if (value.token == 0 && (name.size() < owner.size() + 2 || !name.ends_with('@' + owner)))
+  if (value.token == 0 && !is_unclaimed_name(name, owner))
     return {errc::bad_argument,
             "it has no token; claim its name first, or give it a name like name@" + owner};
   return {};

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "caf/fwd.hpp"
+#include "troupe/core/agent_id.hpp"
 #include "troupe/core/compiled.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/host/client.hpp"
@@ -30,9 +31,9 @@ public:
   TROUPE_COMPILED registry_client(caf::actor_system& sys, const registry_actor& service,
                                   duration wait = default_wait);
 
-  /// The agent of this name in any status, the best if there are several (see get_record). Nothing
+  /// The agent of this id in any status, the best if there are several (see get_record). Nothing
   /// if there is none.
-  TROUPE_COMPILED result<std::optional<record_view>> agent(const std::string& name);
+  TROUPE_COMPILED result<std::optional<record_view>> agent(const agent_id& id);
 
   /// The same for a node.
   TROUPE_COMPILED result<std::optional<record_view>> node(const std::string& name);

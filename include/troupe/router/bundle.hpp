@@ -15,8 +15,10 @@
 #include "caf/message.hpp"
 #include "caf/sec.hpp"
 #include "caf/span.hpp"
+#include "troupe/core/agent_id.hpp"
 #include "troupe/core/caf/compat.hpp"
 #include "troupe/core/caf/incoming_message.hpp"
+#include "troupe/core/ids.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/time.hpp"
 
@@ -38,10 +40,9 @@ struct letter {
   /// Of the request, as the sender's router counts them; zero if nothing is wanted.
   std::uint64_t number = 0;
   /// One, if anything is wanted.
-  std::vector<std::string> to;
-  /// The agent that sent it; empty if that was none. If it is passed on, the id of the node or
-  /// client that sent it; empty if that is not known.
-  std::string from;
+  std::vector<agent_id> to;
+  /// The agent that sent it; empty if that was none, or if it is passed on.
+  agent_id from;
   caf::message payload;
   /// Why the payload could not be read: incompatible, if a type of it is not known here.
   problem unreadable{};
@@ -49,6 +50,8 @@ struct letter {
   duration patience{};
   /// Whether it began outside of the process of the router that sends this letter.
   bool is_passed_on = false;
+  /// If it is passed on: the node or client that sent it; all zero if that is not known.
+  node_id first{};
 };
 
 /// Letters from router to router in one message, which costs about as much over a link as each
@@ -154,9 +157,9 @@ private:
     if (!sink.begin_sequence(what.to.size()))
       return false;
     for (auto& each : what.to)
-      if (!sink.value(each))
+      if (!sink.value(each.text()))
         return false;
-    if (!sink.value(what.from))
+    if (!(what.is_passed_on ? sink.value(text_of(what.first)) : sink.value(what.from.text())))
       return false;
     auto size_at = bytes_.size();
     sink.skip(sizeof(std::uint32_t));
@@ -165,6 +168,11 @@ private:
     auto size = bytes_.size() - size_at - sizeof(std::uint32_t);
     sink.seek(size_at);
     return size <= 0xFFFFFFFFU && sink.value(static_cast<std::uint32_t>(size));
+  }
+
+  /// In the place of letter::from.
+  static std::string text_of(const node_id& first) {
+    return first == node_id{} ? std::string{} : to_string(first);
   }
 
   static std::uint32_t to_ms(duration span) {
@@ -257,12 +265,20 @@ private:
         || (count > 1 && into.wanted != word::nothing))
       return false;
     into.to.reserve(count);
-    for (; count > 0; --count)
-      if (!source.value(into.to.emplace_back()))
+    for (; count > 0; --count) {
+      std::string to;
+      if (!source.value(to))
         return false;
+      into.to.emplace_back(std::move(to));
+    }
+    std::string from;
     std::uint32_t size = 0;
-    if (!source.value(into.from) || !source.value(size) || size > source.remaining())
+    if (!source.value(from) || !source.value(size) || size > source.remaining())
       return false;
+    if (into.is_passed_on)
+      into.first = node_id::from_string(from).value_or(node_id{});
+    else
+      into.from = std::move(from);
     caf::binary_deserializer payload{source.context(), source.remainder().subspan(0, size)};
     if (!payload.apply(into.payload) || payload.remaining() > 0) {
       into.payload = {};

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "troupe/core/agent_id.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/router/types.hpp"
 
@@ -17,7 +18,7 @@ namespace troupe::router {
 
 /// Where an agent is and what finds it.
 struct location {
-  std::string agent;
+  agent_id agent;
   /// The node that it runs on.
   node_id node{};
   std::set<std::string> capabilities{};
@@ -54,16 +55,16 @@ public:
       by_group_[each].insert(put);
   }
 
-  void remove(const std::string& agent, const node_id& node) {
-    auto found = agents_.find(key{agent, node});
+  void remove(const agent_id& agent, const node_id& node) {
+    auto found = agents_.find(key{agent.text(), node});
     if (found == agents_.end())
       return;
     take_out(*found);
     agents_.erase(found);
   }
 
-  [[nodiscard]] bool is_on(const std::string& agent, const node_id& node) const {
-    return agents_.contains(key{agent, node});
+  [[nodiscard]] bool is_on(const agent_id& agent, const node_id& node) const {
+    return agents_.contains(key{agent.text(), node});
   }
 
   /// Forgets all for which `condition(agent, node)` holds. O(n).
@@ -96,11 +97,11 @@ public:
   }
 
   /// As find(), behind the id `after`; of any_with_capability all that could be meant.
-  [[nodiscard]] std::vector<location> list(const recipients& who, const std::string& after,
+  [[nodiscard]] std::vector<location> list(const recipients& who, const agent_id& after,
                                            std::size_t most) const {
     switch (who.who) {
       case audience::agent:
-        return who.name > after && most > 0 ? only(one_of(who.name)) : std::vector<location>{};
+        return after < who.name && most > 0 ? only(one_of(who.name)) : std::vector<location>{};
       case audience::any_with_capability:
       case audience::all_with_capability:
         return all_in(by_capability_, who.name, after, most);
@@ -147,7 +148,7 @@ private:
     }
 
     static key of(const location& one) {
-      return {one.agent, one.node};
+      return {one.agent.text(), one.node};
     }
 
     static key of(const location* one) {
@@ -200,7 +201,7 @@ private:
   }
 
   [[nodiscard]] std::vector<location> all_in(const index& where, const std::string& name,
-                                             const std::string& after, std::size_t most) const {
+                                             const agent_id& after, std::size_t most) const {
     std::vector<location> result;
     auto found = where.find(name);
     if (found == where.end())
@@ -215,7 +216,7 @@ private:
     return result;
   }
 
-  [[nodiscard]] std::vector<location> everyone(const std::string& after, std::size_t most) const {
+  [[nodiscard]] std::vector<location> everyone(const agent_id& after, std::size_t most) const {
     std::vector<location> result;
     auto first = behind(after);
     for (auto each = agents_.lower_bound(key{first, no_node}); each != agents_.end(); ++each) {
@@ -227,8 +228,8 @@ private:
   }
 
   /// Not above any id behind `after`, and above all others.
-  static std::string behind(const std::string& after) {
-    return after.empty() ? after : after + '\0';
+  static std::string behind(const agent_id& after) {
+    return after.empty() ? std::string{} : after.text() + '\0';
   }
 
   /// Their addresses do not change, so indexes can point at them.

@@ -13,6 +13,7 @@
 #include "caf/result.hpp"
 #include "caf/type_id.hpp"
 #include "caf/typed_actor.hpp"
+#include "troupe/core/agent_id.hpp"
 #include "troupe/core/caf/inspect_enum.hpp"
 #include "troupe/core/fields.hpp"
 #include "troupe/core/messages.hpp"
@@ -33,7 +34,7 @@ bool inspect(Inspector& f, audience& x) {
 /// To the router of a node: a message for one of its agents, past all that waits for that node.
 /// Sent as a request, it is answered by the agent. What applications send lies in a bundle.
 struct envelope {
-  std::string to;
+  agent_id to;
   caf::message payload;
 
   TROUPE_FIELDS(envelope, to, payload);
@@ -46,7 +47,7 @@ struct dispatch {
   recipients to;
   /// Which of its ids, if the sender is an agent with several. Nothing else is believed; see
   /// message_info.
-  std::string from;
+  agent_id from;
   /// For the answer of the agent.
   duration timeout = std::chrono::seconds{10};
   caf::message payload;
@@ -62,7 +63,7 @@ struct post {
 
   recipients to;
   /// As dispatch::from.
-  std::string from;
+  agent_id from;
   /// For the word of the other node.
   duration timeout = std::chrono::seconds{10};
   caf::message payload;
@@ -87,7 +88,7 @@ struct rest_link {
 struct find_agent {
   using result = caf::strong_actor_ptr;
 
-  std::string id;
+  agent_id id;
   /// Signatures, as CAF writes those of a typed actor. Empty: whatever it takes.
   std::set<std::string> takes{};
 
@@ -99,7 +100,7 @@ struct find_agent {
 struct resolve_agent {
   using result = caf::strong_actor_ptr;
 
-  std::string id;
+  agent_id id;
   duration timeout = std::chrono::seconds{10};
   /// As find_agent::takes.
   std::set<std::string> takes{};
@@ -194,7 +195,7 @@ struct maintain_node {
 struct add_agent {
   using result = agent_receipt;
 
-  std::string id;
+  agent_id id;
   caf::strong_actor_ptr agent;
   std::set<std::string> capabilities{};
   std::set<std::string> groups{};
@@ -207,7 +208,7 @@ struct add_agent {
 struct remove_agent {
   using result = agent_receipt;
 
-  std::string id;
+  agent_id id;
 
   TROUPE_FIELDS(remove_agent, id);
 };
@@ -218,7 +219,7 @@ struct list_agents {
   using result = agent_page;
 
   recipients among = to_everyone();
-  std::string after{};
+  agent_id after{};
   std::uint32_t limit = 100;
 
   TROUPE_FIELDS(list_agents, among, after, limit);

@@ -18,6 +18,7 @@
 #include "caf/mailbox_element.hpp"
 #include "caf/send.hpp"
 #include "caf/stateful_actor.hpp"
+#include "troupe/core/agent_id.hpp"
 #include "troupe/core/caf/compat.hpp"
 #include "troupe/core/caf/deadline_timer.hpp"
 #include "troupe/core/caf/ignore_strays.hpp"
@@ -48,10 +49,10 @@ struct router_events {
   /// There is something to send to that node and no link to it.
   std::function<void(const node_id& node)> link_wanted;
   /// An agent of this node has ended by itself.
-  std::function<void(const std::string& agent)> agent_ended;
+  std::function<void(const agent_id& agent)> agent_ended;
   /// So a call to an agent of another node has ended, as far as others should hear of it; see
   /// call_outcomes. Called on any thread.
-  std::function<void(const node_id& node, const std::string& agent, call_end how)> called{};
+  std::function<void(const node_id& node, const agent_id& agent, call_end how)> called{};
   /// Somebody asks the node to leave its cluster: says why it does not.
   std::function<problem(bool force)> may_leave = [](bool) {
     return problem{errc::failed, "this router has no node that could leave; ask that of a node"};
@@ -126,7 +127,7 @@ public:
       [this](const resolve_agent& what) { resolve(what); },
       [this](const find_service& what) { // the answer takes the sender away
         return services_.find(
-          what, entrance_->origin_of(self_->ctrl(), self_->current_sender(), std::string{}));
+          what, entrance_->origin_of(self_->ctrl(), self_->current_sender(), agent_id{}));
       },
       [this](const find_router_statistics&) { return statistics(); },
       [this](const leave_cluster& what) { leave(what.force); },
@@ -151,24 +152,24 @@ public:
   }
 
   /// Returns the ids of agents that live in this process.
-  [[nodiscard]] std::vector<std::string> agents_left() const {
+  [[nodiscard]] std::vector<agent_id> agents_left() const {
     return entrance_->agents.ids_on(self_->node());
   }
 
   /// One that takes_info gets a message_info in front of what is sent to it. Returns limit_reached
   /// or name_taken.
-  [[nodiscard]] problem add_agent(const std::string& id, const caf::strong_actor_ptr& handle,
+  [[nodiscard]] problem add_agent(const agent_id& id, const caf::strong_actor_ptr& handle,
                                   bool takes_info = false) {
     return entrance_->agents.add(self_, id, handle, options_.max_agents, takes_info);
   }
 
   /// Hands nothing to the agent from here on. Returns it, null if there was none.
-  caf::strong_actor_ptr remove_agent(const std::string& id) {
+  caf::strong_actor_ptr remove_agent(const agent_id& id) {
     return entrance_->agents.remove(self_, id);
   }
 
   /// The same, if `agent` is the one of that id. By then another one may be.
-  caf::strong_actor_ptr remove_agent(const std::string& id, const caf::actor_addr& agent) {
+  caf::strong_actor_ptr remove_agent(const agent_id& id, const caf::actor_addr& agent) {
     auto found = entrance_->agents.find(id).handle;
     return found && found->address() == agent ? remove_agent(id) : nullptr;
   }
@@ -419,18 +420,19 @@ private:
     if (!self_->current_message_id().is_request())
       return fire(where, from, what.payload);
     auto says_how_it_is = wanted == word::answer && what.timeout >= least_patience;
-    auto number = open_request(where.node, what.timeout,
-                               says_how_it_is ? where.agents.front() : std::string{});
+    auto number
+      = open_request(where.node, what.timeout, says_how_it_is ? where.agents.front() : agent_id{});
     if (!number)
       return ways().drop(where.node, where.bytes);
     auto why = enclose(where, {wanted,
                                number->request_id().integer_value(),
                                std::move(where.agents),
-                               from.said(),
+                               from.agent,
                                std::move(what.payload),
                                {},
                                detail::patience(what.timeout),
-                               !from.is_here});
+                               !from.is_here,
+                               from.where.id});
     if (!why)
       return;
     ++counts_.refused;
@@ -438,7 +440,7 @@ private:
   }
 
   /// Gives it to an agent of this node.
-  void hand_over(const std::string& agent, const detail::origin& from, const dispatch& what,
+  void hand_over(const agent_id& agent, const detail::origin& from, const dispatch& what,
                  word wanted) {
     auto here = entrance_->agents.find(agent);
     if (!here)
@@ -464,7 +466,7 @@ private:
     if (node == node_id{} || node == node_)
       return self_->make_response_promise().deliver(to_error(detail::nobody(to_agent(what.id))));
     if (auto& asks = self_->current_sender(); asks && asks->node() != self_->node())
-      return reply(to_error({errc::bad_argument, "agent '" + what.id
+      return reply(to_error({errc::bad_argument, "agent '" + what.id.text()
                                                    + "' lives on another node than the one asked, "
                                                      "and handles are of use only with a link to "
                                                      "its own; send to its id instead"}));
@@ -515,9 +517,15 @@ private:
       where.bytes -= some.bytes;
       fire(some, from, payload);
     }
-    if (enclose(
-          where,
-          {word::nothing, 0, std::move(where.agents), from.said(), payload, {}, {}, !from.is_here})
+    if (enclose(where, {word::nothing,
+                        0,
+                        std::move(where.agents),
+                        from.agent,
+                        payload,
+                        {},
+                        {},
+                        !from.is_here,
+                        from.where.id})
           .code
         != errc::none)
       ++counts_.refused;
@@ -529,7 +537,7 @@ private:
   /// Opens a request to `node` for the sender of the current message, which is told if there are
   /// too many. How it ends says how `agent` is, if one is named.
   std::optional<caf::message_id> open_request(const node_id& node, duration timeout,
-                                              std::string agent) {
+                                              agent_id agent) {
     auto& pending = entrance_->pending;
     auto asks = detail::asker::of(self_);
     if (auto open = pending.size(); open >= options_.max_pending) {
@@ -870,7 +878,7 @@ public:
   /// too_large, bad_argument (it cannot be written), cancelled (the router has ended).
   [[nodiscard]] problem send(const recipients& to, const caf::message& payload) const {
     if (to.who == audience::agent)
-      if (auto here = entrance_->agents.find(to.name))
+      if (auto here = entrance_->agents.find(std::string_view{to.name}))
         return outcome(run(
           [here = std::move(here), payload](router_state& state) { state.bring(here, payload); }));
     auto where = entrance_->plan(*system_, to, 0, payload);

@@ -13,6 +13,7 @@
 #include "caf/actor_control_block.hpp"
 #include "caf/fwd.hpp"
 #include "caf/message.hpp"
+#include "troupe/core/agent_id.hpp"
 #include "troupe/core/caf/check_types.hpp"
 #include "troupe/core/caf/signatures.hpp"
 #include "troupe/core/compiled.hpp"
@@ -112,7 +113,7 @@ public:
   /// monitored or linked in place of the agent. An answer after `longest` counts no more: the
   /// time-out of a request should be shorter. Null after stop(). Must end before its actor system.
   template <class Handle = caf::actor>
-  [[nodiscard]] Handle agent_handle(std::string id, duration longest = longest_request) const {
+  [[nodiscard]] Handle agent_handle(agent_id id, duration longest = longest_request) const {
     return caf::actor_cast<Handle>(stand_in(std::move(id), longest));
   }
 
@@ -133,8 +134,8 @@ public:
   /// time-out. With a caf::typed_actor the agent must say that it takes its messages, see
   /// node::agent(). Errors: as request(); wrong_type (it does not).
   template <class Handle = caf::actor>
-  result<Handle> find(const std::string& id, duration wait = default_wait) const {
-    auto found = resolve(id, wait, signatures_of<Handle>(*system_));
+  result<Handle> find(agent_id id, duration wait = default_wait) const {
+    auto found = resolve(std::move(id), wait, signatures_of<Handle>(*system_));
     if (!found)
       return found.error();
     return caf::actor_cast<Handle>(*found);
@@ -175,10 +176,10 @@ private:
   TROUPE_COMPILED result<send_report> post_message(recipients to, duration wait,
                                                    caf::message what) const;
 
-  TROUPE_COMPILED result<caf::strong_actor_ptr> resolve(const std::string& id, duration wait,
+  TROUPE_COMPILED result<caf::strong_actor_ptr> resolve(agent_id id, duration wait,
                                                         std::set<std::string> takes) const;
 
-  [[nodiscard]] TROUPE_COMPILED caf::actor stand_in(std::string id, duration longest) const;
+  [[nodiscard]] TROUPE_COMPILED caf::actor stand_in(agent_id id, duration longest) const;
 
   /// Runs `use`, which uses the actor system, unless that may have ended.
   TROUPE_COMPILED problem begin(const std::function<void()>& use) const;

@@ -18,6 +18,7 @@
 #include "caf/result.hpp"
 #include "caf/stateful_actor.hpp"
 #include "caf/system_messages.hpp"
+#include "troupe/core/agent_id.hpp"
 #include "troupe/core/caf/compat.hpp"
 #include "troupe/core/caf/ignore_strays.hpp"
 #include "troupe/core/caf/to_error.hpp"
@@ -90,15 +91,15 @@ private:
   }
 
   [[nodiscard]] problem check(const add_agent& what) const {
-    if (!is_name(what.id))
-      return bad_name("agent id", what.id);
+    if (auto why = troupe::check(what.id))
+      return why;
     if (!what.agent)
-      return {errc::bad_argument, "agent " + shortened(what.id)
+      return {errc::bad_argument, "agent " + shortened(what.id.text())
                                     + " has no handle here; register it from its own process, as "
                                       "handles of a third one arrive empty"};
     if (!has_link(what.agent->node()))
-      return {errc::unreachable,
-              "agent " + shortened(what.id) + " lives in a third process; register it from there"};
+      return {errc::unreachable, "agent " + shortened(what.id.text())
+                                   + " lives in a third process; register it from there"};
     for (auto why :
          {check_names("capabilities", what.capabilities), check_names("groups", what.groups)})
       if (why)
@@ -113,7 +114,7 @@ private:
     return node == self_->node() || node == asker || (sender && asker == self_->node());
   }
 
-  agent_receipt remove(const std::string& id) {
+  agent_receipt remove(const agent_id& id) {
     places_.remove(id, {});
     return {agents_.remove(self_, id) != nullptr};
   }
@@ -130,13 +131,13 @@ private:
     return page;
   }
 
-  [[nodiscard]] caf::result<caf::strong_actor_ptr> find(const std::string& id,
+  [[nodiscard]] caf::result<caf::strong_actor_ptr> find(const agent_id& id,
                                                         const std::set<std::string>& takes) const {
     auto found = agents_.find(id).handle;
     if (!found)
       return to_error(detail::nobody(to_agent(id)));
     if (!has_link(found->node()))
-      return to_error({errc::unreachable, "agent " + shortened(id)
+      return to_error({errc::unreachable, "agent " + shortened(id.text())
                                             + " lives in a third process; send it messages "
                                               "through this router"});
     if (auto why = detail::check_type(id, found, takes))

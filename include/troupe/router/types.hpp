@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "troupe/core/agent_id.hpp"
 #include "troupe/core/fields.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/time.hpp"
@@ -39,9 +40,11 @@ constexpr std::string_view name_of(audience value) noexcept {
   return index < audience_names.size() ? audience_names[index] : "unknown";
 }
 
-/// Who is to get a message.
+/// Who is to get a message. Made by to_agent() and those behind it, which tell ids of agents from
+/// other names.
 struct recipients {
   audience who = audience::agent;
+  /// The id of the agent, or the name of the capability or the group.
   std::string name;
 
   friend bool operator==(const recipients&, const recipients&) = default;
@@ -49,8 +52,8 @@ struct recipients {
   TROUPE_FIELDS(recipients, who, name);
 };
 
-inline recipients to_agent(std::string id) {
-  return {audience::agent, std::move(id)};
+inline recipients to_agent(agent_id id) {
+  return {audience::agent, std::move(id).text()};
 }
 
 inline recipients to_any(std::string capability) {
@@ -74,7 +77,7 @@ inline recipients to_everyone() {
 /// Empty, and not proven, if a message came past the routers, or without a sender.
 struct message_info {
   /// The agent that sent it through an actor of its own; empty for a program or a client.
-  std::string from{};
+  agent_id from{};
   /// The node that sent it, or the client, also if that is linked to another node. All zero if that
   /// is not known.
   node_id node{};
@@ -89,7 +92,7 @@ struct message_info {
 
 /// One agent that a router_service brings messages to.
 struct agent_view {
-  std::string id;
+  agent_id id;
   std::set<std::string> capabilities{};
   std::set<std::string> groups{};
   /// Work in hand, in units of its own.

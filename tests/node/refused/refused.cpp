@@ -106,8 +106,8 @@ void start() {
   how.services.add<ticket_service>("tickets");
   auto me = node::start(how).value();
   me.agent("greeter", [](const take_ticket&) -> result<receipt> { return receipt{}; }).value();
-  me.agent("informed", [](const message_info& who, int) { return who.from; }).value();
-  me.agent("named", [](agent_context& self, int) { return self.id(); }).value();
+  me.agent("informed", [](const message_info& who, int) { return who.from.text(); }).value();
+  me.agent("named", [](agent_context& self, int) { return self.id().text(); }).value();
 #ifdef AGENT_TAKES
   me.agent("taker", [](const unknown&) {}).value();
 #endif

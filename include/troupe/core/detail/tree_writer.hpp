@@ -117,6 +117,11 @@ private:
     return true;
   }
 
+  template <text_like T>
+  bool put(as_shape<shape::text> shape, const T& value, tree& to) {
+    return put(shape, value.text(), to);
+  }
+
   bool put(as_shape<shape::bytes>, std::span<const std::byte> value, tree& to) {
     if (form_ == tree_form::json) {
       to = to_base64(value);

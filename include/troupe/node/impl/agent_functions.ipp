@@ -10,7 +10,7 @@
 
 namespace troupe {
 
-TROUPE_COMPILED agent_context::agent_context(caf::scheduled_actor* self, std::string id,
+TROUPE_COMPILED agent_context::agent_context(caf::scheduled_actor* self, agent_id id,
                                              ended_handler on_quit, update_handler on_update)
   : self_(self),
     id_(std::move(id)),
@@ -34,7 +34,7 @@ TROUPE_COMPILED std::function<void(result<caf::message>)> agent_context::answer_
     return [](const result<caf::message>&) {};
   if (open_.size() >= max_open) {
     promise.deliver(
-      to_error({errc::limit_reached, "agent '" + id_ + "' has " + std::to_string(max_open)
+      to_error({errc::limit_reached, "agent '" + id_.text() + "' has " + std::to_string(max_open)
                                        + " requests open; retry with backoff"}));
     return [](const result<caf::message>&) {};
   }

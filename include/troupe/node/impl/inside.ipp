@@ -142,9 +142,9 @@ struct node::inside {
 
   // -- agents: node.ipp, singletons.ipp ------------------------------------------------------
 
-  static problem check_agent(const std::string& id, const agent_options& how);
+  static problem check_agent(const agent_id& id, const agent_options& how);
 
-  [[nodiscard]] cluster::singleton_setup singleton_setup(const std::string& id,
+  [[nodiscard]] cluster::singleton_setup singleton_setup(const agent_id& id,
                                                          const singleton_options& how,
                                                          std::function<caf::actor()> make,
                                                          bool takes_info) const;
@@ -251,7 +251,7 @@ struct node::inside {
   void end_all_agents(duration within);
 
   /// Names agents, for people.
-  static std::string listed(const std::vector<std::string>& agents);
+  static std::string listed(const std::vector<agent_id>& agents);
 
   /// Another node becomes a voter in place of this one. Waits up to `within` for that. Errors:
   /// those of voters_client::change().

@@ -149,9 +149,9 @@ inline void node::inside::end_all_agents(duration within) {
   if (!own_system_ || !router_)
     return;
   router_->run([](router::router_state& state) { state.end_agents(); });
-  std::vector<std::string> left;
+  std::vector<agent_id> left;
   auto have_ended = [&] {
-    left = on_router<std::vector<std::string>>(
+    left = on_router<std::vector<agent_id>>(
       [](router::router_state& state) { return state.agents_left(); }, {}, {"of a busy router"});
     return left.empty();
   };
@@ -198,11 +198,11 @@ inline bool node::inside::is_counted(const caf::strong_actor_ptr& which) {
     caf::abstract_actor::is_registered_flag);
 }
 
-inline std::string node::inside::listed(const std::vector<std::string>& agents) {
+inline std::string node::inside::listed(const std::vector<agent_id>& agents) {
   constexpr std::size_t max_shown = 5;
   auto result = std::to_string(agents.size()) + (agents.size() == 1 ? " agent (" : " agents (");
   for (std::size_t each = 0; each < std::min(agents.size(), max_shown); ++each)
-    result += (each > 0 ? ", '" : "'") + agents[each].substr(0, 64) + "'";
+    result += (each > 0 ? ", '" : "'") + agents[each].text().substr(0, 64) + "'";
   return result + (agents.size() > max_shown ? ", …)" : ")");
 }
 

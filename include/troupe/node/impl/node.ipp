@@ -177,14 +177,12 @@ TROUPE_COMPILED result<void> node::wait_joined(duration wait) {
   return inside_->wait_joined(wait);
 }
 
-TROUPE_COMPILED result<void> node::add_agent(const std::string& id,
-                                             const caf::strong_actor_ptr& actor,
+TROUPE_COMPILED result<void> node::add_agent(const agent_id& id, const caf::strong_actor_ptr& actor,
                                              const agent_options& how) {
   return add_agent(id, actor, how, false);
 }
 
-TROUPE_COMPILED result<void> node::add_agent(const std::string& id,
-                                             const caf::strong_actor_ptr& actor,
+TROUPE_COMPILED result<void> node::add_agent(const agent_id& id, const caf::strong_actor_ptr& actor,
                                              const agent_options& how, bool takes_info) {
   if (auto why = inside::check_agent(id, how))
     return why;
@@ -231,7 +229,7 @@ TROUPE_COMPILED result<void> node::add_agent(const std::string& id,
   return why;
 }
 
-TROUPE_COMPILED result<void> node::adopt_agent(const std::string& id, const caf::actor& agent,
+TROUPE_COMPILED result<void> node::adopt_agent(const agent_id& id, const caf::actor& agent,
                                                const agent_options& how, bool takes_info) {
   inside_->agents_->add(id, agent);
   auto added = add_agent(id, caf::actor_cast<caf::strong_actor_ptr>(agent), how, takes_info);
@@ -248,33 +246,34 @@ TROUPE_COMPILED result<void> node::send_message(const router::recipients& to,
 }
 
 TROUPE_COMPILED std::function<std::shared_ptr<agent_context>(caf::scheduled_actor* self)>
-node::agent_begin(const std::string& id) const {
+node::agent_begin(const agent_id& id) const {
   // Weak: in an actor system of somebody else the agent may outlive this node.
   return [id, log = inside_->log_, member = caf::actor_cast<caf::weak_actor_ptr>(inside_->member_)](
            caf::scheduled_actor* self) {
     ignore_strays(self);
     self->set_default_handler(
       [id, log](caf::scheduled_actor* me, caf::message& what) -> caf::skippable_result {
-        problem why{errc::wrong_type, "agent '" + id + "' has no function for "
+        problem why{errc::wrong_type, "agent '" + id.text() + "' has no function for "
                                         + troupe::detail::types_in(what)
                                         + "; send exactly what one of its functions takes"};
         if (me->current_message_id().is_request())
           return to_error(std::move(why));
-        log.complain("agent '" + id + "' gets messages that it does not take", why.detail);
+        log.complain("agent '" + id.text() + "' gets messages that it does not take", why.detail);
         me->drop_current_message_id(); // an error would go to who sent it
         return caf::make_message();
       });
     self->set_exception_handler([id, log](std::exception_ptr& thrown) {
       auto why = guarded([&] { std::rethrow_exception(thrown); });
-      why.detail = "agent '" + id + "' has ended, as one of its functions threw: " + why.detail;
+      why.detail
+        = "agent '" + id.text() + "' has ended, as one of its functions threw: " + why.detail;
       log.warn(why.detail);
       return to_error(why);
     });
     auto on_quit = [id, log](const problem& why) {
-      log.warn("agent '" + id + "' has ended: " + to_string(why));
+      log.warn("agent '" + id.text() + "' has ended: " + to_string(why));
     };
     auto on_update = [id, log, member](const agent_change& how) {
-      auto topic = "agent '" + id + "' cannot change";
+      auto topic = "agent '" + id.text() + "' cannot change";
       inside::run_on_member(member, [id, log, topic, how](cluster::member_state& state) {
         state.update_agent(id, how, [log, topic](const problem& why) {
           if (why)
@@ -338,7 +337,7 @@ TROUPE_COMPILED registry::registry_client node::registry(duration wait) {
   return registry::registry_client{*system_, inside_->clients_->registry, wait};
 }
 
-TROUPE_COMPILED result<void> node::update_agent(const std::string& id, const agent_change& how) {
+TROUPE_COMPILED result<void> node::update_agent(const agent_id& id, const agent_change& how) {
   if (inside_->stopped_)
     return problem{errc::cancelled, "this node has stopped; nothing was done"};
   return inside::wait_until_done([&](std::function<void(problem)> done) {
@@ -348,7 +347,7 @@ TROUPE_COMPILED result<void> node::update_agent(const std::string& id, const age
   });
 }
 
-TROUPE_COMPILED void node::remove_agent(const std::string& id) {
+TROUPE_COMPILED void node::remove_agent(const agent_id& id) {
   inside_->on_member([id](cluster::member_state& state) { state.remove_agent(id); });
   for (auto& [name, each] : inside_->agents_->take(id))
     caf::anon_send_exit(each, caf::exit_reason::user_shutdown);

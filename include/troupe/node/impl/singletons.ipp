@@ -19,19 +19,19 @@
 /// Agents of which at most one runs in the cluster.
 namespace troupe {
 
-inline problem node::inside::check_agent(const std::string& id, const agent_options& how) {
-  if (!is_name(id))
-    return bad_name("agent id", id);
+inline problem node::inside::check_agent(const agent_id& id, const agent_options& how) {
+  if (auto why = check(id))
+    return why;
   if (auto why = check_names("capabilities", how.capabilities))
     return why;
   return check_names("groups", how.groups);
 }
 
-inline cluster::singleton_setup node::inside::singleton_setup(const std::string& id,
+inline cluster::singleton_setup node::inside::singleton_setup(const agent_id& id,
                                                               const singleton_options& how,
                                                               std::function<caf::actor()> make,
                                                               bool takes_info) const {
-  cluster::singleton_setup made{id,
+  cluster::singleton_setup made{id.text(),
                                 options_.name,
                                 how,
                                 lock::lock_client{clients_->locks},
@@ -57,7 +57,7 @@ inline cluster::singleton_setup node::inside::singleton_setup(const std::string&
   return made;
 }
 
-TROUPE_COMPILED result<cluster::singleton> node::offer_singleton(const std::string& id,
+TROUPE_COMPILED result<cluster::singleton> node::offer_singleton(const agent_id& id,
                                                                  const singleton_options& how,
                                                                  std::function<caf::actor()> make,
                                                                  bool takes_info) {

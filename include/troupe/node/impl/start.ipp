@@ -50,10 +50,10 @@ inline problem node::inside::set_up() {
   asks.link_wanted = [member](const node_id& where) {
     run_on_member(*member, [where](cluster::member_state& state) { state.links().want(where); });
   };
-  asks.agent_ended = [member](const std::string& agent) {
+  asks.agent_ended = [member](const agent_id& agent) {
     run_on_member(*member, [agent](cluster::member_state& state) { state.agent_ended(agent); });
   };
-  asks.called = [member](const node_id& node, const std::string& agent, router::call_end how) {
+  asks.called = [member](const node_id& node, const agent_id& agent, router::call_end how) {
     run_on_member(*member, [node, agent, how](cluster::member_state& state) {
       state.call_ended(node, agent,
                        how == router::call_end::answered    ? registry::call_outcome::succeeded

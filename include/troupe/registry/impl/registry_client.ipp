@@ -25,8 +25,8 @@ TROUPE_COMPILED result<std::optional<record_view>> registry_client::get(record_k
   });
 }
 
-TROUPE_COMPILED result<std::optional<record_view>> registry_client::agent(const std::string& name) {
-  return get(record_kind::agent, name);
+TROUPE_COMPILED result<std::optional<record_view>> registry_client::agent(const agent_id& id) {
+  return get(record_kind::agent, id.text());
 }
 
 TROUPE_COMPILED result<std::optional<record_view>> registry_client::node(const std::string& name) {

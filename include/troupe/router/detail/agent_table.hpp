@@ -13,6 +13,7 @@
 #include "caf/actor_control_block.hpp"
 #include "caf/event_based_actor.hpp"
 #include "caf/node_id.hpp"
+#include "troupe/core/agent_id.hpp"
 #include "troupe/core/problem.hpp"
 
 namespace troupe::router::detail {
@@ -36,14 +37,15 @@ public:
   };
 
   /// Returns limit_reached or name_taken.
-  [[nodiscard]] problem add(caf::event_based_actor* self, const std::string& id,
+  [[nodiscard]] problem add(caf::event_based_actor* self, const agent_id& id,
                             const caf::strong_actor_ptr& agent, std::size_t most,
                             bool takes_info = false) {
     auto is_first = false;
     {
       std::lock_guard guard{mutex_};
       if (by_id_.contains(id))
-        return {errc::name_taken, "there is an agent '" + id + "' here already; take another id"};
+        return {errc::name_taken,
+                "there is an agent '" + id.text() + "' here already; take another id"};
       if (by_id_.size() >= most)
         return {errc::limit_reached, std::to_string(by_id_.size())
                                        + " agents are registered here; use another node or raise "
@@ -59,7 +61,7 @@ public:
   }
 
   /// Returns the agent that had this id, null if there was none.
-  caf::strong_actor_ptr remove(caf::event_based_actor* self, const std::string& id) {
+  caf::strong_actor_ptr remove(caf::event_based_actor* self, const agent_id& id) {
     caf::strong_actor_ptr agent;
     {
       std::lock_guard guard{mutex_};
@@ -78,7 +80,7 @@ public:
   }
 
   /// Takes out an actor that has ended and returns the ids that it had.
-  std::set<std::string> end_of(const caf::actor_addr& who) {
+  std::set<agent_id> end_of(const caf::actor_addr& who) {
     std::vector<caf::strong_actor_ptr> gone; // let go of when the lock is
     std::lock_guard guard{mutex_};
     auto found = ids_.extract(who);
@@ -89,6 +91,11 @@ public:
     return std::move(found.mapped());
   }
 
+  [[nodiscard]] entry find(const agent_id& id) const {
+    return find(std::string_view{id.text()});
+  }
+
+  /// The agent whose id has this text, as in recipients.
   [[nodiscard]] entry find(std::string_view id) const {
     std::lock_guard guard{mutex_};
     auto found = by_id_.find(id);
@@ -96,7 +103,7 @@ public:
   }
 
   /// Returns the id of this actor, `wanted` if it is one of several; empty if it is no agent.
-  [[nodiscard]] std::string id_of(const caf::actor_addr& who, const std::string& wanted) const {
+  [[nodiscard]] agent_id id_of(const caf::actor_addr& who, const agent_id& wanted) const {
     std::lock_guard guard{mutex_};
     auto found = ids_.find(who);
     if (found == ids_.end())
@@ -114,9 +121,9 @@ public:
   }
 
   /// Returns the ids of those that live in the process `where`.
-  [[nodiscard]] std::vector<std::string> ids_on(const caf::node_id& where) const {
+  [[nodiscard]] std::vector<agent_id> ids_on(const caf::node_id& where) const {
     std::lock_guard guard{mutex_};
-    std::vector<std::string> result;
+    std::vector<agent_id> result;
     for (auto& [id, agent] : by_id_)
       if (agent.handle->node() == where)
         result.push_back(id);
@@ -125,7 +132,7 @@ public:
 
   /// Lets go of all; they are watched until the router ends.
   void clear() {
-    std::map<std::string, entry, std::less<>> gone;
+    std::map<agent_id, entry, std::less<>> gone;
     std::lock_guard guard{mutex_};
     gone.swap(by_id_);
     ids_.clear();
@@ -138,8 +145,8 @@ public:
 
 private:
   mutable std::mutex mutex_;
-  std::map<std::string, entry, std::less<>> by_id_;
-  std::map<caf::actor_addr, std::set<std::string>> ids_;
+  std::map<agent_id, entry, std::less<>> by_id_;
+  std::map<caf::actor_addr, std::set<agent_id>> ids_;
 };
 
 } // namespace troupe::router::detail

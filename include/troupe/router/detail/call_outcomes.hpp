@@ -8,9 +8,9 @@
 #include <functional>
 #include <map>
 #include <mutex>
-#include <string>
 #include <utility>
 
+#include "troupe/core/agent_id.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/time.hpp"
 
@@ -38,7 +38,7 @@ namespace detail {
 class call_outcomes {
 public:
   /// Called on the thread that brings the end of the call; must not block.
-  using teller = std::function<void(const node_id& node, const std::string& agent, call_end how)>;
+  using teller = std::function<void(const node_id& node, const agent_id& agent, call_end how)>;
 
   static constexpr std::uint32_t at_once = 3;
   static constexpr duration again_after = std::chrono::seconds{1};
@@ -49,12 +49,12 @@ public:
   explicit call_outcomes(teller tell) : tell_(std::move(tell)) {}
 
   /// @pre `how` is no answer; `now` is that of one clock.
-  void failed(time_point now, const node_id& node, const std::string& agent, call_end how) {
+  void failed(time_point now, const node_id& node, const agent_id& agent, call_end how) {
     if (tell_ && is_to_be_told(now, {node, agent}))
       tell_(node, agent, how);
   }
 
-  void answered(const node_id& node, const std::string& agent) {
+  void answered(const node_id& node, const agent_id& agent) {
     if (count_.load(std::memory_order_relaxed) == 0)
       return;
     {
@@ -79,7 +79,7 @@ private:
     time_point last{};
   };
 
-  bool is_to_be_told(time_point now, std::pair<node_id, std::string> whom) {
+  bool is_to_be_told(time_point now, std::pair<node_id, agent_id> whom) {
     std::lock_guard guard{mutex_};
     if (now - begun_ >= again_after) {
       begun_ = now;
@@ -120,7 +120,7 @@ private:
   std::atomic<std::size_t> count_{0};
   std::mutex mutex_;
   /// By node and agent.
-  std::map<std::pair<node_id, std::string>, failures> doubted_;
+  std::map<std::pair<node_id, agent_id>, failures> doubted_;
   /// Failures told since.
   time_point begun_{};
   std::uint32_t told_ = 0;

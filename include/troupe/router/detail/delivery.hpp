@@ -15,6 +15,7 @@
 #include "caf/message.hpp"
 #include "caf/message_id.hpp"
 #include "caf/sec.hpp"
+#include "troupe/core/agent_id.hpp"
 #include "troupe/core/caf/compat.hpp"
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/router/detail/asker.hpp"
@@ -44,7 +45,7 @@ inline bool hand_to(const caf::strong_actor_ptr& agent, const caf::strong_actor_
 
 /// Returns why `agent` is not one that takes all of `takes`: signatures, as CAF writes those of
 /// typed actors. One of another process is asked there.
-inline problem check_type(const std::string& id, const caf::strong_actor_ptr& agent,
+inline problem check_type(const agent_id& id, const caf::strong_actor_ptr& agent,
                           const std::set<std::string>& takes) {
   if (takes.empty() || agent->node() != agent->home_system->node())
     return {};

@@ -3,7 +3,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <string>
+#include <string_view>
 #include <utility>
 
 #include "caf/actor_control_block.hpp"
@@ -12,6 +12,7 @@
 #include "caf/message.hpp"
 #include "caf/message_id.hpp"
 #include "caf/sec.hpp"
+#include "troupe/core/agent_id.hpp"
 #include "troupe/core/caf/compat.hpp"
 #include "troupe/core/caf/node_finder.hpp"
 #include "troupe/core/caf/to_error.hpp"
@@ -32,7 +33,7 @@ namespace troupe::router::detail {
 struct call {
   asker by;
   /// Whose answer says that it is well. Empty: none does.
-  std::string agent;
+  agent_id agent;
 };
 
 /// The part of a router that works in the thread which brings a message: hands on what comes
@@ -87,7 +88,7 @@ public:
       auto& letter = what.payload.get_as<envelope>(0);
       deliver_to(
         letter.to, self, {what.sender, what.mid}, patience(quiet_patience), letter.payload,
-        [&] { return origin_of(self, what.sender, std::string{}).info(); }, context);
+        [&] { return origin_of(self, what.sender, agent_id{}).info(); }, context);
     } else if (what.payload.match_elements<ready_answer>()) {
       going_out.tell(self, {what.sender, what.mid, what.stages},
                      std::move(what.payload.get_mutable_as<ready_answer>(0).what), context,
@@ -113,8 +114,7 @@ public:
   /// Returns who asks the router for something; an agent of this process may say which of its ids
   /// it sends as. `self` is the router.
   [[nodiscard]] origin origin_of(const caf::strong_actor_ptr& self,
-                                 const caf::strong_actor_ptr& sender,
-                                 const std::string& says) const {
+                                 const caf::strong_actor_ptr& sender, const agent_id& says) const {
     if (!sender)
       return {}; // perhaps from elsewhere: CAF does not say
     if (auto there = peer_of(sender); there.id != node_id{} || sender->node() != self->node())
@@ -131,7 +131,7 @@ public:
   [[nodiscard]] route plan(caf::actor_system& sys, const recipients& to, std::size_t from_bytes,
                            const caf::message& payload) {
     return ways.plan(
-      to, from_bytes, [this](const std::string& id) { return bool{agents.find(id)}; },
+      to, from_bytes, [this](std::string_view id) { return bool{agents.find(id)}; },
       [&] { return compat::size_of(sys, payload).value_or(routes::npos); });
   }
 
@@ -224,8 +224,8 @@ private:
   }
 
   template <class FindInfo>
-  void deliver_to(const std::string& id, const caf::strong_actor_ptr& self, asker asks,
-                  duration wait, const caf::message& payload, const FindInfo& find_info,
+  void deliver_to(const agent_id& id, const caf::strong_actor_ptr& self, asker asks, duration wait,
+                  const caf::message& payload, const FindInfo& find_info,
                   compat::execution_context* context) {
     if (auto agent = agents.find(id))
       ask(self, agent.handle, std::move(asks), wait, message_for(agent, payload, find_info),
@@ -242,19 +242,17 @@ private:
   /// Only a member is believed about what it passes on, and about the names of its agents.
   [[nodiscard]] origin origin_of(const caf::strong_actor_ptr& self,
                                  const caf::strong_actor_ptr& sender, const letter& what) const {
-    auto by = origin_of(self, sender, std::string{});
+    auto by = origin_of(self, sender, agent_id{});
     if (by.where.id == node_id{} || !by.where.is_member)
       return by;
-    if (what.is_passed_on) {
-      auto first = node_id::from_string(what.from);
-      return first && *first != node_id{} ? origin{{*first, false, by.where.is_proven}} : origin{};
-    }
+    if (what.is_passed_on)
+      return what.first != node_id{} ? origin{{what.first, false, by.where.is_proven}} : origin{};
     if (!what.from.empty() && ways.may_be_on(what.from, by.where.id, bool{agents.find(what.from)}))
       by.agent = what.from;
     return by;
   }
 
-  problem unknown(const std::string& agent) {
+  problem unknown(const agent_id& agent) {
     counts_.unknown.fetch_add(1, std::memory_order_relaxed);
     return no_agent(agent);
   }

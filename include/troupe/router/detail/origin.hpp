@@ -1,10 +1,10 @@
 #pragma once
 
 #include <cstddef>
-#include <string>
 
 #include "caf/message.hpp"
 #include "caf/message_builder.hpp"
+#include "troupe/core/agent_id.hpp"
 #include "troupe/core/caf/node_finder.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/router/detail/agent_table.hpp"
@@ -17,27 +17,17 @@ struct origin {
   /// Where it began; its id is all zero if that is not known.
   link_peer where{};
   /// The agent there that sent it; empty if that was none.
-  std::string agent{};
+  agent_id agent{};
   /// Whether it began on this node.
   bool is_here = false;
 
-  /// For letter::from.
-  [[nodiscard]] std::string said() const {
-    return names_agent() ? agent : to_string(where.id);
-  }
-
-  /// The bytes of said().
+  /// The bytes of who sent it in a letter.
   [[nodiscard]] std::size_t said_bytes() const {
-    return names_agent() ? agent.size() : 2 * node_id::size;
+    return is_here || where.id == node_id{} ? agent.text().size() : 2 * node_id::size;
   }
 
   [[nodiscard]] message_info info() const {
     return {agent, where.id, where.is_member, where.is_proven};
-  }
-
-private:
-  [[nodiscard]] bool names_agent() const {
-    return is_here || where.id == node_id{};
   }
 };
 

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <string>
 
+#include "troupe/core/agent_id.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/router/types.hpp"
@@ -22,17 +23,17 @@ inline problem nobody(const recipients& who) {
 }
 
 /// An agent was said to be on this node.
-inline problem no_agent(const std::string& id) {
+inline problem no_agent(const agent_id& id) {
   constexpr std::size_t max_shown = 64;
   return {errc::not_found,
-          "no agent '" + id.substr(0, max_shown) + "' is on this node; look it up again"};
+          "no agent '" + id.text().substr(0, max_shown) + "' is on this node; look it up again"};
 }
 
 /// `missing` is a signature of a typed actor.
-inline problem wrong_type(const std::string& id, const std::string& missing) {
+inline problem wrong_type(const agent_id& id, const std::string& missing) {
   constexpr std::size_t max_shown = 64;
   return {errc::wrong_type,
-          "agent '" + id.substr(0, max_shown) + "' does not say that it takes " + missing
+          "agent '" + id.text().substr(0, max_shown) + "' does not say that it takes " + missing
             + "; make it with node::agent<Type>(), and have both programs use the "
               "same Type"};
 }

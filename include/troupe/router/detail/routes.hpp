@@ -7,11 +7,12 @@
 #include <map>
 #include <mutex>
 #include <set>
-#include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
+#include "troupe/core/agent_id.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/router/detail/refusals.hpp"
@@ -24,7 +25,7 @@ namespace troupe::router::detail {
 /// The agents of one node that a message goes to.
 struct stop {
   node_id node{};
-  std::vector<std::string> agents;
+  std::vector<agent_id> agents;
   /// What it was taken for; zero on the router's own node, where nothing waits.
   std::size_t bytes = 0;
 };
@@ -44,7 +45,7 @@ struct route {
 class routes {
 public:
   /// Says whether an agent of that id is on the router's own node.
-  using is_here = std::function<bool(const std::string& agent)>;
+  using is_here = std::function<bool(std::string_view agent)>;
   /// Says how many bytes a payload has; npos if it cannot be written.
   using size_of_payload = std::function<std::size_t()>;
 
@@ -59,21 +60,21 @@ public:
     places_.put(std::move(what));
   }
 
-  void remove(const std::string& agent, const node_id& node) {
+  void remove(const agent_id& agent, const node_id& node) {
     std::lock_guard guard{mutex_};
     places_.remove(agent, node);
   }
 
   /// Forgets all agents of other nodes but these, each with its node.
-  void keep_others(const std::set<std::pair<std::string, node_id>>& those) {
+  void keep_others(const std::set<std::pair<agent_id, node_id>>& those) {
     std::lock_guard guard{mutex_};
-    places_.remove_if([&](const std::string& agent, const node_id& node) {
+    places_.remove_if([&](const agent_id& agent, const node_id& node) {
       return node != node_ && !those.contains({agent, node});
     });
   }
 
   /// Returns the node of an agent, all zero if there is none.
-  [[nodiscard]] node_id node_of(const std::string& agent) {
+  [[nodiscard]] node_id node_of(const agent_id& agent) {
     std::lock_guard guard{mutex_};
     const auto* found = places_.find_one(to_agent(agent));
     return found != nullptr ? found->node : node_id{};
@@ -81,7 +82,7 @@ public:
 
   /// Whether that agent is said to be on `node`, or nowhere: a new one may not be heard of yet. One
   /// that `is_own_agent`, on the router's own node, is somewhere before that is said.
-  [[nodiscard]] bool may_be_on(const std::string& agent, const node_id& node,
+  [[nodiscard]] bool may_be_on(const agent_id& agent, const node_id& node,
                                bool is_own_agent) const {
     std::lock_guard guard{mutex_};
     return places_.is_on(agent, node) || (!is_own_agent && places_.count(to_agent(agent)) == 0);
@@ -173,7 +174,8 @@ private:
         result.stops.push_back({found->node, {found->agent}});
     }
     if (result.stops.empty()
-        || (result.stops.front().node == node_ && !here(result.stops.front().agents.front()))) {
+        || (result.stops.front().node == node_
+            && !here(result.stops.front().agents.front().text()))) {
       result.stops.clear();
       result.refusal = nobody(who);
     }
@@ -182,7 +184,7 @@ private:
 
   route find_many(const recipients& who) {
     route result;
-    std::map<node_id, std::vector<std::string>> by_node;
+    std::map<node_id, std::vector<agent_id>> by_node;
     {
       std::lock_guard guard{mutex_};
       auto all = places_.count(who);
@@ -201,7 +203,7 @@ private:
       return unwritable();
     where.bytes = payload + from_bytes + letter_bytes;
     for (auto& each : where.agents)
-      where.bytes += each.size() + 1;
+      where.bytes += each.text().size() + 1;
     if (where.bytes > options_.max_message_bytes)
       return too_large(where.bytes, options_.max_message_bytes);
     return with(where.node, [&](link_flow& flow) {

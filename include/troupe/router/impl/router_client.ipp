@@ -32,7 +32,7 @@ namespace detail {
 /// An agent, wherever it is. What comes goes on from the thread that brings it.
 class agent_stand_in : public caf::event_based_actor {
 public:
-  agent_stand_in(caf::actor_config& cfg, caf::strong_actor_ptr router, std::string id,
+  agent_stand_in(caf::actor_config& cfg, caf::strong_actor_ptr router, agent_id id,
                  duration longest)
     : caf::event_based_actor(cfg),
       router_(std::move(router)),
@@ -60,7 +60,7 @@ private:
   }
 
   const caf::strong_actor_ptr router_;
-  const std::string id_;
+  const agent_id id_;
   const duration longest_;
 };
 
@@ -96,15 +96,15 @@ TROUPE_COMPILED result<send_report> router_client::post_message(recipients to, d
 }
 
 TROUPE_COMPILED result<caf::strong_actor_ptr>
-router_client::resolve(const std::string& id, duration wait, std::set<std::string> takes) const {
+router_client::resolve(agent_id id, duration wait, std::set<std::string> takes) const {
   std::optional<caf::scoped_actor> self;
   if (auto why = begin([&] { self.emplace(*system_); }))
     return why;
   return ask_and_wait<caf::strong_actor_ptr>(*self, router_, detail::beyond(wait),
-                                             resolve_agent{id, wait, std::move(takes)});
+                                             resolve_agent{std::move(id), wait, std::move(takes)});
 }
 
-TROUPE_COMPILED caf::actor router_client::stand_in(std::string id, duration longest) const {
+TROUPE_COMPILED caf::actor router_client::stand_in(agent_id id, duration longest) const {
   caf::actor made;
   static_cast<void>(begin([&] {
     made = system_->spawn<detail::agent_stand_in, caf::hidden>(

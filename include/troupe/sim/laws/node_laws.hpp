@@ -16,8 +16,10 @@
 #include "troupe/cluster/node_core.hpp"
 #include "troupe/cluster/swim.hpp"
 #include "troupe/cluster/swim_types.hpp"
+#include "troupe/core/agent_id.hpp"
 #include "troupe/core/overloaded.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/registry/agent_name.hpp"
 #include "troupe/registry/record_table.hpp"
 #include "troupe/sim/laws/asker_laws.hpp"
 #include "troupe/sim/world/node_services.hpp"
@@ -228,14 +230,14 @@ private:
 };
 
 /// Where messages to agents go from a node: by the id of the agent, and the node that it is on.
-using node_routes = std::map<std::pair<std::string, std::string>, cluster::node_core::found>;
+using node_routes = std::map<std::pair<agent_id, std::string>, cluster::node_core::found>;
 
 /// What a node that runs says and shows.
 struct node_sight {
   const registry::own_records* book = nullptr;
   const cluster::node_core* core = nullptr;
   /// Names that were claimed, whose agents get messages.
-  const std::set<std::string>* receivers = nullptr;
+  const std::set<agent_id>* receivers = nullptr;
   const node_routes* routes = nullptr;
   /// Whom it shows as members.
   const cluster::swim* members = nullptr;
@@ -298,7 +300,7 @@ void check_routes(const node_sights& nodes, Broken broken) {
   for (auto& [id, node] : nodes) {
     node_routes wanted;
     auto want = [&](const registry::record& what, bool rests) {
-      auto agent = cluster::agent_of(what);
+      auto agent = agent_of(what);
       if (what.key.kind == registry::record_kind::agent)
         wanted[{agent, what.key.owner}] = {what, agent, rests};
     };
@@ -316,7 +318,7 @@ void check_routes(const node_sights& nodes, Broken broken) {
         want(each.value, is_resting);
     });
     auto wrong = [&, from = &id](const node_routes::key_type& which, const std::string& how) {
-      broken("node " + *from + how + which.first + " of node " + which.second);
+      broken("node " + *from + how + which.first.text() + " of node " + which.second);
     };
     for (auto& [which, each] : wanted)
       if (auto found = node.routes->find(which); found == node.routes->end())
@@ -358,12 +360,12 @@ void check_members(const node_sights& nodes, Broken broken) {
 template <class Broken>
 void check_receivers(const std::string& id, const node_sight& node, Broken broken) {
   for (auto& name : *node.receivers) {
-    auto own = node.book->find(registry::record_kind::agent, name);
+    auto own = node.book->find(registry::record_kind::agent, name.text());
     auto shown = node.core->table()
-                   .answer(registry::get_record{registry::record_kind::agent, name, {}})
+                   .answer(registry::get_record{registry::record_kind::agent, name.text(), {}})
                    .found;
     if (own && shown && shown->value.key.owner != id && shown->value.token > own->token)
-      broken("keeps the name " + name + ", which node " + shown->value.key.owner
+      broken("keeps the name " + name.text() + ", which node " + shown->value.key.owner
              + " has claimed later");
   }
 }
@@ -377,20 +379,21 @@ void check_names(const node_sights& nodes, const registry::name_table& names, Br
     auto owner = nodes.find(each.owner);
     if (owner == nodes.end()) {
       if (is_fleeting(each.owner))
-        broken("node " + each.owner + " keeps the name " + each.name
+        broken("node " + each.owner + " keeps the name " + each.name.text()
                + ", and is gone and has no data folder");
     } else if (each.boot == owner->second.book->boot() && !owner->second.is_twin
                && !owner->second.receivers->contains(each.name)) {
-      broken("node " + each.owner + " keeps the name " + each.name + ", and has no such agent");
+      broken("node " + each.owner + " keeps the name " + each.name.text()
+             + ", and has no such agent");
     }
   }
-  auto wrong = [&](const std::string& node, const std::string& name, const std::string& how) {
-    broken("agent " + name + " of node " + node + how);
+  auto wrong = [&](const std::string& node, const agent_id& name, const std::string& how) {
+    broken("agent " + name.text() + " of node " + node + how);
   };
   for (auto& [id, node] : nodes)
     for (auto& name : *node.receivers) {
       auto granted = names.answer(registry::names::find_claim{name}).found;
-      auto said = node.book->find(registry::record_kind::agent, name);
+      auto said = node.book->find(registry::record_kind::agent, name.text());
       if (!granted || granted->owner != id)
         wrong(id, name,
               " gets messages, and its name is that of "

@@ -8,6 +8,7 @@
 
 #include "troupe/cluster/finder_types.hpp"
 #include "troupe/cluster/record_exchange.hpp"
+#include "troupe/core/agent_id.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/machine.hpp"
 #include "troupe/core/result.hpp"
@@ -65,7 +66,7 @@ struct node_letter {
 struct node_ping {
   std::uint64_t life = 0;
   request_id number = 0;
-  std::string agent;
+  agent_id agent;
 };
 
 struct node_pong {

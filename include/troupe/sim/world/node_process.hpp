@@ -20,6 +20,7 @@
 #include "troupe/cluster/liveness.hpp"
 #include "troupe/cluster/node_core.hpp"
 #include "troupe/cluster/swim.hpp"
+#include "troupe/core/agent_id.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/overloaded.hpp"
 #include "troupe/core/signature.hpp"
@@ -94,25 +95,25 @@ public:
 
   // -- what its host asks of it --------------------------------------------------------------
 
-  void add_agent(const std::string& name, bool is_unique) {
+  void add_agent(const agent_id& name, bool is_unique) {
     registry::record made;
-    made.key.name = name;
-    ask_core(cluster::node_core::add_agent{made, is_unique}, "add of agent " + name);
+    made.key.name = name.text();
+    ask_core(cluster::node_core::add_agent{made, is_unique}, "add of agent " + name.text());
   }
 
-  void remove_agent(const std::string& name) {
+  void remove_agent(const agent_id& name) {
     silent_.erase(name);
     step(cluster::claims::remove{name});
   }
 
-  void update_agent(const std::string& name, std::uint32_t load) {
+  void update_agent(const agent_id& name, std::uint32_t load) {
     cluster::agent_change how;
     how.load = load;
     if (load % 2 == 0)
       how.add_capabilities = {"even"};
     else
       how.remove_capabilities = {"even"};
-    ask_core(cluster::node_core::update_agent{name, how}, "update of agent " + name);
+    ask_core(cluster::node_core::update_agent{name, how}, "update of agent " + name.text());
   }
 
   /// One of its services says how much it has to do.
@@ -138,12 +139,12 @@ public:
   }
 
   /// Callers do not reach that agent any more, or do again.
-  void fall_ill(const std::string& name) {
+  void fall_ill(const agent_id& name) {
     silent_.insert(name);
   }
 
   /// A caller of this node has not reached that agent.
-  void miss(const std::string& node, const std::string& name) {
+  void miss(const std::string& node, const agent_id& name) {
     step(cluster::node_core::call_ended{node, name, registry::call_outcome::unreachable});
   }
 
@@ -672,9 +673,9 @@ private:
   service_asker<node_process> asker_;
   appointed_leader<node_process> leader_;
 
-  std::set<std::string> receivers_;
+  std::set<agent_id> receivers_;
   node_routes routes_;
-  std::set<std::string> silent_;
+  std::set<agent_id> silent_;
   node_departure<node_process> departure_;
 
   std::map<request_id, time_point> pings_;
