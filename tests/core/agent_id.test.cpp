@@ -52,7 +52,8 @@ roll<Id> make_roll(const Id& id) {
 }
 
 TEST_CASE("an id of an agent is written as its text in every form", "[core][ids]") {
-  for (auto& text : {"echo"s, "a name that is longer than what fits into a string"s, ""s, "\xc3\xa9"s}) {
+  for (auto& text :
+       {"echo"s, "a name that is longer than what fits into a string"s, ""s, "\xc3\xa9"s}) {
     auto ids = make_roll<agent_id>(text);
     auto texts = make_roll<std::string>(text);
     CHECK(to_bytes(ids) == to_bytes(texts));

@@ -85,7 +85,7 @@ class traced_core : public test::traced_machine<node_core> {
     else if (!more.empty())
       made.token = std::stoull(more);
     if (verb == "agent" && made.token == 0)
-      made.key.name = cluster::unclaimed_name(name, to_string(of.who));
+      made.key.name = registry::unclaimed_name(name, to_string(of.who));
     of.put(of.book.put(made));
   }
 
@@ -239,7 +239,7 @@ class traced_core : public test::traced_machine<node_core> {
   }
 
   std::string to_text(const record& what) const {
-    auto text = cluster::agent_of(what) + " of " + number_of(what.key.owner) + ", version "
+    auto text = registry::agent_of(what).text() + " of " + number_of(what.key.owner) + ", version "
                 + std::to_string(what.version);
     if (what.token != 0)
       text += ", token " + std::to_string(what.token);
@@ -257,12 +257,12 @@ class traced_core : public test::traced_machine<node_core> {
                << (each.ill ? ", ill" : "");
         },
         [&](const node_core::gone& each) {
-          text << "gone " << each.id << " of " << number_of(each.node);
+          text << "gone " << each.id.text() << " of " << number_of(each.node);
         },
         [&](const node_core::found_only& each) {
           text << "found only";
           for (auto& [agent, node] : each.agents)
-            text << ' ' << agent << " of " << number_of(node);
+            text << ' ' << agent.text() << " of " << number_of(node);
         },
         [&](const node_core::node_is& each) {
           text << "node " << number_of(each.what.key.owner) << " is " << each.what.key.name;
@@ -303,7 +303,7 @@ class traced_core : public test::traced_machine<node_core> {
           text << "done " << each.id << (each.why ? ": " + to_string(each.why) : "");
         },
         [&](const claims::lost_name& each) {
-          text << "lost " << each.name << ", added by " << each.added;
+          text << "lost " << each.name.text() << ", added by " << each.added;
         },
         [&](const claims::rise& each) { text << "rise to boot " << each.boot; },
         [&](const liveness::give_up& each) {

@@ -26,8 +26,8 @@ public:
   agent_id() = default;
 
   template <class Text>
-  requires(!std::same_as<std::remove_cvref_t<Text>, agent_id>
-           && std::convertible_to<Text, std::string>)
+  requires(
+    !std::same_as<std::remove_cvref_t<Text>, agent_id> && std::convertible_to<Text, std::string>)
     agent_id(Text&& text) // not explicit: see above
     : text_(std::forward<Text>(text)) {}
 
