@@ -314,7 +314,7 @@ class traced_core : public test::traced_machine<node_core> {
         },
         [&](const liveness::list_names& each) { text << "list names, question " << each.id; },
         [&](const liveness::ping& each) {
-          text << "ping " << each.id << ": " << each.agent << " of " << number_of(each.node);
+          text << "ping " << each.id << ": " << each.agent.text() << " of " << number_of(each.node);
         },
       },
       what);
@@ -322,10 +322,10 @@ class traced_core : public test::traced_machine<node_core> {
   }
 
   static std::string words_of(const claims::ask& what) {
-    auto list = [](const char* verb, const std::vector<std::string>& all) {
+    auto list = [](const char* verb, const std::vector<agent_id>& all) {
       std::string text{verb};
       for (auto& each : all)
-        text += ' ' + each;
+        text += ' ' + each.text();
       return text;
     };
     return std::visit(
