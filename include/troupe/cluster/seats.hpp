@@ -17,6 +17,7 @@
 #include "troupe/cluster/lead_obstacles.hpp"
 #include "troupe/cluster/own_seat.hpp"
 #include "troupe/cluster/seat_cards.hpp"
+#include "troupe/cluster/seat_news.hpp"
 #include "troupe/cluster/seat_wishes.hpp"
 #include "troupe/cluster/seats_types.hpp"
 #include "troupe/cluster/seats_view.hpp"
@@ -168,9 +169,7 @@ private:
     auto has_led = std::exchange(role_, what.now) == raft::role::leader;
     ++turn_;
     if (what.now == raft::role::leader) {
-      emit(inform{"leads the cluster in term " + std::to_string(what.term) + ": " + what.cause});
-      said_leader_ = {what.term, cards_.self()};
-      say_members();
+      news_.leads(what, *out_);
       tells_ = false;
       are_cards_old_ = true;
       losses_.begin(now_);
@@ -178,12 +177,8 @@ private:
       return look_anew();
     }
     review_at_.reset();
-    if (has_led && what.cause == raft::replica_types::handed_over)
-      emit(inform{leads_no_more + what.cause});
-    else if (has_led)
-      emit(
-        warn{leads_no_more
-             + (what.leader == raft::seat_id{} ? what.cause : "another node leads a later term")});
+    if (has_led)
+      seat_news::follows(what, *out_);
     losses_.end();
     cause_ = what.cause;
     tells_ = true;
@@ -194,7 +189,7 @@ private:
     cards_.members_are(std::move(what.committed));
     losses_.members_are(cards_.members());
     own_.is(what.now.self);
-    say_members();
+    news_.members(*out_);
     tell_others(cards_.members());
     own_.tell(what.now.members, *out_);
     for (auto& [node, each] : cards_.links())
@@ -249,13 +244,7 @@ private:
     auto found = now.members.members.find(now.leader);
     auto where = found != now.members.members.end() ? to_seat_contact(found->second.contact)
                                                     : seat_contact{};
-    auto leader = std::pair{now.term, where.node};
-    if (!where.node.empty() && leader != said_leader_) {
-      emit(inform{"node " + cards_.name_of(where.node) + " leads the cluster in term "
-                  + std::to_string(now.term) + ": " + cause_});
-      said_leader_ = std::move(leader);
-      say_members();
-    }
+    news_.other_leads(now.term, where.node, cause_, *out_);
     emit(follow{turn_, where.address});
     for (auto& each : wishes_.end_all())
       if (each.what.what == voter_change::lead && each.node == where.node)
@@ -270,14 +259,6 @@ private:
     wishes_.forget();
     hand_overs_.clear();
     end_hand_over();
-  }
-
-  /// Not while this node only reads what was, as after its start.
-  void say_members() {
-    if (said_leader_.second.empty() || cards_.members().members.empty())
-      return;
-    if (auto text = cards_.describe_members(); text != said_members_)
-      emit(inform{said_members_ = std::move(text)});
   }
 
   // -- whether a majority is reached ------------------------------------------------------------
@@ -509,12 +490,12 @@ private:
       doubt_cards(group.members);
     auto any_void = tell_void_seats();
     auto lost = note_losses(group.members);
-    say_revoked(group.members);
+    news_.are_revoked(wishes_.all().revoked, *out_);
     wishes_.set_time(now_);
     auto linked = cards_.candidates(group, what.address);
     voter_plan plan{group, cards_.self(), linked, wishes_.all()};
     if (lost)
-      say_lost(*lost, plan);
+      news_.is_lost(*lost, now_ - losses_.gone().at(*lost), plan, *out_);
     end_changes(what, plan);
     auto next = proposed_ == 0 ? voter_plan{group, cards_.self(), linked, wishes_.all()}.next()
                                : std::nullopt;
@@ -533,28 +514,11 @@ private:
       return node == cards_.self() || cards_.is_linked(node);
     });
     if (before && before != losses_.due() && has_vote(*before, members))
-      emit(inform{"voter " + cards_.name_of(*before) + " is back, and keeps its seat"});
-    if (losses_.has_left_out() && !std::exchange(says_left_out_, true))
-      emit(warn{"more than " + std::to_string(options_.max_nodes)
-                + " members are there: a voter of which they say nothing is taken to be there, and "
-                  "not replaced; see troupe voters"});
+      news_.is_back(*before, *out_);
+    if (losses_.has_left_out())
+      news_.leaves_out(options_.max_nodes, *out_);
     wishes_.replace(losses_.to_go(), now_);
     return lost;
-  }
-
-  /// Once for each that has a seat.
-  void say_revoked(const raft::configuration& members) {
-    std::set<std::string> found;
-    for (auto& [seat, who] : members.members)
-      if (auto node = to_seat_contact(who.contact).node;
-          wishes_.all().revoked.contains(node) && node != cards_.self())
-        found.insert(std::move(node));
-    for (auto& node : found)
-      if (!said_revoked_.contains(node))
-        emit(warn{"member " + cards_.name_of(node)
-                  + " is revoked: it loses its seat, and another node takes its place if one can "
-                    "vote"});
-    said_revoked_ = std::move(found);
   }
 
   static bool has_vote(const std::string& node, const raft::configuration& members) {
@@ -563,27 +527,13 @@ private:
     });
   }
 
-  void say_lost(const std::string& node, const voter_plan& plan) {
-    auto can_be = plan.held_by(node) != voter_plan::hold::no_replacement;
-    emit(warn{"voter " + cards_.name_of(node) + " has been gone for "
-              + in_words(now_ - losses_.gone().at(node))
-              + (can_be ? "; another node takes its place"
-                        : "; another node takes its place once one is free to vote; start one "
-                          "with a data folder")});
-  }
-
   void make(const voter_plan::change& what, const raft::configuration& members) {
     if (pace_.is_free(now_)) {
       proposed_ = ++last_id_;
       note_promotion(what, members);
       return emit(propose{proposed_, what});
     }
-    if (now_ < say_pace_at_)
-      return;
-    say_pace_at_ = now_ + change_pace::span;
-    emit(inform{"the members of the group have changed " + std::to_string(change_pace::max_changes)
-                + " times within " + in_words(change_pace::span)
-                + "; the next change waits. See who comes and goes with troupe voters"});
+    news_.change_waits(now_, *out_);
   }
 
   void note_promotion(const voter_plan::change& what, const raft::configuration& members) {
@@ -681,7 +631,6 @@ private:
     hand_overs_.keep([this](auto& node) { return wishes_.is_asked_to_lead(node); });
   }
 
-  static inline const std::string leads_no_more = "leads the cluster no more: ";
   static constexpr duration watch_quorum_every = std::chrono::milliseconds{250};
   static constexpr duration reach_every = std::chrono::milliseconds{500};
   static constexpr duration member_silence = std::chrono::seconds{2};
@@ -705,9 +654,7 @@ private:
   bool tells_ = false;
   /// Whether the nodes have shown their cards before this one led.
   bool are_cards_old_ = false;
-  std::pair<raft::term_number, std::string> said_leader_;
-  std::string said_members_;
-  std::set<std::string> said_revoked_;
+  seat_news news_{cards_};
   std::string cause_;
 
   std::optional<time_point> quorum_at_;
@@ -715,11 +662,9 @@ private:
 
   std::optional<time_point> review_at_;
   voter_losses losses_;
-  bool says_left_out_ = false;
   seat_wishes wishes_;
   hand_overs hand_overs_;
   change_pace pace_;
-  time_point say_pace_at_{};
 
   /// While a step runs.
   time_point now_{};
