@@ -311,6 +311,40 @@ TEST_CASE_METHOD(one_node, "an agent is found while its node is there", "[node][
   }
 }
 
+TEST_CASE_METHOD(one_node, "who was dead before this node came is shown as gone", "[node][core]") {
+  member two{2};
+  two.says_node("two");
+  two.says_agent("a");
+  member three{3};
+  three.says_node("three");
+  hear(three);
+  out.clear();
+  auto said = two.statement();
+  step(
+    node_core::member_is{two.who, said.what.when, member_status::dead, said, two.key, three.who});
+  pass(100ms);
+  auto asked = only<record_exchange::ask>();
+  REQUIRE(asked);
+  CHECK(asked->whom == three.who);
+  step(record_exchange::answered{std::vector{two.page(said)}}, asked->id);
+  CHECK(core().behind() == 0);
+  CHECK(shows(two) == record_status::disconnected);
+  auto gone = only<node_core::gone>(); // whatever was said before it
+  REQUIRE(gone);
+  CHECK(gone->id == "a");
+  CHECK(all<node_core::warn>().empty());
+  out.clear();
+  SECTION("and alive once it is back") {
+    see(two);
+    CHECK(shows(two) == record_status::active);
+    CHECK(only<node_core::found>());
+  }
+  SECTION("until the members forget it") {
+    step(node_core::member_forgotten{two.who});
+    CHECK_FALSE(knows(two));
+  }
+}
+
 TEST_CASE_METHOD(one_node, "who has stopped shows as there until it could be back",
                  "[node][core]") {
   member two{2};

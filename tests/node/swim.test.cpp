@@ -730,7 +730,8 @@ TEST_CASE("all that a member knows is told in pages, and says as much elsewhere"
     CHECK(last > after);
     for (auto& each : some) {
       told.insert(subject_of(each));
-      if (auto* one = std::get_if<accusation>(&each);
+      auto* death = std::get_if<past_death>(&each);
+      if (auto* one = death != nullptr ? &death->what : std::get_if<accusation>(&each);
           one != nullptr && one->by == Member::id("self"))
         one->by = Member::id("a"); // not of the one that is told
     }
@@ -821,24 +822,29 @@ TEST_CASE("who is gone for long is forgotten", "[node][swim]") {
   CHECK(it.take<swim::forgot>().size() == 2);
 }
 
-TEST_CASE("who is forgotten does not become a member again by what others still know",
-          "[node][swim]") {
+/// What a member has to tell that knows b, of which a is dead and c has left for so long.
+std::vector<rumour> told_after(duration gone) {
   Member other{quiet()};
   other.knows({"a", "b", "c"});
-  other.accuse("b", "a", true);
+  other.bury("b", "a");
   other.hear("b", {told_itself{Member::said("c", {1, 0}, true)}});
-  other.pass(1h);
+  other.pass(gone);
   REQUIRE(other.state_of("a") == member_status::dead);
   REQUIRE(other.state_of("c") == member_status::left);
-  auto [all, last] = other.it().page({}, 100);
+  return other.it().page({}, 100).first;
+}
+
+TEST_CASE("who is forgotten does not become a member again by what others still know",
+          "[node][swim]") {
+  auto all = told_after(22h); // the time is that of its last tick
   Member it{quiet()};
   it.knows({"b"});
   it.step(swim::told{Member::id("b"), all});
   CHECK(it.take<swim::ask>().empty());
   SECTION("but who knows it can hear that it is dead") {
     auto is_of_a = [](const rumour& each) {
-      auto* what = std::get_if<accusation>(&each);
-      return what != nullptr && what->node == Member::id("a") && what->is_dead;
+      auto* what = std::get_if<past_death>(&each);
+      return what != nullptr && what->what.node == Member::id("a") && what->what.is_dead;
     };
     CHECK(std::ranges::count_if(all, is_of_a) == 1);
   }
@@ -846,6 +852,90 @@ TEST_CASE("who is forgotten does not become a member again by what others still 
     it.step(swim::introduced{Member::key("a"), Member::said("a")});
     CHECK(it.state_of("a") == member_status::alive);
   }
+}
+
+TEST_CASE("who comes later learns of the dead, and forgets them when others do", "[node][swim]") {
+  Member it{quiet()};
+  it.knows({"b"});
+  it.step(swim::told{Member::id("b"), told_after(20h)});
+  auto asked = it.take<swim::ask>();
+  REQUIRE(asked.size() == 1);
+  CHECK(asked.front().whom == Member::id("a"));
+  CHECK(asked.front().from == Member::id("b"));
+  it.pass(2s); // until the answer comes
+  it.out.clear();
+  it.step(swim::introduced{Member::key("a"), Member::said("a"), false});
+  auto shown = it.take<swim::shows>();
+  REQUIRE(shown.size() == 1);
+  CHECK(shown.front().is == member_status::dead);
+  CHECK(shown.front().from == Member::id("b"));
+  CHECK(it.out.empty()); // nobody is asked, or told
+  CHECK(it.it().present() == 2);
+  it.pass(4h - 1min);
+  CHECK(it.state_of("a") == member_status::dead);
+  it.pass(1h + 2min); // looks each hour
+  CHECK_FALSE(it.state_of("a"));
+}
+
+TEST_CASE("who was not there is not taken for dead against what others know", "[node][swim]") {
+  Member it{quiet()};
+  it.knows({"b", "c"});
+  auto is_dead = past_death{{Member::id("a"), {1, 0}, Member::id("b"), true}, 1h};
+  auto told = [&](const rumour& what) { it.step(swim::told{Member::id("b"), {what}}); };
+  told(is_dead);
+  SECTION("if somebody shows it alive") {
+    it.step(swim::told{Member::id("c"), {told_itself{Member::said("a")}}});
+    told(is_dead);
+    it.step(swim::introduced{Member::key("a"), Member::said("a"), false});
+    CHECK(it.state_of("a") == member_status::alive);
+  }
+  SECTION("if it has said something since") {
+    it.step(swim::introduced{Member::key("a"), Member::said("a", {1, 1}), false});
+    CHECK(it.state_of("a") == member_status::alive);
+  }
+  SECTION("if it has left") {
+    it.step(swim::introduced{Member::key("a"), Member::said("a", {1, 0}, true), false});
+    CHECK(it.state_of("a") == member_status::left);
+  }
+  SECTION("if it says itself that it is there") {
+    it.step(swim::introduced{Member::key("a"), Member::said("a"), true});
+    CHECK(it.state_of("a") == member_status::alive);
+  }
+  SECTION("and is asked whether it is there once somebody shows it alive") {
+    it.step(swim::introduced{Member::key("a"), Member::said("a"), false});
+    REQUIRE(it.state_of("a") == member_status::dead);
+    it.out.clear();
+    it.step(swim::told{Member::id("c"), {told_itself{Member::said("a")}}});
+    auto went = it.take<swim::send>();
+    REQUIRE(went.size() == 1);
+    CHECK(went.front().to == Member::id("a"));
+    REQUIRE_FALSE(went.front().what.rumours.empty());
+    CHECK(went.front().what.rumours.front()
+          == rumour{accusation{Member::id("a"), {1, 0}, Member::id("b"), true}});
+    it.hear("a", {told_itself{Member::said("a", {1, 1})}});
+    CHECK(it.state_of("a") == member_status::alive);
+  }
+}
+
+TEST_CASE("of a death that makes no sense nobody is asked", "[node][swim]") {
+  Member it{quiet()};
+  it.knows({"b"});
+  past_death what{{Member::id("a"), {1, 0}, Member::id("b"), true}, 1h};
+  SECTION("for longer than it would be remembered") {
+    what.gone_for = duration::max();
+  }
+  SECTION("in the future") {
+    what.gone_for = -1ns;
+  }
+  SECTION("of one that is not dead") {
+    what.what.is_dead = false;
+  }
+  SECTION("that was not told in a comparison") {
+    it.hear("b", {what});
+  }
+  if (what != past_death{{Member::id("a"), {1, 0}, Member::id("b"), true}, 1h})
+    it.step(swim::told{Member::id("b"), {what}});
+  CHECK(it.take<swim::ask>().empty());
 }
 
 TEST_CASE("a node compares soon after its start, and then less and less often", "[node][swim]") {

@@ -94,6 +94,11 @@ private:
     return {made, sim::sign_with(key(name), to_be_signed(made))};
   }
 
+  past_death read_death(const node_id& who, incarnation when, std::istream& in) {
+    auto by = id(test::read_word(in));
+    return {{who, when, by, true}, std::chrono::seconds{number(in)}};
+  }
+
   std::vector<rumour> read_rumours(std::istream& in) {
     std::vector<rumour> found;
     for (std::string kind; in >> kind;) {
@@ -103,6 +108,8 @@ private:
         found.emplace_back(told_itself{said(name, when, kind == "left")});
       else if (kind == "suspect" || kind == "dead")
         found.emplace_back(accusation{id(name), when, id(test::read_word(in)), kind == "dead"});
+      else if (kind == "gone")
+        found.emplace_back(read_death(id(name), when, in));
       else
         throw std::invalid_argument{"unknown rumour: " + kind};
     }
@@ -180,6 +187,10 @@ private:
       return (said.leaves ? "left " : "alive ") + name_of(said.node) + ' '
              + swim_trace::to_text(said.when);
     }
+    if (auto* death = std::get_if<past_death>(&what))
+      return "gone " + name_of(death->what.node) + ' ' + swim_trace::to_text(death->what.when) + ' '
+             + name_of(death->what.by) + ' '
+             + std::to_string(std::chrono::floor<std::chrono::seconds>(death->gone_for).count());
     auto& one = std::get<accusation>(what);
     return (one.is_dead ? "dead " : "suspect ") + name_of(one.node) + ' '
            + swim_trace::to_text(one.when) + ' ' + name_of(one.by);

@@ -40,7 +40,8 @@ namespace troupe::cluster {
 ///   that agree. It gains by that what they could take from a suspect, and no more: each suspect
 ///   has the least time of swim_options, and hears of it. Only members that take part are counted.
 /// - A node contradicts what is said of itself, with its next incarnation.
-/// - A stranger is asked about, at the member that spoke of it.
+/// - A stranger is asked about, at the member that spoke of it. If that has shown it dead, and
+///   nobody else has shown it alive, it is taken in as dead: it never was there for this node.
 /// - A member that has left, and writes some time later, is asked for what it says now.
 ///
 /// It pings nobody: see prober. Not thread-safe. Cost of a call: O(log n).
@@ -130,11 +131,16 @@ public:
     node_id whom;
   };
 
+  /// It is dead here, and another member shows it alive in the same incarnation.
+  struct alive_elsewhere {
+    node_id who;
+  };
+
   /// This node has been accused, and contradicts: it may be the one that does not hear.
   struct contradicts {};
 
   using effect = std::variant<sign, ask, sync, shows, forgot, complain, met_itself, was_dead,
-                              joined, suspects, contradicts>;
+                              joined, suspects, alive_elsewhere, contradicts>;
   using effects = std::vector<effect>;
 
   using verifier = bool (*)(const public_key&, std::string_view, const signature&);
@@ -189,7 +195,7 @@ public:
   void take_in(time_point now, const node_id& from, const rumour& what, channel how, effects& out) {
     std::visit(
       [&](auto& each) {
-        if (subject_of(each) == own_.node())
+        if (cluster::subject_of(each) == own_.node())
           hear_of_self(now, from, each, out);
         else
           weigh(now, from, each, how, out);
@@ -203,8 +209,11 @@ public:
       return;
     if (said.address.size() > max_member_address)
       return void(out.emplace_back(complain{said.node, std::string{address_too_long}}));
+    auto met = strangers_.met(said.node);
     // What was asked about because of a comparison, others know, too.
-    auto is_news = strangers_.met(said.node).value_or(what.is_news);
+    auto is_news = met ? met->is_news : what.is_news;
+    auto is_dead = met && met->dead && said.when <= met->dead->what.when && !said.leaves
+                   && !what.is_news; // it says so itself
     if (members_.contains(said.node))
       return weigh(now, said.node, told_itself{what.what}, channel::mail, out);
     if (members_.size() >= options_.max_members)
@@ -212,16 +221,25 @@ public:
     if (!is_signed(what.key, what.what))
       return void(
         out.emplace_back(complain{said.node, "is introduced with what it has not signed"}));
-    auto is_first = members_.empty();
+    auto is_first = present_ == 0 && !is_dead;
     auto made = members_.emplace(said.node, known_member{what.key, what.what}).first;
     ++present_;
     out.emplace_back(joined{said.node});
+    if (is_dead)
+      return take_in_dead(now, *made, *met, out);
     become(now, *made, said.leaves ? member_status::left : member_status::alive, said.node,
            said.node, out);
     if (is_news)
       spread(now, told_itself{what.what});
     if (is_first)
       out.emplace_back(sync{said.node});
+  }
+
+  /// That it has been dead for long is no news, and must not keep it here for longer than others.
+  void take_in_dead(time_point now, known_members::value_type& who,
+                    const stranger_list::stranger& as, effects& out) {
+    become(now, who, member_status::dead, as.dead->what.by, as.from, out);
+    who.second.gone = as.asked - as.dead->gone_for;
   }
 
   /// A node writes that is not a member, or somebody speaks of it: `from` can say who it is.
@@ -370,6 +388,10 @@ private:
       out.emplace_back(sign{*what});
   }
 
+  void hear_of_self(time_point now, const node_id& from, const past_death& what, effects& out) {
+    hear_of_self(now, from, what.what, out);
+  }
+
   template <class Rumour>
   void hear_of_self(time_point now, const node_id& from, const Rumour& what, effects& out) {
     auto odd = own_.judge(what);
@@ -397,14 +419,6 @@ private:
 
   // -- rumours of others -----------------------------------------------------------------
 
-  static const node_id& subject_of(const told_itself& what) {
-    return what.what.what.node;
-  }
-
-  static const node_id& subject_of(const accusation& what) {
-    return what.node;
-  }
-
   [[nodiscard]] bool is_signed(const public_key& key, const signed_statement& what) const {
     return planted_flaw == flaw::unsigned_statement_believed
            || is_signed_(key, to_be_signed(what.what), what.by);
@@ -425,6 +439,8 @@ private:
     if (planted_flaw == flaw::old_incarnation_wins)
       is_news = said != before;
     auto is_other = !is_news && said.when == before.when && !before.leaves && said != before;
+    if (how == channel::comparison && known.is == member_status::dead && said.when == before.when)
+      out.emplace_back(alive_elsewhere{said.node});
     if (!is_news && !is_other)
       return;
     if (said.address.size() > max_member_address)
@@ -450,6 +466,19 @@ private:
       return get_to_know(now, what.node, from, how, out);
     if (what.when == known.when && may_accuse(what.by))
       accuse(now, {what.node, what.when, what.by, false}, out); // it waits for itself
+  }
+
+  /// Who was forgotten here is not taken in again: others have seen it die somewhat later.
+  void weigh(time_point now, const node_id& from, const past_death& what, channel how,
+             effects& out) {
+    if (members_.contains(what.what.node))
+      return weigh(now, from, what.what, how, out);
+    auto is_late = what.gone_for >= options_.keep_gone - options_.keep_gone / 8;
+    if (how != channel::comparison || !what.what.is_dead || what.gone_for < duration::zero()
+        || is_late)
+      return;
+    if (strangers_.ask_of_dead(now, from, what))
+      out.emplace_back(ask{what.what.node, from});
   }
 
   /// Whether the word of others that it accuses counts: of who takes part. What this node says, it

@@ -289,7 +289,8 @@ private:
   void handle(request_id, member_is& what) {
     auto node = to_string(what.who);
     standings_.note(now_, node, what.when.boot, what.is);
-    if (what.is != member_status::dead)
+    // Of one that was dead before this node came, others have the records.
+    if (what.is != member_status::dead || !exchange_.knows(what.who))
       exchange(record_exchange::heard{std::move(what.told), what.key, what.from});
     standings_.settle(now_, node);
     follow_member(what.who, what.when.boot, what.is);

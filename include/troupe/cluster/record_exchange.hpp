@@ -123,6 +123,11 @@ public:
     return said != nullptr ? said->what.records.version : 0;
   }
 
+  /// Whether it has heard what that member says, and not forgotten it.
+  [[nodiscard]] bool knows(const node_id& node) const {
+    return pull_.knows(node);
+  }
+
   /// Members whose records this node does not have as they were said last.
   [[nodiscard]] std::size_t behind() const {
     return pull_.behind();

@@ -146,6 +146,11 @@ public:
 
   // -- what it knows ---------------------------------------------------------------------
 
+  /// Whether it has heard what that node says, and not forgotten it.
+  [[nodiscard]] bool knows(const node_id& node) const {
+    return owners_.contains(node);
+  }
+
   /// The records in the table of that node are those of this statement; null: of none. Valid until
   /// the next step.
   [[nodiscard]] const signed_statement* have(const node_id& node) const {

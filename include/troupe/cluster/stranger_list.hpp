@@ -7,6 +7,7 @@
 #include <set>
 #include <utility>
 
+#include "troupe/cluster/swim_types.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/time.hpp"
 
@@ -21,35 +22,41 @@ namespace troupe::cluster {
 /// when full, O(members that have spoken).
 class stranger_list {
 public:
+  /// One that was not met yet.
+  struct stranger {
+    time_point asked{};
+    node_id from{};
+    /// Others may not know it yet.
+    bool is_news = true;
+    /// It was shown dead, and alive by nobody.
+    std::optional<past_death> dead{};
+  };
+
   stranger_list(std::size_t limit, duration patience) : limit_(limit), patience_(patience) {}
 
   /// Returns whether to ask about it now. `from` has spoken of it; `is_news`: others may not know
   /// it yet.
   bool ask(time_point now, const node_id& whom, const node_id& from, bool is_news) {
-    auto found = strangers_.find(whom);
-    if (found == strangers_.end()) {
-      if (strangers_.size() >= limit_ && !make_room(now, from))
-        return false;
-    } else {
-      if (now - found->second.asked < patience_)
-        return false;
-      is_news = is_news || found->second.is_news;
-      drop(found);
-    }
-    strangers_.emplace(whom, stranger{now, from, is_news});
-    by_age_.emplace(now, whom);
-    by_teller_[from].emplace(now, whom);
-    return true;
+    if (auto found = strangers_.find(whom); found != strangers_.end())
+      found->second.dead.reset();
+    return ask(whom, {now, from, is_news, {}});
   }
 
-  /// It is known now. Returns whether others may not know it yet; no value if nobody was asked.
-  std::optional<bool> met(const node_id& whom) {
+  /// As ask(): `from` shows it dead, which is no news.
+  bool ask_of_dead(time_point now, const node_id& from, const past_death& what) {
+    auto found = strangers_.find(what.what.node);
+    auto is_alive = found != strangers_.end() && !found->second.dead;
+    return ask(what.what.node, {now, from, false, is_alive ? std::nullopt : std::optional{what}});
+  }
+
+  /// It is known now. Returns what was known of it; no value if nobody was asked.
+  std::optional<stranger> met(const node_id& whom) {
     auto found = strangers_.find(whom);
     if (found == strangers_.end())
       return std::nullopt;
-    auto is_news = found->second.is_news;
+    auto known = found->second;
     drop(found);
-    return is_news;
+    return known;
   }
 
   [[nodiscard]] std::size_t size() const {
@@ -57,11 +64,22 @@ public:
   }
 
 private:
-  struct stranger {
-    time_point asked;
-    node_id from;
-    bool is_news = true;
-  };
+  bool ask(const node_id& whom, stranger what) {
+    auto found = strangers_.find(whom);
+    if (found == strangers_.end()) {
+      if (strangers_.size() >= limit_ && !make_room(what.asked, what.from))
+        return false;
+    } else {
+      if (what.asked - found->second.asked < patience_)
+        return false;
+      what.is_news = what.is_news || found->second.is_news;
+      drop(found);
+    }
+    by_age_.emplace(what.asked, whom);
+    by_teller_[what.from].emplace(what.asked, whom);
+    strangers_.emplace(whom, std::move(what));
+    return true;
+  }
 
   using by_age = std::set<std::pair<time_point, node_id>>;
 

@@ -38,8 +38,11 @@ namespace troupe::cluster {
 ///   members compare all that they know.
 /// - A node that has reason to doubt its own hearing becomes slower to accuse others.
 /// - The dead are tried as long as they are remembered, and at once when there is a sign of life:
-///   a card over a link, or a datagram. Who leaves is not dead; if it writes some time later, it is
-///   back, and asked for its card.
+///   a card over a link, a datagram, or a member that shows it alive. Who leaves is not dead; if it
+///   writes some time later, it is back, and asked for its card.
+/// - Who comes later learns of the dead as it compares, and for how long each is gone: all forget
+///   it at the same time, but for what a comparison takes, and for how far apart they have seen it
+///   die.
 ///
 /// Composes two parts: `prober` pings, `membership` judges rumours. What is left here is what takes
 /// both: whom mail, comparisons and tries of the dead go to.
@@ -235,10 +238,11 @@ public:
   }
 
   /// All that it knows, in pages of about `limit` rumours: the next one begins after `after`, the
-  /// last node of the one before. The last page is empty.
+  /// last node of the one before. The last page is empty. How long the dead are gone is as of the
+  /// last call that changed anything.
   [[nodiscard]] std::pair<std::vector<rumour>, node_id> page(const node_id& after,
                                                              std::size_t limit) const {
-    return rumour_page(members_.all(), own(), after, limit);
+    return rumour_page(now_, members_.all(), own(), after, limit);
   }
 
   /// What is wrong with its state, in words; empty if all is well. Cost: O(n log n).
@@ -283,10 +287,14 @@ private:
   }
 
   void handle(introduced& what) {
+    auto node = what.what.what.node;
+    auto is_known = members_.all().contains(node);
     by_members([&](auto& done) { members_.introduce(now_, what, done); });
     // In the life that is accused: else it would not be any more. It may not have heard of it, as
-    // where both have been cut off from each other.
-    by_prober([&](auto& done) { prober_.show_life(now_, what.what.what.node, done); });
+    // where both have been cut off from each other. Of those that were dead before this node came,
+    // there may be many.
+    if (is_known)
+      by_prober([&](auto& done) { prober_.show_life(now_, node, done); });
   }
 
   void handle(heard& what) {
@@ -369,6 +377,10 @@ private:
     by_prober([&](auto& done) { prober_.give_opinion(now_, what.whom, present(), done); });
   }
 
+  void perform(membership::alive_elsewhere& what) {
+    by_prober([&](auto& done) { prober_.show_life(now_, what.who, done); });
+  }
+
   void perform(membership::contradicts&) {
     prober_.be_accused(now_);
   }
@@ -428,8 +440,9 @@ private:
   std::optional<time_point> sync_at_;
   duration next_sync_{};
   std::optional<time_point> revisit_at_;
-  /// While a step runs.
+  /// Of the last call that changed anything.
   time_point now_{};
+  /// While a step runs.
   effects* out_ = nullptr;
 };
 

@@ -44,7 +44,8 @@ struct swim_options {
   /// How often one of those that are gone is tried: so the two sides of a long partition find each
   /// other again.
   duration revisit_every = std::chrono::seconds{30};
-  /// Those that are gone are forgotten after this.
+  /// Those that are gone are forgotten after this. Who comes later learns of the dead in the first
+  /// seven eighths of it.
   duration keep_gone = std::chrono::hours{24};
   /// Further members are not taken in.
   std::size_t max_members = 10'000;

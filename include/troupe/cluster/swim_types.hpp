@@ -12,6 +12,7 @@
 #include "troupe/core/fields.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/signature.hpp"
+#include "troupe/core/time.hpp"
 #include "troupe/registry/record_set.hpp"
 
 /// What the members of a cluster tell each other of who is there.
@@ -110,11 +111,33 @@ struct accusation {
   TROUPE_FIELDS(accusation, node, when, by, is_dead);
 };
 
-using rumour = std::variant<told_itself, accusation>;
+/// A member that is dead, and for how long it is, as whoever says so has seen it. Only comparisons
+/// have it.
+struct past_death {
+  accusation what{};
+  duration gone_for{};
+
+  friend bool operator==(const past_death&, const past_death&) = default;
+
+  TROUPE_FIELDS(past_death, what, gone_for);
+};
+
+using rumour = std::variant<told_itself, accusation, past_death>;
+
+inline const node_id& subject_of(const told_itself& what) {
+  return what.what.what.node;
+}
+
+inline const node_id& subject_of(const accusation& what) {
+  return what.node;
+}
+
+inline const node_id& subject_of(const past_death& what) {
+  return what.what.node;
+}
 
 inline const node_id& subject_of(const rumour& what) {
-  auto* itself = std::get_if<told_itself>(&what);
-  return itself != nullptr ? itself->what.what.node : std::get<accusation>(what).node;
+  return std::visit([](auto& each) -> const node_id& { return subject_of(each); }, what);
 }
 
 // -- mail --------------------------------------------------------------------------------------

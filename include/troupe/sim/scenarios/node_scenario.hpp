@@ -22,7 +22,8 @@ namespace troupe::sim {
 /// fault all nodes show each other alive, each shows what the others say and sends to their agents
 /// by that, each name has one holder, and nobody who is gone has a worker or, without a data
 /// folder, a name. Then a node that the leader alone cannot reach keeps its worker; one that is
-/// killed or hangs is soon given up; one that leaves is called dead by nobody. See node_process for
+/// killed or hangs is soon given up; one that starts later shows a killed one as dead, too, and all
+/// forget it at about the same time; one that leaves is called dead by nobody. See node_process for
 /// what is simpler than in a real cluster.
 class node_scenario {
 public:
@@ -318,6 +319,41 @@ private:
     if (!is_given_up(id) && is_known)
       broken("node " + id + (how == 1 ? " was killed" : " hangs")
              + ", and is not given up in time");
+    else if (how == 1 && is_known)
+      come_late(id, which);
+  }
+
+  /// A node that starts when that one is dead learns of it, and forgets it when the others do.
+  void come_late(const std::string& dead, process_id which) {
+    auto fits = [&](process_id each) { return each != which && each != leader(); };
+    process_id late = 0;
+    while (late < world_.size() && !fits(late))
+      ++late;
+    if (late == world_.size())
+      return;
+    world_.kill(late);
+    world_.start(late);
+    run_for(node_times::given_up_within);
+    auto& newcomer = *world_.at(late);
+    auto shown = newcomer.look().members->find(node_process::member_of(dead));
+    if (!shown || shown->state != cluster::member_status::dead)
+      broken("node " + newcomer.id() + " shows node " + dead + " as "
+             + (shown ? std::string{cluster::name_of(shown->state)} : "a stranger")
+             + ", which was dead when it started");
+    else if (knows_records(newcomer, dead) != std::pair{true, false})
+      broken("node " + newcomer.id() + " does not show what node " + dead
+             + " has said, which was dead when it started");
+    run_for(node_times::forgotten_within - node_times::given_up_within);
+    for (process_id each = 0; each < world_.size(); ++each)
+      if (auto* node = world_.at(each);
+          node != nullptr && node->look().members->find(node_process::member_of(dead)))
+        broken("node " + node->id() + " does not forget node " + dead + ", which died long ago");
+  }
+
+  /// Whether there are records of that node, and whether it shows them as there.
+  static std::pair<bool, bool> knows_records(const node_process& node, const std::string& of) {
+    auto known = node.table().answer(registry::find_owner{of});
+    return {known.records > 0, known.liveness != registry::record_status::disconnected};
   }
 
   void leave(process_id which) {

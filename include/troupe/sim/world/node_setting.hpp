@@ -50,6 +50,8 @@ struct node_times {
   static constexpr duration relayed_within = std::chrono::seconds{8};
   /// From the end of a node, or of its link, until a leader that hears the others has given it up.
   static constexpr duration given_up_within = std::chrono::seconds{4};
+  /// From the time that a dead node is given up until nobody remembers it.
+  static constexpr duration forgotten_within = retention + given_up_within;
   /// Five tries of a put with their waits, after a release and a claim.
   static constexpr duration any_answer = std::chrono::seconds{40};
 };
