@@ -247,9 +247,8 @@ int revoke(const common_options& common, const ca_command& what, const security:
                 + "; a node that runs there takes it and tells the others, else bring it into the "
                   "data folder of one"
                 + (last.as == security::role::member
-                     ? "; if it votes, its seat stays, and counts as one that is out of reach: see "
-                       "troupe voters, and remove it with troupe voters remove "
-                         + called + " (--force if no other node can take its place)"
+                     ? "; its node ends, and if it votes, another one takes its place (see troupe "
+                       "voters)"
                      : ""));
 }
 

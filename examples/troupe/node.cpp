@@ -237,7 +237,7 @@ public:
     return how_;
   }
 
-  /// Sends the signal, too: this node has no way to its cluster, for that reason.
+  /// Sends the signal, too: this node has no way to its cluster, or none any more, for that reason.
   void give_up(const problem& why) {
     std::lock_guard guard{mutex_};
     why_ = why;
@@ -272,6 +272,7 @@ int run_node(const common_options& common, const node_command& what, const held_
     return complain(common, why);
   leaving leave;
   options->on_leave_asked = [&leave](const leave_options& how) { leave.ask(how); };
+  options->on_revoked = [&leave](const problem& why) { leave.give_up(why); };
   auto offer = to_worker(what);
   if (!offer)
     return complain(common, offer.error());
@@ -283,6 +284,8 @@ int run_node(const common_options& common, const node_command& what, const held_
   options->stop = signal->stop();
   auto admits_nobody = admits_nobody_later(*options);
   auto started = node::start(*std::move(options));
+  if (!started && leave.given_up())
+    return complain(common, leave.given_up());
   if (!started && signal->stop().stop_requested()) {
     print_line(std::cerr, "stopped before it had joined");
     return ok;

@@ -1,7 +1,7 @@
 // Replays traces/*.trace against the claims of node n1, boot 5.
 
 #include "troupe/cluster/claims.hpp"
-#include "support/traces.hpp"
+#include "support/traced_machine.hpp"
 #include "troupe/core/overloaded.hpp"
 
 #include <catch2/catch_test_macros.hpp>
@@ -133,19 +133,12 @@ private:
     }
     if (verb != "refused")
       throw std::invalid_argument{"unknown command: " + verb};
-    problem why{read_code(read_word(in)), "refused"};
+    problem why{test::read_code(in), "refused"};
     return std::visit(
       [&]<class Words>(const Words&) -> claims::event {
         return claims::heard<typename Words::result>{result<typename Words::result>{why}};
       },
       to.what);
-  }
-
-  static errc read_code(const std::string& word) {
-    for (std::size_t each = 0; each < errc_names.size(); ++each)
-      if (errc_names[each] == word)
-        return static_cast<errc>(each);
-    throw std::invalid_argument{"unknown code: " + word};
   }
 
   static std::string words_of(const registry::record& what) {

@@ -1,15 +1,12 @@
 // Replays traces/liveness/*.trace against liveness.
 
 #include "troupe/cluster/liveness.hpp"
-#include "support/traces.hpp"
+#include "support/traced_machine.hpp"
 #include "troupe/core/overloaded.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
-#include <algorithm>
-#include <chrono>
 #include <sstream>
-#include <stdexcept>
 #include <string>
 #include <utility>
 #include <variant>
@@ -27,28 +24,20 @@ namespace {
 ///   lead [NAME BOOT]... | follow | up NAME BOOT | down NAME BOOT | leaves NAME | shown NAME BOOT
 ///   alive|suspect|dead|left NAME BOOT | forgotten NAME BOOT | expelled [NAME]...
 ///   ill NAME NODE | well NAME NODE | pong ID yes|no | claims ID [NAME NODE BOOT fleeting|kept]...
-///   pass MILLISECONDS
-/// Answers with effects and the milliseconds since it began.
-class liveness_interpreter {
-public:
-  std::string answer(const std::string& command) {
-    text_.str({});
-    std::istringstream in{command};
-    auto verb = test::read_word(in);
-    if (verb == "pass")
-      pass(std::chrono::milliseconds{test::read_number(in)});
-    else if (verb == "pong")
+class traced_liveness : public test::traced_machine<liveness> {
+  liveness& machine() override {
+    return it_;
+  }
+
+  void perform(const std::string& verb, std::istream& in) override {
+    if (verb == "pong")
       answer_ping(in);
     else if (verb == "claims")
       answer_list(in);
     else
       step(read_event(verb, in));
-    for (auto& flaw : it_.flaws())
-      text_ << "flaw: " << flaw << '\n';
-    return text_.str().empty() ? "(nothing)\n" : text_.str();
   }
 
-private:
   static liveness::event read_event(const std::string& verb, std::istream& in) {
     if (verb == "follow")
       return liveness::follow{};
@@ -76,7 +65,7 @@ private:
          {member_status::alive, member_status::suspect, member_status::dead, member_status::left})
       if (verb == name_of(is))
         return liveness::seen{name, boot, is};
-    throw std::invalid_argument{"unknown command: " + verb};
+    refuse(verb);
   }
 
   static liveness::lead read_lead(std::istream& in) {
@@ -115,63 +104,36 @@ private:
     step(liveness::names_listed{std::move(page)}, id);
   }
 
-  void step(liveness::event what, request_id id = 0) {
-    liveness::effects out;
-    it_.step(now_, id, std::move(what), out);
-    print(out);
-  }
-
-  void pass(duration span) {
-    auto until = now_ + span;
-    for (auto due = it_.next_deadline(); due && *due <= until; due = it_.next_deadline()) {
-      now_ = std::max(now_, *due);
-      liveness::effects out;
-      it_.tick(now_, out);
-      print(out);
-    }
-    now_ = until;
-  }
-
-  void print(const liveness::effects& out) {
-    for (auto& each : out) {
-      text_
-        << std::chrono::duration_cast<std::chrono::milliseconds>(now_.time_since_epoch()).count()
-        << " ms: ";
-      std::visit(
-        overloaded{
-          [&](const liveness::give_up& what) {
-            text_ << "give up " << what.node << " boot " << what.boot;
-          },
-          [&](const liveness::free_names& what) {
-            text_ << "free names of " << what.node << " boot " << what.boot;
-          },
-          [&](const liveness::list_names& what) {
-            text_ << "list names " << what.id << " after '" << what.what.after.text() << '\'';
-          },
-          [&](const liveness::ping& what) {
-            text_ << "ping " << what.id << ' ' << what.agent.text() << " of " << what.node;
-          },
-          [&](const liveness::recovered& what) { text_ << "recovered " << what.what.name; },
-          [&](const liveness::warn& what) { text_ << "warn " << what.text; },
-        },
-        each);
-      text_ << '\n';
-    }
+  std::string to_words(const liveness::effect& what) override {
+    std::ostringstream text;
+    std::visit(overloaded{
+                 [&](const liveness::give_up& each) {
+                   text << "give up " << each.node << " boot " << each.boot;
+                 },
+                 [&](const liveness::free_names& each) {
+                   text << "free names of " << each.node << " boot " << each.boot;
+                 },
+                 [&](const liveness::list_names& each) {
+                   text << "list names " << each.id << " after '" << each.what.after << '\'';
+                 },
+                 [&](const liveness::ping& each) {
+                   text << "ping " << each.id << ' ' << each.agent << " of " << each.node;
+                 },
+                 [&](const liveness::recovered& each) { text << "recovered " << each.what.name; },
+                 [&](const liveness::warn& each) { text << "warn " << each.text; },
+               },
+               what);
+    return text.str();
   }
 
   cluster::known_nodes nodes_;
   liveness it_{nodes_, {}};
-  time_point now_{};
-  std::ostringstream text_;
 };
 
 } // namespace
 
 TEST_CASE("who is alive is decided as its golden traces say", "[node][liveness][trace]") {
-  for (auto& file : test::traces_in(TROUPE_TESTS_DIR "/node/traces/liveness")) {
-    liveness_interpreter node;
-    test::replay_trace(file, [&](const std::string& command) { return node.answer(command); });
-  }
+  test::replay_traces<traced_liveness>("node/traces/liveness");
 }
 
 } // namespace liveness_trace

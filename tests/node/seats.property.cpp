@@ -65,7 +65,9 @@ private:
   void act() {
     std::string name;
     auto& it = any_other(name);
-    switch (random_.below(18)) {
+    switch (random_.below(19)) {
+      case 18:
+        return revoke(name, it);
       case 16:
       case 17:
         return show(name, it, random_.below(2) == 0);
@@ -113,10 +115,21 @@ private:
   }
 
   void show(const std::string& name, other& it, bool is_there) {
+    if (name == revoked_)
+      return;
     see(it);
     it.is_shown = is_there;
     see(it);
     step(seats::member_shows{name, is_there});
+  }
+
+  /// One that is not there, and does not come back.
+  void revoke(const std::string& name, other& it) {
+    if (it.is_linked || it.is_shown || !revoked_.empty())
+      return;
+    it.is_wished_away = true;
+    revoked_ = name;
+    step(seats::revoked{{name}});
   }
 
   void see(other& it) const {
@@ -125,6 +138,8 @@ private:
   }
 
   void link(const std::string& name, other& it) {
+    if (name == revoked_)
+      return;
     it.is_linked = true;
     see(it);
     step(seats::node_is{name, name_of(name), address_of(name)});
@@ -394,7 +409,8 @@ private:
     for (auto& [id, asked] : open_)
       if (asked.node == node && asked.what != voter_change::lead)
         is_by_asker = asked.what == voter_change::leave && asked.force;
-    return is_by_asker || nodes_.at(node).has_left || shown_.members.forced_out.contains(node);
+    return is_by_asker || node == revoked_ || nodes_.at(node).has_left
+           || shown_.members.forced_out.contains(node);
   }
 
   /// All is well from here on: who waits is answered, and as many vote as are wanted.
@@ -425,6 +441,8 @@ private:
     for (auto each : voters)
       CHECK(each.value
             == (each == group_.self ? group_.self.value : nodes_.at(node_of_seat(each)).seat));
+    for (auto& [seat, who] : group_.members.members)
+      CHECK(node_of_seat(seat) != revoked_);
   }
 
   random_source random_;
@@ -445,6 +463,7 @@ private:
   time_point led_since_{};
   int promoted_ = 0; // since then
   bool is_prompt_ = false;
+  std::string revoked_; // none: empty
 };
 
 } // namespace

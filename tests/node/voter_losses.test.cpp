@@ -117,6 +117,69 @@ TEST_CASE_METHOD(leader_with_spares, "a voter of which no member has heard is re
   CHECK(asked() == replaced);
 }
 
+TEST_CASE_METHOD(leader_with_spares, "a revoked voter that is not there is replaced at once",
+                 "[node][seats]") {
+  SECTION("as it is revoked first") {
+    step(seats::revoked{{"n3", "n9"}});
+    pass(10s);
+    CHECK(asked().empty()); // its links have not ended yet
+    die("n3");
+  }
+  SECTION("as its links end first") {
+    die("n3");
+    step(seats::revoked{{"n3", "n9"}});
+  }
+  SECTION("also by a node that leads later") {
+    role("n2");
+    die("n3");
+    step(seats::revoked{{"n3", "n9"}});
+    while (first<seats::warn>())
+      continue;
+    role("n1");
+  }
+  pass(2s);
+  CHECK(asked() == replaced);
+  CHECK(voters() == std::set<std::string>{"n1", "n2", "n4"});
+  auto said = first<seats::warn>();
+  REQUIRE(said);
+  CHECK_THAT(said->text, ContainsSubstring("name3 is revoked and gone"));
+  CHECK_FALSE(first<seats::warn>()); // said once
+}
+
+TEST_CASE_METHOD(leader_that_replaces_nobody,
+                 "a revoked voter goes also where no other voter is replaced", "[node][seats]") {
+  die("n3");
+  pass(1h);
+  REQUIRE(asked().empty());
+  step(seats::revoked{{"n3"}});
+  pass(2s);
+  CHECK(asked() == replaced);
+}
+
+TEST_CASE_METHOD(leader_without_spares, "a revoked voter goes where no node can take its place",
+                 "[node][seats]") {
+  lag["n2"] = 500;
+  die("n3");
+  step(seats::revoked{{"n3"}});
+  pass(1s);
+  CHECK(asked().empty());
+  CHECK(pending("n3")
+        == "removal: it is revoked; it is needed: too few of the other voters are there and have "
+           "all entries; it goes once they are back");
+  lag.clear();
+  pass(2s);
+  CHECK(asked() == words{"remove n3"});
+  CHECK(voters() == std::set<std::string>{"n1", "n2"});
+}
+
+TEST_CASE_METHOD(leader_with_spares, "a revoked learner loses its seat", "[node][seats]") {
+  seat("n4", false);
+  step(seats::revoked{{"n4"}});
+  die("n4");
+  pass(2s);
+  CHECK_FALSE(group.members.members.contains(seat_of("n4")));
+}
+
 TEST_CASE_METHOD(leader_with_spares, "the time of a voter that comes back begins anew",
                  "[node][seats]") {
   die("n3");
@@ -429,28 +492,139 @@ TEST_CASE_METHOD(leader_with_spares, "a voter that is gone is removed as somebod
   CHECK(asked().empty());
 }
 
-TEST_CASE("with more members than it has room for no voter is replaced", "[node][seats]") {
+/// a and b vote, and there is a link to a. The table has room for two members.
+struct full_table {
+  full_table() {
+    members.members[raft::seat_id{1}] = {true, "a@h:1"};
+    members.members[raft::seat_id{2}] = {true, "b@h:2"};
+    losses.begin(start);
+  }
+
+  std::optional<std::string> look(duration after) {
+    return losses.look(start + after, members, false, [](auto& node) { return node == "a"; });
+  }
+
+  void fill() {
+    for (auto* node : {"c", "d"})
+      losses.shows(node, true, start);
+  }
+
   cluster::voter_losses losses{{.replace_after = 1s, .max_nodes = 2}};
   raft::configuration members;
-  members.members[raft::seat_id{1}] = {true, "a@h:1"};
-  members.members[raft::seat_id{2}] = {true, "b@h:2"};
-  auto look = [&](time_point now) {
-    return losses.look(now, members, false, [](auto& node) { return node == "a"; });
-  };
   time_point start{1h};
-  losses.begin(start);
-  for (auto* node : {"c", "d"})
-    losses.shows(node, true, start);
-  CHECK(!look(start));
-  SECTION("with room for all") {
-    CHECK(look(start + 1s) == "b");
+};
+
+TEST_CASE_METHOD(full_table, "as many members as it has room for cost no voter its seat",
+                 "[node][seats]") {
+  losses.members_are(members);
+  fill();
+  CHECK(!look(0s));
+  CHECK(look(1s) == "b");
+  CHECK_FALSE(losses.has_left_out());
+}
+
+TEST_CASE_METHOD(full_table, "where there is no room for all members, voters have it",
+                 "[node][seats]") {
+  losses.members_are(members);
+  fill();
+  losses.shows("b", true, start);
+  losses.shows("e", true, start);
+  CHECK(losses.has_left_out());
+  CHECK(!look(0s));
+  CHECK(!look(1h));
+  CHECK(losses.gone().empty());
+  losses.shows("b", false, start + 1h);
+  CHECK(!look(1h));
+  CHECK(look(1h + 1s) == "b");
+  CHECK(losses.flaws().empty());
+}
+
+TEST_CASE_METHOD(full_table, "a voter for which there is no room is taken to be there",
+                 "[node][seats]") {
+  members.members[raft::seat_id{3}] = {true, "c@h:1"};
+  members.members[raft::seat_id{4}] = {true, "d@h:1"};
+  losses.members_are(members);
+  fill();
+  losses.shows("b", true, start);
+  CHECK(losses.is_unknown("b"));
+  CHECK(!look(0s));
+  CHECK(!look(1h));
+}
+
+TEST_CASE_METHOD(full_table, "a voter that was left out when it did not vote is taken to be there",
+                 "[node][seats]") {
+  fill();
+  losses.shows("b", true, start);
+  losses.members_are(members);
+  CHECK(!look(0s));
+  CHECK(!look(1h));
+  CHECK(losses.gone().empty());
+  CHECK(losses.is_unknown("b"));
+  SECTION("until the members show it dead") {
+    losses.shows("b", false, start + 1h);
+    CHECK_FALSE(losses.is_unknown("b"));
+    CHECK(!look(1h));
+    CHECK(look(1h + 1s) == "b");
   }
-  SECTION("with one too many") {
-    losses.shows("b", true, start);
-    CHECK(!look(start + 1h));
-    CHECK(losses.gone().empty());
+  SECTION("or say that it is there, and then show it dead") {
+    losses.shows("b", true, start + 1h);
+    CHECK_FALSE(losses.is_unknown("b"));
+    CHECK(!look(2h));
+    losses.shows("b", false, start + 2h);
+    CHECK(!look(2h));
+    CHECK(look(2h + 1s) == "b");
+  }
+  SECTION("as long as it votes") {
+    members.members.erase(raft::seat_id{2});
+    losses.members_are(members);
+    CHECK_FALSE(losses.is_unknown("b"));
   }
   CHECK(losses.flaws().empty());
+}
+
+TEST_CASE("who leads more members than it has room for says so, and shows which voter it does not "
+          "know",
+          "[node][seats]") {
+  leader_with_spares it{{.max_nodes = 6}};
+  for (auto* node : {"n4", "n5", "n6", "n7", "n8"})
+    it.step(seats::member_shows{node, true});
+  it.pass(1s);
+  auto said = it.first<seats::warn>();
+  REQUIRE(said);
+  CHECK_THAT(said->text,
+             ContainsSubstring("more than 6 members are there: a voter of which they say nothing"));
+  it.pass(1min);
+  CHECK_FALSE(it.first<seats::warn>()); // said once
+  it.seat("n9", true);
+  it.commit();
+  CHECK(it.pending("n9")
+        == "replacement: it is not known whether it is there, as there are too many members; "
+           "remove it with troupe voters if it is gone");
+  it.pass(1h);
+  CHECK(it.asked().empty());
+}
+
+TEST_CASE_METHOD(leader_with_spares,
+                 "a voter that comes and goes puts off the replacement of another one by five "
+                 "minutes at most",
+                 "[node][seats]") {
+  die("n3");
+  auto flap = [this] {
+    die("n2");
+    pass(5s);
+    come_back("n2");
+    pass(15s);
+  };
+  for (auto since = 0s; since < 9min + 40s; since += 20s)
+    flap();
+  CHECK(asked().empty());
+  for (auto since = 0s; since < 1min; since += 20s)
+    flap();
+  auto made = asked();
+  REQUIRE_FALSE(made.empty());
+  CHECK(made.front() == replaced.front());
+  CHECK(made.back() == replaced.back());
+  CHECK(voters() == std::set<std::string>{"n1", "n2", "n4"});
 }
 
 } // namespace voter_losses_test

@@ -4,6 +4,7 @@
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <chrono>
+#include <map>
 #include <string>
 #include <utility>
 #include <variant>
@@ -24,8 +25,9 @@ namespace {
 const key_pair ca = key_pair::make();
 
 std::string signed_list(std::uint64_t number, const key_pair& by = ca,
-                        const std::string& serial = "aa") {
-  revocation_list list{number, wall_time{1s}, {{serial, wall_time{1s}}}, {}};
+                        const std::string& serial = "aa",
+                        const std::map<node_id, wall_time>& identities = {}) {
+  revocation_list list{number, wall_time{1s}, {{serial, wall_time{1s}}}, identities};
   auto body = to_bytes(list);
   return to_bytes(signed_revocation_list{body, by.sign(security::detail::to_be_signed(body))});
 }
@@ -64,7 +66,7 @@ private:
   }
 
   static std::string word(const enforce& what) {
-    return "enforce " + std::to_string(what.list->number);
+    return "enforce " + std::to_string(what.list->number) + (what.are_told ? " after that" : "");
   }
 
   static std::string word(const store& what) {
@@ -213,6 +215,21 @@ SCENARIO("members tell each other of revoked certificates", "[security]") {
         CHECK(it.book.next_deadline() == time_point{6s});
         CHECK(it.at(5s) == done{});
         CHECK(it.at(6s) == done{"tell 1 of 4", "tell 3 of 4"});
+      }
+    }
+    WHEN("a newer one revokes two of the members") {
+      auto newer = signed_list(
+        4, ca, "aa", {{node(1), wall_time{}}, {node(3), wall_time{}}, {node(9), wall_time{}}});
+      THEN("these hear it before their links end, and not again") {
+        CHECK(it.on(list_heard{node(2), newer})
+              == done{"tell 1 of 4", "tell 3 of 4", "enforce 4 after that", "store 4"});
+        CHECK(it.on(list_stored{4}) == done{});
+        CHECK(it.at(1h) == done{});
+      }
+      THEN("one that has sent it knows it") {
+        CHECK(it.on(list_heard{node(1), newer})
+              == done{"tell 3 of 4", "enforce 4 after that", "store 4"});
+        CHECK(it.on(list_stored{4}) == done{"tell 2 of 4"});
       }
     }
     WHEN("a member sends the same list before it has answered") {

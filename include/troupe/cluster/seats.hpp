@@ -43,7 +43,7 @@ namespace troupe::cluster {
 ///   voter_plan finds, one at a time, and not more often than the change_pace allows. Who asks for
 ///   a change is answered once it is made, or cannot be; of two wishes for a node the later one
 ///   counts.
-/// - A voter that has been gone for long is replaced, see voter_losses.
+/// - A voter that has been gone for long is replaced, and a revoked one at once, see voter_losses.
 /// - The leader tells nodes whose disks have forgotten that their seats are void, until they have
 ///   others, see own_seat.
 /// - Every node is told who leads, where, and, while nobody does, whom it misses.
@@ -191,6 +191,7 @@ private:
 
   void handle(request_id, members_are& what) {
     cards_.members_are(std::move(what.committed));
+    losses_.members_are(cards_.members());
     own_.is(what.now.self);
     say_members();
     tell_others(cards_.members());
@@ -349,6 +350,11 @@ private:
       look_for_loss(what.node);
   }
 
+  void handle(request_id, revoked& what) {
+    losses_.bar(std::move(what.nodes));
+    review();
+  }
+
   /// A member may be gone: its time begins now.
   void look_for_loss(const std::string& node) {
     if (cards_.seat_of(node))
@@ -502,6 +508,7 @@ private:
       doubt_cards(group.members);
     auto any_void = tell_void_seats();
     auto lost = note_losses(group.members);
+    part_with_revoked(group.members);
     wishes_.set_time(now_);
     auto linked = cards_.candidates(group, what.address);
     voter_plan plan{group, cards_.self(), linked, wishes_.all()};
@@ -521,13 +528,32 @@ private:
   /// Returns the voter that is to be replaced from here on.
   std::optional<std::string> note_losses(const raft::configuration& members) {
     auto before = losses_.due();
-    auto lost = losses_.look(now_, members, proposed_ != 0, [this](auto& node) {
-      return node == cards_.self() || cards_.is_linked(node);
-    });
+    auto lost
+      = losses_.look(now_, members, proposed_ != 0, [this](auto& node) { return is_here(node); });
     if (before && before != losses_.due() && has_vote(*before, members))
       emit(inform{"voter " + cards_.name_of(*before) + " is back, and keeps its seat"});
+    if (losses_.has_left_out() && !std::exchange(says_left_out_, true))
+      emit(warn{"more than " + std::to_string(options_.max_nodes)
+                + " members are there: a voter of which they say nothing is taken to be there, and "
+                  "not replaced; see troupe voters"});
     wishes_.replace(losses_.to_go(), now_);
     return lost;
+  }
+
+  void part_with_revoked(const raft::configuration& members) {
+    for (auto& node :
+         losses_.gone_for_good(members, [this](auto& each) { return is_here(each); })) {
+      if (wishes_.all().leave.contains(node))
+        continue;
+      emit(warn{"member " + cards_.name_of(node)
+                + " is revoked and gone: it loses its seat, and another node takes its place if "
+                  "one can vote"});
+      wishes_.depart(node, 0, now_);
+    }
+  }
+
+  [[nodiscard]] bool is_here(const std::string& node) const {
+    return node == cards_.self() || cards_.is_linked(node);
   }
 
   static bool has_vote(const std::string& node, const raft::configuration& members) {
@@ -687,6 +713,7 @@ private:
 
   std::optional<time_point> review_at_;
   voter_losses losses_;
+  bool says_left_out_ = false;
   seat_wishes wishes_;
   hand_overs hand_overs_;
   change_pace pace_;

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -28,9 +29,10 @@ struct seats_options {
   /// How long a voter has to be gone before another node takes its place, see voter_losses. Zero:
   /// it keeps its seat.
   duration replace_after = std::chrono::minutes{5};
-  /// Linked nodes, members that are there, and nodes with a name and an address. If more members
-  /// are there, no voter is replaced for being gone. A further link gets no vote; of the nodes
-  /// with a name one that is neither linked nor a member gives way to a further one.
+  /// Linked nodes, members that are there, and nodes with a name and an address. Of the members
+  /// one that does not vote gives way to a further one, see voter_losses. A further link gets no
+  /// vote; of the nodes with a name one that is neither linked nor a member gives way to a further
+  /// one.
   std::size_t max_nodes = 10'000;
   /// Changes and hand-overs that somebody waits for; more are refused with limit_reached.
   std::size_t max_changes = 100;
@@ -127,6 +129,11 @@ struct seats_types {
     bool is_there = false;
   };
 
+  /// The identities of these nodes are revoked, and no others.
+  struct revoked {
+    std::set<std::string> nodes;
+  };
+
   /// What a node says of its seat. `is_reachable`: with the actor that takes messages for it.
   struct card {
     std::string node;
@@ -174,7 +181,7 @@ struct seats_types {
 
   using event
     = std::variant<changed_role, members_are, wants_peer, forgot, ignored, disk_room, stopped, seen,
-                   answered, renewed, link_up, link_down, node_is, node_left, member_shows,
+                   answered, renewed, link_up, link_down, node_is, node_left, member_shows, revoked,
                    exchanged, greeted, unanswered, change, hand_over>;
 
   // -- effects: for the group -----------------------------------------------------------------

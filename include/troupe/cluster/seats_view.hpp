@@ -94,9 +94,15 @@ private:
         found.push_back(
           {node, void_seat, "its node has another one by now; it is taken away next"});
       else if (plan.is_unwanted(node) && !plan.is_replaced(node))
-        found.push_back({node, removal, who.votes ? reason(plan, node) : goes_next()});
+        found.push_back({node, removal,
+                         (losses_.is_revoked(node) ? "it is revoked; " : "")
+                           + (who.votes ? reason(plan, node) : goes_next())});
       else if (auto gone = losses_.gone().find(node); gone != losses_.gone().end())
         found.push_back({node, replacement, reason_for_gone(plan, node, gone->second)});
+      else if (node != cards_.self() && losses_.is_unknown(node) && !cards_.is_linked(node))
+        found.push_back({node, replacement,
+                         "it is not known whether it is there, as there are too many members; "
+                         "remove it with troupe voters if it is gone"});
       else if (plan.is_replaced(node))
         found.push_back({node, removal, "it votes in the place of a voter that is back"});
     }

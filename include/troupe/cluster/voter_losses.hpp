@@ -26,10 +26,12 @@ namespace troupe::cluster {
 ///   that is lost proves nothing.
 /// - It is to be replaced once it has been gone for `replace_after` without a break while this node
 ///   led, and no voter has gone or come back for `calm`, or for `replace_after` if that is shorter.
+///   Voters that come and go again and again put it off for `longest_calm` times as long at most.
 /// - One at a time: the one that has been gone longest. It goes once there are more voters than
 ///   before. If it comes back earlier it stays, and a node that votes in its place by then loses
 ///   its vote, unless it is needed: the other one is gone again, or another voter has been
 ///   replaced, or all voters are wanted.
+/// - A revoked one never comes back. Once it is not there any more it goes, replaced or not.
 /// - A leader counts from its election on. It cannot know for how long a voter was gone before, and
 ///   where leadership has just moved, another change of the voters is not urgent.
 ///
@@ -38,9 +40,12 @@ class voter_losses {
 public:
   /// Voters that come and go at times, as in a rolling restart, put a replacement off for so long.
   static constexpr duration calm = std::chrono::seconds{30};
+  /// Ten times `calm` are five minutes, in which a rolling restart of all voters is over.
+  static constexpr int longest_calm = 10;
 
-  /// Of members that are there it remembers `seats_options::max_nodes`; if there are more, no voter
-  /// is replaced.
+  /// Of members that are there it remembers `seats_options::max_nodes`. If there are more, those
+  /// that do not vote give way to those that do. A node that was left out and votes later is
+  /// unknown, and taken to be there until the members say something of it.
   explicit voter_losses(const seats_options& how)
     : replace_after_(how.replace_after), max_nodes_(how.max_nodes), wanted_(how.voters) {}
 
@@ -48,21 +53,58 @@ public:
 
   /// The members show that node alive, or suspect it; or not.
   void shows(const std::string& node, bool is_there, time_point now) {
+    unknown_.erase(node);
     if (!is_there) {
       shown_.erase(node);
       return;
     }
     came(node, now);
-    if (shown_.size() < max_nodes_)
-      shown_.insert(node);
-    else if (!shown_.contains(node))
-      is_blind_ = true;
+    shown_.insert(node);
+    if (shown_.size() <= max_nodes_)
+      return;
+    has_left_out_ = true;
+    auto spare = std::ranges::find_if(shown_, [&](auto& each) { return !voters_.contains(each); });
+    if (spare == shown_.end())
+      unknown_.insert(node);
+    shown_.erase(spare != shown_.end() ? std::string{*spare} : node);
+  }
+
+  /// The members of the group are these.
+  void members_are(const raft::configuration& members) {
+    auto before = std::exchange(voters_, voters_of(members));
+    std::erase_if(unknown_, [this](auto& node) { return !voters_.contains(node); });
+    for (auto& node : voters_)
+      if (has_left_out_ && !before.contains(node) && !shown_.contains(node))
+        unknown_.insert(node);
   }
 
   /// There is a link to it, or the members show it.
   void came(const std::string& node, time_point now) {
     if (gone_.erase(node) > 0)
       changed_at_ = now;
+  }
+
+  /// The identities of these nodes are revoked, and no others.
+  void bar(std::set<std::string> nodes) {
+    revoked_ = std::move(nodes);
+  }
+
+  [[nodiscard]] bool is_revoked(const std::string& node) const {
+    return revoked_.contains(node);
+  }
+
+  /// Returns those of the members that are revoked and not there any more. Cost: O(members * log
+  /// n).
+  template <class IsLinked>
+  [[nodiscard]] std::vector<std::string> gone_for_good(const raft::configuration& members,
+                                                       IsLinked is_linked) const {
+    std::vector<std::string> found;
+    for (auto& [seat, who] : members.members)
+      if (auto node = to_seat_contact(who.contact).node;
+          revoked_.contains(node) && !shown_.contains(node) && !unknown_.contains(node)
+          && !is_linked(node))
+        found.push_back(std::move(node));
+    return found;
   }
 
   // -- while this node leads -----------------------------------------------------------------
@@ -88,12 +130,9 @@ public:
                                   IsLinked is_linked) {
     if (replace_after_ == duration::zero())
       return std::nullopt;
-    std::set<std::string> voters;
-    for (auto& [seat, who] : members.members)
-      if (who.votes)
-        voters.insert(to_seat_contact(who.contact).node);
+    auto voters = voters_of(members);
     for (auto& node : voters)
-      if (is_linked(node) || shown_.contains(node) || is_blind_)
+      if (is_linked(node) || shown_.contains(node) || unknown_.contains(node))
         came(node, now);
       else if (gone_.emplace(node, now).second)
         changed_at_ = now;
@@ -138,12 +177,25 @@ public:
       return since;
     auto due
       = replace_after_ < time_point::max() - since ? since + replace_after_ : time_point::max();
-    return std::max(due, changed_at_ + std::min(replace_after_, calm));
+    auto pause = std::min(replace_after_, calm);
+    auto latest = due < time_point::max() - longest_calm * pause ? due + longest_calm * pause
+                                                                 : time_point::max();
+    return std::max(due, std::min(changed_at_ + pause, latest));
   }
 
   /// The voter that is to be replaced now.
   [[nodiscard]] std::optional<std::string> due() const {
     return due_ ? std::optional{due_->first} : std::nullopt;
+  }
+
+  /// Whether more members were there than it has room for.
+  [[nodiscard]] bool has_left_out() const {
+    return has_left_out_;
+  }
+
+  /// Whether that voter is taken to be there only because it was left out.
+  [[nodiscard]] bool is_unknown(const std::string& node) const {
+    return unknown_.contains(node);
   }
 
   /// What is wrong with its state, in words; empty if all is well. Cost: O(n log n).
@@ -154,12 +206,21 @@ public:
         found.emplace_back(what);
     };
     expect(shown_.size() <= max_nodes_, "more members are known than allowed");
+    expect(std::ranges::includes(voters_, unknown_), "a node that does not vote is unknown");
     expect(!due_ || replace_after_ != duration::zero(), "a voter is replaced where none is to be");
     expect(to_go_.size() <= 1, "two voters are replaced at a time");
     return found;
   }
 
 private:
+  static std::set<std::string> voters_of(const raft::configuration& members) {
+    std::set<std::string> found;
+    for (auto& [seat, who] : members.members)
+      if (who.votes)
+        found.insert(to_seat_contact(who.contact).node);
+    return found;
+  }
+
   /// A node that was to become a voter in the place of another one.
   struct stand_in {
     std::string node;
@@ -199,8 +260,12 @@ private:
   const std::size_t wanted_;
   /// Members that are there.
   std::set<std::string> shown_;
-  /// There are more of them.
-  bool is_blind_ = false;
+  /// There were more of them.
+  bool has_left_out_ = false;
+  /// By members_are().
+  std::set<std::string> voters_;
+  std::set<std::string> unknown_;
+  std::set<std::string> revoked_;
   std::map<std::string, time_point> gone_;
   /// When a voter has last gone or come back, or this node has begun to lead.
   time_point changed_at_{};

@@ -2,6 +2,7 @@
 
 #include <compare>
 #include <concepts>
+#include <iosfwd>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -26,8 +27,8 @@ public:
   agent_id() = default;
 
   template <class Text>
-  requires(!std::same_as<std::remove_cvref_t<Text>, agent_id>
-           && std::convertible_to<Text, std::string>)
+  requires(
+    !std::same_as<std::remove_cvref_t<Text>, agent_id> && std::convertible_to<Text, std::string>)
     agent_id(Text&& text) // not explicit: see above
     : text_(std::forward<Text>(text)) {}
 
@@ -57,6 +58,13 @@ public:
   template <std::convertible_to<std::string_view> Text>
   friend std::strong_ordering operator<=>(const agent_id& left, const Text& right) {
     return std::string_view{left.text_} <=> std::string_view{right};
+  }
+
+  /// Prints the text.
+  template <class Traits>
+  friend std::basic_ostream<char, Traits>& operator<<(std::basic_ostream<char, Traits>& to,
+                                                      const agent_id& id) {
+    return to << id.text_;
   }
 
   template <class Form>

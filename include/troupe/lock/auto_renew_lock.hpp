@@ -43,6 +43,12 @@ public:
                                                       const hold_options& how = {},
                                                       lost_handler on_lost = {});
 
+  /// The same without blocking: calls `done`, which must not block, on an actor.
+  TROUPE_COMPILED static void hold(caf::actor_system& sys, lock_client locks,
+                                   const std::string& name, const hold_options& how,
+                                   lost_handler on_lost,
+                                   std::function<void(result<auto_renew_lock>)> done);
+
   /// Holds the lease `granted`, which `locks` asked for at `asked`. Renews it first if `how.wait`
   /// is not zero or the lease may have run out since; gives it back if that fails. Blocks. Errors:
   /// those of lock_client::renew; bad_argument for a margin that is out of its bounds.

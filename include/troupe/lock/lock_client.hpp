@@ -42,6 +42,10 @@ public:
 
   TROUPE_COMPILED result<lease> acquire(const std::string& name, const hold_options& how = {});
 
+  /// The same without blocking: calls `done`, which must not block, on an actor.
+  TROUPE_COMPILED void acquire(const std::string& name, const hold_options& how,
+                               std::function<void(const result<lease>&)> done);
+
   /// Returns whether this client, or a copy of it, has asked for the lease `held`.
   [[nodiscard]] TROUPE_COMPILED bool has_asked_for(const lease& held) const;
 

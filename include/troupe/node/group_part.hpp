@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -93,6 +94,9 @@ public:
     };
     member.shows = [this](const std::string& node, bool is_there) {
       seat_->run([node, is_there](voters_state& state) { state.member_shows(node, is_there); });
+    };
+    member.revoked = [this](const std::set<std::string>& nodes) {
+      seat_->run([nodes](voters_state& state) { state.revoked(nodes); });
     };
     member.node_left = [this](const std::string& node, boot_number boot) {
       seat_->run([node, boot](voters_state& state) { state.node_left(node, boot); });

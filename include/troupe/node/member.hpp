@@ -95,6 +95,8 @@ struct member_setup {
   /// it.
   std::function<void(const std::string& node, bool is_there)> shows
     = [](const std::string&, bool) {};
+  /// The identities of these nodes are revoked, and no others.
+  std::function<void(const std::set<std::string>&)> revoked = [](const std::set<std::string>&) {};
   /// Others have heard of a later life of this node: keep this boot, then call go_on_as().
   std::function<void(boot_number)> risen = [](boot_number) {};
 };
@@ -169,6 +171,7 @@ public:
 
   /// See node_core::expelled.
   void expel(cluster::node_core::expelled what) {
+    setup_.revoked(what.nodes);
     core_.step(std::move(what));
   }
 

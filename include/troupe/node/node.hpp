@@ -23,6 +23,7 @@
 #include "troupe/node/init.hpp"
 #include "troupe/node/options.hpp"
 #include "troupe/node/peer.hpp"
+#include "troupe/node/singleton.hpp"
 #include "troupe/node/voters_client.hpp"
 #include "troupe/router/router_client.hpp"
 #include "troupe/security/types.hpp"
@@ -49,6 +50,7 @@ using cluster::agent_change;
 using cluster::agent_options;
 using cluster::leave_options;
 using cluster::node_options;
+using cluster::singleton_options;
 using router::to_agent;
 using router::to_all;
 using router::to_any;
@@ -230,6 +232,35 @@ public:
     return agent<Type>(id, agent_options{}, std::move(first), std::move(others)...);
   }
 
+  /// Offers to run a singleton: an agent made of functions as by agent(), of which at most one runs
+  /// in the cluster. Other nodes offer it under the same id; one of them runs it while it holds the
+  /// lock `singleton/ID`. After a kill or a cut it runs elsewhere within singleton_options::ttl and
+  /// node_options::lost_after; a node that is cut off from a majority ends it before that, see
+  /// singleton_options::margin. Each time it begins with copies of the functions as they are now,
+  /// so keep what must outlive it in the shared state. Does not block, and does not wait for the
+  /// cluster: node_options::log says why it does not run. Errors: bad_argument (the id, a time, a
+  /// type), cancelled (this node has stopped). Source: the cluster singleton of Akka.
+  template <class... Functions>
+  requires(sizeof...(Functions) > 0) result<cluster::singleton> singleton(
+    const agent_id& id, const singleton_options& how, Functions... functions) {
+    if (auto why = detail::check_agent_types<Functions...>())
+      return why;
+    return offer_singleton(
+      id, how,
+      [sys = system_, functions..., begin = agent_begin(id)]() -> caf::actor {
+        return sys->spawn([functions..., begin](caf::event_based_actor* self) -> caf::behavior {
+          return detail::agent_behavior(begin(self), functions...);
+        });
+      },
+      (detail::takes_info<Functions> || ...));
+  }
+
+  template <class Function, class... Functions>
+  requires(!std::is_same_v<std::decay_t<Function>, singleton_options>)
+    result<cluster::singleton> singleton(const agent_id& id, Function first, Functions... others) {
+    return singleton(id, singleton_options{}, std::move(first), std::move(others)...);
+  }
+
   /// Changes the capabilities, groups, metadata or load of an agent of this node, and waits until
   /// the cluster knows it; not for one whose name is still being claimed, which begins so. Messages
   /// that are on their way go where they were sent. Its functions use agent_context::update(), as
@@ -392,6 +423,11 @@ private:
 
   TROUPE_COMPILED result<void> add_agent(const agent_id& id, const caf::strong_actor_ptr& actor,
                                          const agent_options& how, bool takes_info);
+
+  TROUPE_COMPILED result<cluster::singleton> offer_singleton(const agent_id& id,
+                                                             const singleton_options& how,
+                                                             std::function<caf::actor()> make,
+                                                             bool takes_info);
 
   std::unique_ptr<inside> inside_;
   // What the templates above need of it.

@@ -226,6 +226,12 @@ struct node_options {
   /// leave` does) and may do so. The program then finishes its work, calls node::leave() from a
   /// thread of its own and ends. Must not block. Default: such requests are refused.
   std::function<void(const leave_options&)> on_leave_asked{};
+  /// Called on an actor of the node when the CA has revoked the identity of this node: no member
+  /// links to it any more, and no other certificate changes that. The members tell it as they end
+  /// its links; one that was away is refused, and tries on. Gets errc::denied with what to do. The
+  /// program then stops the node from a thread of its own. Must not block. Default: the node goes
+  /// on, cut off, and its log says why.
+  std::function<void(const problem&)> on_revoked{};
 };
 
 /// How an agent is registered.

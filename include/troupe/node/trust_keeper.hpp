@@ -49,6 +49,8 @@ struct trust_setup {
   node_log log;
   /// What counts has changed: the list of revoked certificates, or this node's own.
   std::function<void()> changed = [] {};
+  /// This node's identity is revoked, for good.
+  std::function<void(const problem&)> lost = [](const problem&) {};
   /// These identities are revoked, and no others.
   std::function<void(const std::map<node_id, wall_time>&)> expelled
     = [](const std::map<node_id, wall_time>&) {};
@@ -149,12 +151,24 @@ private:
     setup_.log.settle(not_taken);
     setup_.expelled(list.identities);
     auto self = setup_.credentials->self();
+    auto is_lost = list.identities.contains(self.node);
     setup_.credentials->revoked()->set(std::move(what.list));
+    if (what.are_told)
+      timers_.after(farewell, [this] { end_revoked(); });
+    else
+      end_revoked();
+    setup_.changed();
+    auto why = setup_.credentials->revoked()->refusal(self);
+    if (why.empty())
+      return;
+    setup_.log.fail("the other nodes refuse this one: " + why);
+    if (is_lost)
+      setup_.lost({errc::denied, "the other nodes refuse this one: " + why});
+  }
+
+  void end_revoked() {
     if (gate_ != nullptr)
       gate_->end_revoked();
-    setup_.changed();
-    if (auto why = setup_.credentials->revoked()->refusal(self); !why.empty())
-      setup_.log.fail("the other nodes refuse this one: " + why);
   }
 
   void perform(security::revocations::store& what) {
@@ -211,6 +225,8 @@ private:
 
   static constexpr const char* not_taken = "the changed revoked.list is not taken";
   static constexpr duration look_every = std::chrono::seconds{1};
+  /// A revoked member has so long to hear of it.
+  static constexpr duration farewell = std::chrono::seconds{1};
   static constexpr duration answer_within = std::chrono::seconds{4}; // the book tries again after 5
 
   caf::event_based_actor* self_;

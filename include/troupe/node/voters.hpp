@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -169,6 +170,11 @@ public:
   /// The members show that node alive, or suspect it; or not.
   void member_shows(const std::string& node, bool is_there) {
     seats_.step(seats::member_shows{node, is_there});
+  }
+
+  /// The identities of these nodes are revoked, and no others.
+  void revoked(std::set<std::string> nodes) {
+    seats_.step(seats::revoked{std::move(nodes)});
   }
 
   /// Calls `then` with what this node knows of the group, whoever leads: also what callers are to

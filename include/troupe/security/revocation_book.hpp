@@ -64,6 +64,8 @@ using event = std::variant<file_read, list_stored, list_heard, list_taken, link_
 /// From here on this list applies: links of those that it revokes end.
 struct enforce {
   revocation_list_ptr list;
+  /// Members that it revokes have just been sent it, and are to get it before their links end.
+  bool are_told = false;
 };
 
 /// Put it into the file; list_stored follows, or nothing if that fails.
@@ -91,8 +93,9 @@ using effect = std::variant<enforce, store, tell, refuse>;
 
 /// Which list of revoked certificates a node believes: of all that the CA has signed the one with
 /// the highest number, whoever brings it; of two with one number, which copies of a CA make, the
-/// first. A new one applies at once; it is told to the members only when it is on the disk, so that
-/// no restart makes this node believe an older one. What cannot be stored or told is tried again.
+/// first. A new one applies at once, and linked members whose identity it revokes get it as the
+/// last that they hear. The others are told only when it is on the disk, so that no restart makes
+/// this node believe an older one. What cannot be stored or told is tried again.
 ///
 /// Steps like any machine. It has no snapshot: its file has what outlives the process. Cost: a
 /// signature to verify for a list with new bytes, and O(n) for n linked members.
@@ -203,7 +206,13 @@ private:
     is_stored_ = false;
     for (auto& [node, peer] : peers_)
       peer.tell_at.reset(); // once it is stored
-    out.push_back(revocations::enforce{list_});
+    auto are_told = false;
+    for (auto& [node, peer] : peers_)
+      if (list_->identities.contains(node) && std::exchange(peer.known, number()) < number()) {
+        out.push_back(revocations::tell{node, bytes_});
+        are_told = true;
+      }
+    out.push_back(revocations::enforce{list_, are_told});
   }
 
   void store(time_point now, effects& out) {

@@ -113,6 +113,12 @@ inline problem check_margin(const hold_options& how) {
                                 + troupe::to_string(how.ttl / 3)};
 }
 
+/// Whether a lease that was asked for then may have run out since.
+inline bool is_late(const hold_options& how, caf::actor_clock::time_point asked,
+                    caf::actor_clock::time_point now) {
+  return how.wait > duration::zero() || now >= asked + (how.ttl - how.margin);
+}
+
 /// Does not wait for the answer.
 inline void give_back(lock_client& locks, const lease& held) {
   locks.service().async(lock::release{held.name, held.token}, lock_client::answer_within,
@@ -133,6 +139,31 @@ auto_renew_lock::hold(caf::actor_system& sys, lock_client locks, const std::stri
   return keep(sys, std::move(locks), *granted, asked, how, std::move(on_lost));
 }
 
+TROUPE_COMPILED void auto_renew_lock::hold(caf::actor_system& sys, lock_client locks,
+                                           const std::string& name, const hold_options& how,
+                                           lost_handler on_lost,
+                                           std::function<void(result<auto_renew_lock>)> done) {
+  if (auto why = detail::check_margin(how))
+    return done(why);
+  auto asked = sys.clock().now();
+  locks.acquire(name, how, [=, &sys](const result<lease>& granted) mutable {
+    if (!granted)
+      return done(granted.error());
+    auto now = sys.clock().now();
+    if (!detail::is_late(how, asked, now))
+      return done(auto_renew_lock{sys, locks, *granted, how.margin, asked, on_lost});
+    auto held = *granted;
+    auto service = locks.service();
+    service.async(lock::renew{held.name, held.token, how.ttl}, how.answer_within,
+                  [=, &sys](const result<lease>& renewed) mutable {
+                    if (renewed)
+                      return done(auto_renew_lock{sys, locks, *renewed, how.margin, now, on_lost});
+                    detail::give_back(locks, held);
+                    done(renewed.error());
+                  });
+  });
+}
+
 TROUPE_COMPILED result<auto_renew_lock> auto_renew_lock::keep(caf::actor_system& sys,
                                                               lock_client locks, lease granted,
                                                               caf::actor_clock::time_point asked,
@@ -140,8 +171,7 @@ TROUPE_COMPILED result<auto_renew_lock> auto_renew_lock::keep(caf::actor_system&
                                                               lost_handler on_lost) {
   auto why = detail::check_margin(how);
   auto now = sys.clock().now();
-  auto is_late = how.wait > duration::zero() || now >= asked + (how.ttl - how.margin);
-  if (!why && is_late) {
+  if (!why && detail::is_late(how, asked, now)) {
     asked = now;
     if (auto renewed = locks.renew(granted, how.ttl, how.answer_within); renewed)
       granted = *std::move(renewed);

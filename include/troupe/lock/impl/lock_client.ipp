@@ -46,6 +46,12 @@ TROUPE_COMPILED result<lease> lock_client::acquire(const std::string& name,
                       how.wait + how.answer_within);
 }
 
+TROUPE_COMPILED void lock_client::acquire(const std::string& name, const hold_options& how,
+                                          std::function<void(const result<lease>&)> done) {
+  service_.async(lock::acquire{name, names_->next(), how.ttl, how.wait, how.label, how.mode},
+                 how.wait + how.answer_within, std::move(done));
+}
+
 TROUPE_COMPILED bool lock_client::has_asked_for(const lease& held) const {
   return names_->has(held.owner);
 }

@@ -43,6 +43,7 @@
 #include "troupe/node/own_system.hpp"
 #include "troupe/node/service_clients.hpp"
 #include "troupe/node/services.hpp"
+#include "troupe/node/singleton_state.hpp"
 #include "troupe/node/swim_thread.hpp"
 #include "troupe/node/trust_keeper.hpp"
 #include "troupe/node/voters_client.hpp"
@@ -138,6 +139,15 @@ struct node::inside {
 
   /// Those to join at, and those that the data folder remembers.
   [[nodiscard]] std::vector<net::address> addresses() const;
+
+  // -- agents: node.ipp, singletons.ipp ------------------------------------------------------
+
+  static problem check_agent(const agent_id& id, const agent_options& how);
+
+  [[nodiscard]] cluster::singleton_setup singleton_setup(const agent_id& id,
+                                                         const singleton_options& how,
+                                                         std::function<caf::actor()> make,
+                                                         bool takes_info) const;
 
   // -- the services, and the group that keeps them: seats.ipp --------------------------------
 
@@ -295,6 +305,12 @@ struct node::inside {
   }
 
   // -- jobs --------------------------------------------------------------------------
+
+  template <class Job>
+  static void run_on_router(const caf::weak_actor_ptr& where, Job job) {
+    if (auto there = where.lock())
+      run_on_state<router::router_state>(caf::actor_cast<caf::actor>(there), std::move(job));
+  }
 
   template <class Job>
   static void run_on_member(const caf::weak_actor_ptr& where, Job job) {

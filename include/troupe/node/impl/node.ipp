@@ -25,6 +25,7 @@
 #include "troupe/node/impl/inside.ipp"
 #include "troupe/node/impl/leave.ipp"
 #include "troupe/node/impl/seats.ipp"
+#include "troupe/node/impl/singletons.ipp"
 #include "troupe/node/impl/start.ipp"
 #include "troupe/node/node.hpp"
 #include "troupe/node/proofs.hpp"
@@ -183,12 +184,8 @@ TROUPE_COMPILED result<void> node::add_agent(const agent_id& id, const caf::stro
 
 TROUPE_COMPILED result<void> node::add_agent(const agent_id& id, const caf::strong_actor_ptr& actor,
                                              const agent_options& how, bool takes_info) {
-  if (auto why = check(id))
+  if (auto why = inside::check_agent(id, how))
     return why;
-  for (auto& why :
-       {check_names("capabilities", how.capabilities), check_names("groups", how.groups)})
-    if (why)
-      return why;
   struct attempt {
     std::mutex mutex;
     bool is_given_up = false;

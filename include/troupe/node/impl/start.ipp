@@ -149,6 +149,8 @@ inline void node::inside::keep_trust() {
     run_on_state<cluster::member_state>(
       member, [what = std::move(what)](cluster::member_state& state) { state.expel(what); });
   };
+  if (options_.on_revoked)
+    how.lost = options_.on_revoked;
   trust_ = system_->spawn<caf::stateful_actor<cluster::trust_keeper>>(std::move(how));
   say_where(cluster::trust_name, trust_);
 }

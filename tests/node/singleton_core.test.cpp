@@ -1,0 +1,236 @@
+#include "troupe/cluster/singleton_core.hpp" // the header under test
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
+
+#include <chrono>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "troupe/core/overloaded.hpp"
+
+namespace singleton_core_test {
+
+using namespace std::literals;
+using namespace troupe;
+using core = cluster::singleton_core;
+using words = std::vector<std::string>;
+
+namespace {
+
+/// A node that offers the singleton "report", whose lease can be counted on until 1 s before its
+/// end; what it does, in words.
+struct offering_node {
+  core it{"report", 1s, 7};
+  time_point now{};
+  words said;
+  /// Of the last effects of these kinds.
+  request_id turn = 0;
+  request_id run = 0;
+
+  words step(core::event what, request_id id = 0) {
+    core::effects out;
+    it.step(now, id, std::move(what), out);
+    return to_words(out);
+  }
+
+  words pass(duration span) {
+    words all;
+    auto until = now + span;
+    for (auto due = it.next_deadline(); due && *due <= until; due = it.next_deadline()) {
+      now = *due;
+      core::effects out;
+      it.tick(now, out);
+      for (auto& each : to_words(out))
+        all.push_back(std::move(each));
+    }
+    now = until;
+    return all;
+  }
+
+  /// Runs the agent under that token.
+  void begin(std::uint64_t token = 5) {
+    if (turn == 0)
+      step(core::offer{});
+    REQUIRE(step(core::held{token}, turn) == words{"start " + std::to_string(token)});
+    step(core::started{}, run);
+    REQUIRE(it.is_running());
+    said.clear();
+  }
+
+  words to_words(core::effects& all) {
+    words found;
+    for (auto& each : all)
+      std::visit(overloaded{[&](core::take& what) {
+                              turn = what.id;
+                              found.emplace_back("take");
+                            },
+                            [&](core::start& what) {
+                              run = what.id;
+                              found.push_back("start " + std::to_string(what.token));
+                            },
+                            [&](core::stop&) { found.emplace_back("stop"); },
+                            [&](core::give_back&) { found.emplace_back("give back"); },
+                            [&](core::over&) { found.emplace_back("over"); },
+                            [&](core::inform& what) { said.push_back(what.text); },
+                            [&](core::warn& what) { said.push_back(what.text); },
+                            [&](core::complain& what) { said.push_back(what.detail); },
+                            [&](core::settle&) { said.emplace_back("settled"); }},
+                 each);
+    return found;
+  }
+};
+
+} // namespace
+
+TEST_CASE_METHOD(offering_node, "who has the lock of a singleton runs it", "[node][singleton]") {
+  CHECK(step(core::offer{}) == words{"take"});
+  CHECK(step(core::offer{}).empty());
+  CHECK_FALSE(it.is_running());
+  auto first = turn;
+  SECTION("once it has been its turn") {
+    CHECK(step(core::not_held{{errc::timed_out, "in line"}}, turn) == words{"take"});
+    CHECK(turn != first);
+    CHECK(step(core::held{4}, first).empty()); // of an earlier turn
+  }
+  CHECK(step(core::held{5}, turn) == words{"start 5"});
+  CHECK_FALSE(it.is_running());
+  CHECK(step(core::started{}, run).empty());
+  CHECK(it.is_running());
+  CHECK(said == words{"settled", "singleton 'report' runs here"});
+  CHECK(pass(24h).empty());
+}
+
+TEST_CASE_METHOD(offering_node,
+                 "a singleton is ended before its lease is over, and then waited for",
+                 "[node][singleton]") {
+  begin();
+  CHECK(step(core::lost{{errc::stale_token, "the lease ends"}}, turn + 9).empty());
+  CHECK(step(core::lost{{errc::stale_token, "the lease ends"}}, turn) == words{"stop"});
+  CHECK(said == words{"the lease ends"});
+  CHECK(step(core::lost{{errc::stale_token, "the lease ends"}}, turn).empty());
+  SECTION("in time") {
+    CHECK(pass(999ms).empty());
+    CHECK(step(core::ended{}, run).empty()); // there is nothing to give back
+    CHECK(said.size() == 1);
+    CHECK(pass(400ms) == words{"take"});
+  }
+  SECTION("too late, which is said once") {
+    CHECK(pass(1h).empty());
+    REQUIRE(said.size() == 2);
+    CHECK(said.back().find("still handles a message") != std::string::npos);
+    CHECK_FALSE(it.is_running());
+    CHECK(step(core::ended{}, run).empty());
+    CHECK(pass(400ms) == words{"take"});
+  }
+  CHECK(step(core::held{8}, turn) == words{"start 8"});
+}
+
+TEST_CASE_METHOD(offering_node, "a singleton whose lease is lost while it starts is ended",
+                 "[node][singleton]") {
+  step(core::offer{});
+  step(core::held{5}, turn);
+  CHECK(step(core::lost{{errc::stale_token, "the lease ends"}}, turn) == words{"stop"});
+  if (GENERATE(true, false)) {
+    CHECK(step(core::started{}, run).empty());
+    CHECK_FALSE(it.is_running());
+    CHECK(step(core::ended{}, run).empty());
+  } else {
+    CHECK(step(core::started{{errc::cancelled, "it has ended"}}, run).empty());
+  }
+  CHECK(pass(400ms) == words{"take"});
+}
+
+TEST_CASE_METHOD(offering_node,
+                 "a singleton that ends by itself, or cannot start, may run on another node",
+                 "[node][singleton]") {
+  SECTION("it ends by itself") {
+    begin();
+    CHECK(step(core::ended{}, run + 9).empty()); // an earlier one
+    CHECK(step(core::ended{}, run) == words{"give back"});
+    REQUIRE(said.size() == 1);
+    CHECK(said.front().find("has ended") != std::string::npos);
+  }
+  SECTION("it ends before it is known") {
+    step(core::offer{});
+    step(core::held{5}, turn);
+    CHECK(step(core::ended{}, run) == words{"give back"});
+    CHECK(step(core::started{}, run).empty());
+  }
+  SECTION("it cannot start") {
+    step(core::offer{});
+    step(core::held{5}, turn);
+    CHECK(step(core::started{{errc::name_taken, "somebody has its name"}}, run)
+          == words{"give back"});
+    CHECK(said == words{"somebody has its name"});
+  }
+  CHECK_FALSE(it.is_running());
+  auto last = run;
+  CHECK(pass(99ms).empty()); // others get it first
+  CHECK(pass(201ms) == words{"take"});
+  begin(6);
+  CHECK(run != last);
+}
+
+TEST_CASE_METHOD(offering_node, "a node that gets no lock asks again, less and less often",
+                 "[node][singleton]") {
+  step(core::offer{});
+  std::vector<duration> pauses;
+  for (auto time = 0; time < 200; ++time) {
+    CHECK(step(core::not_held{{errc::denied, "no right"}}, turn).empty());
+    auto due = it.next_deadline();
+    REQUIRE(due);
+    pauses.push_back(*due - now);
+    CHECK(pass(pauses.back()) == words{"take"});
+  }
+  CHECK(*std::ranges::min_element(pauses) >= 100ms);
+  CHECK(pauses.front() <= 300ms);
+  CHECK(*std::ranges::max_element(pauses) <= 5'100ms);
+  CHECK(*std::ranges::max_element(pauses) > 4s);
+  begin();
+  step(core::ended{}, run);
+  CHECK(*it.next_deadline() - now <= 300ms); // from the beginning
+}
+
+TEST_CASE_METHOD(offering_node, "an offer that is withdrawn ends its singleton before its lock",
+                 "[node][singleton]") {
+  SECTION("it runs") {
+    begin();
+    CHECK(step(core::withdraw_offer{}) == words{"stop"});
+    CHECK(step(core::withdraw_offer{}).empty());
+    if (GENERATE(true, false)) {
+      CHECK(step(core::lost{{errc::stale_token, "the lease ends"}}, turn).empty());
+      CHECK(pass(1h).empty());
+      CHECK(said.size() == 2); // it is late
+    }
+    CHECK(step(core::ended{}, run) == words{"give back", "over"});
+  }
+  SECTION("it starts") {
+    step(core::offer{});
+    step(core::held{5}, turn);
+    CHECK(step(core::withdraw_offer{}) == words{"stop"});
+    CHECK(step(core::started{}, run).empty());
+    CHECK(step(core::ended{}, run) == words{"give back", "over"});
+  }
+  SECTION("it waits in line") {
+    step(core::offer{});
+    CHECK(step(core::withdraw_offer{}) == words{"give back", "over"});
+    CHECK(step(core::held{5}, turn).empty()); // given back by its host
+  }
+  SECTION("it is about to ask again") {
+    step(core::offer{});
+    step(core::not_held{{errc::denied, "no right"}}, turn);
+    CHECK(step(core::withdraw_offer{}) == words{"give back", "over"});
+  }
+  SECTION("it was never offered") {
+    CHECK(step(core::withdraw_offer{}) == words{"give back", "over"});
+    CHECK(step(core::offer{}).empty());
+  }
+  CHECK_FALSE(it.next_deadline());
+  CHECK_FALSE(it.is_running());
+  CHECK(pass(24h).empty());
+}
+
+} // namespace singleton_core_test
