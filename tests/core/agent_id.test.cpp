@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -77,7 +78,7 @@ TEST_CASE("what is no text is no id of an agent", "[core][ids]") {
   CHECK_FALSE(from_bytes<agent_id>(to_bytes("echo"s).substr(0, 7)));
 }
 
-TEST_CASE("an id of an agent compares as its text", "[core][ids]") {
+TEST_CASE("an id of an agent compares and prints as its text", "[core][ids]") {
   agent_id id{"b"};
   CHECK(id == "b");
   CHECK("b"s == id);
@@ -89,6 +90,9 @@ TEST_CASE("an id of an agent compares as its text", "[core][ids]") {
   CHECK_FALSE(id.empty());
   CHECK(agent_id{}.empty());
   CHECK(id.text() == "b");
+  std::ostringstream printed;
+  printed << id;
+  CHECK(printed.str() == "b");
   std::map<agent_id, int, std::less<>> found{{"a", 1}, {"b", 2}};
   CHECK(found.find("b"sv)->second == 2);
 }

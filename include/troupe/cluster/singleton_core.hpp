@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "troupe/cluster/log_effects.hpp"
+#include "troupe/core/agent_id.hpp"
 #include "troupe/core/backoff.hpp"
 #include "troupe/core/machine.hpp"
 #include "troupe/core/problem.hpp"
@@ -100,12 +101,12 @@ public:
 
   /// Of the complaint that it cannot run here.
   [[nodiscard]] std::string topic() const {
-    return "singleton '" + name_ + "' does not run here";
+    return "singleton '" + id_.text() + "' does not run here";
   }
 
   /// `margin`: of the lease.
-  singleton_core(std::string name, duration margin, std::uint64_t seed)
-    : name_(std::move(name)), margin_(margin), random_(seed) {}
+  singleton_core(agent_id id, duration margin, std::uint64_t seed)
+    : id_(std::move(id)), margin_(margin), random_(seed) {}
 
   void step(time_point now, request_id id, event what, effects& out) {
     now_ = now;
@@ -123,7 +124,7 @@ public:
         ask();
       else
         emit(
-          warn{"singleton '" + name_
+          warn{"singleton '" + id_.text()
                + "' still handles a message, and its lease is over: "
                  "another node may run it by now. Let its functions return sooner, and guard what "
                  "they write with its token (lock::fenced_store)"});
@@ -209,14 +210,14 @@ private:
     is_ = state::running;
     tries_ = 0;
     emit(settle{topic()});
-    emit(inform{"singleton '" + name_ + "' runs here"});
+    emit(inform{"singleton '" + id_.text() + "' runs here"});
   }
 
   void handle(request_id id, const ended&) {
     if (id != run_)
       return;
     if (is_ == state::running || is_ == state::starting)
-      emit(inform{"singleton '" + name_
+      emit(inform{"singleton '" + id_.text()
                   + "' has ended; it runs where another node offers it, or "
                     "here again after a pause"});
     agent_is_gone();
@@ -268,7 +269,7 @@ private:
   static constexpr duration least_rest = std::chrono::milliseconds{100};
   static constexpr backoff pause{std::chrono::milliseconds{200}, std::chrono::seconds{5}};
 
-  const std::string name_;
+  const agent_id id_;
   const duration margin_;
   random_source random_;
   state is_ = state::none;

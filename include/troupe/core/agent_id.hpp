@@ -2,6 +2,7 @@
 
 #include <compare>
 #include <concepts>
+#include <iosfwd>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -57,6 +58,13 @@ public:
   template <std::convertible_to<std::string_view> Text>
   friend std::strong_ordering operator<=>(const agent_id& left, const Text& right) {
     return std::string_view{left.text_} <=> std::string_view{right};
+  }
+
+  /// Prints the text.
+  template <class Traits>
+  friend std::basic_ostream<char, Traits>& operator<<(std::basic_ostream<char, Traits>& to,
+                                                      const agent_id& id) {
+    return to << id.text_;
   }
 
   template <class Form>

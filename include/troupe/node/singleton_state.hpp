@@ -13,6 +13,7 @@
 #include "caf/exit_reason.hpp"
 #include "caf/send.hpp"
 #include "troupe/cluster/singleton_core.hpp"
+#include "troupe/core/agent_id.hpp"
 #include "troupe/core/caf/ignore_strays.hpp"
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/shell.hpp"
@@ -25,7 +26,7 @@ namespace troupe::cluster {
 
 /// What a singleton_state has to know.
 struct singleton_setup {
-  std::string name;
+  agent_id id;
   /// Of the node, for people who look at the lock.
   std::string node;
   singleton_options how;
@@ -47,7 +48,7 @@ public:
   singleton_state(caf::event_based_actor* self, singleton_setup setup)
     : self_(self),
       setup_(std::move(setup)),
-      core_(self, this, setup_.name, setup_.how.margin, setup_.seed) {}
+      core_(self, this, setup_.id, setup_.how.margin, setup_.seed) {}
 
   singleton_state(const singleton_state&) = delete;
   singleton_state& operator=(const singleton_state&) = delete;
@@ -87,7 +88,7 @@ private:
           has_answer(id, *found);
         });
     lock::auto_renew_lock::hold(
-      self_->system(), setup_.locks, "singleton/" + setup_.name, how, lost,
+      self_->system(), setup_.locks, "singleton/" + setup_.id.text(), how, lost,
       [answered](result<lock::auto_renew_lock> found) {
         answered(std::make_shared<result<lock::auto_renew_lock>>(std::move(found)));
       });
