@@ -32,13 +32,13 @@ std::string ask(troupe::node& from) {
 }
 
 int main() {
-  auto a = troupe::node::start({.listen = {"127.0.0.1", 0}, .name = "a"});
+  auto a = troupe::node::start({.name = "a", .listen = {"127.0.0.1", 0}});
   if (!a)
     return 1;
   auto on_a = offer(*a);
   std::cout << ask(*a) << '\n';
-  auto b = troupe::node::start({.listen = {"127.0.0.1", 0},
-                                .name = "b",
+  auto b = troupe::node::start({.name = "b",
+                                .listen = {"127.0.0.1", 0},
                                 .join = {{"127.0.0.1", a->port()}},
                                 .token = a->invite().value()});
   if (!b)

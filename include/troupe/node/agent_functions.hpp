@@ -74,6 +74,20 @@ public:
   /// Does not block; node_options::log hears of what is refused.
   TROUPE_COMPILED void update(const cluster::agent_change& how);
 
+  /// Thrown by ensure(): this message is not handled, and the agent ends.
+  struct not_here {};
+
+  /// It handles messages only as long as `may` is true, as of a singleton whose lease is certain.
+  void run_while(std::function<bool()> may) {
+    may_run_ = std::move(may);
+  }
+
+  /// Throws not_here if it may handle nothing more. Called before each message.
+  void ensure() const {
+    if (may_run_ && !may_run_())
+      throw not_here{};
+  }
+
   /// Leaves the request that is handled open. Returns what answers it, once, on any thread.
   TROUPE_COMPILED std::function<void(result<caf::message>)> answer_later();
 
@@ -84,6 +98,7 @@ private:
   agent_id id_;
   ended_handler on_quit_;
   update_handler on_update_;
+  std::function<bool()> may_run_;
   /// Used on this actor only, as CAF's promises are not for several threads.
   std::map<std::uint64_t, caf::response_promise> open_;
   std::uint64_t last_ = 0;
@@ -175,6 +190,7 @@ template <class F, class... Ts>
 decltype(auto) call_agent_function(F& function, agent_context& self, const message_info& from,
                                    Ts&&... what) {
   using call = agent_call_of<typename plain_call<F>::takes>;
+  self.ensure();
   if constexpr (call::takes_context && call::takes_info)
     return function(self, from, std::forward<Ts>(what)...);
   else if constexpr (call::takes_context)

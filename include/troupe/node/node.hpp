@@ -234,12 +234,13 @@ public:
 
   /// Offers to run a singleton: an agent made of functions as by agent(), of which at most one runs
   /// in the cluster. Other nodes offer it under the same id; one of them runs it while it holds the
-  /// lock `singleton/ID`. After a kill or a cut it runs elsewhere within singleton_options::ttl and
-  /// node_options::lost_after; a node that is cut off from a majority ends it before that, see
-  /// singleton_options::margin. Each time it begins with copies of the functions as they are now,
-  /// so keep what must outlive it in the shared state. Does not block, and does not wait for the
-  /// cluster: node_options::log says why it does not run. Errors: bad_argument (the id, a time, a
-  /// type), cancelled (this node has stopped). Source: the cluster singleton of Akka.
+  /// lock `singleton/ID`. After a kill or a cut it runs elsewhere within singleton_options::ttl; a
+  /// node that is cut off from a majority ends it before that, see singleton_options::margin, and
+  /// one that was stopped for longer handles no further message. Each time it begins with copies of
+  /// the functions as they are now, so keep what must outlive it in the shared state. Does not
+  /// block, and does not wait for the cluster: node_options::log says why it does not run. Errors:
+  /// bad_argument (the id, a time, a type), cancelled (this node has stopped). Source: the cluster
+  /// singleton of Akka.
   template <class... Functions>
   requires(sizeof...(Functions) > 0) result<cluster::singleton> singleton(
     const agent_id& id, const singleton_options& how, Functions... functions) {
@@ -247,10 +248,13 @@ public:
       return why;
     return offer_singleton(
       id, how,
-      [sys = system_, functions..., begin = agent_begin(id)]() -> caf::actor {
-        return sys->spawn([functions..., begin](caf::event_based_actor* self) -> caf::behavior {
-          return detail::agent_behavior(begin(self), functions...);
-        });
+      [sys = system_, functions..., begin = agent_begin(id)](std::function<bool()> may) {
+        return sys->spawn(
+          [functions..., begin, may](caf::event_based_actor* self) -> caf::behavior {
+            auto context = begin(self);
+            context->run_while(may);
+            return detail::agent_behavior(context, functions...);
+          });
       },
       (detail::takes_info<Functions> || ...));
   }
@@ -426,7 +430,7 @@ private:
 
   TROUPE_COMPILED result<cluster::singleton> offer_singleton(const agent_id& id,
                                                              const singleton_options& how,
-                                                             std::function<caf::actor()> make,
+                                                             cluster::singleton_maker make,
                                                              bool takes_info);
 
   std::unique_ptr<inside> inside_;

@@ -2,53 +2,72 @@
 
 #include <chrono>
 #include <condition_variable>
-#include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <utility>
 
+#include "caf/actor.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/host/detail/tied_actor.hpp"
-#include "troupe/lock/types.hpp"
+#include "troupe/lock/auto_renew_lock.hpp"
 #include "troupe/node/options.hpp"
 
 namespace troupe::cluster {
 
 /// How a singleton is offered.
 struct singleton_options {
-  /// How its agent is registered.
+  /// How its agent is registered. Its name is not claimed in the group, whatever `unique` says: its
+  /// lock is, and a node that was killed keeps its names until it is back.
   agent_options agent{};
   /// The lease of its lock, `singleton/ID`: so long nobody runs it after a node that did was killed
   /// or is cut off. At least 1 s.
   duration ttl = std::chrono::seconds{10};
-  /// It is ended this long before the end of a lease that cannot be renewed. From 0 to a third of
-  /// `ttl`; longer than one of its functions takes.
+  /// It is ended this long before the end of a lease that cannot be renewed, or a third of `ttl` if
+  /// that is less. Not negative; longer than one of its functions takes.
   duration margin = std::chrono::seconds{1};
 };
 
+/// Makes the agent of a singleton, which handles messages as long as `may` is true.
+using singleton_maker = std::function<caf::actor(std::function<bool()> may)>;
+
 namespace detail {
 
-/// What those who hold a singleton see of it.
+/// What those who hold a singleton see of it, and its agent before it handles a message.
 class singleton_board {
 public:
-  void runs(std::optional<std::uint64_t> token) {
+  /// This node has the lock from here on; null: it has not.
+  void has(std::shared_ptr<const lock::auto_renew_lock> held) {
     std::lock_guard guard{mutex_};
-    token_ = token;
+    lock_.swap(held); // the earlier one goes when the mutex is free
+  }
+
+  void runs(bool does) {
+    std::lock_guard guard{mutex_};
+    is_running_ = does;
   }
 
   void end() {
+    std::shared_ptr<const lock::auto_renew_lock> last;
     std::lock_guard guard{mutex_};
-    token_.reset();
+    lock_.swap(last);
+    is_running_ = false;
     is_over_ = true;
     changed_.notify_all();
   }
 
+  /// By the clock: also right after this process was stopped for longer than the lease.
+  [[nodiscard]] bool is_certain() const {
+    auto held = lock();
+    return held && held->held();
+  }
+
   [[nodiscard]] std::optional<lock::fencing_token> token() const {
-    std::lock_guard guard{mutex_};
-    return token_ ? std::optional{lock::fencing_token{*token_}} : std::nullopt;
+    auto held = lock();
+    return held && is_running() && held->held() ? std::optional{held->token()} : std::nullopt;
   }
 
   bool wait_until_over(duration longest) const {
@@ -57,9 +76,20 @@ public:
   }
 
 private:
+  [[nodiscard]] std::shared_ptr<const lock::auto_renew_lock> lock() const {
+    std::lock_guard guard{mutex_};
+    return lock_;
+  }
+
+  [[nodiscard]] bool is_running() const {
+    std::lock_guard guard{mutex_};
+    return is_running_;
+  }
+
   mutable std::mutex mutex_;
   mutable std::condition_variable changed_;
-  std::optional<std::uint64_t> token_;
+  std::shared_ptr<const lock::auto_renew_lock> lock_;
+  bool is_running_ = false;
   bool is_over_ = false;
 };
 
@@ -74,8 +104,9 @@ public:
             std::shared_ptr<host::detail::tied_actor> actor)
     : board_(std::move(board)), actor_(std::move(actor)) {}
 
-  /// The token of its lock while it runs on this node; nothing while it does not. What it writes to
-  /// a store of its own should carry this, see lock::fenced_store.
+  /// The token of its lock while it runs on this node and the lease is certain; nothing otherwise.
+  /// What it writes to a store of its own should carry this, see lock::fenced_store: a process may
+  /// be stopped in the middle of a function.
   [[nodiscard]] std::optional<lock::fencing_token> token() const {
     return board_->token();
   }

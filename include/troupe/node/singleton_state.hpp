@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <utility>
 
@@ -34,8 +33,8 @@ struct singleton_setup {
   std::uint64_t seed = 0;
   node_log log;
   std::shared_ptr<detail::singleton_board> board;
-  /// Makes the agent.
-  std::function<caf::actor()> make;
+  /// Makes the agent, which handles messages as long as it is told that it may.
+  singleton_maker make;
   /// Registers it, and says what came of that.
   std::function<void(const caf::actor&, done_handler)> add;
 };
@@ -100,13 +99,13 @@ private:
       return;
     if (!found)
       return core_.step(singleton_core::not_held{found.error()}, id);
-    lock_.emplace(*std::move(found));
-    core_.step(singleton_core::held{lock_->token().value}, id);
+    auto held = std::make_shared<const lock::auto_renew_lock>(*std::move(found));
+    setup_.board->has(held);
+    core_.step(singleton_core::held{held->token().value}, id);
   }
 
   void perform(const singleton_core::start& what) {
-    token_ = what.token;
-    agent_ = setup_.make();
+    agent_ = setup_.make([board = setup_.board] { return board->is_certain(); });
     auto ended = on_this_actor([this, id = what.id] { core_.step(singleton_core::ended{}, id); });
     agent_->attach_functor([ended] { ended(); });
     setup_.add(agent_, on_this_actor([this, id = what.id](const problem& why) {
@@ -127,7 +126,7 @@ private:
 
   void perform(const singleton_core::give_back&) {
     turn_ = 0;
-    lock_.reset();
+    setup_.board->has(nullptr);
   }
 
   void perform(const singleton_core::over&) {
@@ -151,7 +150,7 @@ private:
   }
 
   void stepped(const singleton_core& now) {
-    setup_.board->runs(now.is_running() ? std::optional{token_} : std::nullopt);
+    setup_.board->runs(now.is_running());
   }
 
   /// Of one wait in line.
@@ -160,8 +159,6 @@ private:
   caf::event_based_actor* self_;
   singleton_setup setup_;
   request_id turn_ = 0;
-  std::optional<lock::auto_renew_lock> lock_;
-  std::uint64_t token_ = 0;
   caf::actor agent_;
   shell<singleton_core, singleton_state> core_;
 };

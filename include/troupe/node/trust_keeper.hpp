@@ -162,8 +162,10 @@ private:
     if (why.empty())
       return;
     setup_.log.fail("the other nodes refuse this one: " + why);
-    if (is_lost)
-      setup_.lost({errc::denied, "the other nodes refuse this one: " + why});
+    if (is_lost && !std::exchange(is_lost_, true)) // its vote may be needed until its links end
+      timers_.after(farewell, [this, why] {
+        setup_.lost({errc::denied, "the other nodes refuse this one: " + why});
+      });
   }
 
   void end_revoked() {
@@ -236,6 +238,7 @@ private:
   own_certificate certificate_;
   security::revocation_book book_;
   storage::watched_file list_file_;
+  bool is_lost_ = false;
   std::map<node_id, net::link_ptr> links_;
 };
 

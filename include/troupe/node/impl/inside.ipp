@@ -146,7 +146,7 @@ struct node::inside {
 
   [[nodiscard]] cluster::singleton_setup singleton_setup(const agent_id& id,
                                                          const singleton_options& how,
-                                                         std::function<caf::actor()> make,
+                                                         cluster::singleton_maker make,
                                                          bool takes_info) const;
 
   // -- the services, and the group that keeps them: seats.ipp --------------------------------

@@ -263,7 +263,18 @@ node::agent_begin(const agent_id& id) const {
         return caf::make_message();
       });
     self->set_exception_handler([id, log](std::exception_ptr& thrown) {
-      auto why = guarded([&] { std::rethrow_exception(thrown); });
+      auto is_elsewhere = false;
+      auto why = guarded([&] {
+        try {
+          std::rethrow_exception(thrown);
+        } catch (const agent_context::not_here&) {
+          is_elsewhere = true;
+        }
+      });
+      if (is_elsewhere)
+        return to_error({errc::unreachable, "singleton '" + id.text()
+                                              + "' runs on this node no more, and has not handled "
+                                                "this; retry"});
       why.detail
         = "agent '" + id.text() + "' has ended, as one of its functions threw: " + why.detail;
       log.warn(why.detail);

@@ -1,6 +1,7 @@
 #ifndef TROUPE_NODE_IMPL_SINGLETONS_IPP
 #define TROUPE_NODE_IMPL_SINGLETONS_IPP
 
+#include <algorithm>
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -29,11 +30,14 @@ inline problem node::inside::check_agent(const agent_id& id, const agent_options
 
 inline cluster::singleton_setup node::inside::singleton_setup(const agent_id& id,
                                                               const singleton_options& how,
-                                                              std::function<caf::actor()> make,
+                                                              cluster::singleton_maker make,
                                                               bool takes_info) const {
+  auto well = how;
+  well.agent.unique = false; // its lock is
+  well.margin = std::min(how.margin, how.ttl / 3);
   cluster::singleton_setup made{id.text(),
                                 options_.name,
-                                how,
+                                well,
                                 lock::lock_client{clients_->locks},
                                 random_seed(),
                                 log_,
@@ -50,7 +54,7 @@ inline cluster::singleton_setup node::inside::singleton_setup(const agent_id& id
       if (auto why = state.add_agent(id, who, takes_info))
         return done(why);
       run_on_member(member, [=](cluster::member_state& speaks) {
-        speaks.add_agent(id, agent->address(), how.agent, done);
+        speaks.add_agent(id, agent->address(), well.agent, done);
       });
     });
   };
@@ -59,16 +63,16 @@ inline cluster::singleton_setup node::inside::singleton_setup(const agent_id& id
 
 TROUPE_COMPILED result<cluster::singleton> node::offer_singleton(const agent_id& id,
                                                                  const singleton_options& how,
-                                                                 std::function<caf::actor()> make,
+                                                                 cluster::singleton_maker make,
                                                                  bool takes_info) {
   using std::chrono::seconds;
   if (auto why = inside::check_agent(id, how.agent))
     return why;
-  if (how.ttl < seconds{1} || how.margin < duration::zero() || how.margin > how.ttl / 3)
+  if (how.ttl < seconds{1} || how.margin < duration::zero())
     return problem{errc::bad_argument, "singleton_options::ttl is " + to_string(how.ttl)
                                          + ", and margin " + to_string(how.margin)
-                                         + "; give a ttl of at least 1 s, and a margin from 0 to a "
-                                           "third of it"};
+                                         + "; give a ttl of at least 1 s, and a margin that is not "
+                                           "negative"};
   if (inside_->stopped_)
     return problem{errc::cancelled, "this node has stopped; nothing is offered"};
   auto setup = inside_->singleton_setup(id, how, std::move(make), takes_info);
