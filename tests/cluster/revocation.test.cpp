@@ -90,8 +90,8 @@ SCENARIO("who is revoked loses its links within 5 s, and gets no other", "[clust
         check_line(nodes[2].process(), {"the other nodes refuse this one", "was revoked"});
         CHECK(finish(nodes[2].process()).status == 1); // it was told, and ends
         CHECK(comes_true([&] {
-          auto voters = run({"voters", "--json", "--at", nodes[0].address(), "--identity",
-                             who.folder("c1")});
+          auto voters
+            = run({"voters", "--json", "--at", nodes[0].address(), "--identity", who.folder("c1")});
           return voters.status == 0 && !voters.says("\"n2\"");
         }));
         for (auto index : {0, 1}) {

@@ -218,8 +218,8 @@ SCENARIO("members tell each other of revoked certificates", "[security]") {
       }
     }
     WHEN("a newer one revokes two of the members") {
-      auto newer = signed_list(4, ca, "aa", {{node(1), wall_time{}}, {node(3), wall_time{}},
-                                             {node(9), wall_time{}}});
+      auto newer = signed_list(
+        4, ca, "aa", {{node(1), wall_time{}}, {node(3), wall_time{}}, {node(9), wall_time{}}});
       THEN("these hear it before their links end, and not again") {
         CHECK(it.on(list_heard{node(2), newer})
               == done{"tell 1 of 4", "tell 3 of 4", "enforce 4 after that", "store 4"});

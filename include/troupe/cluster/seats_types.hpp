@@ -180,8 +180,8 @@ struct seats_types {
 
   using event
     = std::variant<changed_role, members_are, wants_peer, forgot, ignored, disk_room, stopped, seen,
-                   answered, renewed, link_up, link_down, node_is, node_left, member_shows,
-                   revoked, exchanged, greeted, unanswered, change, hand_over>;
+                   answered, renewed, link_up, link_down, node_is, node_left, member_shows, revoked,
+                   exchanged, greeted, unanswered, change, hand_over>;
 
   // -- effects: for the group -----------------------------------------------------------------
 

@@ -93,9 +93,9 @@ using effect = std::variant<enforce, store, tell, refuse>;
 
 /// Which list of revoked certificates a node believes: of all that the CA has signed the one with
 /// the highest number, whoever brings it; of two with one number, which copies of a CA make, the
-/// first. A new one applies at once, and linked members whose identity it revokes get it as the last
-/// that they hear. The others are told only when it is on the disk, so that no restart makes this
-/// node believe an older one. What cannot be stored or told is tried again.
+/// first. A new one applies at once, and linked members whose identity it revokes get it as the
+/// last that they hear. The others are told only when it is on the disk, so that no restart makes
+/// this node believe an older one. What cannot be stored or told is tried again.
 ///
 /// Steps like any machine. It has no snapshot: its file has what outlives the process. Cost: a
 /// signature to verify for a list with new bytes, and O(n) for n linked members.
