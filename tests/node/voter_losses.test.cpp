@@ -129,6 +129,7 @@ TEST_CASE_METHOD(leader_with_spares, "a revoked voter loses its seat at once, an
   SECTION("also by a node that leads later") {
     role("n2");
     step(seats::revoked{{"n3", "n9"}});
+    role("n2");
     while (first<seats::warn>())
       continue;
     role("n1");
@@ -161,6 +162,8 @@ TEST_CASE_METHOD(leader_without_spares, "a revoked voter goes where no node can 
   CHECK(pending("n3")
         == "removal: it is revoked; it is needed: too few of the other voters are there and have "
            "all entries; it goes once they are back");
+  CHECK(first<seats::warn>());
+  CHECK_FALSE(first<seats::warn>()); // said once
   lag.clear();
   pass(2s);
   CHECK(asked() == words{"remove n3"});
@@ -190,6 +193,13 @@ TEST_CASE_METHOD(leader_with_spares, "a revoked leader hands over, and the next 
   REQUIRE(handed_to);
   CHECK(asked().back() == "hand over");
   CHECK_FALSE(first<seats::warn>()); // that is said elsewhere
+}
+
+TEST_CASE_METHOD(leader_with_spares, "a revoked voter does not wait for the nodes that could vote",
+                 "[node][seats]") {
+  answers_proposals = false;
+  step(seats::revoked{{"n3"}});
+  CHECK(pending("n3") == "removal: it is revoked; it goes next");
 }
 
 TEST_CASE_METHOD(leader_with_spares, "a revoked learner loses its seat", "[node][seats]") {

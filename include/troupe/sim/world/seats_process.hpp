@@ -151,6 +151,11 @@ public:
     step(seats::node_left{node});
   }
 
+  /// The identities of these nodes are revoked, and no others.
+  void hear_of_revoked(const std::set<std::string>& nodes) {
+    step(seats::revoked{nodes});
+  }
+
   /// Shows every other node a card that is not its own.
   void pretend(const seats::card& theirs, raft::seat_id forgotten) {
     for (process_id to = 0; to < here_.setting().nodes; ++to)
