@@ -147,6 +147,10 @@ const std::vector<scenario>& scenarios() {
         figures["names_freed"] = record.names_freed;
         figures["rises"] = record.rises;
         figures["links_relayed"] = record.relayed;
+        figures["terms"] = record.leaders.size();
+        figures["promoted"] = record.promoted;
+        figures["disks_put_back"] = record.put_back;
+        figures["attempts"] = record.tasks.begun();
       }),
     {"swim", "Who is there: members that die, stop, leave, move, and lie", run_swim, 3, 1'000},
     service_row<sim::seats_scenario>(

@@ -11,7 +11,7 @@ using namespace std::chrono_literals;
 namespace {
 
 sim::scenario_options with_seed(std::uint64_t seed) {
-  return test::varied_world(seed, 30s);
+  return test::world_of_nodes(seed, 20s);
 }
 
 } // namespace
@@ -26,6 +26,9 @@ TEST_CASE("some time after the last fault nodes see each other and show what the
   std::uint64_t deaths = 0;
   std::uint64_t outlived_links = 0;
   std::uint64_t relayed = 0;
+  std::uint64_t terms = 0;
+  std::uint64_t promoted = 0;
+  std::uint64_t begun = 0;
   test::for_each_world<sim::node_scenario>(with_seed, [&](auto& world, auto& found) {
     answers += found.answers;
     given_up += world.record().given_up;
@@ -34,6 +37,9 @@ TEST_CASE("some time after the last fault nodes see each other and show what the
     deaths += world.record().deaths;
     outlived_links += world.record().outlived_links;
     relayed += world.record().relayed;
+    terms += world.record().leaders.size();
+    promoted += world.record().promoted;
+    begun += world.record().tasks.begun();
   });
   CHECK(answers > 50);
   if (test::given_seed())
@@ -46,6 +52,9 @@ TEST_CASE("some time after the last fault nodes see each other and show what the
   CHECK(deaths > 10);
   CHECK(outlived_links > 10); // or links would decide
   CHECK(relayed > 10);
+  CHECK(terms > 10 * test::simulated_worlds / 4); // leadership moves
+  CHECK(promoted > test::simulated_worlds);
+  CHECK(begun > 10 * test::simulated_worlds);
 }
 
 TEST_CASE("one seed of the node scenario is one run", "[property]") {

@@ -36,6 +36,13 @@ inline sim::scenario_options world_of_seats(std::uint64_t seed, duration span) {
   return made;
 }
 
+/// Returns a world of 4 or 5 whole nodes, each third of which has no data folder.
+inline sim::scenario_options world_of_nodes(std::uint64_t seed, duration span) {
+  auto made = varied_world(seed, span);
+  made.nodes = static_cast<std::uint32_t>(4 + seed % 2);
+  return made;
+}
+
 /// The same as varied_world(), and how often members change and leaders are struck.
 inline sim::scenario_options varied_group(std::uint64_t seed, duration span) {
   auto made = varied_world(seed, span);

@@ -58,6 +58,8 @@ sim::scenario_options world_of(std::string_view name, std::uint64_t seed) {
   constexpr auto span = std::chrono::seconds{30};
   if (name == "session")
     return test::world_of_short_sessions(seed, span);
+  if (name == "node")
+    return test::world_of_nodes(seed, std::chrono::seconds{20});
   return name == "seats" ? test::world_of_seats(seed, span) : test::varied_group(seed, span);
 }
 

@@ -14,10 +14,15 @@ namespace troupe::sim {
 /// Checks that each request to a node ends with one answer, within a time.
 class asker_laws {
 public:
-  explicit asker_laws(duration within) : within_(within) {}
+  /// `within`: unless a request has a time of its own.
+  explicit asker_laws(duration within = {}) : within_(within) {}
 
   void asked(time_point now, request_id id, std::string what) {
-    open_.emplace(id, std::pair{now + within_, std::move(what)});
+    asked(now, id, std::move(what), within_);
+  }
+
+  void asked(time_point now, request_id id, const std::string& what, duration within) {
+    open_.emplace(id, std::pair{now + within, what + " within " + to_string(within)});
   }
 
   void answered(request_id id) {
@@ -29,7 +34,7 @@ public:
     std::erase_if(open_, [&](auto& each) {
       auto& [due, what] = each.second;
       if (due < now)
-        violations_.push_back("has no answer to " + what + " within " + to_string(within_));
+        violations_.push_back("has no answer to " + what);
       return due < now;
     });
   }

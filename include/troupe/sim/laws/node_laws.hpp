@@ -20,9 +20,9 @@
 #include "troupe/core/overloaded.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/registry/agent_name.hpp"
+#include "troupe/registry/name_types.hpp"
 #include "troupe/registry/record_table.hpp"
-#include "troupe/sim/laws/asker_laws.hpp"
-#include "troupe/sim/world/node_services.hpp"
+#include "troupe/scheduler/queries.hpp"
 
 namespace troupe::sim {
 
@@ -372,9 +372,9 @@ void check_receivers(const std::string& id, const node_sight& node, Broken broke
 
 /// Checks, some time after the last fault, that a name has the one holder that its service has
 /// granted it to, and that nobody keeps it who cannot come back. What an earlier start of a node
-/// has claimed stays its until the first claim of the present one.
-template <class Broken>
-void check_names(const node_sights& nodes, const registry::name_table& names, Broken broken) {
+/// has claimed stays its until the first claim of the present one. `names` answers as a name_table.
+template <class Names, class Broken>
+void check_names(const node_sights& nodes, const Names& names, Broken broken) {
   for (auto& each : names.answer(registry::names::list_claims{{}, {}, 1'000}).claimed) {
     auto owner = nodes.find(each.owner);
     if (owner == nodes.end()) {
@@ -403,17 +403,26 @@ void check_names(const node_sights& nodes, const registry::name_table& names, Br
     }
 }
 
-/// Checks, some time after the last fault, that no worker is kept whose node is gone. The leader
-/// can give up only a life that it knows, or a claim names: the scheduler itself gives up
-/// a worker that is silent, which is not run here.
+/// Checks, some time after the last fault, that each node has its worker, and that no other one is
+/// kept whose node is gone. The leader can give up only a life that it knows, or a claim names:
+/// the scheduler itself gives up a worker that is silent, later than this looks.
 template <class Broken>
-void check_workers(const node_sights& nodes, const std::map<std::string, boot_number>& workers,
+void check_workers(const node_sights& nodes, const scheduler::worker_list& list,
                    const registry::record_table& leaders, Broken broken) {
-  for (auto& [node, boot] : workers)
-    if (auto known = leaders.answer(registry::find_owner{node});
-        !nodes.contains(node) && known.records > 0 && known.boot >= boot)
-      broken("the worker of boot " + std::to_string(boot) + " of node " + node
-             + " is kept, which is gone");
+  std::set<std::string> found;
+  for (auto& each : list.workers) {
+    auto worker = "the worker of boot " + std::to_string(each.boot) + " of node " + each.owner;
+    if (auto known = leaders.answer(registry::find_owner{each.owner});
+        !nodes.contains(each.owner) && known.records > 0 && known.boot >= each.boot)
+      broken(worker + " is kept, which is gone");
+    if (!found.insert(each.owner).second)
+      broken(worker + " is a second one");
+    if (nodes.contains(each.owner) && each.state != scheduler::worker_state::active)
+      broken(worker + " is " + std::string{name_of(each.state)} + ", whose node is there");
+  }
+  for (auto& [id, node] : nodes)
+    if (!found.contains(id))
+      broken("node " + id + " has no worker");
 }
 
 /// Checks, some time after all agents answer again, that they show healthy.

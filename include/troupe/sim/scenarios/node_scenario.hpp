@@ -8,7 +8,10 @@
 #include <vector>
 
 #include "troupe/cluster/swim_types.hpp"
+#include "troupe/registry/name_types.hpp"
+#include "troupe/scheduler/queries.hpp"
 #include "troupe/sim/laws/node_laws.hpp"
+#include "troupe/sim/scenarios/group_watch.hpp"
 #include "troupe/sim/scenarios/scenario.hpp"
 #include "troupe/sim/world/node_process.hpp"
 #include "troupe/sim/world/world.hpp"
@@ -17,47 +20,51 @@ namespace troupe::sim {
 
 /// Whole nodes join, are killed, paused and partitioned, stop, leave, and start again with their
 /// disk, with an older copy of it, or without it; now and then one is cut off from the leader
-/// alone. The lead moves between them; agents with names that one node at a time may have, and
-/// others, are added and removed on all sides, fall ill and get well. Some time after the last
-/// fault all nodes show each other alive, each shows what the others say and sends to their agents
-/// by that, each name has one holder, and nobody who is gone has a worker or, without a data
-/// folder, a name. Then a node that the leader alone cannot reach keeps its worker; one that is
-/// killed or hangs is soon given up; one that starts later shows a killed one as dead, too, and all
-/// forget it at about the same time; one that leaves is called dead by nobody. See node_process for
-/// what is simpler than in a real cluster.
+/// alone, or the leader from all. Up to three of those with a data folder vote in the Raft group
+/// that keeps the services; at most one disk is lost or put back at a time, and only while the
+/// others have all that its seat has promised. Agents with names that one node at a time may have,
+/// and others, are added and removed on all sides, fall ill and get well. Some time after the last
+/// fault one node leads, and all have the services there; all nodes show each other alive, each
+/// shows what the others say and sends to their agents by that, each name has one holder, each node
+/// has its worker, and nobody who is gone has a worker or, without a data folder, a name. Then
+/// a node that the leader alone cannot reach keeps its worker; one that is killed or hangs is soon
+/// given up; one that starts later shows a killed one as dead, too, and all forget it at about the
+/// same time; one that leaves is called dead by nobody. See node_process for what is simpler than
+/// in a real cluster. Disks are not full here.
 class node_scenario {
 public:
   explicit node_scenario(const scenario_options& how)
-    : span_(how.span), world_(how.seed, how.nodes, with_long_cuts(how.what)) {
-    world_.setting().group_size = how.nodes;
-    olds_.resize(how.nodes);
+    : span_(how.span), world_(how.seed, how.nodes, as_meant(how.what)) {
+    world_.setting().nodes = how.nodes;
   }
 
   scenario_report run() {
-    for (process_id which = 0; which < world_.size(); ++which) // they join one after the other
-      world_.after(std::chrono::milliseconds{which == 0 ? 0 : world_.random().below(3'000)},
-                   [this, which] { world_.start_if_down(which); });
-    world_.run_until(std::chrono::milliseconds{500});
-    world_.begin_faults();
-    world_.setting().refuses_votes = true;
+    begin();
     world_.every(std::chrono::milliseconds{60}, [this] { act(); });
     world_.every(std::chrono::milliseconds{400}, [this] { review(); });
-    world_.every(std::chrono::seconds{5}, [this] { move_lead(); });
+    world_.every(std::chrono::seconds{5}, [this] { // so that another one leads
+      if (auto who = leader())
+        world_.isolate(*who, std::chrono::seconds{1}, std::chrono::seconds{4});
+    });
+    world_.every(std::chrono::seconds{1}, [this] { group_.back_up(world_.any()); });
     world_.every(std::chrono::seconds{4}, [this] { replace(); });
     world_.every(std::chrono::seconds{6}, [this] { // for longer than a node may be away
       world_.isolate(world_.any(), std::chrono::seconds{3}, std::chrono::seconds{9});
     });
     world_.every(std::chrono::seconds{6}, [this] {
-      world_.cut_between(world_.any(), leader(), std::chrono::seconds{2}, std::chrono::seconds{6});
+      if (auto who = leader())
+        world_.cut_between(world_.any(), *who, std::chrono::seconds{2}, std::chrono::seconds{6});
     });
-    world_.run_until(span_);
-    settle();
-    auto& what = world_.setting();
-    if (what.found.violations.empty()) { // else a process may not run
+    if (!world_.run_until(span_, [this] { return is_broken(); }))
+      settle();
+    if (!is_broken()) { // else a process may not run
       cut_from_leader();
       end_one();
     }
-    return {what.found.violations, world_.trace(), world_.events(), what.answers};
+    auto violations = group_.violations();
+    auto& others = world_.setting().found.violations;
+    violations.insert(violations.end(), others.begin(), others.end());
+    return {violations, world_.trace(), world_.events(), world_.setting().answers};
   }
 
   [[nodiscard]] const node_setting& record() {
@@ -69,11 +76,29 @@ private:
   /// and so is one whose leader began to lead at the end.
   static constexpr duration patience = std::chrono::seconds{15};
 
-  /// The end of a cut ends all, and a node has to be away for a while to be lost.
-  static faults with_long_cuts(faults what) {
+  /// The end of a cut ends all, and a node has to be away for a while to be lost. The laws of the
+  /// group do not hear what a replica takes back from a full disk.
+  static faults as_meant(faults what) {
+    what.disk_full_every = {};
     if (what.partition_every > duration::zero())
       what.partition_every = std::max<duration>(what.partition_every, std::chrono::seconds{12});
     return what;
+  }
+
+  [[nodiscard]] bool is_broken() {
+    return !group_.violations().empty() || !world_.setting().found.violations.empty();
+  }
+
+  /// The first node founds the cluster without faults; the others join one after the other.
+  void begin() {
+    world_.start(0);
+    world_.at(0)->found();
+    world_.arm(0);
+    for (process_id which = 1; which < world_.size(); ++which)
+      world_.after(std::chrono::milliseconds{0}, std::chrono::seconds{3},
+                   [this, which] { world_.start_if_down(which); });
+    world_.run_until(std::chrono::milliseconds{500});
+    world_.begin_faults();
   }
 
   // -- what happens ------------------------------------------------------------------------------
@@ -84,7 +109,7 @@ private:
     if (node == nullptr || node->is_going())
       return;
     auto number = std::to_string(world_.random().below(4));
-    switch (world_.random().below(12)) {
+    switch (world_.random().below(13)) {
       case 0:
       case 1:
       case 2:
@@ -114,6 +139,9 @@ private:
       case 10:
         node->get_well();
         break;
+      case 11:
+        node->submit();
+        break;
       default:
         node->maintain(world_.random().one_in(3));
     }
@@ -136,8 +164,6 @@ private:
     for (process_id which = 0; which < world_.size(); ++which)
       if (auto* node = world_.at(which); node != nullptr && node->has_ended())
         down(which);
-    if (!leads_now() && world_.random().one_in(2))
-      move_lead();
   }
 
   void down(process_id which) {
@@ -152,41 +178,23 @@ private:
       return;
     auto choice = world_.random().below(5);
     if (choice == 0 || choice == 4) {
-      choice == 0 ? node->leave() : node->stop();
+      choice == 0 ? node->leave(world_.random().one_in(4)) : node->stop();
       return world_.arm(which);
     }
-    auto kept = world_.disk(which);
+    auto folder = world_.disk(which).id;
     down(which);
-    if (choice == 1)
+    if (choice == 1 && group_.may_lose(which))
       world_.disk(which) = {};
-    else if (choice == 2 && olds_[which].id == kept.id && !kept.id.empty())
-      world_.disk(which) = olds_[which];
-    if (choice == 3)
-      olds_[which] = kept; // a backup
+    else if (choice == 2 && group_.copy_of(which).id == folder && group_.may_lose(which))
+      world_.setting().put_back += group_.put_back(which) ? 1 : 0;
   }
 
   // -- who leads ---------------------------------------------------------------------------------
 
-  [[nodiscard]] process_id leader() {
-    return world_.setting().group.lead.who.first;
-  }
-
-  [[nodiscard]] bool leads_now() {
-    auto& [who, life] = world_.setting().group.lead.who;
-    auto* node = world_.at(who);
-    return node != nullptr && !node->is_going() && node->life() == life;
-  }
-
-  /// Mostly to a node that knows the others: a voter that has just started seldom wins.
-  void move_lead() {
-    auto which = world_.any();
-    auto* node = world_.at(which);
-    if (node == nullptr || node->is_going())
-      return;
-    if (node->is_caught_up() || world_.random().one_in(8)) {
-      auto& lead = world_.setting().group.lead;
-      lead = {lead.term + 1, {which, node->life()}};
-    }
+  /// The process that leads, if one does.
+  [[nodiscard]] std::optional<process_id> leader() {
+    process_id where = 0;
+    return group_.leader(where) != nullptr ? std::optional{where} : std::nullopt;
   }
 
   // -- the end -----------------------------------------------------------------------------------
@@ -200,13 +208,10 @@ private:
       if (auto* node = world_.at(which); node != nullptr && node->is_going())
         world_.kill(which);
     world_.end_faults();
-    world_.setting().refuses_votes = false;
     for (process_id which = 0; which < world_.size(); ++which) {
       world_.at(which)->get_well();
       world_.arm(which);
     }
-    while (!leads_now())
-      move_lead();
     auto before = lives();
     world_.run_until(span_ + patience);
     if (lives() != before)
@@ -219,27 +224,33 @@ private:
         broken("node " + node.id() + " waits for " + std::to_string(node.unanswered())
                + " answers");
     }
-    auto& group = world_.setting().group;
     auto tell = [this](const std::string& what) { broken(what); };
     check_copies(nodes, tell);
     check_routes(nodes, tell);
     check_members(nodes, tell);
-    if (!world_.at(leader())->leads())
-      return broken("the appointed leader does not lead");
-    check_ways();
-    check_names(nodes, group.names, tell);
-    check_workers(nodes, group.workers, world_.at(leader())->table(), tell);
+    auto leads = leader();
+    if (!leads || !world_.at(*leads)->leads())
+      return broken("nobody leads");
+    check_ways(*leads);
+    auto& services = world_.at(*leads)->services();
+    check_names(nodes, services.name_service(), tell);
+    check_workers(nodes, services.task_service().answer(scheduler::list_workers{}),
+                  world_.at(*leads)->table(), tell);
+    for (auto run : world_.setting().submitted)
+      if (auto details = services.task_service().answer(scheduler::find_run{run});
+          !details || details->run.state != scheduler::run_state::completed)
+        broken("run " + std::to_string(run.value) + " was submitted and is not completed");
     for (process_id which = 0; which < world_.size(); ++which)
       check_health(world_.at(which)->table(), tell);
   }
 
   /// All nodes look for the services where they are.
-  void check_ways() {
+  void check_ways(process_id leads) {
     for (process_id which = 0; which < world_.size(); ++which)
-      if (auto there = world_.at(which)->services_at(); there != leader())
+      if (auto there = world_.at(which)->services_at(); there != leads)
         broken("node " + world_.at(which)->id() + " has the services "
                + (there ? "at process " + std::to_string(*there) : "nowhere") + ", and process "
-               + std::to_string(leader()) + " leads");
+               + std::to_string(leads) + " leads");
   }
 
   /// The life in which each process runs; 0 where it does not.
@@ -254,7 +265,7 @@ private:
 
   /// A process that does not lead.
   [[nodiscard]] process_id another() {
-    return static_cast<process_id>((leader() + 1 + world_.random().below(world_.size() - 1))
+    return static_cast<process_id>((*leader() + 1 + world_.random().below(world_.size() - 1))
                                    % world_.size());
   }
 
@@ -267,8 +278,8 @@ private:
   [[nodiscard]] bool has_helper(process_id whom) {
     auto helps = false;
     for (process_id each = 0; each < world_.size(); ++each)
-      helps = helps || (each != whom && each != leader() && is_member(each));
-    return helps && is_member(whom) && is_member(leader());
+      helps = helps || (each != whom && each != *leader() && is_member(each));
+    return helps && is_member(whom) && is_member(*leader());
   }
 
   [[nodiscard]] bool is_given_up(const std::string& node) {
@@ -284,21 +295,29 @@ private:
     run_for(std::chrono::seconds{2});
     auto& all = world_.setting();
     all.lost.clear();
-    world_.cut({which}, {leader()});
-    world_.cut({leader()}, {which});
+    auto leads = *leader();
+    world_.cut({which}, {leads});
+    world_.cut({leads}, {which});
     run_for(node_times::relayed_within);
     const std::string name = "unique-behind-a-cut";
     node.add_agent(name, true);
     world_.arm(which);
     run_for(node_times::given_up_within);
+    if (leader() != leads)
+      return broken("another node leads, as the leader does not reach node " + node.id());
     if (is_member(which) && !node.look().receivers->contains(name))
       broken("node " + node.id() + " gets no name, which only the leader cannot reach");
     if (has_helper(which) && is_given_up(node.id()))
       broken("node " + node.id() + " is given up, which only the leader cannot reach");
-    else if (has_helper(which) && !all.group.workers.contains(node.id()))
+    else if (has_helper(which) && !has_worker(leads, node.id()))
       broken("node " + node.id() + " has no worker, which only the leader cannot reach");
     world_.heal();
     run_for(std::chrono::seconds{3});
+  }
+
+  [[nodiscard]] bool has_worker(process_id leads, const std::string& node) {
+    auto list = world_.at(leads)->services().task_service().answer(scheduler::list_workers{});
+    return std::ranges::any_of(list.workers, [&](auto& each) { return each.owner == node; });
   }
 
   /// One node is killed, hangs, or leaves and ends.
@@ -359,9 +378,9 @@ private:
   void leave(process_id which) {
     auto gone = node_process::member_of(world_.at(which)->id());
     auto is_known = is_member(which);
-    world_.at(which)->leave();
+    world_.at(which)->leave(true); // there may be no other one to vote in its place
     world_.arm(which);
-    run_for(std::chrono::seconds{2});
+    run_for(std::chrono::seconds{5});
     if (!world_.at(which)->has_ended())
       broken("node " + world_.at(which)->id() + " does not get to leave");
     world_.kill(which);
@@ -383,7 +402,7 @@ private:
 
   duration span_;
   world<node_process> world_;
-  std::vector<node_disk> olds_;
+  group_watch<node_process> group_{world_};
 };
 
 } // namespace troupe::sim

@@ -10,8 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "troupe/sim/laws/raft_disk_laws.hpp"
-#include "troupe/sim/laws/raft_laws.hpp"
+#include "troupe/sim/scenarios/group_watch.hpp"
 #include "troupe/sim/scenarios/scenario.hpp"
 #include "troupe/sim/world/seats_process.hpp"
 #include "troupe/sim/world/world.hpp"
@@ -31,18 +30,7 @@ class seats_scenario {
 public:
   explicit seats_scenario(const scenario_options& how)
     : span_(how.span), churn_(how.churn), world_(how.seed, how.nodes, with_room(how.what)) {
-    auto& shared = world_.setting();
-    shared.nodes = how.nodes;
-    shared.on_disk = [this](raft::seat_id seat) {
-      return world_.disk(raft_process::process_of(seat)).last_index();
-    };
-    shared.stepped = [this](auto, auto& replica, auto& out) {
-      auto seat = static_cast<process_id>(replica.self().value - 1);
-      note_members(replica);
-      laws_.stepped(seat, replica, out);
-      disk_laws_.stepped(seat, replica, out);
-    };
-    olds_.resize(how.nodes);
+    world_.setting().nodes = how.nodes;
   }
 
   scenario_report run() {
@@ -60,7 +48,7 @@ public:
     clean_up();
     if (!world_.run_until(span_, [this] { return is_broken(); }))
       settle();
-    auto violations = laws_.violations();
+    auto violations = group_.violations();
     auto& others = world_.setting().found.violations;
     violations.insert(violations.end(), others.begin(), others.end());
     return {violations, world_.trace(), world_.events(), world_.setting().answers};
@@ -84,7 +72,7 @@ private:
   }
 
   [[nodiscard]] bool is_broken() {
-    return !laws_.violations().empty() || !world_.setting().found.violations.empty();
+    return !group_.violations().empty() || !world_.setting().found.violations.empty();
   }
 
   void broken(const std::string& what) {
@@ -106,22 +94,10 @@ private:
   // -- what people ask for
   // -------------------------------------------------------------------------
 
-  /// The node that leads the latest term, if it knows what is committed; null: none does.
-  seats_process* leader(process_id& where) {
-    seats_process* found = nullptr;
-    for (process_id who = 0; who < world_.size(); ++who)
-      if (auto* node = world_.at(who); node != nullptr && node->consensus().is_settled()
-                                       && node->consensus().term() == world_.setting().latest) {
-        found = node;
-        where = who;
-      }
-    return found;
-  }
-
   void change_voters() {
     auto where = world_.any();
     if (!world_.random().one_in(4))
-      leader(where);
+      group_.leader(where);
     auto* asked = world_.at(where);
     auto* whom = world_.at(world_.any());
     if (asked == nullptr || whom == nullptr)
@@ -167,7 +143,7 @@ private:
     world_.after(std::chrono::seconds{2}, [this] {
       clean_up();
       auto where = world_.any();
-      auto* leads = leader(where);
+      auto* leads = group_.leader(where);
       if (leads == nullptr || leads->open() > max_open)
         return;
       for (auto& [seat, who] : leads->consensus().members().members)
@@ -208,7 +184,7 @@ private:
   void leave() {
     auto which = world_.any();
     auto where = world_.any();
-    auto* leads = leader(where);
+    auto* leads = group_.leader(where);
     auto* node = world_.at(which);
     if (node == nullptr || leads == nullptr)
       return;
@@ -262,7 +238,7 @@ private:
     auto back = [this, which, choice] {
       if (world_.at(which) != nullptr)
         return;
-      if (choice != 0 && may_lose(which))
+      if (choice != 0 && group_.may_lose(which))
         lose(which, choice);
       world_.start(which);
     };
@@ -272,7 +248,7 @@ private:
   /// One that follows, if there is one.
   process_id any_voter() {
     auto where = world_.any();
-    auto* leads = leader(where);
+    auto* leads = group_.leader(where);
     auto which = world_.any();
     for (auto tries = 0; leads != nullptr && tries < 10; ++tries, which = world_.any())
       if (auto* node = world_.at(which);
@@ -281,27 +257,16 @@ private:
     return which;
   }
 
-  /// Of what is on its disk then, whether the node runs or not.
   void back_up() {
-    auto which = world_.any();
-    olds_[which] = world_.disk(which);
-    olds_[which].crash(world_.random());
+    group_.back_up(world_.any());
   }
 
   void lose(process_id which, std::uint64_t choice) {
     auto& disk = world_.disk(which);
-    auto& old = olds_[which];
     auto node = disk.node;
     if (choice >= 3) {
-      if (old.node != node || node.empty() || old.last_index() >= disk.last_index()
-          || !may_put_back(which))
-        return;
-      disk = old;
-      ++world_.setting().put_back;
-      world_.setting().facts.put_back(disk.seat());
-      auto seat = static_cast<process_id>(disk.seat().value - 1);
-      laws_.put_back(seat, disk.last_index());
-      disk_laws_.put_back(seat);
+      auto is_same = group_.copy_of(which).node == node && !node.empty();
+      world_.setting().put_back += is_same && group_.put_back(which) ? 1 : 0;
       return;
     }
     disk = {};
@@ -310,78 +275,6 @@ private:
       disk.node = node; // only its log is gone
     else
       gone_.insert(node);
-  }
-
-  /// Whether all that the seats of this process have promised is on the disks of all other voters,
-  /// so that nothing is lost with its disk, and the group goes on. Its own links have ended by now,
-  /// so what it has acknowledged last does not come any more.
-  [[nodiscard]] bool may_lose(process_id which) {
-    process_id where = 0;
-    auto* leads = leader(where);
-    if (leads == nullptr)
-      return false;
-    auto& replica = leads->consensus();
-    auto commit = replica.commit_index();
-    if (commit < world_.disk(which).last_index() || !is_committed(replica))
-      return false;
-    auto latest = world_.setting().latest;
-    for (process_id each = 0; each < world_.size(); ++each)
-      if (world_.disk(each).stored().last_ballot.term > latest)
-        return false;
-    auto voters = replica.members().voters();
-    auto is_whole = [&](raft::seat_id seat) {
-      auto who = raft_process::process_of(seat);
-      auto* node = world_.at(who);
-      return who == which
-             || (node != nullptr && node->self() == seat
-                 && world_.disk(who).has(commit, replica.term_of(commit)));
-    };
-    auto stay = std::ranges::count_if(
-      voters, [&](raft::seat_id seat) { return raft_process::process_of(seat) != which; });
-    return std::ranges::all_of(voters, is_whole)
-           && 2 * static_cast<std::size_t>(stay) > voters.size();
-  }
-
-  /// Whether the older copy helps nobody to lead who lacks what is committed. A node that has not
-  /// heard that it was removed would need its vote, by the members that it knows of; and so would
-  /// it need theirs.
-  [[nodiscard]] bool may_put_back(process_id which) {
-    process_id where = 0;
-    auto& replica = leader(where)->consensus();
-    auto commit = replica.commit_index();
-    for (process_id each = 0; each < world_.size(); ++each) {
-      auto voters = members_on(each == which ? olds_[which] : world_.disk(each)).voters();
-      auto lacking = std::ranges::count_if(voters, [&](raft::seat_id seat) {
-        auto who = raft_process::process_of(seat);
-        return who == which || !world_.disk(who).has(commit, replica.term_of(commit));
-      });
-      if (2 * static_cast<std::size_t>(lacking) > voters.size())
-        return false;
-    }
-    return true;
-  }
-
-  static raft::configuration members_on(const raft_disk& disk) {
-    auto& kept = disk.stored();
-    for (auto line = kept.entries.rbegin(); line != kept.entries.rend(); ++line)
-      if (auto* members = std::get_if<raft::configuration>(&line->what))
-        return *members;
-    return kept.base.members;
-  }
-
-  /// Whether its configuration is committed.
-  static bool is_committed(const raft::replica& replica) {
-    return replica.header_at(replica.commit_index()).members == replica.members();
-  }
-
-  /// What is committed says who the members are.
-  void note_members(const raft::replica& replica) {
-    if (replica.commit_index() <= noted_)
-      return;
-    auto first = replica.look(time_point{}).first;
-    while (noted_ < replica.commit_index())
-      if (++noted_ >= first)
-        disk_laws_.applied(replica.entry_at(noted_));
   }
 
   // -- the end
@@ -410,7 +303,7 @@ private:
   /// Empty: nothing. `term` and `calm`: as of now, and since when nothing is missing.
   std::string what_is_missing(raft::term_number term, duration calm) {
     process_id where = 0;
-    auto* leads = leader(where);
+    auto* leads = group_.leader(where);
     if (leads == nullptr || world_.setting().latest != term)
       return "nobody leads for long";
     std::set<std::string> living;
@@ -428,7 +321,7 @@ private:
         return "somebody waits for an answer of node " + node.node();
     }
     auto& replica = leads->consensus();
-    if (!is_committed(replica))
+    if (!group_watch<seats_process>::is_committed(replica))
       return "a change of the members is not committed";
     std::size_t voters = 0;
     for (auto& [seat, who] : replica.members().members) {
@@ -482,14 +375,7 @@ private:
   duration span_;
   duration churn_;
   world<seats_process> world_;
-  raft_laws laws_;
-  raft_disk_laws disk_laws_{[this](process_id seat) -> const raft_disk& {
-                              return world_.disk(
-                                raft_process::process_of({std::uint64_t{seat} + 1}));
-                            },
-                            [this](std::string what) { laws_.broken(std::move(what)); }};
-  raft::log_index noted_ = 0;
-  std::vector<seats_disk> olds_;
+  group_watch<seats_process> group_{world_};
   std::set<std::string> gone_;
 };
 

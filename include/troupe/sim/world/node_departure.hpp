@@ -20,9 +20,15 @@ class node_departure {
 public:
   using machine = cluster::departure;
 
+  using done_handler = std::function<void(const problem&)>;
+
   struct surroundings {
-    /// Takes back what the node has said, and calls `done` then.
-    std::function<void(std::function<void()> done)> take_back;
+    /// Has another node vote in its place.
+    std::function<void(bool force, duration within, done_handler)> give_up_vote;
+    /// Takes back what the node has said.
+    std::function<void(done_handler)> take_back;
+    /// Has another node lead, if this one does.
+    std::function<void(done_handler)> hand_over;
     std::function<void()> say_farewell;
     std::function<bool()> leads;
   };
@@ -49,11 +55,6 @@ public:
     return is_leaving_ || inside_.is_ending();
   }
 
-  /// Whether it has begun to take back what it has said.
-  [[nodiscard]] bool takes_back() const {
-    return takes_back_;
-  }
-
   [[nodiscard]] bool has_ended() const {
     return has_ended_;
   }
@@ -73,19 +74,17 @@ private:
     };
     switch (what.which) {
       case give_up_vote:
-        return here_.after(std::chrono::milliseconds{10}, [this, done] {
-          auto is_refused = here_.setting().refuses_votes && here_.random().one_in(4);
-          done(is_refused ? problem{errc::in_use, "no other node can take its place"} : problem{});
-        });
+        return around_.give_up_vote(what.force, what.within, done);
       case take_back:
-        takes_back_ = true;
         here_.after(what.within, [done] { done({errc::timed_out, "no answer in time"}); });
-        return around_.take_back([done] { done(); });
+        return around_.take_back(done);
+      case hand_over:
+        here_.after(what.within, [done] { done(); });
+        return around_.hand_over(done);
       case say_farewell: // what it says is signed in a moment
         around_.say_farewell();
         return here_.after(std::chrono::milliseconds{1}, [done] { done(); });
       case turn_away:
-      case hand_over:
       case fall_silent:
       case end_sessions:
       case end_links:
@@ -106,7 +105,6 @@ private:
   machine inside_;
   request_id last_ = 0;
   bool is_leaving_ = false;
-  bool takes_back_ = false;
   bool has_ended_ = false;
 };
 

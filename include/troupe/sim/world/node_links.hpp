@@ -11,9 +11,12 @@
 
 #include "troupe/core/ids.hpp"
 #include "troupe/core/time.hpp"
-#include "troupe/sim/world/node_services.hpp"
+#include "troupe/sim/world/world.hpp"
 
 namespace troupe::sim {
+
+/// A process in one of its lives.
+using caller = std::pair<process_id, std::uint64_t>;
 
 /// What nodes say to each other all the time, in the place of links with heartbeats.
 struct node_beat {

@@ -8,12 +8,17 @@
 
 #include "troupe/cluster/finder_types.hpp"
 #include "troupe/cluster/record_exchange.hpp"
+#include "troupe/cluster/voter_types.hpp"
 #include "troupe/core/agent_id.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/machine.hpp"
+#include "troupe/core/problem.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/core/time.hpp"
-#include "troupe/sim/world/node_services.hpp"
+#include "troupe/registry/name_table.hpp"
+#include "troupe/scheduler/task_scheduler.hpp"
+#include "troupe/sim/world/node_links.hpp"
+#include "troupe/sim/world/service_thread.hpp"
 #include "troupe/sim/world/swim_member.hpp"
 
 /// What whole nodes of a simulated cluster say to each other; see node_process.
@@ -40,17 +45,26 @@ struct way_knocked {
   request_id number = 0;
 };
 
-/// A question to the services, or an answer.
+using names_question = service_question<registry::name_table>;
+using scheduler_question = service_question<scheduler::task_scheduler>;
+
+/// A request to the services, or to the node that leads, whose number counts among those of its
+/// kind.
 struct node_ask {
   request_id number = 0;
-  /// The sender waits for no answer up to this number.
-  request_id acked = 0;
-  group_question what;
+  std::variant<names_question::any, scheduler_question::any, cluster::change_voters> what;
+};
+
+/// The answer to a change of voters: errc::none if it is made.
+struct voters_changed {
+  problem why;
 };
 
 struct node_reply {
   request_id number = 0;
-  node_answer what;
+  std::variant<names_question::answer, scheduler_question::answer, voters_changed> what;
+  /// The record that the service has reached.
+  request_id record = 0;
 };
 
 /// What goes over a link that was made to find the services, or to use them.
@@ -61,6 +75,13 @@ struct node_letter {
   /// The process that relays the link.
   std::optional<process_id> through;
   std::variant<way_question, way_answer, way_knock, way_knocked, node_ask, node_reply> what;
+};
+
+/// Whom to answer.
+struct node_asker {
+  caller who;
+  std::optional<process_id> through;
+  request_id number = 0;
 };
 
 struct node_ping {

@@ -25,46 +25,48 @@
 #include "troupe/core/overloaded.hpp"
 #include "troupe/core/signature.hpp"
 #include "troupe/sim/laws/node_laws.hpp"
-#include "troupe/sim/world/appointed_leader.hpp"
+#include "troupe/sim/world/group_seat.hpp"
 #include "troupe/sim/world/judged_node.hpp"
+#include "troupe/sim/world/node_clients.hpp"
 #include "troupe/sim/world/node_departure.hpp"
+#include "troupe/sim/world/node_group.hpp"
+#include "troupe/sim/world/node_life.hpp"
 #include "troupe/sim/world/node_links.hpp"
 #include "troupe/sim/world/node_messages.hpp"
-#include "troupe/sim/world/node_services.hpp"
+#include "troupe/sim/world/node_pings.hpp"
+#include "troupe/sim/world/node_router.hpp"
 #include "troupe/sim/world/node_setting.hpp"
-#include "troupe/sim/world/service_asker.hpp"
+#include "troupe/sim/world/node_worker.hpp"
 #include "troupe/sim/world/service_way.hpp"
 #include "troupe/sim/world/swim_member.hpp"
 
 namespace troupe::sim {
 
-/// A whole node in the world: its node_core, its `departure`, its finder, and its `swim` with
-/// stand-ins for signatures. Mail of members gets lost like any message; what they say over links
-/// does not, but needs one. Questions to the services go to the node where the finder has them,
-/// over a link, and are lost with it.
+/// A whole node in the world: its node_core, its `departure`, its finder, its `swim` with stand-ins
+/// for signatures, its clients and its worker; and, if it has a data folder, its part in the Raft
+/// group with the services on it. Mail of members and of the group gets lost like any message; what
+/// nodes say over links otherwise does not, but needs one. Questions to the services go to the node
+/// where the finder has them, over a link, and are lost with it.
 ///
-/// Simpler than a real node: the Raft group is not run. A leader is appointed by whoever sets
-/// node_group::lead, and finds that when it looks; the others ask where the services are. What the
-/// services keep is one object that no fault reaches, see node_group; a deposed leader carries
-/// nothing out there. All processes know each other's address. Each third process has no data
-/// folder, and is another node in each life.
+/// Simpler than a real node: all processes know each other's address and beat, instead of dialling.
+/// The service of names and the scheduler run, the others do not. Each third process has no data
+/// folder, and is another node in each life. A worker is not told that its node is in maintenance.
 class node_process {
 public:
   using message = std::variant<node_beat, node_letter, node_ping, node_pong, node_gossip,
-                               node_wishes, node_records>;
+                               node_wishes, node_records, group_letter, card_shown, card_returned>;
   using disk = node_disk;
   using setting = node_setting;
   using home = environment<node_process>;
 
   explicit node_process(home& here)
     : here_(here),
-      key_(begin_life()),
-      own_(id_of(key_)),
-      id_(to_string(own_)),
+      life_(here),
+      id_(life_.id()),
       name_("node-" + std::to_string(here.self())),
       core_({.node = id_,
              .name = name_,
-             .boot = boot_,
+             .boot = life_.boot(),
              .claims = {.is_fleeting = is_fleeting(id_),
                         .answer_within = node_times::answer_within,
                         .retry_every = node_times::retry,
@@ -80,15 +82,15 @@ public:
               std::visit([this](auto& each) { this->perform(each); }, what);
             }),
       links_({here.self(), here.life()}),
+      router_(id_),
       way_(here, around_way()),
-      asker_(
-        here, node_times::answer_within, [this](node_ask what) { way_.ask(std::move(what)); },
-        [this] { way_.doubt(); }),
-      leader_(here_, id_, around_leader()),
-      departure_(here_, around_departure()) {
-    note_boot(id_, boot_);
-    here.setting().members[own_] = {here.self(), key_};
-    begin_as(boot_);
+      clients_(here, around_clients()),
+      pings_(here),
+      departure_(here_, around_departure()),
+      worker_(here, clients_.tasks(), id_, around_worker()) {
+    begin_as(life_.boot());
+    if (life_.has_folder())
+      group_.emplace(here, id_, way::listens_at(here.self()), node_times::tasks(), around_group());
     put_self();
     beat_at_ = here_.now();
   }
@@ -102,7 +104,7 @@ public:
   }
 
   void remove_agent(const agent_id& name) {
-    silent_.erase(name);
+    pings_.speak_again(name);
     step(cluster::claims::remove{name});
   }
 
@@ -124,14 +126,28 @@ public:
     ask_core(cluster::claims::put{made}, "put of a service");
   }
 
-  void maintain(bool on) {
-    ask_core(cluster::node_core::maintain{on}, "maintenance", [this] { say_worker(); });
+  /// A task that any worker may run.
+  void submit() {
+    scheduler::submit what;
+    what.tasks.push_back({.id = "a", .handler = "work"});
+    clients_.tasks().ask(what, node_times::answer_within,
+                         [this](const result<scheduler::run_receipt>& heard) {
+                           if (heard)
+                             here_.setting().submitted.insert(heard->run);
+                         });
   }
 
-  /// It may be refused: then the node goes on as before.
-  void leave() {
-    departure_.leave(
-      {.name = name_, .has_log = !is_fleeting(id_), .knows_leader = way_.at().has_value()});
+  void maintain(bool on) {
+    ask_core(cluster::node_core::maintain{on}, "maintenance");
+  }
+
+  /// It may be refused, unless it is forced: then the node goes on as before.
+  void leave(bool force) {
+    departure_.leave({.name = name_,
+                      .force = force,
+                      .has_log = group_.has_value(),
+                      .is_seated = group_ && group_->is_seated(),
+                      .knows_leader = way_.at().has_value()});
   }
 
   void stop() {
@@ -140,7 +156,7 @@ public:
 
   /// Callers do not reach that agent any more, or do again.
   void fall_ill(const agent_id& name) {
-    silent_.insert(name);
+    pings_.fall_silent(name);
   }
 
   /// A caller of this node has not reached that agent.
@@ -149,7 +165,13 @@ public:
   }
 
   void get_well() {
-    silent_.clear();
+    pings_.all_speak_again();
+  }
+
+  /// Founds the cluster.
+  /// @pre it has a data folder, and no other node has founded it
+  void found() {
+    group_->seat().found();
   }
 
   // -- what it shows -----------------------------------------------------------------------------
@@ -165,11 +187,6 @@ public:
 
   [[nodiscard]] std::uint64_t life() const {
     return here_.life();
-  }
-
-  /// Whether it knows what others say.
-  [[nodiscard]] bool is_caught_up() const {
-    return is_caught_up_;
   }
 
   /// Whether it leaves or stops. A process that is paused has not told the others yet.
@@ -188,8 +205,8 @@ public:
   }
 
   [[nodiscard]] node_sight look() const {
-    return {&book(),  &core_.inside(), &receivers_,
-            &routes_, &member_->it(),  here_.setting().twins.contains(id_)};
+    return {&book(),           &core_.inside(), &router_.receivers(),
+            &router_.routes(), &member_->it(),  here_.setting().twins.contains(id_)};
   }
 
   [[nodiscard]] const registry::record_table& table() const {
@@ -201,9 +218,18 @@ public:
     return way_.at();
   }
 
-  /// The appointed leader knows that it leads.
   [[nodiscard]] bool leads() const {
     return core_.inside().leads();
+  }
+
+  /// Its part in the group; null if it has none.
+  [[nodiscard]] const group_seat<home>* group() const {
+    return group_ ? &group_->seat() : nullptr;
+  }
+
+  /// @pre it has a data folder
+  [[nodiscard]] const node_services<home>& services() const {
+    return group_->services();
   }
 
   // -- the world ---------------------------------------------------------------------------------
@@ -222,15 +248,20 @@ public:
     auto now = here_.now();
     if (due(member_->it().next_deadline(), now))
       member_->tick();
+    if (group_ && due(group_->next_deadline(), now)) {
+      group_->wake();
+      group_->seat().judge();
+    }
     if (!due(own_deadline(), now))
       return;
-    asker_.wake();
-    miss_pongs(now);
+    clients_.wake();
+    worker_.wake();
+    for (auto number : pings_.take_unanswered())
+      step(cluster::liveness::pong{false}, number);
     way_.wake();
     core_.tick(now);
     core_.ticked(now);
     take_links(links_.tick(now));
-    leader_.wake();
     if (beat_at_ <= now)
       beat();
     judge();
@@ -240,23 +271,25 @@ public:
     if (has_ended())
       return std::nullopt;
     auto next = own_deadline();
-    return std::min(next, member_->it().next_deadline().value_or(next));
+    next = std::min(next, member_->it().next_deadline().value_or(next));
+    return std::min(next, group_ ? group_->next_deadline().value_or(next) : next);
   }
 
 private:
+  using way = service_way<node_process>;
+  using done_handler = node_departure<node_process>::done_handler;
+
   static bool due(std::optional<time_point> when, time_point now) {
     return when && *when <= now;
   }
 
-  /// Of all but its part in the membership.
+  /// Of all but its parts in the membership and in the group.
   [[nodiscard]] time_point own_deadline() const {
-    auto next = std::min(beat_at_, leader_.next_deadline());
-    auto no_later
-      = [&next](std::optional<time_point> when) { next = std::min(next, when.value_or(next)); };
-    no_later(core_.inside().next_deadline());
-    for (auto& [number, due] : pings_)
-      no_later(due);
-    return asker_.next_deadline(std::min(next, way_.next_deadline()));
+    auto next = pings_.next_deadline(std::min(beat_at_, way_.next_deadline()));
+    for (auto when :
+         {core_.inside().next_deadline(), clients_.next_deadline(), worker_.next_deadline()})
+      next = std::min(next, when.value_or(next));
+    return next;
   }
 
   static registry::registry_options bounds() {
@@ -267,23 +300,6 @@ private:
     return made;
   }
 
-  /// Returns its key: of one with a folder another one in each, of one without in each life.
-  public_key begin_life() {
-    auto& kept = here_.disk();
-    auto has_folder = here_.self() % 3 != 2;
-    if (!has_folder)
-      kept = {};
-    while (kept.id.empty() || is_fleeting(to_string(id_of(key_of(kept.id)))) == has_folder)
-      kept.id = std::to_string(here_.self()) + "-" + std::to_string(++here_.setting().ids);
-    boot_ = ++kept.boot;
-    return key_of(kept.id);
-  }
-
-  void note_boot(const std::string& id, boot_number boot) {
-    if (!here_.setting().begun.emplace(id, boot).second)
-      here_.setting().twins.insert(id);
-  }
-
   void broken(const std::string& what) {
     here_.setting().found.broken("node " + id_ + ' ' + what);
   }
@@ -291,6 +307,8 @@ private:
   void judge() {
     core_.judge([this](const std::string& what) { broken(what); });
     check_receivers(id_, look(), [this](const std::string& what) { broken(what); });
+    for (auto& each : here_.setting().tasks.take_violations())
+      here_.setting().found.broken(each);
   }
 
   // -- the machine -------------------------------------------------------------------------------
@@ -314,24 +332,35 @@ private:
   void put_self() {
     registry::record made;
     made.key = {registry::record_kind::node, name_, id_};
+    auto where = *net::address::from_string(way::listens_at(here_.self()));
+    made.endpoints = {{where.host, where.port}};
     if (is_fleeting(id_))
       made.metadata[cluster::known_nodes::fleeting_mark] = "yes";
-    ask_core(cluster::claims::put{made}, "put of itself", [this] { say_worker(); });
-  }
-
-  void say_worker() {
-    if (!departure_.takes_back())
-      asker_.ask(group_question{worker_here{id_, book().boot()}}, [](const node_answer&) {});
+    ask_core(cluster::claims::put{made}, "put of itself");
   }
 
   // -- how it leaves and ends -------------------------------------------------------------------
 
   node_departure<node_process>::surroundings around_departure() {
     return {
+      .give_up_vote =
+        [this](bool force, duration within, done_handler done) {
+          here_.setting().facts.wished_away(id_, force);
+          clients_.change({cluster::voter_change::leave, id_, force}, within, std::move(done));
+        },
       .take_back =
-        [this](std::function<void()> done) {
-          asker_.ask(group_question{worker_gone{id_, book().boot()}}, [](const node_answer&) {});
-          ask_core(cluster::claims::leave{}, "leave", std::move(done));
+        [this](done_handler done) {
+          here_.setting().facts.wished_away(id_, true);
+          worker_.end();
+          here_.setting().tasks.gone(id_, book().boot());
+          lose_worker(id_, book().boot());
+          ask_core(cluster::claims::leave{}, "leave", [done] { done({}); });
+        },
+      .hand_over =
+        [this](done_handler done) {
+          if (!group_)
+            return done({});
+          group_->seat().hand_over(std::move(done));
         },
       .say_farewell = [this] { member_->step(cluster::swim::leave{}); },
       .leads = [this] { return leads(); },
@@ -341,14 +370,16 @@ private:
   // -- who is found, and what this node says ----------------------------------------------------
 
   void perform(cluster::claims::ask& what) {
-    auto send = [&]<class Words>(const Words& words) {
-      asker_.ask(words, [this, id = what.id](const node_answer& heard) {
-        step(
-          cluster::claims::heard<typename Words::result>{to_result<typename Words::result>(heard)},
-          id);
-      });
+    auto tell = [this, id = what.id]<class Result>(const result<Result>& heard) {
+      step(cluster::claims::heard<Result>{heard}, id);
     };
-    std::visit(send, what.what);
+    auto ask = overloaded{
+      [&](const registry::names::list_claims& words) {
+        clients_.names().inquire(words, what.wait, tell);
+      },
+      [&](const auto& words) { clients_.names().ask(words, what.wait, tell); },
+    };
+    std::visit(ask, what.what);
   }
 
   void perform(cluster::claims::done& what) {
@@ -356,21 +387,14 @@ private:
     core_.answered(what.id);
   }
 
-  void perform(cluster::node_core::found& what) {
-    routes_.insert_or_assign({what.id, what.what.key.owner}, what);
-    if (what.what.key.owner == id_ && what.what.token != 0)
-      receivers_.insert(what.id);
+  template <class News>
+  requires requires(node_router router, const News& what) {
+    router.hear(what);
   }
-
-  void perform(cluster::node_core::gone& what) {
-    routes_.erase({what.id, what.node});
-    if (what.node == id_)
-      receivers_.erase(what.id);
-  }
-
-  void perform(cluster::claims::lost_name& what) {
-    ++here_.setting().names_lost;
-    receivers_.erase(what.name);
+  void perform(const News& what) {
+    if (std::is_same_v<News, cluster::claims::lost_name>)
+      ++here_.setting().names_lost;
+    router_.hear(what);
   }
 
   void perform(cluster::claims::rise& what) {
@@ -379,7 +403,7 @@ private:
     here_.sync([this, boot = what.boot] {
       here_.disk().boot = std::max(here_.disk().boot, boot);
       ++here_.setting().rises;
-      note_boot(id_, boot);
+      node_life<node_process>::note_boot(here_, id_, boot);
       if (boot <= book().boot() || has_ended())
         return;
       begin_as(boot);
@@ -397,19 +421,18 @@ private:
       broken("cannot keep what others say: " + what.detail);
   }
 
-  void perform(cluster::node_core::found_only& what) {
-    std::erase_if(routes_, [&](auto& each) {
-      return each.first.second != id_ && !what.agents.contains(each.first);
-    });
+  void perform(cluster::node_core::node_is& what) {
+    auto& where = what.what.endpoints.at(0);
+    note(cluster::seats::node_is{what.what.key.owner, what.what.key.name,
+                                 to_string(net::address{where.host, where.port})});
   }
 
-  void perform(cluster::node_core::node_is&) {}
-  void perform(cluster::node_core::node_left&) {}
+  void perform(cluster::node_core::node_left& what) {
+    note(cluster::seats::node_left{what.node, what.boot});
+  }
+
   void perform(cluster::node_core::presence&) {}
-  void perform(cluster::node_core::caught_up&) {
-    is_caught_up_ = true;
-  }
-
+  void perform(cluster::node_core::caught_up&) {}
   void perform(cluster::node_core::inform&) {}
   void perform(cluster::node_core::warn&) {}
   void perform(cluster::node_core::settle&) {}
@@ -418,9 +441,16 @@ private:
 
   void perform(cluster::liveness::give_up& what) {
     ++here_.setting().given_up;
+    here_.setting().tasks.gone(what.node, what.boot);
     auto& latest = here_.setting().lost[what.node];
     latest = std::max(latest, what.boot);
-    asker_.ask(group_question{worker_gone{what.node, what.boot}}, [](const node_answer&) {});
+    lose_worker(what.node, what.boot);
+  }
+
+  /// Its tasks run elsewhere.
+  void lose_worker(const std::string& node, boot_number boot) {
+    clients_.tasks().ask(scheduler::worker_lost{node, boot, {}}, node_times::answer_within,
+                         [](auto&) {});
   }
 
   /// Names of a node that can come back stay its, unless this node has forgotten it.
@@ -429,24 +459,33 @@ private:
     auto is_known = table().answer(registry::find_owner{what.node}).boot != 0;
     if (!is_fleeting(what.node) && is_known)
       broken("frees the names of node " + what.node + ", which may come back");
-    asker_.ask(group_question{registry::names::owner_gone{what.node, what.boot}},
-               [](const node_answer&) {});
+    clients_.names().ask(registry::names::owner_gone{what.node, what.boot},
+                         node_times::answer_within, [](auto&) {});
   }
 
   void perform(cluster::liveness::list_names& what) {
-    asker_.ask(group_question{what.what}, [this, id = what.id](const node_answer& heard) {
-      step(cluster::liveness::names_listed{to_result<registry::names::claim_page>(heard)}, id);
-    });
+    clients_.names().inquire(
+      what.what, what.wait, [this, id = what.id](const result<registry::names::claim_page>& heard) {
+        step(cluster::liveness::names_listed{heard}, id);
+      });
   }
 
   void perform(cluster::liveness::ping& what) {
     if (what.node == id_)
-      return step(cluster::liveness::pong{!silent_.contains(what.agent)}, what.id);
-    auto where = links_.find(what.node);
-    if (!where)
-      return step(cluster::liveness::pong{false}, what.id);
-    pings_.emplace(what.id, here_.now() + what.wait);
-    here_.send(*where, node_ping{here_.life(), what.id, what.agent});
+      return step(cluster::liveness::pong{!pings_.is_silent(what.agent)}, what.id);
+    if (auto where = links_.find(what.node))
+      pings_.send(*where, what);
+    else
+      step(cluster::liveness::pong{false}, what.id);
+  }
+
+  void hear(process_id from, const node_ping& what) {
+    pings_.hear(from, what);
+  }
+
+  void hear(process_id, const node_pong& what) {
+    if (pings_.hear(what))
+      step(cluster::liveness::pong{true}, what.number);
   }
 
   // -- the records of others ----------------------------------------------------------------------
@@ -489,7 +528,9 @@ private:
   void beat() {
     auto now = here_.now();
     beat_at_ = now + node_times::beat;
-    for (process_id to = 0; to < here_.setting().group_size; ++to) {
+    if (group_)
+      group_->seat().greet_again();
+    for (process_id to = 0; to < here_.setting().nodes; ++to) {
       if (to == here_.self())
         continue;
       node_beat made{.node = id_, .boot = book().boot(), .life = here_.life()};
@@ -513,17 +554,23 @@ private:
   }
 
   void take_links(const std::vector<node_links::change>& changes) {
-    for (auto& each : changes)
+    for (auto& each : changes) {
+      auto& [process, life] = each.who;
       if (each.is_up) {
-        way_.link_up(each.who.first, each.who.second);
+        way_.link_up(process, life);
         step(cluster::liveness::link_up{each.node, each.boot});
+        if (group_)
+          group_->seat().link_up(process, life, each.node, each.boot);
         member_->show_card(member_of(each.node));
       } else {
-        way_.link_down(each.who.first, each.who.second);
+        way_.link_down(process, life);
         step(cluster::liveness::link_down{each.node, each.boot, "silent"});
+        if (group_)
+          group_->seat().link_down(process, life);
         if (!links_.find(each.node)) // else that was the link of an earlier life
           doubt(member_of(each.node));
       }
+    }
   }
 
   void doubt(const node_id& who) {
@@ -533,31 +580,13 @@ private:
     member_->step(cluster::swim::doubted{who});
   }
 
-  void hear(process_id from, const node_ping& what) {
-    if (!silent_.contains(what.agent))
-      here_.send(from, node_pong{what.life, what.number});
-  }
-
-  void hear(process_id, const node_pong& what) {
-    if (what.life == here_.life() && pings_.erase(what.number) > 0)
-      step(cluster::liveness::pong{true}, what.number);
-  }
-
   // -- what members say of each other -----------------------------------------------------------
 
   /// What others know of it begins anew.
   void begin_as(boot_number boot) {
-    member_.emplace(here_, key_, boot, node_times::membership(), here_.random().next(),
+    member_.emplace(here_, life_.key(), boot, node_times::membership(), here_.random().next(),
                     surroundings());
     member_->step(cluster::swim::begin{address_of(here_.self(), here_.life())});
-  }
-
-  /// A node that has its disk has its key.
-  static public_key key_of(const std::string& id) {
-    public_key made;
-    for (std::size_t each = 0; each < id.size(); ++each)
-      made.bytes.at(each) = static_cast<std::byte>(id[each]);
-    return made;
   }
 
   static std::string address_of(process_id which, std::uint64_t life) {
@@ -569,21 +598,27 @@ private:
       .mail =
         [this](cluster::swim::send& what) {
           auto& known = here_.setting().members.at(what.to);
-          here_.send(known.first, node_gossip{own_, what.address, std::move(what.what)});
+          here_.send(known.first, node_gossip{life_.own(), what.address, std::move(what.what)});
         },
       .over_link =
         [this](const node_id& to, swim_message what) {
           if (auto where = links_.find(to_string(to)))
-            here_.send_over_link(*where, node_gossip{own_, {}, std::move(what)});
+            here_.send_over_link(*where, node_gossip{life_.own(), {}, std::move(what)});
         },
       .on_shows =
         [this](const cluster::swim::shows& what) {
           here_.setting().deaths += what.is == cluster::member_status::dead ? 1 : 0;
           step(cluster::node_core::member_is{what.who, what.when, what.is, what.told, what.key,
                                              what.from});
+          note(cluster::seats::member_shows{to_string(what.who),
+                                            cluster::member_standings::is_there(what.is)});
           judge();
         },
-      .on_forgot = [this](const node_id& who) { step(cluster::node_core::member_forgotten{who}); },
+      .on_forgot =
+        [this](const node_id& who) {
+          step(cluster::node_core::member_forgotten{who});
+          note(cluster::seats::member_shows{to_string(who), false});
+        },
       .on_spoke
       = [this](
           const cluster::signed_statement& what) { step(cluster::record_exchange::spoke{what}); },
@@ -608,34 +643,67 @@ private:
 
   // -- who leads ---------------------------------------------------------------------------------
 
-  appointed_leader<node_process>::surroundings around_leader() {
+  node_group<home>::surroundings around_group() {
     return {
-      .on_lead =
-        [this](std::uint64_t term) {
+      .lead =
+        [this](std::uint64_t turn) {
           step(cluster::node_core::lead{});
-          way_.lead(term);
+          way_.lead(turn);
         },
-      .on_follow =
-        [this](std::uint64_t term) {
+      .follow =
+        [this](std::uint64_t turn, const std::string& where) {
           step(cluster::node_core::follow{});
-          way_.follow(term);
+          way_.follow(turn, where);
         },
-      .reply = [this](const node_letter& to, node_reply what) { way_.reply(to, std::move(what)); },
+      .others = [this](const std::vector<std::string>& addresses) { way_.know(addresses); },
+      .seated = [this](bool, bool votes) { way_.seated(votes); },
+      .without_quorum = [this](const problem& why) { way_.seat_says(why); },
+      .reply = [this](const node_asker& to, node_reply what) { way_.reply(to, std::move(what)); },
       .broken = [this](const std::string& what) { broken(what); },
     };
   }
 
+  /// Its seat hears that, if it has one.
+  void note(cluster::seats::event what) {
+    if (group_ && !has_ended())
+      group_->seat().note(std::move(what));
+  }
+
+  /// Of its seat.
+  template <class Letter>
+  void hear(process_id from, const Letter& what) {
+    if (group_)
+      group_->seat().hear_from(from, what);
+  }
+
   // -- questions to the services -----------------------------------------------------------------
 
-  service_way<node_process>::surroundings around_way() {
+  way::surroundings around_way() {
     return {
       .over_link
       = [this](process_id over, node_letter what) { here_.send_over_link(over, std::move(what)); },
       .on_bound =
         [this] {
-          asker_.send_all();
+          clients_.reached();
           step(cluster::claims::bound{});
         },
+      .on_lost = [this] { clients_.lost(); },
+      .on_refused = [this](const problem& why) { clients_.refuse(why); },
+      .broken = [this](const std::string& what) { broken(what); },
+    };
+  }
+
+  node_clients<home>::surroundings around_clients() {
+    return {
+      .send = [this](node_ask what) { way_.ask(std::move(what)); },
+      .on_doubt = [this] { way_.doubt(); },
+      .broken = [this](const std::string& what) { broken(what); },
+    };
+  }
+
+  node_worker<node_process>::surroundings around_worker() {
+    return {
+      .boot = [this] { return book().boot(); },
       .broken = [this](const std::string& what) { broken(what); },
     };
   }
@@ -643,46 +711,32 @@ private:
   void hear(process_id, const node_letter& what) {
     if (way_.hear(what))
       return;
-    if (auto* asked = std::get_if<node_ask>(&what.what))
-      leader_.asked(what, *asked);
-    else
-      asker_.hear(std::get<node_reply>(what.what));
-  }
-
-  void miss_pongs(time_point now) {
-    std::vector<request_id> unanswered;
-    for (auto& [number, due] : pings_)
-      if (due <= now)
-        unanswered.push_back(number);
-    for (auto number : unanswered) {
-      pings_.erase(number);
-      step(cluster::liveness::pong{false}, number);
+    if (auto* asked = std::get_if<node_ask>(&what.what)) {
+      if (group_) // else it was taken for another node
+        group_->ask({what.from, what.through, asked->number}, *asked);
+    } else {
+      clients_.hear(std::get<node_reply>(what.what));
     }
   }
 
   home& here_;
-  boot_number boot_ = 0; // of the start
-  public_key key_;
-  node_id own_;
+  node_life<node_process> life_;
   std::string id_;
   std::string name_;
   judged_node core_;
   node_links links_;
+  node_router router_;
   std::optional<swim_member<node_process>> member_; // there is always one
-  service_way<node_process> way_;
-  service_asker<node_process> asker_;
-  appointed_leader<node_process> leader_;
-
-  std::set<agent_id> receivers_;
-  node_routes routes_;
-  std::set<agent_id> silent_;
+  way way_;
+  node_clients<home> clients_;
+  node_pings<node_process> pings_;
   node_departure<node_process> departure_;
+  node_worker<node_process> worker_;
+  std::optional<node_group<home>> group_; // if it has a data folder
 
-  std::map<request_id, time_point> pings_;
   /// Who has asked for records: the process, its life, and its number of the question.
   std::map<request_id, std::tuple<process_id, std::uint64_t, request_id>> asked_by_;
   request_id last_asked_ = 0;
-  bool is_caught_up_ = false;
   time_point beat_at_{};
 };
 

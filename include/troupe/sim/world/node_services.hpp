@@ -1,146 +1,149 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
-#include <memory>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <variant>
 
-#include "troupe/core/ids.hpp"
-#include "troupe/core/machine.hpp"
 #include "troupe/core/overloaded.hpp"
 #include "troupe/core/problem.hpp"
-#include "troupe/core/result.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/group/group_core.hpp"
+#include "troupe/host/group_types.hpp"
+#include "troupe/host/replicated_core.hpp"
 #include "troupe/registry/name_table.hpp"
-#include "troupe/registry/record_table.hpp"
-#include "troupe/sim/world/world.hpp"
+#include "troupe/scheduler/task_scheduler.hpp"
+#include "troupe/sim/world/node_messages.hpp"
+#include "troupe/sim/world/service_thread.hpp"
 
-/// The services of a cluster of simulated nodes, see node_process.
 namespace troupe::sim {
 
-/// The node has a worker.
-struct worker_here {
-  std::string node;
-  boot_number boot = 0;
-};
-
-/// That life of the node is over, or cannot be heard: its tasks run elsewhere.
-struct worker_gone {
-  std::string node;
-  boot_number boot = 0;
-};
-
-using group_question
-  = std::variant<registry::names::claim, registry::names::release, registry::names::list_claims,
-                 registry::names::owner_gone, worker_here, worker_gone>;
-
-using node_answer = std::variant<problem, registry::names::claims, registry::names::freed,
-                                 registry::names::claim_page>;
-
-/// Returns what a caller that waits for a Result gets.
-template <class Result>
-result<Result> to_result(const node_answer& from) {
-  if (auto* value = std::get_if<Result>(&from))
-    return *value;
-  if (auto* why = std::get_if<problem>(&from); why != nullptr && *why)
-    return *why;
-  return problem{errc::failed, "another question was answered"};
-}
-
-/// A process in one of its lives, as services know their callers.
-using caller = std::pair<process_id, std::uint64_t>;
-
-/// Carries out each numbered question once, and never one that its caller no longer waits for. That
-/// is what the sessions of services promise.
-class once_book {
+/// The services on the group of a simulated node, each in a thread of its own: that of names, and
+/// the scheduler.
+template <class Home>
+class node_services {
 public:
-  /// Returns what `act` returns, or has returned for that question; nothing if the caller has given
-  /// it up. The caller waits for none up to `acked`.
-  template <class Act>
-  std::optional<node_answer> carry_out(const caller& who, request_id number, request_id acked,
-                                       Act act) {
-    auto& [given_up, answers] = sessions_[who];
-    given_up = std::max(given_up, acked);
-    answers.erase(answers.begin(), answers.upper_bound(given_up));
-    if (number <= given_up)
-      return std::nullopt;
-    if (auto known = answers.find(number); known != answers.end())
-      return known->second;
-    return answers.emplace(number, act()).first->second;
+  using names = registry::name_table;
+  using tasks = scheduler::task_scheduler;
+
+  struct surroundings {
+    /// Runs in the thread of the group.
+    std::function<void(request_id, const host::group_core::event&)> to_group;
+    std::function<void(const node_asker& to, node_reply what)> reply;
+    /// This node cannot go on.
+    std::function<void(const problem&)> broken;
+  };
+
+  /// `here` outlives this.
+  node_services(Home& here, const scheduler::scheduler_options& bounds, surroundings around)
+    : around_(std::move(around)),
+      names_(here, names_number, session_term, outside<names>([](std::uint64_t floor) {
+               return registry::names::event{registry::names::configure{{}, floor, floor != 0}};
+             })),
+      tasks_(here, tasks_number, session_term, outside<tasks>([bounds](std::uint64_t) {
+               return scheduler::event{scheduler::configure{bounds}};
+             })) {}
+
+  node_services(const node_services&) = delete;
+  node_services& operator=(const node_services&) = delete;
+
+  /// All of them, with the rules that they know.
+  static std::map<host::service_id, std::uint32_t> all() {
+    return {{names_number, host::service_rules::known<names>().number()},
+            {tasks_number, host::service_rules::known<tasks>().number()}};
+  }
+
+  /// Called in the thread of the group.
+  void tell(host::group_event what) {
+    auto which = std::visit([](auto& each) { return each.service; }, what);
+    if (which == names_number)
+      names_.tell(std::move(what));
+    else
+      tasks_.tell(std::move(what));
+  }
+
+  void ask(const node_asker& by, const names_question::any& what) {
+    ask(names_, by, what);
+  }
+
+  void ask(const node_asker& by, const scheduler_question::any& what) {
+    ask(tasks_, by, what);
+  }
+
+  void wake() {
+    names_.wake();
+    tasks_.wake();
+  }
+
+  [[nodiscard]] std::optional<time_point> next_deadline() const {
+    auto next = names_.next_deadline();
+    if (auto due = tasks_.next_deadline())
+      next = std::min(next.value_or(*due), *due);
+    return next;
+  }
+
+  [[nodiscard]] const host::replicated_core<names>& name_service() const {
+    return names_.inside();
+  }
+
+  [[nodiscard]] const host::replicated_core<tasks>& task_service() const {
+    return tasks_.inside();
   }
 
 private:
-  struct session {
-    request_id acked = 0;
-    std::map<request_id, node_answer> answers;
-  };
+  static constexpr host::service_id names_number = 1;
+  static constexpr host::service_id tasks_number = 3;
+  static constexpr duration session_term = std::chrono::minutes{1};
 
-  std::map<caller, session> sessions_;
-};
-
-/// Steps a machine and returns its one answer.
-template <class Machine, class Event>
-node_answer ask_machine(Machine& whom, time_point now, const Event& what) {
-  typename Machine::effects out;
-  whom.step(now, 1, what, out);
-  for (auto& each : out)
-    if (auto found = std::visit(
-          overloaded{[](const refused& no) { return std::optional<node_answer>{no.why}; },
-                     []<class Result>(const answered<Result>& yes) {
-                       return std::optional<node_answer>{yes.value};
-                     },
-                     [](const auto&) { return std::optional<node_answer>{}; }},
-          each))
-      return *found;
-  return problem{};
-}
-
-/// Who leads: the process, in that life. Rising terms.
-struct leadership {
-  std::uint64_t term = 0;
-  caller who{};
-};
-
-/// The state that the Raft group of a cluster would replicate. Here one object has it, which no
-/// fault reaches; whoever leads by `lead` has requests carried out.
-struct node_group {
-  leadership lead{};
-  registry::name_table names = by_all_rules();
-  /// The latest life of each node whose tasks run there.
-  std::map<std::string, boot_number> workers{};
-  once_book calls{};
-
-  static registry::name_table by_all_rules() {
-    registry::name_table made;
-    made.use_rules(registry::name_table::rules);
+  template <machine M>
+  typename service_thread<M, Home>::outside
+  outside(std::function<typename M::event(std::uint64_t)> opening) {
+    typename service_thread<M, Home>::outside made;
+    made.to_group
+      = [this](request_id id, const host::group_core::event& what) { around_.to_group(id, what); };
+    made.reply = [this](request_id id, typename service_question<M>::answer what) {
+      reply<M>(id, std::move(what));
+    };
+    made.broken = [this](const problem& why) { around_.broken(why); };
+    made.opening = std::move(opening);
     return made;
   }
 
-  node_answer ask(const group_question& what) {
-    return std::visit(overloaded{[&](const worker_here& each) -> node_answer {
-                                   auto& latest = workers[each.node];
-                                   latest = std::max(latest, each.boot);
-                                   return problem{};
-                                 },
-                                 [&](const worker_gone& each) -> node_answer {
-                                   std::erase_if(workers, [&](auto& known) {
-                                     return known.first == each.node && known.second <= each.boot;
-                                   });
-                                   return problem{};
-                                 },
-                                 [&](const registry::names::list_claims& words) -> node_answer {
-                                   return names.answer(words);
-                                 },
-                                 [&](const auto& words) -> node_answer {
-                                   return ask_machine(names, time_point{},
-                                                      registry::names::event{words});
-                                 }},
-                      what);
+  template <machine M>
+  void ask(service_thread<M, Home>& whom, const node_asker& by,
+           const typename service_question<M>::any& what) {
+    auto id = ++last_caller_;
+    if (!std::holds_alternative<host::keep_session>(what)) // that has no answer
+      callers_.emplace(id, by);
+    auto& [process, life] = by.who;
+    whom.ask(id, what, std::to_string(process) + ":" + std::to_string(life));
   }
+
+  template <machine M>
+  void reply(request_id id, typename service_question<M>::answer what) {
+    auto to = callers_.extract(id);
+    if (!to)
+      return;
+    auto record = [this] {
+      if constexpr (std::is_same_v<M, names>)
+        return names_.inside().begins_after();
+      else
+        return tasks_.inside().begins_after();
+    };
+    around_.reply(to.mapped(), {to.mapped().number, std::move(what), record()});
+  }
+
+  surroundings around_;
+  service_thread<names, Home> names_;
+  service_thread<tasks, Home> tasks_;
+  std::map<request_id, node_asker> callers_;
+  request_id last_caller_ = 0;
 };
 
 } // namespace troupe::sim

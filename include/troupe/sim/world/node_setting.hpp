@@ -11,20 +11,20 @@
 #include "troupe/core/ids.hpp"
 #include "troupe/core/signature.hpp"
 #include "troupe/core/time.hpp"
-#include "troupe/sim/world/findings.hpp"
-#include "troupe/sim/world/node_services.hpp"
+#include "troupe/scheduler/types.hpp"
+#include "troupe/sim/laws/task_laws.hpp"
+#include "troupe/sim/world/raft_process.hpp"
+#include "troupe/sim/world/seat_types.hpp"
 #include "troupe/sim/world/world.hpp"
 
 /// What simulated nodes keep on their disks, their times, and what they share; see node_process.
 namespace troupe::sim {
 
-/// What a data folder keeps of a node.
-struct node_disk {
+/// What a data folder keeps of a node: its log, who it is, and how often it has begun.
+struct node_disk : raft_disk {
   /// Empty before the first start.
   std::string id{};
   boot_number boot = 0;
-
-  void crash(random_source&) {} // what is not synced was not written
 };
 
 /// Times of the simulated nodes, as node_options has them, in a cluster that is in a hurry.
@@ -34,6 +34,13 @@ struct node_times {
     made.sync_every = std::chrono::seconds{5};
     made.revisit_every = std::chrono::seconds{2};
     made.keep_gone = retention;
+    return made;
+  }
+
+  static scheduler::scheduler_options tasks() {
+    scheduler::scheduler_options made;
+    made.lease = std::chrono::seconds{3};
+    made.max_losses = 1'000;
     return made;
   }
 
@@ -56,10 +63,7 @@ struct node_times {
   static constexpr duration any_answer = std::chrono::seconds{40};
 };
 
-struct node_setting {
-  process_id group_size = 5;
-  node_group group{};
-  findings found{};
+struct node_setting : seats_shared {
   /// Ids that disks and processes without a folder have got.
   std::uint64_t ids = 0;
   /// The boots that nodes have had, and the nodes that have had one twice, as their disk was put
@@ -68,24 +72,24 @@ struct node_setting {
   std::set<std::string> twins{};
   /// The nodes: their process and their key.
   std::map<node_id, std::pair<process_id, public_key>> members{};
+  task_laws tasks{node_times::tasks().lease};
+  /// Runs of one task that nodes have submitted.
+  std::set<scheduler::run_id> submitted{};
   /// The latest boot of each node that was given up, whoever led.
   std::map<std::string, boot_number> lost{};
-  /// Who has begun to lead in each term.
-  std::map<std::uint64_t, std::string> leaders{};
-  /// At times no other node takes the vote of one that leaves.
-  bool refuses_votes = false;
   // Figures.
   std::uint64_t given_up = 0;
   std::uint64_t names_lost = 0;
   std::uint64_t names_freed = 0;
   std::uint64_t rises = 0;
+  /// Disks that were replaced by an older copy.
+  std::uint64_t put_back = 0;
   /// How often members showed one another dead.
   std::uint64_t deaths = 0;
   /// Links that ended while the members showed the node.
   std::uint64_t outlived_links = 0;
   /// Links to the services that another node relayed.
   std::uint64_t relayed = 0;
-  std::uint64_t answers = 0;
 };
 
 } // namespace troupe::sim

@@ -41,6 +41,9 @@ public:
     std::function<void(process_id over, node_letter)> over_link;
     /// The services can be reached from here on, perhaps at another place than before.
     std::function<void()> on_bound;
+    std::function<void()> on_lost;
+    /// They will be nowhere for a while; errc::none: they may be found soon.
+    std::function<void(const problem&)> on_refused;
     std::function<void(const std::string&)> broken;
   };
 
@@ -63,9 +66,23 @@ public:
     step(finder::lead{turn});
   }
 
-  /// The services are elsewhere.
-  void follow(std::uint64_t turn) {
-    step(finder::follow{turn, {}});
+  /// The services are elsewhere, at that address if it is not empty.
+  void follow(std::uint64_t turn, const std::string& where) {
+    auto there = address::from_string(where);
+    step(finder::follow{turn, there ? std::optional{*there} : std::nullopt});
+  }
+
+  /// These nodes have a seat in the group.
+  void know(const std::vector<std::string>& others) {
+    step(finder::learned{others});
+  }
+
+  void seated(bool votes) {
+    step(finder::seated{votes});
+  }
+
+  void seat_says(const problem& why) {
+    step(finder::seat_says{why});
   }
 
   /// Somebody has waited for an answer of the services for a while.
@@ -113,11 +130,16 @@ public:
       send(*bound_, std::move(what));
   }
 
-  void reply(const node_letter& to, node_reply what) {
-    if (to.from == self())
+  void reply(const node_asker& to, node_reply what) {
+    if (to.who == self())
       here_.send(here_.self(), node_letter{self(), self(), {}, std::move(what)});
     else
-      send({to.from, to.through}, std::move(what));
+      send({to.who, to.through}, std::move(what));
+  }
+
+  /// Where a process takes links. It stays over restarts.
+  static std::string listens_at(process_id which) {
+    return to_string(address_of(which));
   }
 
   // -- the world ---------------------------------------------------------------------------
@@ -203,7 +225,7 @@ private:
 
   static cluster::finder_options options(environment<Process>& here) {
     cluster::finder_options made;
-    for (process_id which = 0; which < here.setting().group_size; ++which)
+    for (process_id which = 0; which < here.setting().nodes; ++which)
       if (which != here.self())
         made.addresses.push_back(address_of(which));
     made.dial_within = 2 * dial_within;
@@ -369,6 +391,7 @@ private:
     is_here_ = false;
     bound_.reset();
     relays_to_.reset();
+    around_.on_lost();
   }
 
   void perform(const finder::point& what) {
@@ -384,7 +407,10 @@ private:
     tell(std::move(there));
   }
 
-  void perform(const finder::without_quorum&) {}
+  void perform(const finder::without_quorum& what) {
+    around_.on_refused(what.why);
+  }
+
   void perform(const finder::met&) {}
   void perform(const finder::parted&) {}
   void perform(const finder::close&) {}
