@@ -139,7 +139,7 @@ private:
     auto& [of_life, before] = shown_[{who, place}];
     if (of_life == life && what.when < before)
       all.broken(name_of(who) + " shows what " + name_of(place) + " said before what it said last");
-    of_life = life;
+    auto is_known = std::exchange(of_life, life) == life;
     before = what.when;
     auto is_said = false;
     for (auto& [when, address] : all.stated[what.who])
@@ -149,7 +149,7 @@ private:
     if (what.is != cluster::member_status::dead)
       return;
     ++deaths_;
-    if (what.by != node_of(who))
+    if (is_known && what.by != node_of(who)) // else it was dead before that one came
       all.broken(name_of(who) + " shows " + name_of(place) + " dead on the word of another");
     if (place == leaver_)
       all.broken(name_of(who) + " shows " + name_of(place) + " dead, which has left");
