@@ -28,9 +28,8 @@ public:
 
   /// What ran on that node up to that boot may run elsewhere.
   void gone(const std::string& node, boot_number boot) {
-    std::erase_if(places_, [&](auto& each) {
-      return each.second.node == node && each.second.boot <= boot;
-    });
+    std::erase_if(places_,
+                  [&](auto& each) { return each.second.node == node && each.second.boot <= boot; });
   }
 
   void begins(duration now, const scheduler::attempt_id& what, const std::string& node,

@@ -49,10 +49,9 @@ public:
   Process* leader(process_id& where) {
     Process* found = nullptr;
     for (process_id who = 0; who < world_.size(); ++who)
-      if (auto* node = world_.at(who); node != nullptr && node->group() != nullptr
-                                       && node->group()->consensus().is_settled()
-                                       && node->group()->consensus().term()
-                                            == world_.setting().latest) {
+      if (auto* node = world_.at(who);
+          node != nullptr && node->group() != nullptr && node->group()->consensus().is_settled()
+          && node->group()->consensus().term() == world_.setting().latest) {
         found = node;
         where = who;
       }

@@ -413,8 +413,8 @@ private:
   }
 
   void perform(seats::greet& what) {
-    auto to = std::ranges::find_if(linked_,
-                                   [&](auto& each) { return each.second.node == what.node; });
+    auto to
+      = std::ranges::find_if(linked_, [&](auto& each) { return each.second.node == what.node; });
     if (to == linked_.end())
       return;
     auto& made = greetings_[what.id];

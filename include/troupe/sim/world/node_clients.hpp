@@ -80,9 +80,7 @@ public:
   void hear(const node_reply& what) {
     auto take = overloaded{
       [&](const names_question::answer& each) { names_.hear(what.number, each, what.record); },
-      [&](const scheduler_question::answer& each) {
-        tasks_.hear(what.number, each, what.record);
-      },
+      [&](const scheduler_question::answer& each) { tasks_.hear(what.number, each, what.record); },
       [&](const voters_changed& each) { changed(what.number, each.why); },
     };
     std::visit(take, what.what);
@@ -128,9 +126,10 @@ private:
   template <machine M>
   typename service_client<M, Home>::surroundings to_service() {
     return {
-      .send = [this](request_id number, typename service_question<M>::any what) {
-        around_.send({number, std::move(what)});
-      },
+      .send =
+        [this](request_id number, typename service_question<M>::any what) {
+          around_.send({number, std::move(what)});
+        },
       .on_doubt = [this] { around_.on_doubt(); },
     };
   }

@@ -104,10 +104,10 @@ private:
 
   typename node_services<Home>::surroundings around_services() {
     return {
-      .to_group = [this](request_id id,
-                         const host::group_core::event& what) { seat_.step_group(id, what); },
-      .reply = [this](const node_asker& to,
-                      node_reply what) { around_.reply(to, std::move(what)); },
+      .to_group
+      = [this](request_id id, const host::group_core::event& what) { seat_.step_group(id, what); },
+      .reply
+      = [this](const node_asker& to, node_reply what) { around_.reply(to, std::move(what)); },
       .broken = [this](const problem& why) { around_.broken("stops: " + why.detail); },
     };
   }

@@ -52,9 +52,8 @@ namespace troupe::sim {
 /// folder, and is another node in each life. A worker is not told that its node is in maintenance.
 class node_process {
 public:
-  using message
-    = std::variant<node_beat, node_letter, node_ping, node_pong, node_gossip, node_wishes,
-                   node_records, group_letter, card_shown, card_returned>;
+  using message = std::variant<node_beat, node_letter, node_ping, node_pong, node_gossip,
+                               node_wishes, node_records, group_letter, card_shown, card_returned>;
   using disk = node_disk;
   using setting = node_setting;
   using home = environment<node_process>;
@@ -64,20 +63,8 @@ public:
       life_(here),
       id_(life_.id()),
       name_("node-" + std::to_string(here.self())),
-      core_({.node = id_,
-             .name = name_,
-             .boot = life_.boot(),
-             .claims = {.is_fleeting = is_fleeting(id_),
-                        .answer_within = node_times::answer_within,
-                        .retry_every = node_times::retry,
-                        .look_every = node_times::look_at_names},
-             .liveness = {.lost_after = node_times::lost_after,
-                          .check_every = node_times::check,
-                          .answer_within = node_times::answer_within,
-                          .sweep_every = node_times::sweep},
-             .table = bounds(),
-             .forget_after = node_times::retention},
-            &is_signed_with, {node_times::lost_after, node_times::any_answer},
+      core_(node_times::core(id_, name_, life_.boot(), life_.has_folder()), &is_signed_with,
+            {node_times::lost_after, node_times::any_answer},
             [this](cluster::node_core::effect& what) {
               std::visit([this](auto& each) { this->perform(each); }, what);
             }),
@@ -90,8 +77,7 @@ public:
       worker_(here, clients_.tasks(), id_, around_worker()) {
     begin_as(life_.boot());
     if (life_.has_folder())
-      group_.emplace(here, id_, way::listens_at(here.self()), node_times::tasks(),
-                     around_group());
+      group_.emplace(here, id_, way::listens_at(here.self()), node_times::tasks(), around_group());
     put_self();
     beat_at_ = here_.now();
   }
@@ -293,14 +279,6 @@ private:
     return next;
   }
 
-  static registry::registry_options bounds() {
-    registry::registry_options made;
-    made.retention = node_times::retention;
-    made.unhealthy_after = 1;
-    made.unhealthy_for = std::chrono::hours{1}; // only a ping heals
-    return made;
-  }
-
   void broken(const std::string& what) {
     here_.setting().found.broken("node " + id_ + ' ' + what);
   }
@@ -466,8 +444,7 @@ private:
 
   void perform(cluster::liveness::list_names& what) {
     clients_.names().inquire(
-      what.what, what.wait,
-      [this, id = what.id](const result<registry::names::claim_page>& heard) {
+      what.what, what.wait, [this, id = what.id](const result<registry::names::claim_page>& heard) {
         step(cluster::liveness::names_listed{heard}, id);
       });
   }

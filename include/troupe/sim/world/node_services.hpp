@@ -43,10 +43,8 @@ public:
   /// `here` outlives this.
   node_services(Home& here, const scheduler::scheduler_options& bounds, surroundings around)
     : around_(std::move(around)),
-      names_(here, names_number, session_term,
-             outside<names>([](std::uint64_t floor) {
-               return registry::names::event{
-                 registry::names::configure{{}, floor, floor != 0}};
+      names_(here, names_number, session_term, outside<names>([](std::uint64_t floor) {
+               return registry::names::event{registry::names::configure{{}, floor, floor != 0}};
              })),
       tasks_(here, tasks_number, session_term, outside<tasks>([bounds](std::uint64_t) {
                return scheduler::event{scheduler::configure{bounds}};
@@ -107,9 +105,8 @@ private:
   typename service_thread<M, Home>::outside
   outside(std::function<typename M::event(std::uint64_t)> opening) {
     typename service_thread<M, Home>::outside made;
-    made.to_group = [this](request_id id, const host::group_core::event& what) {
-      around_.to_group(id, what);
-    };
+    made.to_group
+      = [this](request_id id, const host::group_core::event& what) { around_.to_group(id, what); };
     made.reply = [this](request_id id, typename service_question<M>::answer what) {
       reply<M>(id, std::move(what));
     };

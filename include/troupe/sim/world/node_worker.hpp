@@ -164,7 +164,7 @@ private:
       return;
     here_.setting().tasks.ends(gone.what);
     step(id, core::ended{gone.is_stopped ? result<std::string>{problem{errc::cancelled, "stopped"}}
-                                    : result<std::string>{"done"}});
+                                         : result<std::string>{"done"}});
   }
 
   void perform(core::registered& what) {
