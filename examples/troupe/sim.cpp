@@ -57,11 +57,13 @@ scenario row(const char* name, const char* what, Add add) {
 
 /// The same for services: `add(record, figures)`.
 template <class Scenario, class Add>
-scenario service_row(const char* name, const char* what, Add add) {
-  return row<Scenario>(name, what, [add](auto& world, auto& found, json& figures) {
+scenario service_row(const char* name, const char* what, Add add, std::uint32_t min_nodes = 1) {
+  auto made = row<Scenario>(name, what, [add](auto& world, auto& found, json& figures) {
     figures["answers"] = found.answers;
     add(world.record(), figures);
   });
+  made.min_nodes = min_nodes;
+  return made;
 }
 
 /// How soon a death is known among as many members, of which one in twenty dies at once.
@@ -151,7 +153,8 @@ const std::vector<scenario>& scenarios() {
         figures["promoted"] = record.promoted;
         figures["disks_put_back"] = record.put_back;
         figures["attempts"] = record.tasks.begun();
-      }),
+      },
+      3),
     {"swim", "Who is there: members that die, stop, leave, move, and lie", run_swim, 3, 1'000},
     service_row<sim::seats_scenario>(
       "seats", "Who has a seat in a Raft group and who votes, while nodes come, go and lose disks",

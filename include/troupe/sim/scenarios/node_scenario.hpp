@@ -170,23 +170,32 @@ private:
     world_.restart(which, std::chrono::milliseconds{500}, std::chrono::seconds{6});
   }
 
-  /// A node leaves, or stops, or is killed and comes back with another disk.
+  /// A node leaves, or stops, or is killed and comes back, perhaps with another disk. Its links
+  /// have ended by then.
   void replace() {
     auto which = world_.any();
     auto* node = world_.at(which);
     if (node == nullptr || node->is_going())
       return;
-    auto choice = world_.random().below(5);
-    if (choice == 0 || choice == 4) {
+    auto choice = world_.random().below(6);
+    if (choice < 2) {
       choice == 0 ? node->leave(world_.random().one_in(4)) : node->stop();
       return world_.arm(which);
     }
-    auto folder = world_.disk(which).id;
-    down(which);
-    if (choice == 1 && group_.may_lose(which))
-      world_.disk(which) = {};
-    else if (choice == 2 && group_.copy_of(which).id == folder && group_.may_lose(which))
+    world_.kill(which);
+    world_.after(std::chrono::milliseconds{1'500}, std::chrono::seconds{6},
+                 [this, which, choice] { come_back(which, choice); });
+  }
+
+  void come_back(process_id which, std::uint64_t choice) {
+    if (world_.at(which) != nullptr)
+      return;
+    auto& disk = world_.disk(which);
+    if (choice == 2 && group_.may_lose(which))
+      disk = {};
+    else if (choice > 3 && group_.copy_of(which).id == disk.id && group_.may_lose(which))
       world_.setting().put_back += group_.put_back(which) ? 1 : 0;
+    world_.start(which);
   }
 
   // -- who leads ---------------------------------------------------------------------------------

@@ -64,20 +64,8 @@ public:
       life_(here),
       id_(life_.id()),
       name_("node-" + std::to_string(here.self())),
-      core_({.node = id_,
-             .name = name_,
-             .boot = life_.boot(),
-             .claims = {.is_fleeting = is_fleeting(id_),
-                        .answer_within = node_times::answer_within,
-                        .retry_every = node_times::retry,
-                        .look_every = node_times::look_at_names},
-             .liveness = {.lost_after = node_times::lost_after,
-                          .check_every = node_times::check,
-                          .answer_within = node_times::answer_within,
-                          .sweep_every = node_times::sweep},
-             .table = bounds(),
-             .forget_after = node_times::retention},
-            &is_signed_with, {node_times::lost_after, node_times::any_answer},
+      core_(node_times::core(id_, name_, life_.boot(), life_.has_folder()), &is_signed_with,
+            {node_times::lost_after, node_times::any_answer},
             [this](cluster::node_core::effect& what) {
               std::visit([this](auto& each) { this->perform(each); }, what);
             }),
@@ -290,14 +278,6 @@ private:
          {core_.inside().next_deadline(), clients_.next_deadline(), worker_.next_deadline()})
       next = std::min(next, when.value_or(next));
     return next;
-  }
-
-  static registry::registry_options bounds() {
-    registry::registry_options made;
-    made.retention = node_times::retention;
-    made.unhealthy_after = 1;
-    made.unhealthy_for = std::chrono::hours{1}; // only a ping heals
-    return made;
   }
 
   void broken(const std::string& what) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "troupe/cluster/node_core_types.hpp"
 #include "troupe/cluster/swim_options.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/signature.hpp"
@@ -34,6 +35,27 @@ struct node_times {
     made.sync_every = std::chrono::seconds{5};
     made.revisit_every = std::chrono::seconds{2};
     made.keep_gone = retention;
+    return made;
+  }
+
+  static cluster::node_core_options core(const std::string& node, const std::string& name,
+                                         boot_number boot, bool has_folder) {
+    cluster::node_core_options made;
+    made.node = node;
+    made.name = name;
+    made.boot = boot;
+    made.claims.is_fleeting = !has_folder;
+    made.claims.answer_within = answer_within;
+    made.claims.retry_every = retry;
+    made.claims.look_every = look_at_names;
+    made.liveness.lost_after = lost_after;
+    made.liveness.check_every = check;
+    made.liveness.answer_within = answer_within;
+    made.liveness.sweep_every = sweep;
+    made.table.retention = retention;
+    made.table.unhealthy_after = 1;
+    made.table.unhealthy_for = std::chrono::hours{1}; // only a ping heals
+    made.forget_after = retention;
     return made;
   }
 
