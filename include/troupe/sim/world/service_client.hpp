@@ -60,14 +60,14 @@ public:
           [then = std::move(then)](const outcome& found) { then(to_result<value>(found)); });
   }
 
-  /// Asks for the answer to `wanted` by the latest state.
+  /// Asks for the answer to `what` by the latest state.
   template <class Question>
-  void inquire(const Question& wanted, duration within, heard<typename Question::result> then) {
+  void inquire(const Question& what, duration within, heard<typename Question::result> then) {
     using value = typename Question::result;
     auto seen = std::make_shared<std::optional<result<value>>>();
-    typename question::look look{[seen, wanted](auto& service, time_point now) {
-      service.hear_of(now, wanted);
-      *seen = service.answer(wanted);
+    typename question::look look{[seen, what](auto& service, time_point now) {
+      service.hear_of(now, what);
+      *seen = service.answer(what);
     }};
     begin(std::move(look), within, [seen, then = std::move(then)](const outcome& found) {
       if (auto* why = std::get_if<problem>(&found))
