@@ -77,7 +77,7 @@ private:
     }
     by_age_.emplace(what.asked, whom);
     by_teller_[what.from].emplace(what.asked, whom);
-    strangers_.emplace(whom, std::move(what));
+    strangers_.emplace(whom, what);
     return true;
   }
 

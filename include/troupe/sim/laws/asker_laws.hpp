@@ -17,8 +17,8 @@ public:
   /// `within`: unless a request has a time of its own.
   explicit asker_laws(duration within = {}) : within_(within) {}
 
-  void asked(time_point now, request_id id, std::string what) {
-    asked(now, id, std::move(what), within_);
+  void asked(time_point now, request_id id, const std::string& what) {
+    asked(now, id, what, within_);
   }
 
   void asked(time_point now, request_id id, const std::string& what, duration within) {
