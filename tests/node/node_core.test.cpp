@@ -1004,6 +1004,32 @@ TEST_CASE_METHOD(one_node, "an agent that no registry takes is not added", "[nod
   CHECK(question<registry::names::claim>());
 }
 
+TEST_CASE("a node that has its share of the records hears that as it adds an agent",
+          "[node][core]") {
+  node_core_options how;
+  how.table.max_records = 6; // half for this node: itself and two agents
+  one_node it{how};
+  it.begin();
+  auto add = [&](const std::string& name, bool is_unique, request_id id) {
+    record made;
+    made.key.name = name;
+    it.step(node_core::add_agent{made, is_unique}, id);
+  };
+  add("a", false, 1);
+  CHECK(it.ended(1) == errc::none);
+  add("b", true, 2); // it is being claimed
+  it.out.clear();
+  add("c", false, 3);
+  auto done = it.only<claims::done>();
+  REQUIRE(done);
+  CHECK(done->why.code == errc::limit_reached);
+  CHECK_THAT(done->why.detail, ContainsSubstring("has 3 of 6 records"));
+  it.step(claims::remove{"a"});
+  it.out.clear();
+  add("c", false, 4);
+  CHECK(it.ended(4) == errc::none);
+}
+
 TEST_CASE_METHOD(one_node, "a change of an agent that no registry takes is refused",
                  "[node][core]") {
   begin();
@@ -1059,6 +1085,20 @@ TEST_CASE_METHOD(one_node, "an agent whose name another node has claimed later l
     REQUIRE(lost);
     CHECK(lost->name == "a");
     CHECK_FALSE(said("a"));
+  }
+  SECTION("and not by a token that no service of names gives") {
+    two.says_agent("a", ~std::uint64_t{0});
+    see(two);
+    pass(50ms);
+    auto asked = only<record_exchange::ask>();
+    REQUIRE(asked);
+    step(record_exchange::answered{std::vector{two.page(last_said(two))}}, asked->id);
+    CHECK_FALSE(only<claims::lost_name>());
+    CHECK(said("a"));
+    CHECK_FALSE(knows(two));
+    auto why = only<node_core::complain>();
+    REQUIRE(why);
+    CHECK_THAT(why->detail, ContainsSubstring("token 18446744073709551615"));
   }
   SECTION("and not by an earlier one") {
     two.says_agent("a", 3);

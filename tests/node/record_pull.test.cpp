@@ -759,7 +759,7 @@ TEST_CASE_METHOD(asking_node, "what is no longer among all that a node says is g
 TEST_CASE_METHOD(asking_node, "what is kept in part is not handed on", "[node][exchange]") {
   registry::effects none;
   registry::registry_options how;
-  how.max_records = 550;
+  how.max_records = 1'100; // one node gets half of them
   table.step(now, 0, registry::configure{how, 0}, none);
   owner two{2};
   for (auto each = 0; each < 600; ++each) // put at 500 at a time

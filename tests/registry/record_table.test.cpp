@@ -634,7 +634,7 @@ TEST_CASE("the digest of a record follows it", "[registry]") {
 
 TEST_CASE("requests outside the contract are refused by name", "[registry]") {
   clocked_table registry{
-    {.max_records = 3, .max_owners = 2, .max_batch = 4, .max_record_bytes = 600}};
+    {.max_records = 4, .max_owners = 2, .max_batch = 4, .max_record_bytes = 600}};
   registry.put({node("n1"), agent("a", "n1", 2), node("n2")});
   auto with = [](auto change) {
     auto result = agent("x", "n1", 9);
@@ -653,6 +653,11 @@ TEST_CASE("requests outside the contract are refused by name", "[registry]") {
     {with([](auto& r) { r.key.name = "@n1"; }), errc::bad_argument},
     {with([](auto& r) { r.key.name = "x@n2"; }), errc::bad_argument}, // not its own
     {with([](auto& r) { r.token = 1; }), errc::bad_argument},         // '@' cannot be claimed
+    {with([](auto& r) {
+       r.key.name = "plain";
+       r.token = max_token + 1;
+     }),
+     errc::bad_argument},
     {with([](auto& r) { r.key.owner = ""; }), errc::bad_argument},
     {with([](auto& r) { r.key.owner = "n@1"; }), errc::bad_argument},
     {with([](auto& r) { r.key.kind = record_kind{9}; }), errc::bad_argument},
@@ -719,6 +724,46 @@ TEST_CASE("a full registry still takes changes and removals", "[registry]") {
   CHECK(refusal(registry.ask(put_records{{agent("b", "n1", 3)}})).code == errc::limit_reached);
   CHECK(registry.put({removal(agent("a", "n1", 3))}).merged == 1);
   CHECK(registry.put({agent("b", "n1", 5)}).merged == 1);
+}
+
+TEST_CASE("no node fills a registry for others", "[registry]") {
+  clocked_table registry{{.max_records = 10}};
+  auto takes = [&](const std::string& owner) {
+    for (auto each = 1; each <= 11; ++each) {
+      auto number = static_cast<std::uint64_t>(each);
+      auto why
+        = refusal(registry.ask(put_records{{agent("a" + std::to_string(each), owner, number)}}));
+      if (!why)
+        continue;
+      CHECK(why.code == errc::limit_reached);
+      return each - 1;
+    }
+    return 11;
+  };
+  CHECK(takes("n1") == 5);
+  CHECK(takes("n2") == 3);
+  CHECK(takes("n3") == 1);
+  CHECK(takes("n4") == 1);
+  SECTION("and hears of that") {
+    registry.put({removal(agent("a1", "n2", 20))});
+    CHECK_THAT(refusal(registry.ask(put_records{{agent("b", "n1", 21)}})).detail,
+               ContainsSubstring("node n1 has 5 of 10 records"));
+  }
+  SECTION("nor at once") {
+    registry.put({removal(agent("a1", "n2", 20)), removal(agent("a2", "n2", 21)),
+                  removal(agent("a3", "n2", 22))});
+    CHECK(refusal(registry.ask(put_records{{agent("b1", "n4", 23), agent("b2", "n4", 24)}})).code
+          == errc::limit_reached);
+    CHECK(registry.put({agent("b1", "n4", 23)}).merged == 1);
+  }
+  SECTION("which may change what it has, and begin anew with other records") {
+    CHECK(registry.put({agent("a1", "n1", 30)}).merged == 1);
+    registry.put({removal(agent("a1", "n2", 20))});
+    auto anew = agent("b", "n1", 1);
+    anew.boot = 2;
+    CHECK(registry.put({anew}).merged == 1);
+    CHECK(registry.find({}).size() == 5);
+  }
 }
 
 TEST_CASE("a registry full of nodes still takes the records of those it knows", "[registry]") {

@@ -110,6 +110,11 @@ public:
     return book_;
   }
 
+  /// Records that are said, and names that are being claimed or given back.
+  [[nodiscard]] std::size_t count() const {
+    return book_.size() + names_.size();
+  }
+
   /// The record that an agent is to have whose name is being claimed; null if none is. Valid until
   /// the next step.
   [[nodiscard]] const registry::record* find_wish(const agent_id& name) const {
@@ -168,7 +173,7 @@ private:
   // -- questions ---------------------------------------------------------------------------
 
   [[nodiscard]] bool has_room() const {
-    return book_.size() + names_.size() < options_.max_records;
+    return count() < options_.max_records;
   }
 
   [[nodiscard]] bool may_ask() const {

@@ -61,7 +61,7 @@ public:
       news_(nodes_, how.liveness.max_nodes),
       standings_(how.liveness.lost_after, how.forget_after, table_),
       catch_up_(how.catch_up_within),
-      agents_(how.node, how.name, how.table.max_record_bytes, claims_),
+      agents_(how.node, how.name, how.table.max_record_bytes, claims_, table_),
       shown_(how.node, how.name, how.table.max_records, table_, nodes_) {
     registry::effects none;
     table_.step(time_point::min(), 0, registry::configure{how.table, how.revision_floor}, none);

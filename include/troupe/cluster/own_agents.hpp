@@ -32,16 +32,20 @@ public:
   /// Nothing, if the agent is like that.
   using change = std::variant<std::monostate, claims::put, claims::reword>;
 
-  /// `node` is the id of this node, `name` what people call it. @pre `said` outlives this
-  own_agents(std::string node, std::string name, std::size_t max_record_bytes, const claims& said)
+  /// `node` is the id of this node, `name` what people call it; `table` is what it shows.
+  /// @pre `said` and `table` outlive this
+  own_agents(std::string node, std::string name, std::size_t max_record_bytes, const claims& said,
+             const registry::record_table& table)
     : id_(std::move(node)),
       name_(std::move(name)),
       max_record_bytes_(max_record_bytes),
-      said_(said) {}
+      said_(said),
+      table_(table) {}
 
   /// As what the agent is registered whose id is the name of that record. Errors: bad_argument (it
   /// names another node, or leaves no room for the id of this one where nobody claims it),
-  /// too_large, and what registry::check says.
+  /// too_large, limit_reached (this node has as many records as are free), and what
+  /// registry::check says.
   [[nodiscard]] result<claims::add> to_add(registry::record what, bool is_unique) const {
     auto& called = what.key.name;
     auto at = called.rfind('@');
@@ -59,6 +63,8 @@ public:
     if (!is_claimed)
       called = registry::unclaimed_name(id, id_);
     if (auto why = refuse(id, as_registered(what, is_claimed)))
+      return why;
+    if (auto why = table_.check_share(id_, said_.count()))
       return why;
     return claims::add{std::move(what), is_claimed};
   }
@@ -130,6 +136,7 @@ private:
   const std::string name_;
   const std::size_t max_record_bytes_;
   const claims& said_;
+  const registry::record_table& table_;
 };
 
 } // namespace troupe::cluster

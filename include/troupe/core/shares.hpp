@@ -29,7 +29,12 @@ public:
 
   /// Whether it may take another where `free` are left.
   [[nodiscard]] bool may_take(const Key& by, std::size_t free) const {
-    return of(by) < free;
+    return may_take(of(by), free);
+  }
+
+  /// Whether one that has so many may take another where `free` are left.
+  [[nodiscard]] static bool may_take(std::size_t has, std::size_t free) {
+    return has < free;
   }
 
   [[nodiscard]] std::size_t of(const Key& by) const {

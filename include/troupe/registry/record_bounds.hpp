@@ -16,6 +16,11 @@ namespace troupe::registry {
 /// The highest valid boot. Keeps a hostile node from using up the numbers.
 inline constexpr std::uint64_t max_boot = std::uint64_t{1} << 62;
 
+/// The highest valid token of a claim: services of names give one after the other, and begin by the
+/// calendar in microseconds. Keeps a hostile node from having names that nobody could claim after
+/// it.
+inline constexpr std::uint64_t max_token = std::uint64_t{1} << 62;
+
 namespace detail {
 
 inline problem check_endpoints(const record& value) {
@@ -49,6 +54,9 @@ inline problem check_claim(const record& value) {
     return {};
   if (value.token != 0 && is_own_name(name))
     return {errc::bad_argument, "a name with '@' cannot be claimed; register it without a token"};
+  if (value.token > max_token)
+    return {errc::bad_argument,
+            "token " + std::to_string(value.token) + " is of no service of names; claim the name"};
   if (value.token == 0 && !is_unclaimed_name(name, owner))
     return {errc::bad_argument,
             "it has no token; claim its name first, or give it a name like name@" + owner};

@@ -16,6 +16,7 @@
 
 #include "troupe/core/machine.hpp"
 #include "troupe/core/page_room.hpp"
+#include "troupe/core/shares.hpp"
 #include "troupe/registry/detail/health_book.hpp"
 #include "troupe/registry/detail/record_index.hpp"
 #include "troupe/registry/detail/refusals.hpp"
@@ -186,6 +187,12 @@ public:
     for (auto* each : found->second.records)
       if (!each->gone_since)
         use(*each->is, each->digest);
+  }
+
+  /// Why no further records of that node are taken, if it has so many; errc::none: they are. No
+  /// node fills the table for others, see troupe::shares.
+  [[nodiscard]] problem check_share(const std::string& owner, std::size_t has) const {
+    return check_share(owner, has, count_present() - count_of(owner));
   }
 
 private:
@@ -487,6 +494,7 @@ private:
                 + std::to_string(options_.max_batch) + " (registry_options::max_batch)"};
     std::set<std::string> new_owners;
     std::set<record_key> new_records;
+    std::map<std::string, std::uint64_t> boots;
     for (auto& each : request.records) {
       if (auto why = check(each))
         return why;
@@ -500,13 +508,55 @@ private:
       if (auto found = entries_.find(each.key);
           !each.removed && (found == entries_.end() || (*found)->gone_since))
         new_records.insert(each.key);
+      auto& boot = boots[each.key.owner];
+      boot = std::max(boot, each.boot);
     }
     if (!new_owners.empty() && owners_.size() + new_owners.size() > options_.max_owners)
       return detail::full("owners", "max_owners", options_.max_owners);
     if (!new_records.empty()
         && entries_.size() - gone_.size() + new_records.size() > options_.max_records)
       return detail::full("records", "max_records", options_.max_records);
+    return check_shares(new_records, boots);
+  }
+
+  [[nodiscard]] std::size_t count_present() const {
+    return entries_.size() - gone_.size();
+  }
+
+  [[nodiscard]] std::size_t count_of(const std::string& owner) const {
+    auto found = owners_.find(owner);
+    return found == owners_.end() ? 0 : found->second.records.size() - found->second.removed;
+  }
+
+  /// `boots`: the life of each owner that the records bring; what a later one takes the place of
+  /// does not count.
+  [[nodiscard]] problem check_shares(const std::set<record_key>& new_records,
+                                     const std::map<std::string, std::uint64_t>& boots) const {
+    std::map<std::string, std::size_t> has;
+    auto all = count_present();
+    for (auto& [owner, boot] : boots) {
+      auto known = owners_.find(owner);
+      auto goes = known != owners_.end() && known->second.boot < boot;
+      has[owner] = goes ? 0 : count_of(owner);
+      all -= count_of(owner) - has[owner];
+    }
+    for (auto& each : new_records) {
+      auto& own = has[each.owner];
+      if (auto why = check_share(each.owner, own, all - own))
+        return why;
+      ++own;
+      ++all;
+    }
     return {};
+  }
+
+  [[nodiscard]] problem check_share(const std::string& owner, std::size_t has,
+                                    std::size_t others) const {
+    auto taken = has + others;
+    auto free = options_.max_records - std::min<std::size_t>(taken, options_.max_records);
+    return shares<std::string>::may_take(has, free)
+             ? problem{}
+             : detail::over_its_share(owner, has, options_.max_records);
   }
 
   // -- state -------------------------------------------------------------------------

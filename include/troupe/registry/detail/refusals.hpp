@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
@@ -21,6 +22,14 @@ namespace troupe::registry::detail {
                                   std::uint32_t bound) {
   return {errc::limit_reached, "all " + std::to_string(bound) + " " + what
                                  + " are in use; remove some or raise registry_options::" + option};
+}
+
+[[nodiscard]] inline problem over_its_share(const std::string& owner, std::size_t has,
+                                            std::uint32_t bound) {
+  return {errc::limit_reached, "node " + shortened(owner) + " has " + std::to_string(has) + " of "
+                                 + std::to_string(bound)
+                                 + " records, and no more than that are free for others; remove "
+                                   "some or raise registry_options::max_records"};
 }
 
 [[nodiscard]] inline problem without_records(const std::string& owner, std::uint64_t boot) {
