@@ -147,7 +147,7 @@ struct linked_router : test::live_system<caf::id_block::troupe_router> {
 
   void start(const router_options& how) {
     there.emplace(sys, node_id{}, how,
-                  router_events{[](const node_id&) {}, [](const std::string&) {}});
+                  router_events{[](const node_id&) {}, [](const agent_id&) {}});
     there->answer_over(1, caf::actor_cast<caf::strong_actor_ptr>(handle));
     auto added = on([this](router_state& state) {
       return state.add_agent("far", caf::actor_cast<caf::strong_actor_ptr>(agent));

@@ -90,7 +90,7 @@ struct live_routers : test::live_system<caf::id_block::troupe_router> {
   }
 
   router_access make(const node_id& node, const router_options& bounds = {}) {
-    return {sys, node, bounds, {[](const node_id&) {}, [](const std::string&) {}}};
+    return {sys, node, bounds, {[](const node_id&) {}, [](const agent_id&) {}}};
   }
 
   static void end(const router_access& which) {
@@ -471,7 +471,10 @@ TEST_CASE_METHOD(live_routers, "an error as a message ends no agent", "[router]"
 TEST_CASE_METHOD(live_routers, "an agent that ends is unknown from then on", "[router]") {
   auto ended = std::make_shared<std::promise<std::string>>();
   router_access here{
-    sys, n1, {}, {[](const node_id&) {}, [ended](const std::string& id) { ended->set_value(id); }}};
+    sys,
+    n1,
+    {},
+    {[](const node_id&) {}, [ended](const agent_id& id) { ended->set_value(id.text()); }}};
   auto made = add_echo(here, "mortal");
   CHECK(answer_to(ask(here, "mortal")) == "hello");
   caf::anon_send_exit(made, caf::exit_reason::user_shutdown);
@@ -819,7 +822,7 @@ TEST_CASE_METHOD(live_routers,
   events.agent_ended = [](const agent_id&) {};
   events.link_idle = [closed](const node_id&, std::uint64_t link) { closed->set_value(link); };
   router_access here{sys, n1, {}, events, quick};
-  router_access there{sys, n2, {}, {[](const node_id&) {}, [](const std::string&) {}}, quick};
+  router_access there{sys, n2, {}, {[](const node_id&) {}, [](const agent_id&) {}}, quick};
   add_echo(there, "echo");
   tell(here, "echo", n2);
   link(there, n1, 1, here);
