@@ -1,9 +1,11 @@
 #include "troupe/cluster/member_standings.hpp" // the header under test
+#include "router/named_nodes.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
 #include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace member_standings_test {
@@ -25,7 +27,7 @@ struct standing {
   /// A record of that life comes.
   void comes(boot_number boot) {
     registry::record made;
-    made.key = {registry::record_kind::node, "two", node};
+    made.key = {registry::record_kind::node, "two", to_string(node)};
     made.boot = boot;
     made.version = 1;
     registry::effects none;
@@ -44,24 +46,24 @@ struct standing {
     while (it.next_deadline() && *it.next_deadline() <= end) {
       now = std::max(now, *it.next_deadline());
       for (auto& [which, boot] : it.tick(now).lost)
-        lost.push_back(which + ' ' + std::to_string(boot));
+        lost.emplace_back(which, boot);
       CHECK(it.flaws() == std::vector<std::string>{});
     }
     now = end;
   }
 
   [[nodiscard]] registry::owner_view known() const {
-    return table.answer(registry::find_owner{node});
+    return table.answer(registry::find_owner{to_string(node)});
   }
 
   [[nodiscard]] bool is_active() const {
     return known().liveness == record_status::active;
   }
 
-  const std::string node = "n2";
+  const node_id node = test::node_named("n2");
   registry::record_table table;
   cluster::member_standings it{5s, 24h, table};
-  std::vector<std::string> lost;
+  std::vector<std::pair<node_id, boot_number>> lost;
   time_point now{1h};
 };
 
@@ -170,7 +172,7 @@ TEST_CASE_METHOD(standing, "who begins anew among the members waits for each of 
   SECTION("and those that it does not hear of are gone, and forgotten in the end") {
     pass(1ns);
     CHECK_FALSE(is_active());
-    CHECK(lost == std::vector{"n2 1"s});
+    CHECK(lost == decltype(lost){{node, 1}});
     it.begin_anew(now); // they are kept no longer
     pass(24h - 30s - 1ns);
     CHECK(known().records == 1);

@@ -85,9 +85,13 @@ private:
     return members_[random_.below(members_.size())];
   }
 
-  std::string any_id() {
+  node_id any_node() {
     auto number = static_cast<int>(random_.below(others + 3)); // this node, and some that are none
-    return to_string(record_fixture::node_number(number));
+    return record_fixture::node_number(number);
+  }
+
+  std::string any_id() {
+    return to_string(any_node());
   }
 
   boot_number any_boot() {
@@ -329,9 +333,9 @@ private:
       case 0:
         return step(node_core::compared{});
       case 1: {
-        std::set<std::string> those;
+        std::set<node_id> those;
         for (auto rest = random_.below(3); rest > 0; --rest)
-          those.insert(any_id());
+          those.insert(any_node());
         return step(node_core::expelled{those});
       }
       default:

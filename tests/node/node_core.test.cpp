@@ -445,7 +445,7 @@ TEST_CASE_METHOD(one_node,
   step(node_core::lead{});
   out.clear();
   SECTION("as it is revoked first") {
-    step(node_core::expelled{{two.id}});
+    step(node_core::expelled{{two.who}});
     CHECK(knows(two)); // its link ends next
     see_same(two, member_status::dead);
   }
@@ -453,10 +453,10 @@ TEST_CASE_METHOD(one_node,
     see_same(two, member_status::dead);
     CHECK(knows(two));
     out.clear();
-    step(node_core::expelled{{two.id}});
+    step(node_core::expelled{{two.who}});
   }
   SECTION("also if it says more to a member that has not heard of it") {
-    step(node_core::expelled{{two.id}});
+    step(node_core::expelled{{two.who}});
     see_same(two, member_status::dead);
     CHECK_FALSE(knows(two));
     two.starts_again(2);

@@ -160,7 +160,7 @@ class traced_core : public test::traced_machine<node_core> {
   node_core::event read_expelled(std::istream& in) const {
     node_core::expelled made;
     for (int number = 0; in >> number;)
-      made.nodes.insert(to_string(node_number(number)));
+      made.nodes.insert(node_number(number));
     return made;
   }
 

@@ -44,9 +44,9 @@ public:
   /// Nodes of which nothing was heard since begin_anew().
   struct unheard {
     /// Those that were there in that life, and are gone now.
-    std::vector<std::pair<std::string, boot_number>> lost;
+    std::vector<std::pair<node_id, boot_number>> lost;
     /// Those that the members would have forgotten by now.
-    std::vector<std::string> forgotten;
+    std::vector<node_id> forgotten;
   };
 
   static bool is_there(member_status is) {
@@ -55,7 +55,7 @@ public:
 
   /// The members show that life of a node so. `settle` has the table show it.
   /// @pre `now` never goes backwards.
-  void note(time_point now, const std::string& node, boot_number boot, member_status is) {
+  void note(time_point now, const node_id& node, boot_number boot, member_status is) {
     auto& each = standings_[node];
     auto was = each;
     leave_off(node, each);
@@ -65,11 +65,11 @@ public:
   }
 
   /// Has the table show that node as it stands: after note(), and when its records have come.
-  void settle(time_point now, const std::string& node) {
+  void settle(time_point now, const node_id& node) {
     auto place = standings_.find(node);
     if (expelled_.contains(node) && (place == standings_.end() || !place->second.is_there))
       return clear(now, node); // others may say it once more
-    auto known = table_.answer(registry::find_owner{node});
+    auto known = table_.answer(registry::find_owner{to_string(node)});
     if (place == standings_.end() || known.boot == 0)
       return;
     auto& each = place->second;
@@ -78,10 +78,10 @@ public:
       = is_active ? registry::record_status::active : registry::record_status::disconnected;
     registry::effects none;
     if (known.liveness != shows)
-      table_.step(now, 0, registry::verdict{node, known.boot, shows}, none);
+      table_.step(now, 0, registry::verdict{to_string(node), known.boot, shows}, none);
   }
 
-  void forget(time_point now, const std::string& node) {
+  void forget(time_point now, const node_id& node) {
     if (auto place = standings_.find(node); place != standings_.end()) {
       leave_off(node, place->second);
       standings_.erase(place);
@@ -90,7 +90,7 @@ public:
   }
 
   /// These nodes, and no others, are revoked.
-  void expel(time_point now, std::set<std::string> nodes) {
+  void expel(time_point now, std::set<node_id> nodes) {
     expelled_ = std::move(nodes);
     for (auto& each : expelled_)
       settle(now, each);
@@ -167,21 +167,21 @@ private:
     std::optional<time_point> forget_at{};
   };
 
-  using due = std::set<std::pair<time_point, std::string>>;
+  using due = std::set<std::pair<time_point, node_id>>;
 
-  void clear(time_point now, const std::string& node) {
-    auto known = table_.answer(registry::find_owner{node});
+  void clear(time_point now, const node_id& node) {
+    auto known = table_.answer(registry::find_owner{to_string(node)});
     registry::effects none;
     if (known.boot != 0)
-      table_.step(now, 0, registry::forget{node, known.boot}, none);
+      table_.step(now, 0, registry::forget{to_string(node), known.boot}, none);
   }
 
-  void stay(time_point until, const std::string& node, standing& what) {
+  void stay(time_point until, const node_id& node, standing& what) {
     what.until = until;
     stays_.emplace(until, node);
   }
 
-  void leave_off(const std::string& node, standing& what) {
+  void leave_off(const node_id& node, standing& what) {
     if (what.until)
       stays_.erase({*std::exchange(what.until, std::nullopt), node});
     if (what.forget_at)
@@ -192,8 +192,8 @@ private:
   const duration forget_after_;
   registry::record_table& table_;
   /// How the members show each other node.
-  std::map<std::string, standing> standings_;
-  std::set<std::string> expelled_;
+  std::map<node_id, standing> standings_;
+  std::set<node_id> expelled_;
   /// Until when those that have stopped show as they were.
   due stays_;
   /// When those are forgotten of which nothing was heard.

@@ -212,7 +212,7 @@ private:
 
   void pass_on(record_exchange::merged& what) {
     catch_up_.await_no_more(what.who);
-    standings_.settle(now_, to_string(what.who));
+    standings_.settle(now_, what.who);
   }
 
   void pass_on(liveness::recovered& what) {
@@ -287,12 +287,11 @@ private:
   // -- who is there ------------------------------------------------------------------------
 
   void handle(request_id, member_is& what) {
-    auto node = to_string(what.who);
-    standings_.note(now_, node, what.when.boot, what.is);
+    standings_.note(now_, what.who, what.when.boot, what.is);
     // Of one that was dead before this node came, others have the records.
     if (what.is != member_status::dead || !exchange_.knows(what.who))
       exchange(record_exchange::heard{std::move(what.told), what.key, what.from});
-    standings_.settle(now_, node);
+    standings_.settle(now_, what.who);
     follow_member(what.who, what.when.boot, what.is);
   }
 
@@ -309,23 +308,23 @@ private:
   /// Members that know this node anew say nothing of them.
   void follow_unheard(const member_standings::unheard& what) {
     for (auto& [node, boot] : what.lost)
-      if (auto who = node_id::from_string(node))
-        follow_member(*who, boot, member_status::dead);
+      follow_member(node, boot, member_status::dead);
     for (auto& node : what.forgotten)
-      if (auto who = node_id::from_string(node))
-        exchange(record_exchange::forgotten{*who});
+      exchange(record_exchange::forgotten{node});
   }
 
   void handle(request_id, expelled& what) {
-    auto others = what.nodes;
-    others.erase(id_);
-    standings_.expel(now_, std::move(others));
-    judge(liveness::expelled{std::move(what.nodes)});
+    liveness::expelled owners;
+    for (auto& each : what.nodes)
+      owners.nodes.insert(to_string(each));
+    std::erase_if(what.nodes, [this](const node_id& each) { return to_string(each) == id_; });
+    standings_.expel(now_, std::move(what.nodes));
+    judge(std::move(owners));
   }
 
   void handle(request_id, const member_forgotten& what) {
     exchange(record_exchange::forgotten{what.who});
-    standings_.forget(now_, to_string(what.who));
+    standings_.forget(now_, what.who);
   }
 
   void handle(request_id, const compared&) {

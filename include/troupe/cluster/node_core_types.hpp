@@ -72,7 +72,7 @@ struct node_core_types {
 
   /// The identities of these nodes are revoked, so that they never come back; of no others.
   struct expelled {
-    std::set<std::string> nodes;
+    std::set<node_id> nodes;
   };
 
   /// The first comparison with another member has ended, or cannot be.

@@ -22,7 +22,9 @@ using boot_number = std::uint64_t;
 inline constexpr boot_number max_boot_jump = 1'000'000;
 
 /// Whether the node with the id `node` may say something of `owner`: only of itself, if that is the
-/// id of a node. Owners with other names, as those of clients, are free.
+/// id of a node. Owners with other names, as those of clients, are free. So an owner is a text
+/// where a service keeps it, as in a claim, a worker or a session, and in what is stored and sent
+/// of it; a machine that acts on nodes alone has node_ids.
 inline bool may_speak_for(const std::string& owner, const std::string& node) {
   return owner == node || !node_id::from_string(owner);
 }

@@ -95,7 +95,7 @@ public:
     member.shows = [this](const std::string& node, bool is_there) {
       seat_->run([node, is_there](voters_state& state) { state.member_shows(node, is_there); });
     };
-    member.revoked = [this](const std::set<std::string>& nodes) {
+    member.revoked = [this](const std::set<node_id>& nodes) {
       seat_->run([nodes](voters_state& state) { state.revoked(nodes); });
     };
     member.node_left = [this](const std::string& node, boot_number boot) {

@@ -96,7 +96,7 @@ struct member_setup {
   std::function<void(const std::string& node, bool is_there)> shows
     = [](const std::string&, bool) {};
   /// The identities of these nodes are revoked, and no others.
-  std::function<void(const std::set<std::string>&)> revoked = [](const std::set<std::string>&) {};
+  std::function<void(const std::set<node_id>&)> revoked = [](const std::set<node_id>&) {};
   /// Others have heard of a later life of this node: keep this boot, then call go_on_as().
   std::function<void(boot_number)> risen = [](boot_number) {};
 };

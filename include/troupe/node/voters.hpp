@@ -173,8 +173,11 @@ public:
   }
 
   /// The identities of these nodes are revoked, and no others.
-  void revoked(std::set<std::string> nodes) {
-    seats_.step(seats::revoked{std::move(nodes)});
+  void revoked(const std::set<node_id>& nodes) {
+    seats::revoked what;
+    for (auto& each : nodes)
+      what.nodes.insert(to_string(each));
+    seats_.step(std::move(what));
   }
 
   /// Calls `then` with what this node knows of the group, whoever leads: also what callers are to

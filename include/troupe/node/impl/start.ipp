@@ -145,7 +145,7 @@ inline void node::inside::keep_trust() {
   how.expelled = [member = member_](const std::map<node_id, wall_time>& revoked) {
     cluster::node_core::expelled what;
     for (auto& [node, since] : revoked)
-      what.nodes.insert(to_string(node));
+      what.nodes.insert(node);
     run_on_state<cluster::member_state>(
       member, [what = std::move(what)](cluster::member_state& state) { state.expel(what); });
   };
