@@ -232,6 +232,9 @@ json to_json(const troupe::cluster::voters_view& what, Names called) {
   auto kept_out = json::array();
   for (auto& each : what.kept_out)
     kept_out.push_back(called(each));
+  auto spares = json::array();
+  for (auto& each : what.spares)
+    spares.push_back(called(each));
   auto pending = json::array();
   for (auto& each : what.pending)
     pending.push_back(
@@ -251,7 +254,7 @@ json to_json(const troupe::cluster::voters_view& what, Names called) {
                         {"older", if_led(named(each.older))}});
   return {{"term", what.term},     {"commit", what.commit}, {"last", what.last},
           {"wanted", what.wanted}, {"voters", seats},       {"kept_out", kept_out},
-          {"services", services},  {"pending", pending}};
+          {"services", services},  {"pending", pending},    {"spares", if_led(spares)}};
 }
 
 /// Problems of services that programs add, one line each. `asked` is the node that answered; if

@@ -240,16 +240,17 @@ int revoke(const common_options& common, const ca_command& what, const security:
             {"serial", which.by_serial ? json(last.serial) : json(nullptr)},
             {"number", list->number},
             {"file", file}};
-  return tell(common, "revoked", said,
-              (which.by_serial ? "the certificate " + last.serial + " of " + called + " is"
-                               : "all certificates of " + called + " are")
-                + " revoked, by list " + std::to_string(list->number) + " in " + file
-                + "; a node that runs there takes it and tells the others, else bring it into the "
-                  "data folder of one"
-                + (last.as == security::role::member
-                     ? "; its node ends, and if it votes, another one takes its place (see troupe "
-                       "voters)"
-                     : ""));
+  return tell(
+    common, "revoked", said,
+    (which.by_serial ? "the certificate " + last.serial + " of " + called + " is"
+                     : "all certificates of " + called + " are")
+      + " revoked, by list " + std::to_string(list->number) + " in " + file
+      + "; a node that runs there takes it and tells the others, else bring it into the "
+        "data folder of one"
+      + (last.as == security::role::member
+           ? "; its node ends, and if it votes, a spare member takes its place if there is "
+             "one (see troupe voters)"
+           : ""));
 }
 
 int invite(const common_options& common, const ca_command& what) {

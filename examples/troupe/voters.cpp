@@ -90,6 +90,9 @@ int run_voters(const common_options& common, const voters_command& what) {
       for (auto& each : *nodes)
         if (each.value.key.owner == id)
           return each.value.key.name;
+    for (auto& each : found->seats) // also of a node that has no record any more
+      if (each.node == id)
+        return each.name;
     return id.substr(0, 8);
   };
   if (common.json) {
@@ -114,6 +117,8 @@ int run_voters(const common_options& common, const voters_command& what) {
   for (auto& each : found->kept_out)
     if (std::ranges::none_of(found->seats, [&](auto& seat) { return seat.node == each; }))
       std::cout << called(each) << "  removed; make it a voter again with troupe voters add\n";
+  for (auto& each : found->spares)
+    std::cout << called(each) << "  spare\n";
   for (auto& each : found->pending)
     std::cout << called(each.node) << "  " << each.what << ": " << each.why << '\n';
   std::cout << describe_services(*found, alone ? alone->name : std::string{}, called)

@@ -20,6 +20,10 @@ constexpr std::array phrases{
   phrase{"node_options::listen", "--listen"},
   phrase{"node_options::advertise", "--advertise"},
   phrase{"node_options::join", "--join"},
+  phrase{"node_options::name", "--name"},
+  phrase{"node_options::replace_after", "--replace-after"},
+  phrase{"node_options::voters", "--voters"},
+  phrase{"invitation_options::lasts", "--for"},
   phrase{"node_options::bootstrap_expect", "--bootstrap-expect"}, // before its beginning
   phrase{"node_options::bootstrap", "--bootstrap"},
   phrase{"leave_options::force, change_voters::force", "--force"},

@@ -183,6 +183,9 @@ TEST_CASE("a dead voter is replaced by itself, and a spare member votes in its p
         names.insert(each["node"].get<std::string>());
     return names;
   };
+  CHECK(comes_true([&] {
+    return run({"voters", "--at", cluster.addresses()}).says(three_voters::name(3) + "  spare");
+  }));
   cluster[dead].kill();
   CHECK(comes_true([&] {
     return run({"voters", "--at", cluster.addresses()})

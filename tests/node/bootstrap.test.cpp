@@ -455,8 +455,9 @@ SCENARIO("a node joins a cluster that it hears of", "[cluster][bootstrap]") {
       THEN("it gives up") {
         REQUIRE(n.has<bootstrap::refuse>());
         CHECK(n.has<bootstrap::refuse>()->why.code == errc::conflict);
-        CHECK_THAT(n.has<bootstrap::refuse>()->why.detail,
-                   ContainsSubstring("a cluster was found at b:1; leave out bootstrap"));
+        CHECK_THAT(
+          n.has<bootstrap::refuse>()->why.detail,
+          ContainsSubstring("a cluster was found at b:1; leave out node_options::bootstrap"));
       }
     }
     WHEN("others are about to found one") {

@@ -45,7 +45,7 @@ TEST_CASE("a cluster is not founded where one is found", "[node][start]") {
                               .bootstrap = true});
   REQUIRE_FALSE(founder);
   CHECK(founder.error().code == errc::conflict);
-  CHECK_THAT(founder.error().detail, ContainsSubstring("leave out bootstrap"));
+  CHECK_THAT(founder.error().detail, ContainsSubstring("leave out node_options::bootstrap"));
 }
 
 TEST_CASE("a cluster is founded where nobody answers, if that is asked for", "[node][start]") {

@@ -195,6 +195,63 @@ TEST_CASE_METHOD(leader_with_spares, "a revoked leader hands over, and the next 
   CHECK_FALSE(first<seats::warn>()); // that is said elsewhere
 }
 
+TEST_CASE_METHOD(leader_with_spares, "the members that could take a place are shown",
+                 "[node][seats]") {
+  auto spares = [this] { return it.view(status(), quorum).spares; };
+  CHECK(spares() == words{"n4", "n5"});
+  SECTION("but none that has a seat") {
+    seat("n4", false);
+    commit();
+    CHECK(spares() == words{"n5"});
+  }
+  SECTION("nor one that may have none") {
+    step(seats::revoked{{"n4"}});
+    CHECK(spares() == words{"n5"});
+    group.members.kept_out = {"n5"};
+    CHECK(spares().empty());
+  }
+  SECTION("as the leader knows") {
+    role("n2");
+    CHECK(spares().empty());
+  }
+}
+
+TEST_CASE_METHOD(leader_without_spares, "a revoked voter is shown by its name until its seat goes",
+                 "[node][seats]") {
+  group.members.kept_out = {"n8", "n9"};
+  answers_proposals = false;
+  die("n3");
+  step(seats::revoked{{"n3", "n9"}});
+  step(seats::node_left{"n3", 1});
+  auto seen = it.view(status(), quorum);
+  REQUIRE(seen.seats.size() == 3);
+  CHECK(seen.seats[2].name == "name3");
+  CHECK(seen.kept_out == words{"n8"}); // to whom a seat can be given again
+}
+
+TEST_CASE("the name of a node outlives it until its seat goes", "[node][seats]") {
+  cluster::seat_cards cards{"n1", 10};
+  raft::configuration members;
+  members.members[seat_of("n3")] = {true, contact_of("n3")};
+  cards.members_are(members);
+  cards.node_is("n2", "name2", "h2:1");
+  cards.node_is("n3", "name3", "h3:1");
+  cards.revoked({"n3"});
+  cards.forget_name("n2");
+  cards.forget_name("n3");
+  CHECK(cards.name_at(contact_of("n2")) == "n2 (h2:1)");
+  CHECK(cards.name_at(contact_of("n3")) == "name3 (h3:1, revoked)");
+  SECTION("and it is known again") {
+    cards.node_is("n3", "name3", "h3:1");
+    cards.members_are({});
+    CHECK(cards.name_of("n3") == "name3");
+  }
+  SECTION("and no longer") {
+    cards.members_are({});
+    CHECK(cards.name_of("n3") == "n3");
+  }
+}
+
 TEST_CASE_METHOD(leader_with_spares, "a revoked voter does not wait for the nodes that could vote",
                  "[node][seats]") {
   answers_proposals = false;

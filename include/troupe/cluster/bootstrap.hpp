@@ -284,8 +284,8 @@ private:
       out.push_back(join{what.place});
     else
       out.push_back(refuse{{errc::conflict, "a cluster was found at " + what.place
-                                              + "; leave out bootstrap to join it, or join to "
-                                                "found another"}});
+                                              + "; leave out node_options::bootstrap to join "
+                                                "it, or node_options::join to found another"}});
   }
 
   /// What was to follow the record has not been carried out.
@@ -545,8 +545,8 @@ private:
                   + ", so that no cluster is founded: " + each.why.detail
                   + (how_.waits ? "; nodes that found a cluster together need certificates of one "
                                   "CA, or all of them link_options::insecure"
-                                : "; leave out bootstrap to join a cluster there, or join to found "
-                                  "another")};
+                                : "; leave out node_options::bootstrap to join a cluster there, or "
+                                  "node_options::join to found another")};
     return {};
   }
 
@@ -565,8 +565,11 @@ private:
     return {errc::conflict,
             text + " without a cluster that expect " + std::to_string(how_.expect)
               + "; give all of them node_options::bootstrap_expect " + std::to_string(sees)
-              + ", or stop those that are too many and start them without it once the others have "
-                "a cluster"};
+              + (how_.waits
+                   ? ", or stop those that are too many and start them without it once the "
+                     "others have a cluster"
+                   : " in the place of node_options::bootstrap, or leave both out at all "
+                     "but one")};
   }
 
   [[nodiscard]] problem about_promise() const {

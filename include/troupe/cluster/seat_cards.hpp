@@ -58,6 +58,8 @@ public:
 
   void members_are(raft::configuration committed) {
     members_ = std::move(committed);
+    std::erase_if(known_,
+                  [this](auto& each) { return each.second.is_gone && !seat_of(each.first); });
   }
 
   /// By what is committed.
@@ -204,8 +206,20 @@ public:
     known_[node] = {std::move(called), std::move(address)};
   }
 
+  /// A node with a seat keeps it until that goes, for those who ask about the members.
   void forget_name(const std::string& node) {
-    known_.erase(node);
+    auto found = known_.find(node);
+    if (found == known_.end())
+      return;
+    if (seat_of(node))
+      found->second.is_gone = true;
+    else
+      known_.erase(found);
+  }
+
+  /// These nodes, and no others, are revoked: says so where they are named with their address.
+  void revoked(std::set<std::string> nodes) {
+    revoked_ = std::move(nodes);
   }
 
   [[nodiscard]] std::string name_of(const std::string& node) const {
@@ -216,7 +230,8 @@ public:
   /// For a contact: "n0 (127.0.0.1:1)".
   [[nodiscard]] std::string name_at(const std::string& contact) const {
     auto where = to_seat_contact(contact);
-    return name_of(where.node) + " (" + where.address + ")";
+    return name_of(where.node) + " (" + where.address
+           + (revoked_.contains(where.node) ? ", revoked)" : ")");
   }
 
   [[nodiscard]] std::string name_of_seat(raft::seat_id seat) const {
@@ -281,6 +296,8 @@ private:
   struct known_node {
     std::string called;
     std::string address;
+    /// To be forgotten once it has no seat.
+    bool is_gone = false;
   };
 
   [[nodiscard]] std::set<std::string> nodes_called(const std::string& called) const {
@@ -323,6 +340,7 @@ private:
   raft::configuration members_; // committed
   std::map<std::string, link> links_;
   std::map<std::string, known_node> known_;
+  std::set<std::string> revoked_;
 };
 
 } // namespace troupe::cluster

@@ -333,6 +333,7 @@ private:
   }
 
   void handle(request_id, revoked& what) {
+    cards_.revoked(what.nodes);
     wishes_.bar(std::move(what.nodes));
     review();
   }

@@ -65,9 +65,17 @@ public:
           each.lag = group.last - std::min(group.last, found->second->match);
         each.silent_for = found->second->silent_for;
       }
+      each.name = cards_.name_of(where.node);
       all.seats.push_back(std::move(each));
     }
-    all.pending = group.now == raft::role::leader ? pending_here(group) : pending_elsewhere(group);
+    if (group.now != raft::role::leader) {
+      all.pending = pending_elsewhere(group);
+      return all;
+    }
+    all.pending = pending_here(group);
+    all.spares = spares(group);
+    std::erase_if(all.kept_out,
+                  [this](auto& node) { return wishes_.all().revoked.contains(node); });
     return all;
   }
 
@@ -113,6 +121,18 @@ private:
                          "taken another member id, which it is asked to"});
     for (auto& [node, each] : transfers_.all())
       found.push_back({node.empty() ? cards_.self() : node, handing_over, reason(node, each)});
+    return found;
+  }
+
+  /// @pre this node leads
+  [[nodiscard]] std::vector<std::string> spares(const raft::replica_types::status& group) const {
+    auto linked = cards_.candidates(group, {});
+    voter_plan plan{group, cards_.self(), linked, wishes_.all()};
+    std::vector<std::string> found;
+    for (auto& [node, who] : linked)
+      if (!group.members.members.contains(who.seat) && !plan.is_unwanted(node)
+          && !wishes_.is_void(who.seat))
+        found.push_back(node);
     return found;
   }
 

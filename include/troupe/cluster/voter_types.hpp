@@ -29,10 +29,12 @@ struct seat_view {
   /// Whether it is the asked node or was heard by it lately; for a follower, a link to the voter is
   /// enough, as other followers do not write to it.
   bool is_reached = false;
+  /// What people call the node, if the asked one knows that; otherwise how its id begins.
+  std::string name{};
 
   friend bool operator==(const seat_view&, const seat_view&) = default;
 
-  TROUPE_FIELDS(seat_view, node, address, seat, votes, leads, lag, silent_for, is_reached);
+  TROUPE_FIELDS(seat_view, node, address, seat, votes, leads, lag, silent_for, is_reached, name);
 };
 
 /// A service that programs have added, as a member of the group sees it.
@@ -74,7 +76,8 @@ struct voters_view {
   /// The number of voters that the leader wants: its node_options::voters.
   std::uint64_t wanted = 0;
   std::vector<seat_view> seats;
-  /// The ids of removed nodes, which get a seat only when they are added again.
+  /// The ids of removed nodes, which get a seat only when they are added again. The leader leaves
+  /// out those that are revoked, which get none.
   std::vector<std::string> kept_out{};
   /// The services that programs have added to the cluster.
   std::vector<own_service_view> services{};
@@ -82,10 +85,14 @@ struct voters_view {
   /// way. At most one for each member and each linked node, and one for each node that is asked to
   /// lead. Only the leader knows the reasons of removals.
   std::vector<pending_view> pending{};
+  /// The ids of members without a seat that a leader gives one when it wants another voter. Only in
+  /// the leader's view.
+  std::vector<std::string> spares{};
 
   friend bool operator==(const voters_view&, const voters_view&) = default;
 
-  TROUPE_FIELDS(voters_view, term, commit, last, wanted, seats, kept_out, services, pending);
+  TROUPE_FIELDS(voters_view, term, commit, last, wanted, seats, kept_out, services, pending,
+                spares);
 };
 
 enum class voter_change : std::uint8_t {

@@ -68,7 +68,7 @@ struct quorum_view {
   template <class Name>
   [[nodiscard]] problem no_quorum(Name name_of) const {
     return {errc::no_quorum, "no majority of the voters answers: " + standing(name_of)
-                               + "; start them or repair the network, then retry"};
+                               + "; start those that are down or repair the network, then retry"};
   }
 };
 

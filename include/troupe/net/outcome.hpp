@@ -24,8 +24,8 @@ inline problem to_problem(verdict why, const std::string& where,
     case verdict::foreign:
       return is(errc::bad_argument, "is a node of another cluster; check the address");
     case verdict::no_cluster:
-      return is(errc::unreachable, "belongs to no cluster yet; retry once it has joined one, or "
-                                   "start it with node_options::bootstrap");
+      return is(errc::unreachable, "belongs to no cluster yet; retry once it has joined or founded "
+                                   "one, its log says what it waits for");
     case verdict::incompatible:
       return is(errc::incompatible, "and this node have no protocol version in common; upgrade "
                                     "the older of the two");
