@@ -53,11 +53,11 @@ struct simulated_tickets {
 };
 
 int main() {
-  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+  for (std::uint64_t seed = 0; seed < 10; ++seed) {
     auto found = sim::service_scenario<simulated_tickets>{{.seed = seed}}.run();
     for (auto& each : found.violations)
       std::cout << "seed " << seed << ": " << each << '\n';
   }
-  std::cout << "20 worlds, every ticket given once\n";
+  std::cout << "10 worlds, every ticket given once\n";
 }
 // [scenario]

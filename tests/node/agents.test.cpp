@@ -125,7 +125,8 @@ TEST_CASE("what a function of an agent throws ends that agent, and its caller is
   auto who = GENERATE("exception"s, "number"s);
   REQUIRE(c[1].agent("shaky", throws));
   REQUIRE(c[1].agent("steady", echo()));
-  REQUIRE(c.until([&] { return c[0].find("shaky").has_value(); }));
+  REQUIRE(
+    c.until([&] { return c[0].find("shaky").has_value() && c[0].find("steady").has_value(); }));
   auto answer = c[0].request<std::string>(to_agent("shaky"), 5s, who);
   REQUIRE_FALSE(answer);
   CHECK(answer.error().code == errc::failed);

@@ -460,7 +460,10 @@ private:
     staged_.drop(node);
     each.wants_whole = true;
     questions_.distrust(node, from);
-    fail(node, each);
+    if (from != node)
+      return fail(node, each);
+    if (each.is_behind()) // nobody knows better; soon it may say something else
+      questions_.try_later(now_, node);
   }
 
   const node_id self_;
