@@ -67,9 +67,9 @@ public:
     return to << id.text_;
   }
 
-  template <class Form>
-  friend bool inspect(Form& form, agent_id& value) {
-    return form.apply(value.text_);
+  template <class Inspector>
+  friend bool inspect(Inspector& f, agent_id& x) {
+    return f.apply(x.text_);
   }
 
 private:
