@@ -106,6 +106,9 @@ TEST_CASE_METHOD(offering_node, "who has the lock of a singleton runs it", "[nod
     CHECK(step(core::not_held{{errc::timed_out, "in line"}}, turn) == words{"take"});
     CHECK(turn != first);
     CHECK(step(core::held{4}, first).empty()); // of an earlier turn
+    CHECK(step(core::not_held{{errc::denied, "no right"}}, first).empty());
+    CHECK(said.empty());
+    CHECK_FALSE(it.next_deadline());
   }
   CHECK(step(core::held{5}, turn) == words{"start 5"});
   CHECK_FALSE(it.is_running());
@@ -130,6 +133,10 @@ TEST_CASE_METHOD(offering_node,
     CHECK(pass(400ms) == words{"take"});
   }
   SECTION("too late, which is said once") {
+    CHECK(pass(999ms).empty());
+    CHECK(said.size() == 1);
+    CHECK(pass(1ms).empty());
+    CHECK(said.size() == 2);
     CHECK(pass(1h).empty());
     REQUIRE(said.size() == 2);
     CHECK(said.back().find("still handles a message") != std::string::npos);
@@ -185,7 +192,9 @@ TEST_CASE_METHOD(offering_node,
     step(core::offer{});
     step(core::held{5}, turn);
     CHECK(step(core::ended{}, run) == words{"give back"});
-    CHECK(step(core::started{}, run).empty());
+    auto word = GENERATE(errc::none, errc::name_taken);
+    CHECK(step(core::started{{word, "somebody has its name"}}, run).empty());
+    CHECK(said.size() == 1);
   }
   SECTION("it cannot start") {
     step(core::offer{});
@@ -200,16 +209,22 @@ TEST_CASE_METHOD(offering_node,
   auto last = run;
   CHECK(pass(99ms).empty()); // others get it first
   CHECK(pass(201ms) == words{"take"});
-  begin(6);
+  step(core::held{6}, turn);
   CHECK(run != last);
+  CHECK(step(core::started{}, last).empty()); // of an earlier one
+  CHECK_FALSE(it.is_running());
+  step(core::started{}, run);
+  CHECK(it.is_running());
 }
 
 TEST_CASE_METHOD(offering_node, "a node that gets no lock asks again, less and less often",
                  "[node][singleton]") {
   step(core::offer{});
   std::vector<duration> pauses;
+  std::size_t times = 0;
   for (auto time = 0; time < 200; ++time) {
     CHECK(step(core::not_held{{errc::denied, "no right"}}, turn).empty());
+    CHECK(said == words(++times, "no right"));
     auto due = it.next_deadline();
     REQUIRE(due);
     pauses.push_back(*due - now);

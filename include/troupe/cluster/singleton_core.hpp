@@ -221,7 +221,7 @@ private:
   }
 
   void handle(request_id id, const started& what) {
-    if (id != run_ || is_ == state::none)
+    if (id != run_)
       return;
     if (what.why) {
       emit(complain{topic(), what.why.detail});
@@ -262,10 +262,8 @@ private:
     emit(stop{});
   }
 
+  /// @pre it starts, runs or is being ended
   void agent_is_gone() {
-    if (is_ != state::starting && is_ != state::running && is_ != state::stopping)
-      return;
-    at_.reset();
     run_ = 0;
     if (is_withdrawn_)
       return end_offer();

@@ -72,8 +72,8 @@ private:
 
   template <class Job>
   auto on_this_actor(Job job) {
-    return [this, home = caf::weak_actor_ptr{self_->ctrl()}, job](auto... what) {
-      run_on(home, [this, job, ... what = std::move(what)]() mutable { job(std::move(what)...); });
+    return [home = caf::weak_actor_ptr{self_->ctrl()}, job](auto... what) {
+      run_on(home, [job, ... what = std::move(what)]() mutable { job(std::move(what)...); });
     };
   }
 
