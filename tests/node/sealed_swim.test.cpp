@@ -4,7 +4,10 @@
 #include <catch2/generators/catch_generators.hpp>
 
 #include <chrono>
+#include <cstdint>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "node/sealed_swim_fixture.hpp"
@@ -403,6 +406,55 @@ TEST_CASE("whose certificate does not count any more is neither heard nor writte
   for (auto each = before; each < it.sent.size(); ++each)
     CHECK(it.sent[each].to != it.id(3));
   CHECK(it.at(0).dropped().strange > strange);
+}
+
+TEST_CASE("who comes back in the same life is read at once, and no number is used twice",
+          "[node][sealed_swim]") {
+  auto how = swim_options::lan();
+  how.keep_gone = 1min;
+  some_members it{3, how};
+  it.pass(5s);
+  auto damaged = [&] {
+    std::uint64_t all = 0;
+    for (std::size_t each = 0; each < 3; ++each)
+      all += it.at(each).dropped().damaged;
+    return all;
+  };
+  SECTION("its certificate had expired") {
+    for (auto each : {0U, 1U})
+      it.step(each, sealed_swim::barred{it.id(2)});
+    it.cut_links = {{0, 2}, {1, 2}};
+    it.pass(5s);
+    REQUIRE(it.shows(0, 2) == member_status::dead);
+    it.cut_links.clear();
+    it.link(2, 0);
+    it.link(2, 1);
+  }
+  SECTION("it was forgotten by the others, and they by it") {
+    it.cut_off = {2};
+    it.pass(3min);
+    REQUIRE_FALSE(it.shows(0, 2));
+    REQUIRE_FALSE(it.shows(2, 0));
+    it.cut_off.clear();
+    it.link(2, 0);
+  }
+  SECTION("it was forgotten by one of them only") {
+    it.cut_off = {0};
+    it.pass(3min);
+    it.start(0);
+    it.cut_off.clear();
+    it.link(0, 1);
+  }
+  auto before = it.sent.size();
+  it.pass(2s);
+  for (std::size_t each = 0; each < 3; ++each)
+    CHECK(it.all_show(each, member_status::alive));
+  CHECK(it.sent.size() > before);
+  CHECK(damaged() == 0);
+  std::set<std::pair<std::uint64_t, std::uint64_t>> used;
+  for (auto& each : it.sent)
+    if (auto header = security::datagram_header::read(each.datagram))
+      CHECK(used.emplace(header->key, header->number).second);
 }
 
 TEST_CASE("a forgotten member leaves no card and no key behind", "[node][sealed_swim]") {

@@ -143,7 +143,8 @@ TEST_CASE("an agent that must run here no more handles no message, and ends", "[
 TEST_CASE("a singleton that cannot be offered says why", "[node][singleton]") {
   testing::cluster c{1};
   auto nothing = [](const std::string&) {};
-  CHECK(c[0].singleton("", nothing).error().code == errc::bad_argument);
+  for (auto& id : {""s, std::string(246, 'x')}) // the name of its lock is longer
+    CHECK(c[0].singleton(id, nothing).error().code == errc::bad_argument);
   for (auto& how : {singleton_options{.ttl = 999ms}, singleton_options{.margin = -1ns}}) {
     auto refused = c[0].singleton("report", how, nothing);
     REQUIRE_FALSE(refused);

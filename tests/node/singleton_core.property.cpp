@@ -109,10 +109,8 @@ private:
     later(random_.below(300) * 1ms, [this, &each, id = what.id] {
       if (each.run != id)
         return;
-      if (random_.below(10) == 0) {
-        each.run = 0;
+      if (random_.below(10) == 0)
         return step(each, core::started{{errc::name_taken, "taken"}}, id);
-      }
       each.is_known = true;
       step(each, core::started{}, id);
     });
@@ -204,8 +202,13 @@ private:
     if (to.token != what.token)
       return;
     to.valid_until = to.sent + ttl - margin;
-    if (!std::exchange(to.has_lock, true))
-      step(to, core::held{what.token.value}, turn);
+    if (to.has_lock)
+      return;
+    if (random_.below(20) == 0) // its process was stopped in between
+      step(to, core::lost{{errc::stale_token, "it is over"}}, turn);
+    else
+      to.has_lock = true;
+    step(to, core::held{what.token.value}, turn);
   }
 
   void refused(node& to, request_id turn, const problem& why) {

@@ -85,6 +85,18 @@ struct offering_node {
 
 } // namespace
 
+TEST_CASE("a singleton has a lock of its own, whose name is not too long", "[node][singleton]") {
+  CHECK(core::lock_of("report") == "singleton/report");
+  CHECK_FALSE(core::check("report"));
+  CHECK_FALSE(core::check(std::string(245, 'x')));
+  for (auto size : {246U, 255U}) {
+    auto why = core::check(std::string(size, 'x'));
+    CHECK(why.code == errc::bad_argument);
+    CHECK(why.detail.find("245") != std::string::npos);
+  }
+  CHECK(core::check("").code == errc::bad_argument);
+}
+
 TEST_CASE_METHOD(offering_node, "who has the lock of a singleton runs it", "[node][singleton]") {
   CHECK(step(core::offer{}) == words{"take"});
   CHECK(step(core::offer{}).empty());
@@ -94,6 +106,9 @@ TEST_CASE_METHOD(offering_node, "who has the lock of a singleton runs it", "[nod
     CHECK(step(core::not_held{{errc::timed_out, "in line"}}, turn) == words{"take"});
     CHECK(turn != first);
     CHECK(step(core::held{4}, first).empty()); // of an earlier turn
+    CHECK(step(core::not_held{{errc::denied, "no right"}}, first).empty());
+    CHECK(said.empty());
+    CHECK_FALSE(it.next_deadline());
   }
   CHECK(step(core::held{5}, turn) == words{"start 5"});
   CHECK_FALSE(it.is_running());
@@ -118,6 +133,10 @@ TEST_CASE_METHOD(offering_node,
     CHECK(pass(400ms) == words{"take"});
   }
   SECTION("too late, which is said once") {
+    CHECK(pass(999ms).empty());
+    CHECK(said.size() == 1);
+    CHECK(pass(1ms).empty());
+    CHECK(said.size() == 2);
     CHECK(pass(1h).empty());
     REQUIRE(said.size() == 2);
     CHECK(said.back().find("still handles a message") != std::string::npos);
@@ -128,18 +147,34 @@ TEST_CASE_METHOD(offering_node,
   CHECK(step(core::held{8}, turn) == words{"start 8"});
 }
 
+TEST_CASE_METHOD(offering_node,
+                 "a lease that is over before this node hears that it has the lock starts nothing",
+                 "[node][singleton]") {
+  step(core::offer{});
+  auto first = turn;
+  CHECK(step(core::lost{{errc::stale_token, "the lease ends"}}, first + 9).empty());
+  CHECK(step(core::lost{{errc::stale_token, "the lease ends"}}, first) == words{"give back"});
+  CHECK(said == words{"the lease ends"});
+  CHECK(step(core::held{5}, first).empty());
+  CHECK(step(core::lost{{errc::stale_token, "the lease ends"}}, first).empty());
+  CHECK(pass(400ms) == words{"take"});
+  CHECK(step(core::held{6}, turn) == words{"start 6"});
+}
+
 TEST_CASE_METHOD(offering_node, "a singleton whose lease is lost while it starts is ended",
                  "[node][singleton]") {
   step(core::offer{});
   step(core::held{5}, turn);
   CHECK(step(core::lost{{errc::stale_token, "the lease ends"}}, turn) == words{"stop"});
-  if (GENERATE(true, false)) {
+  SECTION("it starts all the same") {
     CHECK(step(core::started{}, run).empty());
-    CHECK_FALSE(it.is_running());
-    CHECK(step(core::ended{}, run).empty());
-  } else {
-    CHECK(step(core::started{{errc::cancelled, "it has ended"}}, run).empty());
   }
+  SECTION("it could not start") {
+    CHECK(step(core::started{{errc::name_taken, "somebody has its name"}}, run).empty());
+  }
+  CHECK_FALSE(it.is_running());
+  CHECK(pass(500ms).empty()); // it may still handle a message
+  CHECK(step(core::ended{}, run).empty());
   CHECK(pass(400ms) == words{"take"});
 }
 
@@ -157,29 +192,39 @@ TEST_CASE_METHOD(offering_node,
     step(core::offer{});
     step(core::held{5}, turn);
     CHECK(step(core::ended{}, run) == words{"give back"});
-    CHECK(step(core::started{}, run).empty());
+    auto word = GENERATE(errc::none, errc::name_taken);
+    CHECK(step(core::started{{word, "somebody has its name"}}, run).empty());
+    CHECK(said.size() == 1);
   }
   SECTION("it cannot start") {
     step(core::offer{});
     step(core::held{5}, turn);
-    CHECK(step(core::started{{errc::name_taken, "somebody has its name"}}, run)
-          == words{"give back"});
+    CHECK(step(core::started{{errc::name_taken, "somebody has its name"}}, run) == words{"stop"});
     CHECK(said == words{"somebody has its name"});
+    CHECK(pass(1h).empty()); // it may still handle a message that came before it was refused
+    CHECK(step(core::ended{}, run) == words{"give back"});
+    CHECK(said.size() == 1);
   }
   CHECK_FALSE(it.is_running());
   auto last = run;
   CHECK(pass(99ms).empty()); // others get it first
   CHECK(pass(201ms) == words{"take"});
-  begin(6);
+  step(core::held{6}, turn);
   CHECK(run != last);
+  CHECK(step(core::started{}, last).empty()); // of an earlier one
+  CHECK_FALSE(it.is_running());
+  step(core::started{}, run);
+  CHECK(it.is_running());
 }
 
 TEST_CASE_METHOD(offering_node, "a node that gets no lock asks again, less and less often",
                  "[node][singleton]") {
   step(core::offer{});
   std::vector<duration> pauses;
+  std::size_t times = 0;
   for (auto time = 0; time < 200; ++time) {
     CHECK(step(core::not_held{{errc::denied, "no right"}}, turn).empty());
+    CHECK(said == words(++times, "no right"));
     auto due = it.next_deadline();
     REQUIRE(due);
     pauses.push_back(*due - now);
@@ -211,7 +256,10 @@ TEST_CASE_METHOD(offering_node, "an offer that is withdrawn ends its singleton b
     step(core::offer{});
     step(core::held{5}, turn);
     CHECK(step(core::withdraw_offer{}) == words{"stop"});
-    CHECK(step(core::started{}, run).empty());
+    if (GENERATE(true, false))
+      CHECK(step(core::started{}, run).empty());
+    else
+      CHECK(step(core::started{{errc::name_taken, "somebody has its name"}}, run).empty());
     CHECK(step(core::ended{}, run) == words{"give back", "over"});
   }
   SECTION("it waits in line") {

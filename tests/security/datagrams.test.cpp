@@ -9,6 +9,7 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <set>
 #include <string>
 #include <string_view>
@@ -155,6 +156,28 @@ TEST_CASE("a number counts once, and not long after", "[security]") {
   CHECK_FALSE(seen.is_new((std::uint64_t{1} << 40U) - replay_window::width));
 }
 
+TEST_CASE("the highest of all numbers never counts, as the window could not go on behind it",
+          "[security]") {
+  constexpr auto highest = std::numeric_limits<std::uint64_t>::max();
+  replay_window seen;
+  REQUIRE_FALSE(seen.is_new(highest));
+  seen.note(highest - 1);
+  CHECK_FALSE(seen.is_new(highest));
+  CHECK_FALSE(seen.is_new(highest - 1));
+  CHECK(seen.is_new(highest - 2));
+}
+
+TEST_CASE("a peer that gives a datagram the highest of all numbers keeps nobody", "[security]") {
+  life a{1};
+  life b{2};
+  auto at_a = datagram_session::make(a.id, a.key, a.offer, b.id, b.offer,
+                                     std::numeric_limits<std::uint64_t>::max())
+                .value();
+  auto at_b = b.with(a);
+  CHECK_FALSE(at_b.open(at_a.seal("hello").value()));
+  CHECK(at_b.open(a.with(b).seal("hello").value()) == "hello");
+}
+
 TEST_CASE("a number that was left out counts when it comes", "[security]") {
   replay_window seen;
   for (auto number : {5U, 100U, 1'030U})
@@ -267,7 +290,7 @@ struct two_books {
 } // namespace
 
 TEST_CASE_METHOD(two_books, "peers that know each other read what the other writes", "[security]") {
-  auto sealed = a.seal(now, b_id, "hello").value();
+  auto sealed = a.seal(b_id, "hello").value();
   auto found = as<datagram_book::read>(b.open(now, sealed));
   CHECK(found.from == a_id);
   CHECK(found.what == "hello");
@@ -275,10 +298,10 @@ TEST_CASE_METHOD(two_books, "peers that know each other read what the other writ
   CHECK(b.counted().damaged == 1);
   REQUIRE_FALSE(b.know(a_id, 1, a.offer())); // which it knew
   as<datagram_book::nothing>(b.open(now, sealed));
-  CHECK(a.seal(now, filled_with<node_id>(3), "x").error().code == errc::not_found);
+  CHECK(a.seal(filled_with<node_id>(3), "x").error().code == errc::not_found);
   b.forget(a_id);
   CHECK(b.size() == 0);
-  as<datagram_book::nothing>(b.open(now, a.seal(now, b_id, "again").value()));
+  as<datagram_book::nothing>(b.open(now, a.seal(b_id, "again").value()));
   CHECK(b.counted().strange == 1);
 }
 
@@ -286,13 +309,12 @@ TEST_CASE_METHOD(two_books, "no number is used twice with a key, also for who wa
                  "[security]") {
   std::set<std::uint64_t> used;
   auto write = [&] {
-    auto sealed = a.seal(now, b_id, "hello").value();
+    auto sealed = a.seal(b_id, "hello").value();
     CHECK(used.insert(datagram_header::read(sealed)->number).second);
     CHECK(as<datagram_book::read>(b.open(now, sealed)).what == "hello");
   };
   for (auto count = 0; count < 10; ++count)
     write();
-  now += std::chrono::microseconds{10};
   SECTION("it was forgotten, and offers the same") {
     a.forget(b_id);
     REQUIRE_FALSE(a.know(b_id, 1, b.offer()));
@@ -305,23 +327,44 @@ TEST_CASE_METHOD(two_books, "no number is used twice with a key, also for who wa
     a.bar(b_id);
     REQUIRE_FALSE(a.know(b_id, 1, b.offer()));
   }
-  write();
+  SECTION("it was forgotten again and again") {
+    for (auto count = 0; count < 3; ++count) {
+      write();
+      a.forget(b_id);
+      REQUIRE_FALSE(a.know(b_id, 1, b.offer()));
+    }
+  }
+  SECTION("one that got fewer was forgotten after it") {
+    auto c_id = filled_with<node_id>(3);
+    REQUIRE_FALSE(a.know(c_id, 1, book_of(3, 13).offer()));
+    CHECK(a.seal(c_id, "hello"));
+    a.forget(b_id);
+    a.forget(c_id);
+    REQUIRE_FALSE(a.know(b_id, 1, b.offer()));
+  }
+  SECTION("it was forgotten, and something came before anything went") {
+    a.forget(b_id);
+    REQUIRE_FALSE(a.know(b_id, 1, b.offer()));
+    as<datagram_book::read>(a.open(now, b.seal(a_id, "x").value()));
+  }
+  for (auto count = 0; count < 10; ++count)
+    write();
 }
 
 TEST_CASE_METHOD(two_books, "who is barred is neither written to nor read until it is known again",
                  "[security]") {
-  auto earlier = b.seal(now, a_id, "earlier").value();
+  auto earlier = b.seal(a_id, "earlier").value();
   as<datagram_book::read>(a.open(now, earlier));
   a.bar(b_id);
   CHECK(a.size() == 0);
   CHECK_FALSE(a.knows(b_id, 1));
-  CHECK(a.seal(now, b_id, "x").error().code == errc::not_found);
-  as<datagram_book::nothing>(a.open(now, b.seal(now, a_id, "meanwhile").value()));
+  CHECK(a.seal(b_id, "x").error().code == errc::not_found);
+  as<datagram_book::nothing>(a.open(now, b.seal(a_id, "meanwhile").value()));
   REQUIRE_FALSE(a.know(b_id, 1, b.offer()));
   CHECK(a.size() == 1);
   as<datagram_book::nothing>(a.open(now, earlier)); // it has been read
-  CHECK(as<datagram_book::read>(a.open(now, b.seal(now, a_id, "later").value())).what == "later");
-  CHECK(a.seal(now, b_id, "x"));
+  CHECK(as<datagram_book::read>(a.open(now, b.seal(a_id, "later").value())).what == "later");
+  CHECK(a.seal(b_id, "x"));
 }
 
 TEST_CASE("a peer that is barred gives way to a further one", "[security]") {
@@ -339,7 +382,7 @@ TEST_CASE("a peer that is barred gives way to a further one", "[security]") {
 TEST_CASE_METHOD(two_books, "who started again is asked who it is, and says so", "[security]") {
   auto again = book_of(1, 13);
   REQUIRE_FALSE(again.know(b_id, 1, b.offer()));
-  auto sealed = again.seal(now, b_id, "hello").value();
+  auto sealed = again.seal(b_id, "hello").value();
   auto asks = as<datagram_book::question>(b.open(now, sealed));
   CHECK(asks.what.size() < sealed.size());
   CHECK(as<datagram_book::unread>(again.open(now, asks.what)).by == b_id);
@@ -350,12 +393,12 @@ TEST_CASE_METHOD(two_books, "who started again is asked who it is, and says so",
   CHECK(as<datagram_book::read>(b.open(now, sealed)).what == "hello");
   CHECK(b.knows(a_id, 2));
   REQUIRE_FALSE(b.know(a_id, 1, a.offer())); // late
-  CHECK(as<datagram_book::read>(b.open(now, again.seal(now, b_id, "more").value())).what == "more");
+  CHECK(as<datagram_book::read>(b.open(now, again.seal(b_id, "more").value())).what == "more");
 }
 
 TEST_CASE_METHOD(two_books, "nobody is asked, or believed, for what it has not sent",
                  "[security]") {
-  auto sealed = a.seal(now, b_id, "hello").value();
+  auto sealed = a.seal(b_id, "hello").value();
   auto question = as<datagram_book::question>(b.open(now, [&] {
     auto other_key = sealed;
     other_key[9] = static_cast<char>(other_key[9] + 1);
@@ -381,7 +424,7 @@ TEST_CASE_METHOD(two_books, "a peer is asked so often in a second, and takes no 
     auto again = book_of(node, 100 + number);
     REQUIRE_FALSE(again.know(b_id, 1, b.offer()));
     return std::holds_alternative<datagram_book::question>(
-      b.open(now, again.seal(now, b_id, "x").value()));
+      b.open(now, again.seal(b_id, "x").value()));
   };
   CHECK(ask(1, 0));
   CHECK(ask(1, 1));
@@ -399,7 +442,7 @@ TEST_CASE_METHOD(two_books, "so many datagrams of one peer are read in a second,
                  "[security]") {
   std::uint32_t read = 0;
   auto send = [&](datagram_book& by) {
-    auto found = b.open(now, by.seal(now, b_id, "x").value());
+    auto found = b.open(now, by.seal(b_id, "x").value());
     read += std::holds_alternative<datagram_book::read>(found) ? 1 : 0;
   };
   for (std::uint32_t each = 0; each < datagram_book::max_of_one + 10; ++each)
@@ -421,13 +464,18 @@ TEST_CASE_METHOD(two_books, "so many datagrams of one peer are read in a second,
   CHECK(read == datagram_book::max_of_one + 2);
 }
 
-TEST_CASE_METHOD(two_books, "a later life with the offer of an earlier one gets no number twice",
+TEST_CASE_METHOD(two_books,
+                 "a later life with the offer of an earlier one gets no number twice, and is not "
+                 "read twice",
                  "[security]") {
-  auto first = b.seal(now, a_id, "hello").value();
+  auto first = b.seal(a_id, "hello").value();
+  auto earlier = a.seal(b_id, "hello").value();
+  as<datagram_book::read>(b.open(now, earlier));
   REQUIRE_FALSE(b.know(a_id, 2, a.offer()));
   CHECK(b.knows(a_id, 2));
-  auto second_one = b.seal(now, a_id, "hello").value();
+  auto second_one = b.seal(a_id, "hello").value();
   CHECK(datagram_header::read(first)->number != datagram_header::read(second_one)->number);
+  as<datagram_book::nothing>(b.open(now, earlier));
   as<datagram_book::read>(a.open(now, second_one));
 }
 
@@ -439,9 +487,8 @@ TEST_CASE("a book has so many peers, and those whose key is of no use", "[securi
   REQUIRE_FALSE(it.know(filled_with<node_id>(3), 1, {}));
   CHECK(it.know(filled_with<node_id>(4), 1, offer).code == errc::limit_reached);
   REQUIRE_FALSE(it.know(filled_with<node_id>(2), 2, offer));
-  CHECK(it.seal(time_point{second}, filled_with<node_id>(2), "x"));
-  CHECK(it.seal(time_point{second}, filled_with<node_id>(3), "x").error().code
-        == errc::bad_argument);
+  CHECK(it.seal(filled_with<node_id>(2), "x"));
+  CHECK(it.seal(filled_with<node_id>(3), "x").error().code == errc::bad_argument);
   it.forget(filled_with<node_id>(3));
   CHECK_FALSE(it.know(filled_with<node_id>(4), 1, offer));
 }
@@ -459,8 +506,7 @@ TEST_CASE("two ids that begin alike are told apart", "[security]") {
     REQUIRE_FALSE(each->know(filled_with<node_id>(1), 1, it.offer()));
   }
   auto read_from = [&](datagram_book& who) {
-    auto found = it.open(time_point{second},
-                         who.seal(time_point{second}, filled_with<node_id>(1), "x").value());
+    auto found = it.open(time_point{second}, who.seal(filled_with<node_id>(1), "x").value());
     REQUIRE(std::holds_alternative<datagram_book::read>(found));
     return std::get<datagram_book::read>(found).from;
   };

@@ -315,7 +315,7 @@ private:
 
   void perform(swim::send& what) {
     // Of whom no key is known yet, a card is on its way, or it is asked for again.
-    if (auto sealed = book_.seal(now_, what.to, to_bytes(what.what)))
+    if (auto sealed = book_.seal(what.to, to_bytes(what.what)))
       out_->push_back(send{what.to, std::move(what.address), *std::move(sealed)});
     else if (sealed.error().code != errc::not_found)
       complain(what.to, sealed.error().detail);

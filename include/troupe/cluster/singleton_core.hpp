@@ -12,6 +12,7 @@
 #include "troupe/core/agent_id.hpp"
 #include "troupe/core/backoff.hpp"
 #include "troupe/core/machine.hpp"
+#include "troupe/core/names.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/random.hpp"
 #include "troupe/core/time.hpp"
@@ -22,8 +23,7 @@ namespace troupe::cluster {
 /// at most one at a time does.
 ///
 /// - Who holds the lock of its name runs it; the others wait in line. A node that lost it waits
-/// like
-///   any other.
+///   like any other.
 /// - It is ended before the lock is given back, and `margin` before the end of a lease that cannot
 ///   be renewed, as where this node is cut off from a majority. An agent that still handles a
 ///   message when the lease is over cannot be ended sooner: that is said, and it should guard what
@@ -50,18 +50,19 @@ public:
     problem why;
   };
 
-  /// The lease of the `take` with this step's id is over, or ends in `margin`.
+  /// The lease of the `take` with this step's id is over, or ends in `margin`. May come before
+  /// `held`.
   struct lost {
     problem why;
   };
 
-  /// Answers `start` of this step's id: the agent runs, and is known; or it does not.
+  /// Answers `start` of this step's id: the agent runs, and is known; or why it must not.
   struct started {
     problem why;
   };
 
-  /// The agent of the `start` with this step's id has ended: by itself, or as it was to `stop`. Not
-  /// said of one that could not start.
+  /// The agent of the `start` with this step's id has ended: by itself, or as it was to `stop`,
+  /// also if it was never made. Follows each `start`.
   struct ended {};
 
   /// It is offered no more.
@@ -98,6 +99,20 @@ public:
 
   using effect = std::variant<take, start, stop, give_back, over, inform, warn, complain, settle>;
   using effects = std::vector<effect>;
+
+  /// The name of its lock.
+  [[nodiscard]] static std::string lock_of(const agent_id& id) {
+    return "singleton/" + id.text();
+  }
+
+  /// Errors: bad_argument. The name of its lock is longer than its id, and no longer than any name.
+  [[nodiscard]] static problem check(const agent_id& id) {
+    auto most = max_name_bytes - lock_of({}).size();
+    if (id.text().size() > most)
+      return {errc::bad_argument, "the id of a singleton has " + std::to_string(id.text().size())
+                                    + " bytes; give at most " + std::to_string(most)};
+    return troupe::check(id);
+  }
 
   /// Of the complaint that it cannot run here.
   [[nodiscard]] std::string topic() const {
@@ -190,7 +205,14 @@ private:
   }
 
   void handle(request_id id, const lost& what) {
-    if (id != turn_ || !has_lock_)
+    if (id != turn_)
+      return;
+    if (is_ == state::asking) {
+      emit(complain{topic(), what.why.detail});
+      emit(give_back{}); // what comes of `take`
+      return rest();
+    }
+    if (!has_lock_)
       return;
     has_lock_ = false;
     at_ = now_ + margin_;
@@ -199,11 +221,11 @@ private:
   }
 
   void handle(request_id id, const started& what) {
-    if (id != run_ || is_ == state::none)
+    if (id != run_)
       return;
     if (what.why) {
       emit(complain{topic(), what.why.detail});
-      return agent_is_gone();
+      return end_agent(); // it may handle a message that came before it was refused
     }
     if (is_ != state::starting)
       return;
@@ -232,7 +254,7 @@ private:
       end_offer();
   }
 
-  /// @pre it starts or runs
+  /// @pre it starts, runs or is being ended
   void end_agent() {
     if (is_ == state::stopping)
       return;
@@ -240,10 +262,8 @@ private:
     emit(stop{});
   }
 
+  /// @pre it starts, runs or is being ended
   void agent_is_gone() {
-    if (is_ != state::starting && is_ != state::running && is_ != state::stopping)
-      return;
-    at_.reset();
     run_ = 0;
     if (is_withdrawn_)
       return end_offer();

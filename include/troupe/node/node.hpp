@@ -239,8 +239,8 @@ public:
   /// one that was stopped for longer handles no further message. Each time it begins with copies of
   /// the functions as they are now, so keep what must outlive it in the shared state. Does not
   /// block, and does not wait for the cluster: node_options::log says why it does not run. Errors:
-  /// bad_argument (the id, a time, a type), cancelled (this node has stopped). Source: the cluster
-  /// singleton of Akka.
+  /// bad_argument (the id, of more than 245 bytes or otherwise, a time, a type), cancelled (this
+  /// node has stopped). Source: the cluster singleton of Akka.
   template <class... Functions>
   requires(sizeof...(Functions) > 0) result<cluster::singleton> singleton(
     const agent_id& id, const singleton_options& how, Functions... functions) {

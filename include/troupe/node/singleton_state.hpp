@@ -16,6 +16,7 @@
 #include "troupe/core/caf/ignore_strays.hpp"
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/shell.hpp"
+#include "troupe/core/guarded.hpp"
 #include "troupe/core/once_all.hpp"
 #include "troupe/lock/auto_renew_lock.hpp"
 #include "troupe/node/node_log.hpp"
@@ -71,8 +72,8 @@ private:
 
   template <class Job>
   auto on_this_actor(Job job) {
-    return [this, home = caf::weak_actor_ptr{self_->ctrl()}, job](auto... what) {
-      run_on(home, [this, job, ... what = std::move(what)]() mutable { job(std::move(what)...); });
+    return [home = caf::weak_actor_ptr{self_->ctrl()}, job](auto... what) {
+      run_on(home, [job, ... what = std::move(what)]() mutable { job(std::move(what)...); });
     };
   }
 
@@ -87,7 +88,7 @@ private:
           has_answer(id, *found);
         });
     lock::auto_renew_lock::hold(
-      self_->system(), setup_.locks, "singleton/" + setup_.id.text(), how, lost,
+      self_->system(), setup_.locks, singleton_core::lock_of(setup_.id), how, lost,
       [answered](result<lock::auto_renew_lock> found) {
         answered(std::make_shared<result<lock::auto_renew_lock>>(std::move(found)));
       });
@@ -105,22 +106,22 @@ private:
   }
 
   void perform(const singleton_core::start& what) {
-    agent_ = setup_.make([board = setup_.board] { return board->is_certain(); });
+    agent_ = caf::actor{};
+    auto why = guarded(
+      [&] { agent_ = setup_.make([board = setup_.board] { return board->is_certain(); }); });
+    if (why) { // as where the copy of a function throws
+      core_.step(singleton_core::started{why}, what.id);
+      return core_.step(singleton_core::ended{}, what.id);
+    }
     auto ended = on_this_actor([this, id = what.id] { core_.step(singleton_core::ended{}, id); });
     agent_->attach_functor([ended] { ended(); });
     setup_.add(agent_, on_this_actor([this, id = what.id](const problem& why) {
-                 if (why)
-                   end_agent();
                  core_.step(singleton_core::started{why}, id);
                }));
   }
 
-  void perform(const singleton_core::stop&) {
-    end_agent();
-  }
-
   /// The router sees that it is gone, and has its name given back.
-  void end_agent() {
+  void perform(const singleton_core::stop&) {
     caf::anon_send_exit(agent_, caf::exit_reason::user_shutdown);
   }
 

@@ -27,8 +27,9 @@ namespace troupe::security {
 ///   node has: it is asked who it is. That question is in the clear, so it says nothing but which
 ///   key it was, and is smaller than what it answers. Who is asked sees to it that the other learns
 ///   of its present life, over a link.
-/// - The numbers of a session begin with the time at which it is made, in microseconds: a peer that
-///   was forgotten, and offers the same as before, gets none again.
+/// - The numbers of a session begin above those of all sessions that have ended: a peer that was
+///   forgotten, and offers the same as before, gets none again, whatever the clock says.
+/// - What was read of a peer is not read again until that peer is forgotten, or offers other keys.
 ///
 /// Deterministic but for the keys. Not thread-safe. Cost: O(log n); the first datagram to or from a
 /// life of a peer costs an agreement, about 0.1 ms.
@@ -105,7 +106,7 @@ public:
     known.is_barred = false;
     known.boot = boot;
     known.offer = what;
-    known.session.reset();
+    end_session(known);
     known.is_useless = false;
     return {};
   }
@@ -117,8 +118,11 @@ public:
   }
 
   void forget(const node_id& peer) {
-    if (peers_.erase(peer) == 0)
+    auto found = peers_.find(peer);
+    if (found == peers_.end())
       return;
+    end_session(found->second);
+    peers_.erase(found);
     auto [first, last] = hints_.equal_range(datagram_header::hint_of(peer));
     for (auto each = first; each != last; ++each)
       if (each->second == peer) {
@@ -140,12 +144,12 @@ public:
 
   /// Errors: not_found (that life is not known), bad_argument (what it has offered is of no use),
   /// limit_reached (its key is worn out).
-  [[nodiscard]] result<std::string> seal(time_point now, const node_id& to, std::string_view what) {
+  [[nodiscard]] result<std::string> seal(const node_id& to, std::string_view what) {
     auto found = peers_.find(to);
     if (found == peers_.end() || found->second.is_barred)
       return problem{errc::not_found,
                      "node " + to_string(to) + " has offered no key for datagrams"};
-    auto* session = session_of(now, *found);
+    auto* session = session_of(*found);
     if (session == nullptr)
       return problem{errc::bad_argument,
                      "the key for datagrams of node " + to_string(to) + " is of no use"};
@@ -204,18 +208,24 @@ private:
 
   using peers = std::map<node_id, entry>;
 
-  datagram_session* session_of(time_point now, peers::value_type& peer) {
+  datagram_session* session_of(peers::value_type& peer) {
     auto& each = peer.second;
     if (!each.session && !each.is_useless) {
-      auto first = std::chrono::floor<std::chrono::microseconds>(now.time_since_epoch()).count();
-      auto made = datagram_session::make(self_, own_, offer_, peer.first, each.offer,
-                                         static_cast<std::uint64_t>(first));
+      auto made
+        = datagram_session::make(self_, own_, offer_, peer.first, each.offer, first_number_);
       if (made)
         each.session.emplace(*std::move(made));
       else
         each.is_useless = true;
     }
     return each.session ? &*each.session : nullptr;
+  }
+
+  /// A later one of the same two offers has the same keys.
+  void end_session(entry& of) {
+    if (of.session)
+      first_number_ = std::max(first_number_, of.session->next_number());
+    of.session.reset();
   }
 
   arrival open(time_point now, const datagram_header& header, std::string_view datagram) {
@@ -226,7 +236,7 @@ private:
     }
     for (auto each = first; each != last; ++each) {
       auto& peer = *peers_.find(each->second);
-      auto* session = peer.second.is_barred ? nullptr : session_of(now, peer);
+      auto* session = peer.second.is_barred ? nullptr : session_of(peer);
       if (session == nullptr || session->key_of_peer() != header.key)
         continue;
       auto found = session->open(datagram);
@@ -282,6 +292,8 @@ private:
   const key_agreement own_;
   const datagram_offer offer_;
   const std::size_t max_peers_;
+  /// Of the sessions that are made from here on: above all that were used in those that have ended.
+  std::uint64_t first_number_ = 0;
   peers peers_;
   /// Two ids may begin alike.
   std::multimap<std::uint64_t, node_id> hints_;

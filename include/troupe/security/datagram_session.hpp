@@ -101,6 +101,11 @@ public:
     return datagram_session{self, peer, *std::move(out), *std::move(in), first};
   }
 
+  /// Above those of all datagrams that this side has sealed.
+  [[nodiscard]] std::uint64_t next_number() const {
+    return next_;
+  }
+
   /// What the headers of this side say of their key.
   [[nodiscard]] std::uint64_t own_key() const {
     return out_.hint;

@@ -66,6 +66,8 @@ TROUPE_COMPILED result<cluster::singleton> node::offer_singleton(const agent_id&
                                                                  cluster::singleton_maker make,
                                                                  bool takes_info) {
   using std::chrono::seconds;
+  if (auto why = cluster::singleton_core::check(id))
+    return why;
   if (auto why = inside::check_agent(id, how.agent))
     return why;
   if (how.ttl < seconds{1} || how.margin < duration::zero())
