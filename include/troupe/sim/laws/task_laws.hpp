@@ -26,14 +26,20 @@ public:
     last = std::max(last, at);
   }
 
-  /// What ran on that node up to that boot may run elsewhere.
-  void gone(const std::string& node, boot_number boot) {
+  /// What ran on that node up to that boot may run elsewhere; so may what it begins before it gives
+  /// a sign of life that is answered again, as the order was on its way.
+  void gone(duration now, const std::string& node, boot_number boot) {
+    gone_[node] = {now, boot};
     std::erase_if(places_,
                   [&](auto& each) { return each.second.node == node && each.second.boot <= boot; });
   }
 
   void begins(duration now, const scheduler::attempt_id& what, const std::string& node,
               boot_number boot) {
+    ++begun_;
+    auto& gone = gone_[node];
+    if (boot <= gone.boot && signs_[node] <= gone.at)
+      return;
     auto [found, is_new] = places_.try_emplace({what.run, what.task}, place{node, boot, what});
     auto& where = found->second;
     if (!is_new && where.node != node && now < signs_[where.node] + lease_ / 10 * 9)
@@ -41,7 +47,6 @@ public:
                             + std::to_string(what.run.value) + " begins on node " + node
                             + ", and node " + where.node + " runs it and was not lost");
     where = {node, boot, what};
-    ++begun_;
   }
 
   void ends(const scheduler::attempt_id& what) {
@@ -66,10 +71,17 @@ private:
     scheduler::attempt_id what{};
   };
 
+  struct loss {
+    duration at{};
+    boot_number boot = 0;
+  };
+
   duration lease_;
   /// Where a task runs that has not ended, as its node sees it.
   std::map<std::pair<scheduler::run_id, std::uint32_t>, place> places_;
   std::map<std::string, duration> signs_;
+  /// When each node was gone last.
+  std::map<std::string, loss> gone_;
   std::uint64_t begun_ = 0;
   std::vector<std::string> violations_;
 };

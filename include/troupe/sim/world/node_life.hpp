@@ -37,7 +37,8 @@ public:
     id_ = to_string(own_);
     here.setting().members[own_] = {here.self(), key_};
     note_boot(here, id_, boot_);
-    here.setting().tasks.gone(id_, boot_); // in an earlier life, whose boot may be this one
+    // In an earlier life, whose boot may be this one.
+    here.setting().tasks.gone(here.calendar().time_since_epoch(), id_, boot_);
   }
 
   /// That node has that boot from here on.

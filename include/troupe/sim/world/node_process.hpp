@@ -332,7 +332,7 @@ private:
         [this](done_handler done) {
           here_.setting().facts.wished_away(id_, true);
           worker_.end();
-          here_.setting().tasks.gone(id_, book().boot());
+          tasks_gone(id_, book().boot());
           lose_worker(id_, book().boot());
           ask_core(cluster::claims::leave{}, "leave", [done] { done({}); });
         },
@@ -421,10 +421,14 @@ private:
 
   void perform(cluster::liveness::give_up& what) {
     ++here_.setting().given_up;
-    here_.setting().tasks.gone(what.node, what.boot);
+    tasks_gone(what.node, what.boot);
     auto& latest = here_.setting().lost[what.node];
     latest = std::max(latest, what.boot);
     lose_worker(what.node, what.boot);
+  }
+
+  void tasks_gone(const std::string& node, boot_number boot) {
+    here_.setting().tasks.gone(here_.calendar().time_since_epoch(), node, boot);
   }
 
   /// Its tasks run elsewhere.
