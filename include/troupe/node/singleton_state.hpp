@@ -107,10 +107,10 @@ private:
 
   void perform(const singleton_core::start& what) {
     agent_ = caf::actor{};
-    auto why = guarded(
+    auto thrown = guarded(
       [&] { agent_ = setup_.make([board = setup_.board] { return board->is_certain(); }); });
-    if (why) { // as where the copy of a function throws
-      core_.step(singleton_core::started{why}, what.id);
+    if (thrown) { // as where the copy of a function throws
+      core_.step(singleton_core::started{thrown}, what.id);
       return core_.step(singleton_core::ended{}, what.id);
     }
     auto ended = on_this_actor([this, id = what.id] { core_.step(singleton_core::ended{}, id); });
