@@ -6,11 +6,13 @@
 // loopback figure share the machine's cores. A way that fails ends it with an error and status 1:
 // also one where fewer messages arrive than were sent. With "open_at_once": so many requests are
 // under way all the time, of one actor ("raw" and "agent_handle") or of a program
-// ("async_request").
+// ("async_request"). "registry" is no message: a look-up of one of 1,000 agents in what the node
+// knows, and of what an actor would take for the same, the "raw" request above.
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
@@ -30,6 +32,7 @@
 #include "caf/scoped_actor.hpp"
 #include "loopback_node.hpp"
 #include "troupe/core/caf/run_on.hpp"
+#include "troupe/registry/registry_client.hpp"
 #include "troupe/router/messages.hpp"
 #include "troupe/testing/child_process.hpp"
 #include "troupe/testing/comes_true.hpp"
@@ -219,6 +222,34 @@ void print_rate(const std::string& where, const std::string& way, double rate, d
   std::cout << line.dump() << std::endl;
 }
 
+/// Looks up agents of this node in turn.
+void print_look_up(node& me, const figures& raw) {
+  constexpr std::size_t agents = 1'000;
+  for (std::size_t each = 0; each < agents; ++each)
+    if (auto made = me.agent("agent-" + std::to_string(each), [](int x) { return x; }); !made)
+      fail(made.error().detail);
+  auto registry = me.registry();
+  std::vector<double> spans;
+  for (std::size_t each = 0; each < 50 * agents; ++each) {
+    auto id = "agent-" + std::to_string(each % agents);
+    auto begun = steady::now();
+    auto found = registry.agent(id);
+    spans.push_back(std::chrono::duration<double, std::micro>(steady::now() - begun).count());
+    if (!found || !*found)
+      fail("no agent " + id);
+  }
+  std::ranges::sort(spans);
+  auto p50 = spans[spans.size() / 2];
+  nlohmann::ordered_json line{{"benchmark", "messaging"},
+                              {"where", "local"},
+                              {"way", "registry"},
+                              {"agents", agents},
+                              {"p50_us", p50},
+                              {"p99_us", spans[spans.size() * 99 / 100]},
+                              {"p50_ratio", p50 / raw.p50_us}};
+  std::cout << line.dump() << std::endl;
+}
+
 /// The other process: an agent in a node, and the same behind CAF's own transport.
 [[noreturn]] void serve(std::uint16_t join) {
   auto me = benchmark::start_node(join);
@@ -258,6 +289,7 @@ int main(int argc, char** argv) {
   print_rate("local", "agent_handle", rate_of_actor(me.system(), me.agent_handle("near"), messages),
              rate);
   print_rate("local", "async_request", rate_of_program(me, "near", messages), rate);
+  print_look_up(me, raw);
 
   testing::child_process other{
     {std::filesystem::canonical("/proc/self/exe"), "serve", std::to_string(me.port())}};

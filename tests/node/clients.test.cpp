@@ -8,7 +8,9 @@
 #include "troupe/scheduler/workflow_client.hpp"
 #include "troupe/workflow/dag_builder.hpp"
 
+#include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <future>
 #include <mutex>
@@ -194,6 +196,26 @@ TEST_CASE("clients and runs may outlive their node", "[node][clients]") {
   CHECK(run->cancel().error().code == errc::withdrawn);
   CHECK(workflows->submit(waiting()).error().code == errc::withdrawn);
   CHECK(registry->count().error().code == errc::withdrawn);
+}
+
+TEST_CASE("a look-up on a node waits for no actor", "[node][clients]") {
+  testing::cluster c{1};
+  REQUIRE(c[0].agent("echo", test::echo()));
+  auto registry = c[0].registry();
+  std::promise<void> over;
+  auto ends = over.get_future().share();
+  std::atomic<std::size_t> blocked = 0;
+  auto workers = c[0].system().scheduler().num_workers();
+  for (std::size_t each = 0; each < workers; ++each)
+    c[0].system().spawn([ends, &blocked](caf::event_based_actor*) {
+      ++blocked;
+      ends.wait();
+    });
+  CHECK(c.until([&] { return blocked == workers; })); // no actor runs from here on
+  CHECK(registry.agent("echo")->has_value());
+  CHECK(registry.find({.kind = registry::record_kind::agent, .limit = 1})->size() == 1);
+  CHECK(registry.count()->nodes.active == 1);
+  over.set_value();
 }
 
 TEST_CASE("a light client uses messages and services as a node does", "[node][clients]") {

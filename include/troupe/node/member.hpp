@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <set>
 #include <string>
@@ -44,6 +45,7 @@
 #include "troupe/node/service_clients.hpp"
 #include "troupe/node/service_request.hpp"
 #include "troupe/platform/calendar.hpp"
+#include "troupe/registry/local_records.hpp"
 #include "troupe/router/router.hpp"
 #include "troupe/scheduler/messages.hpp"
 #include "troupe/scheduler/worker_maintenance.hpp"
@@ -72,6 +74,8 @@ struct member_setup {
   node_finder nodes{};
   /// Of what it knows of others.
   registry::registry_options bounds{};
+  /// Shows what it knows of others to this process.
+  std::shared_ptr<registry::local_records> records = std::make_shared<registry::local_records>();
   /// See node_core_options, as the next one.
   duration forget_after{};
   std::uint64_t revision_floor = 0;
@@ -123,11 +127,19 @@ public:
       reader_(self, core_.machine().table(), setup_.nodes),
       workers_(self, this, setup_.id),
       links_(self, setup_.router, nodes()) {
+    setup_.records->show(&core_.machine().table());
     self_->set_down_handler([this](const caf::down_msg& gone) {
       if (auto found = guarded_.extract(gone.source))
         setup_.log.fail("service " + found.mapped() + " ended: " + to_string(gone.reason)
                         + "; restart the node");
     });
+  }
+
+  member_state(const member_state&) = delete;
+  member_state& operator=(const member_state&) = delete;
+
+  ~member_state() {
+    setup_.records->show(nullptr);
   }
 
   caf::behavior make_behavior() {
@@ -365,6 +377,10 @@ private:
 
   [[nodiscard]] const registry::own_records& book() const {
     return core_.machine().book();
+  }
+
+  [[nodiscard]] std::unique_lock<std::mutex> lock(const node_core&) const {
+    return setup_.records->lock();
   }
 
   void stepped(const node_core& core) {

@@ -19,6 +19,9 @@ namespace troupe {
 ///
 /// Part of the owner's state, and used on its actor only. If `perform` leads to a further step, the
 /// effects of that step come before the remaining effects of the first one.
+///
+/// Where other threads read the machine, the owner has a `lock(const Machine&)`: what that returns
+/// is held while the machine changes.
 template <class Machine, class Owner>
 class shell {
 public:
@@ -40,14 +43,20 @@ public:
 
   void step(event what, request_id id = 0) {
     effects out;
-    machine_.step(now(), id, std::move(what), out);
+    {
+      [[maybe_unused]] auto held = lock();
+      machine_.step(now(), id, std::move(what), out);
+    }
     carry_out(out);
   }
 
   /// Call it first if the machine has something to do before any event.
   void tick() {
     effects out;
-    machine_.tick(now(), out);
+    {
+      [[maybe_unused]] auto held = lock();
+      machine_.tick(now(), out);
+    }
     carry_out(out);
   }
 
@@ -56,6 +65,13 @@ public:
   }
 
 private:
+  auto lock() const {
+    if constexpr (requires { owner_->lock(machine_); })
+      return owner_->lock(machine_);
+    else
+      return false;
+  }
+
   void carry_out(effects& out) {
     for (auto& each : out)
       std::visit([this](auto& what) { owner_->perform(what); }, each);

@@ -405,6 +405,9 @@ struct node::inside {
   std::unique_ptr<cluster::own_system<node_config>> own_system_;
   caf::actor_system* system_ = nullptr;
   std::optional<cluster::service_clients> clients_;
+  /// What this node knows of others, for look-ups on any thread.
+  const std::shared_ptr<registry::local_records> records_
+    = std::make_shared<registry::local_records>();
   std::optional<router::router_access> router_;
   caf::actor member_;
   caf::actor access_;

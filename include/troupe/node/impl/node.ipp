@@ -345,7 +345,7 @@ TROUPE_COMPILED scheduler::workflow_client node::workflows(duration wait) {
 }
 
 TROUPE_COMPILED registry::registry_client node::registry(duration wait) {
-  return registry::registry_client{*system_, inside_->clients_->registry, wait};
+  return registry::registry_client{*system_, inside_->clients_->registry, wait, inside_->records_};
 }
 
 TROUPE_COMPILED result<void> node::update_agent(const agent_id& id, const agent_change& how) {

@@ -289,6 +289,7 @@ inline cluster::member_setup node::inside::member_setup() {
     = [this](std::function<void(const cluster::node_view&)> then) { show(std::move(then)); };
   made.nodes = finder();
   made.bounds = options_.services.registry;
+  made.records = records_;
   made.forget_after = options_.membership.keep_gone;
   made.revision_floor = random_seed() >> 12U; // exact in JSON
   made.seen = [this](const cluster::known_nodes::presence& what) {

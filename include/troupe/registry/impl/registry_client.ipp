@@ -5,22 +5,31 @@
 #include <iterator>
 #include <utility>
 
+#include "troupe/registry/local_records.hpp"
 #include "troupe/registry/registry_client.hpp"
 
 namespace troupe::registry {
 
-TROUPE_COMPILED registry_client::registry_client(caf::actor_system& sys,
-                                                 host::client<registry_protocol> service,
-                                                 duration wait)
-  : sys_(&sys), service_(std::move(service)), wait_(wait) {}
+TROUPE_COMPILED
+registry_client::registry_client(caf::actor_system& sys, host::client<registry_protocol> service,
+                                 duration wait, std::shared_ptr<const local_records> local)
+  : sys_(&sys), service_(std::move(service)), wait_(wait), local_(std::move(local)) {}
 
 TROUPE_COMPILED registry_client::registry_client(caf::actor_system& sys,
                                                  const registry_actor& service, duration wait)
   : registry_client(sys, host::client<registry_protocol>{sys, service}, wait) {}
 
+template <class Question>
+result<typename Question::result> registry_client::ask(const Question& what) {
+  if (local_)
+    if (auto found = local_->answer(what))
+      return *std::move(found);
+  return service_.ask(what, wait_);
+}
+
 TROUPE_COMPILED result<std::optional<record_view>> registry_client::get(record_kind kind,
                                                                         const std::string& name) {
-  return service_.ask(get_record{kind, name, {}}, wait_).transform([](const record_found& answer) {
+  return ask(get_record{kind, name, {}}).transform([](const record_found& answer) {
     return answer.found;
   });
 }
@@ -36,7 +45,7 @@ TROUPE_COMPILED result<std::optional<record_view>> registry_client::node(const s
 TROUPE_COMPILED result<std::vector<record_view>> registry_client::find(find_records what) {
   std::vector<record_view> all;
   for (;;) {
-    auto page = service_.ask(what, wait_);
+    auto page = ask(what);
     if (!page)
       return page.error();
     auto is_last = !page->more || page->records.empty();
@@ -49,7 +58,7 @@ TROUPE_COMPILED result<std::vector<record_view>> registry_client::find(find_reco
 }
 
 TROUPE_COMPILED result<registry_counts> registry_client::count() {
-  return service_.ask(count_records{}, wait_);
+  return ask(count_records{});
 }
 
 TROUPE_COMPILED registry_client::watcher registry_client::watch(watcher::callback tell,
