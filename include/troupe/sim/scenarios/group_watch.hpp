@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <functional>
 #include <string>
@@ -40,6 +41,19 @@ public:
 
   group_watch(const group_watch&) = delete;
   group_watch& operator=(const group_watch&) = delete;
+
+  /// The first process founds the group without faults; the others start within 3 s, under faults
+  /// from 0.5 s on.
+  void begin() {
+    world_.start(0);
+    world_.at(0)->found();
+    world_.arm(0);
+    for (process_id which = 1; which < world_.size(); ++which)
+      world_.after(std::chrono::milliseconds{0}, std::chrono::seconds{3},
+                   [this, which] { world_.start_if_down(which); });
+    world_.run_until(std::chrono::milliseconds{500});
+    world_.begin_faults();
+  }
 
   [[nodiscard]] const std::vector<std::string>& violations() const {
     return laws_.violations();

@@ -39,7 +39,7 @@ public:
   }
 
   scenario_report run() {
-    begin();
+    group_.begin();
     world_.every(std::chrono::milliseconds{60}, [this] { act(); });
     world_.every(std::chrono::milliseconds{400}, [this] { review(); });
     world_.every(std::chrono::seconds{5}, [this] { // so that another one leads
@@ -87,18 +87,6 @@ private:
 
   [[nodiscard]] bool is_broken() {
     return !group_.violations().empty() || !world_.setting().found.violations.empty();
-  }
-
-  /// The first node founds the cluster without faults; the others join one after the other.
-  void begin() {
-    world_.start(0);
-    world_.at(0)->found();
-    world_.arm(0);
-    for (process_id which = 1; which < world_.size(); ++which)
-      world_.after(std::chrono::milliseconds{0}, std::chrono::seconds{3},
-                   [this, which] { world_.start_if_down(which); });
-    world_.run_until(std::chrono::milliseconds{500});
-    world_.begin_faults();
   }
 
   // -- what happens ------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ public:
   }
 
   scenario_report run() {
-    begin();
+    group_.begin();
     world_.every(churn_, [this] { change_voters(); });
     world_.every(std::chrono::seconds{2}, [this] { replace(); });
     world_.every(std::chrono::seconds{1}, [this] { back_up(); });
@@ -77,18 +77,6 @@ private:
 
   void broken(const std::string& what) {
     world_.setting().found.broken(what);
-  }
-
-  /// The first node founds the group without faults; the others join one after the other.
-  void begin() {
-    world_.start(0);
-    world_.at(0)->found();
-    world_.arm(0);
-    for (process_id which = 1; which < world_.size(); ++which)
-      world_.after(std::chrono::milliseconds{0}, std::chrono::seconds{3},
-                   [this, which] { world_.start_if_down(which); });
-    world_.run_until(std::chrono::milliseconds{500});
-    world_.begin_faults();
   }
 
   // -- what people ask for
