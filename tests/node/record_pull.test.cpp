@@ -735,34 +735,6 @@ TEST_CASE("what has come and is not complete is bounded", "[node][exchange]") {
   }
 }
 
-TEST_CASE_METHOD(asking_node,
-                 "a node that does not tell what it has signed is asked again from time to time",
-                 "[node][exchange]") {
-  owner two{2};
-  two.say("a");
-  auto head = two.state();
-  hear(two, head);
-  REQUIRE(asked().whom == two.who);
-  auto wrong = two.page(head);
-  wrong.page.records.front().load = 9;
-  answer({wrong});
-  CHECK(complaints() == 1);
-  CHECK(it.behind() == 1);
-  pass(30s - 1ns);
-  CHECK_FALSE(has_asked());
-  SECTION("and takes its place once it does") {
-    pass(1ns);
-    bring(two, head);
-    CHECK(it.behind() == 0);
-  }
-  SECTION("and soon if it says something else") {
-    two.say("b");
-    hear(two, two.state());
-    pass(50ms);
-    CHECK(has_asked());
-  }
-}
-
 TEST_CASE_METHOD(asking_node, "what is no longer among all that a node says is gone",
                  "[node][exchange]") {
   owner two{2};

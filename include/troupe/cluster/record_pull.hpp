@@ -460,10 +460,7 @@ private:
     staged_.drop(node);
     each.wants_whole = true;
     questions_.distrust(node, from);
-    if (from != node)
-      return fail(node, each);
-    if (each.is_behind()) // nobody knows better; soon it may say something else
-      questions_.try_later(now_, node);
+    fail(node, each);
   }
 
   const node_id self_;
