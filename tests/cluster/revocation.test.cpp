@@ -71,7 +71,7 @@ SCENARIO("who is revoked loses its links within 5 s, and gets no other", "[clust
     REQUIRE(await_line(watcher, {"red"}));
     WHEN("the client and one of the nodes are revoked") {
       CHECK_FALSE(revoke(who, "c2").says("voters"));
-      CHECK(revoke(who, "n2").says("another one takes its place"));
+      CHECK(revoke(who, "n2").says("a spare member takes its place"));
       auto began = clock::now();
       THEN("their links end on all nodes, and they cannot come back, also after a restart") {
         for (auto index : {0, 1})
