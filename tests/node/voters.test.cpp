@@ -536,6 +536,15 @@ TEST_CASE("a node that reaches no majority of the voters says who is missing unt
   group_of_nodes group{3};
   auto stays = (group.leader() + 1) % 3;
   auto& node = group.nodes[stays];
+  {
+    auto client = group.nodes.connect(stays);
+    REQUIRE(client);
+    REQUIRE(group.nodes.until([&] { // it has heard of all voters
+      auto seen = (*client)->look(5s);
+      return seen && seen->group.seats.size() == 3
+             && std::ranges::all_of(seen->group.seats, &cluster::seat_view::votes);
+    }));
+  }
   REQUIRE(node.agent("own", echo()));
   for (std::size_t index = 0; index < 3; ++index)
     if (index != stays)
