@@ -762,15 +762,81 @@ TEST_CASE_METHOD(asking_node, "what is kept in part is not handed on", "[node][e
   how.max_records = 1'100; // one node gets half of them
   table.step(now, 0, registry::configure{how, 0}, none);
   owner two{2};
-  for (auto each = 0; each < 600; ++each) // put at 500 at a time
+  for (auto each = 0; each < 600; ++each) // put at 500 at a time, then one by one
     two.say("a" + std::to_string(each));
   auto head = two.state();
   hear(two, head);
   bring(two, head);
   CHECK(complaints() == 1);
-  CHECK(shows(two).size() == 500);
+  CHECK(shows(two).size() == 550);
   CHECK(it.behind() == 1);
   CHECK(it.have(two.who) == nullptr);
+}
+
+TEST_CASE_METHOD(asking_node, "a node of which not all can be kept is shown with what can be",
+                 "[node][exchange]") {
+  registry::effects none;
+  registry::registry_options how;
+  how.max_records = 10;
+  table.step(now, 0, registry::configure{how, 0}, none);
+  owner two{2};
+  for (auto each = 0; each < 7; ++each)
+    two.say("a" + std::to_string(each));
+  registry::record itself;
+  itself.key = {registry::record_kind::node, "two", {}};
+  two.put(two.book.put(itself));
+  auto head = two.state();
+  hear(two, head);
+  bring(two, head);
+  CHECK_THAT(only<record_pull::complain>().what, ContainsSubstring("has 5 of 10 records"));
+  CHECK(shows(two) == words{"two 0", "a0 0", "a1 0", "a2 0", "a3 0"});
+  CHECK(it.behind() == 1);
+  CHECK(it.have(two.who) == nullptr);
+}
+
+TEST_CASE_METHOD(asking_node, "who goes on from the pages of another is no liar",
+                 "[node][exchange]") {
+  owner two{2};
+  for (auto each = 0; each < 10; ++each)
+    two.say("a" + std::to_string(each));
+  auto old = two.state();
+  auto whole = two.page(old);
+  for (auto each : {3, 4})
+    step(record_pull::linked{node_number(each), true});
+  auto first = two.page(old, 0, 1'000);
+  SECTION("which tells of later") {
+    auto rest = two.page(old, 4); // without a0 to a3
+    two.say("a0", 5);
+    auto head = two.state();
+    hear(two, head, 3);
+    REQUIRE(asked().whom == node_number(3));
+    answer({two.page(head, 0, 1'000)});
+    REQUIRE(asked().whom == node_number(3));
+    step(record_pull::answered{}, last.id);
+    auto next = asked();
+    REQUIRE(next.whom == node_number(4));
+    REQUIRE(next.what.front().after == rest.page.after);
+    answer({rest});
+    CHECK(complaints() == 0);
+  }
+  SECTION("which lies") {
+    hear(two, old, 3);
+    REQUIRE(asked().whom == node_number(3));
+    first.page.records.front().load = 9;
+    answer({first});
+    REQUIRE(asked().whom == node_number(3));
+    step(record_pull::answered{}, last.id);
+    auto next = asked();
+    REQUIRE(next.whom == node_number(4));
+    answer({two.page(old, next.what.front().after)});
+    CHECK(complaints() == 0);
+  }
+  auto again = asked(); // for all of it, alone
+  CHECK(again.whom == node_number(4));
+  CHECK(again.what.front().after == 0);
+  answer({whole});
+  CHECK(complaints() == 0);
+  CHECK(shows(two).size() == 10);
 }
 
 TEST_CASE("who fills the room for what has come is no reason to distrust others",

@@ -2,6 +2,7 @@
 #include "registry/clocked_table.hpp"
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <algorithm>
@@ -764,6 +765,41 @@ TEST_CASE("no node fills a registry for others", "[registry]") {
     CHECK(registry.put({anew}).merged == 1);
     CHECK(registry.find({}).size() == 5);
   }
+}
+
+TEST_CASE("a later life takes the room of the one before", "[registry]") {
+  clocked_table registry{{.max_records = 10}};
+  auto of_life = [](std::uint64_t boot, const std::string& name, int count) {
+    std::vector<record> made;
+    for (auto each = 1; each <= count; ++each) {
+      made.push_back(agent(name + std::to_string(each), "n1", static_cast<std::uint64_t>(each)));
+      made.back().boot = boot;
+    }
+    return made;
+  };
+  registry.put(of_life(1, "a", 5));
+  for (auto& [owner, count] : {std::pair{"n2"s, 3}, {"n3"s, 1}, {"n4"s, 1}})
+    for (auto each = 1; each <= count; ++each)
+      registry.put({agent("a" + std::to_string(each), owner, static_cast<std::uint64_t>(each))});
+  REQUIRE(registry.find({}).size() == 10); // it is full
+  SECTION("with as many records of other names") {
+    CHECK(registry.put(of_life(2, "b", 5)).merged == 5);
+  }
+  SECTION("with as many of the same names") {
+    CHECK(registry.put(of_life(2, "a", 5)).merged == 5);
+  }
+  SECTION("and no more than that") {
+    auto name = GENERATE("a"s, "b"s);
+    auto why = refusal(registry.ask(put_records{of_life(2, name, 6)}));
+    CHECK(why.code == errc::limit_reached);
+    CHECK(registry.look(agent("a1", "n1").key).value.boot == 1);
+  }
+  SECTION("and less where another takes of it first") {
+    auto all = of_life(2, "b", 5);
+    all.push_back(agent("a9", "n2", 9));
+    CHECK(refusal(registry.ask(put_records{all})).code == errc::limit_reached);
+  }
+  CHECK(registry.find({}).size() == 10);
 }
 
 TEST_CASE("a registry full of nodes still takes the records of those it knows", "[registry]") {

@@ -402,12 +402,12 @@ private:
   /// All has come that makes the records those of `of`, or should.
   bool finish(const node_id& from, const node_id& node, owner& each, const signed_statement& of) {
     if (!has_records_of(of)) {
-      auto was_whole = staged_.is_whole(node);
+      auto is_its = staged_.is_whole(node) && !staged_.is_of_several(node);
       staged_.drop(node);
       each.wants_whole = true;
-      if (was_whole)
+      if (is_its)
         distrust(from, node, each, "records that are not those that it has signed");
-      return !was_whole;
+      return !is_its;
     }
     auto why = staged_.merge(now_, node, each.wanted().when.boot);
     if (!why && staged_.is_whole(node) && !is_kept(of)) {

@@ -48,6 +48,7 @@ public:
     auto said_by = to_string(of.node);
     auto last = page.after;
     auto& so_far = stages_[of.node];
+    so_far.is_of_several = so_far.is_of_several || (so_far.upto > 0 && so_far.by != by);
     so_far.by = by;
     so_far.is_whole = so_far.is_whole || page.after == 0;
     for (auto& one : page.records) {
@@ -99,6 +100,13 @@ public:
     return found != nullptr && found->is_whole;
   }
 
+  /// Whether not one member has brought all of it: then none of them need have told anything wrong
+  /// where it does not fit together.
+  [[nodiscard]] bool is_of_several(const node_id& node) const {
+    auto* found = find(node);
+    return found != nullptr && found->is_of_several;
+  }
+
   /// Of the records that the table has of that node, with what is staged merged.
   [[nodiscard]] registry::records_digest digest_of(const node_id& node) const {
     std::map<registry::record_key, registry::records_digest> all;
@@ -128,14 +136,15 @@ public:
   }
 
   /// Puts what is staged of that life of the node into the table. If the table refuses a part of
-  /// it, returns why; what the table has taken before stays.
+  /// it, returns why; what the table has room for stays, the node itself first.
   problem merge(time_point now, const node_id& node, boot_number boot) {
     for (auto& batch : batches_of(node, boot)) {
-      registry::effects made;
-      table_.step(now, 1, std::move(batch), made);
-      for (auto& what : made)
-        if (auto* no = std::get_if<refused>(&what))
-          return no->why;
+      registry::record_table::event whole{std::move(batch)};
+      if (!put(now, whole))
+        continue;
+      for (auto& one : std::get<registry::put_records>(whole).records)
+        if (auto why = put(now, registry::put_records{{std::move(one)}}))
+          return why;
     }
     return {};
   }
@@ -174,6 +183,7 @@ private:
   struct stage {
     /// Who has brought the last page.
     node_id by{};
+    bool is_of_several = false;
     bool is_whole = false;
     std::uint64_t upto = 0;
     std::map<registry::record_key, registry::record> records;
@@ -183,6 +193,16 @@ private:
   [[nodiscard]] const stage* find(const node_id& node) const {
     auto found = stages_.find(node);
     return found != stages_.end() ? &found->second : nullptr;
+  }
+
+  /// Returns why the table refuses it.
+  problem put(time_point now, const registry::record_table::event& what) {
+    registry::effects made;
+    table_.step(now, 1, what, made);
+    for (auto& each : made)
+      if (auto* no = std::get_if<refused>(&each))
+        return no->why;
+    return {};
   }
 
   /// Returns whether there is room for so many bytes that `by` brings.

@@ -506,16 +506,14 @@ private:
       if (!owners_.contains(each.key.owner))
         new_owners.insert(each.key.owner);
       if (auto found = entries_.find(each.key);
-          !each.removed && (found == entries_.end() || (*found)->gone_since))
+          !each.removed
+          && (found == entries_.end() || (*found)->gone_since || (*found)->is->boot < each.boot))
         new_records.insert(each.key);
       auto& boot = boots[each.key.owner];
       boot = std::max(boot, each.boot);
     }
     if (!new_owners.empty() && owners_.size() + new_owners.size() > options_.max_owners)
       return detail::full("owners", "max_owners", options_.max_owners);
-    if (!new_records.empty()
-        && entries_.size() - gone_.size() + new_records.size() > options_.max_records)
-      return detail::full("records", "max_records", options_.max_records);
     return check_shares(new_records, boots);
   }
 
@@ -528,23 +526,29 @@ private:
     return found == owners_.end() ? 0 : found->second.records.size() - found->second.removed;
   }
 
-  /// `boots`: the life of each owner that the records bring; what a later one takes the place of
-  /// does not count.
+  /// `boots`: the life of each owner that the records bring. A later one may have as many records
+  /// as the one of which it takes the place.
   [[nodiscard]] problem check_shares(const std::set<record_key>& new_records,
                                      const std::map<std::string, std::uint64_t>& boots) const {
-    std::map<std::string, std::size_t> has;
+    struct count {
+      std::size_t has = 0;
+      std::size_t had = 0;
+    };
+    std::map<std::string, count> counts;
     auto all = count_present();
     for (auto& [owner, boot] : boots) {
       auto known = owners_.find(owner);
       auto goes = known != owners_.end() && known->second.boot < boot;
-      has[owner] = goes ? 0 : count_of(owner);
-      all -= count_of(owner) - has[owner];
+      auto present = count_of(owner);
+      counts[owner] = goes ? count{0, present} : count{present, 0};
+      all -= goes ? present : 0;
     }
     for (auto& each : new_records) {
-      auto& own = has[each.owner];
-      if (auto why = check_share(each.owner, own, all - own))
-        return why;
-      ++own;
+      auto& own = counts[each.owner];
+      if (own.has >= own.had || all >= options_.max_records)
+        if (auto why = check_share(each.owner, own.has, all - own.has))
+          return why;
+      ++own.has;
       ++all;
     }
     return {};
@@ -554,6 +558,8 @@ private:
                                     std::size_t others) const {
     auto taken = has + others;
     auto free = options_.max_records - std::min<std::size_t>(taken, options_.max_records);
+    if (free == 0)
+      return detail::full("records", "max_records", options_.max_records);
     return shares<std::string>::may_take(has, free)
              ? problem{}
              : detail::over_its_share(owner, has, options_.max_records);
