@@ -728,9 +728,9 @@ TEST_CASE("a full registry still takes changes and removals", "[registry]") {
 }
 
 TEST_CASE("no node fills a registry for others", "[registry]") {
-  clocked_table registry{{.max_records = 10}};
+  clocked_table registry{{.max_records = 11}};
   auto takes = [&](const std::string& owner) {
-    for (auto each = 1; each <= 11; ++each) {
+    for (auto each = 1; each <= 12; ++each) {
       auto number = static_cast<std::uint64_t>(each);
       auto why
         = refusal(registry.ask(put_records{{agent("a" + std::to_string(each), owner, number)}}));
@@ -739,32 +739,44 @@ TEST_CASE("no node fills a registry for others", "[registry]") {
       CHECK(why.code == errc::limit_reached);
       return each - 1;
     }
-    return 11;
+    return 12;
   };
-  CHECK(takes("n1") == 5);
-  CHECK(takes("n2") == 3);
-  CHECK(takes("n3") == 1);
-  CHECK(takes("n4") == 1);
   SECTION("and hears of that") {
-    registry.put({removal(agent("a1", "n2", 20))});
+    CHECK(takes("n1") == 6);
     CHECK_THAT(refusal(registry.ask(put_records{{agent("b", "n1", 21)}})).detail,
-               ContainsSubstring("node n1 has 5 of 10 records"));
+               ContainsSubstring("node n1 has 6 of 11 records, and one may have half"));
   }
   SECTION("nor at once") {
-    registry.put({removal(agent("a1", "n2", 20)), removal(agent("a2", "n2", 21)),
-                  removal(agent("a3", "n2", 22))});
-    CHECK(refusal(registry.ask(put_records{{agent("b1", "n4", 23), agent("b2", "n4", 24)}})).code
-          == errc::limit_reached);
-    CHECK(registry.put({agent("b1", "n4", 23)}).merged == 1);
+    std::vector<record> all;
+    for (std::uint64_t each = 1; each <= 7; ++each)
+      all.push_back(agent("a" + std::to_string(each), "n1", each));
+    CHECK(refusal(registry.ask(put_records{all})).code == errc::limit_reached);
+    all.pop_back();
+    CHECK(registry.put(all).merged == 6);
+  }
+  SECTION("also if others came first") {
+    registry.put({agent("a1", "n2", 1), agent("a2", "n2", 2), agent("a1", "n3", 1)});
+    CHECK(takes("n1") == 6); // as where it comes first
   }
   SECTION("which may change what it has, and begin anew with other records") {
+    CHECK(takes("n1") == 6);
+    CHECK(takes("n2") == 5);
     CHECK(registry.put({agent("a1", "n1", 30)}).merged == 1);
-    registry.put({removal(agent("a1", "n2", 20))});
     auto anew = agent("b", "n1", 1);
     anew.boot = 2;
     CHECK(registry.put({anew}).merged == 1);
-    CHECK(registry.find({}).size() == 5);
+    CHECK(registry.find({}).size() == 6);
   }
+}
+
+TEST_CASE("a node adds a record of its own while it has fewer than are free", "[registry]") {
+  clocked_table registry{{.max_records = 10}};
+  registry.put({agent("a1", "n1", 1), agent("a1", "n2", 1), agent("a2", "n2", 2)});
+  auto may_add = [&](std::size_t has) { return !registry.table.check_share("n1", has); };
+  CHECK(may_add(3)); // and 5 are free
+  CHECK_FALSE(may_add(4));
+  CHECK_THAT(registry.table.check_share("n1", 4).detail,
+             ContainsSubstring("node n1 has 4 of 10 records"));
 }
 
 TEST_CASE("a later life takes the room of the one before", "[registry]") {

@@ -189,10 +189,15 @@ public:
         use(*each->is, each->digest);
   }
 
-  /// Why no further records of that node are taken, if it has so many; errc::none: they are. No
-  /// node fills the table for others, see troupe::shares.
+  /// Why that node should add no further record of its own, if it has so many; errc::none: it may.
+  /// It leaves others as much room as it takes, see troupe::shares; beyond half of all, no table
+  /// takes more of it.
   [[nodiscard]] problem check_share(const std::string& owner, std::size_t has) const {
-    return check_share(owner, has, count_present() - count_of(owner));
+    auto taken = has + count_present() - count_of(owner);
+    auto free = options_.max_records - std::min<std::size_t>(taken, options_.max_records);
+    return shares<std::string>::may_take(has, free)
+             ? problem{}
+             : detail::over_its_share(owner, has, options_.max_records);
   }
 
 private:
@@ -514,7 +519,7 @@ private:
     }
     if (!new_owners.empty() && owners_.size() + new_owners.size() > options_.max_owners)
       return detail::full("owners", "max_owners", options_.max_owners);
-    return check_shares(new_records, boots);
+    return check_room(new_records, boots);
   }
 
   [[nodiscard]] std::size_t count_present() const {
@@ -526,43 +531,33 @@ private:
     return found == owners_.end() ? 0 : found->second.records.size() - found->second.removed;
   }
 
-  /// `boots`: the life of each owner that the records bring. A later one may have as many records
-  /// as the one of which it takes the place.
-  [[nodiscard]] problem check_shares(const std::set<record_key>& new_records,
-                                     const std::map<std::string, std::uint64_t>& boots) const {
-    struct count {
-      std::size_t has = 0;
-      std::size_t had = 0;
-    };
-    std::map<std::string, count> counts;
+  /// What one node may have, whoever came first: all members keep the same of it.
+  [[nodiscard]] std::size_t most_of_one() const {
+    return options_.max_records - options_.max_records / 2;
+  }
+
+  /// `boots`: the life of each owner that the records bring; what a later one takes the place of
+  /// does not count.
+  [[nodiscard]] problem check_room(const std::set<record_key>& new_records,
+                                   const std::map<std::string, std::uint64_t>& boots) const {
+    std::map<std::string, std::size_t> has;
     auto all = count_present();
     for (auto& [owner, boot] : boots) {
       auto known = owners_.find(owner);
       auto goes = known != owners_.end() && known->second.boot < boot;
-      auto present = count_of(owner);
-      counts[owner] = goes ? count{0, present} : count{present, 0};
-      all -= goes ? present : 0;
+      has[owner] = goes ? 0 : count_of(owner);
+      all -= count_of(owner) - has[owner];
     }
     for (auto& each : new_records) {
-      auto& own = counts[each.owner];
-      if (own.has >= own.had || all >= options_.max_records)
-        if (auto why = check_share(each.owner, own.has, all - own.has))
-          return why;
-      ++own.has;
+      auto& own = has[each.owner];
+      if (all >= options_.max_records)
+        return detail::full("records", "max_records", options_.max_records);
+      if (own >= most_of_one())
+        return detail::over_half(each.owner, own, options_.max_records);
+      ++own;
       ++all;
     }
     return {};
-  }
-
-  [[nodiscard]] problem check_share(const std::string& owner, std::size_t has,
-                                    std::size_t others) const {
-    auto taken = has + others;
-    auto free = options_.max_records - std::min<std::size_t>(taken, options_.max_records);
-    if (free == 0)
-      return detail::full("records", "max_records", options_.max_records);
-    return shares<std::string>::may_take(has, free)
-             ? problem{}
-             : detail::over_its_share(owner, has, options_.max_records);
   }
 
   // -- state -------------------------------------------------------------------------

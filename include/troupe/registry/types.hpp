@@ -28,8 +28,8 @@ struct registry_options {
   duration unhealthy_for = std::chrono::minutes{1};
   /// How often a node pings the agents that it shows unhealthy, 100 at a time.
   duration check_every = std::chrono::seconds{10};
-  /// Records that are not removed, about 1,000 bytes each with their indexes. One node may have as
-  /// many as are free: alone half of them.
+  /// Records that are not removed, about 1,000 bytes each with their indexes. Of one node half of
+  /// them are kept, and it adds no agent while it has as many as are free.
   std::uint32_t max_records = 100'000;
   /// Nodes with a record since they were forgotten last, about 200 bytes each.
   std::uint32_t max_owners = 100'000;

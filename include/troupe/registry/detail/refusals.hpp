@@ -32,6 +32,14 @@ namespace troupe::registry::detail {
                                    "some or raise registry_options::max_records"};
 }
 
+[[nodiscard]] inline problem over_half(const std::string& owner, std::size_t has,
+                                       std::uint32_t bound) {
+  return {errc::limit_reached, "node " + shortened(owner) + " has " + std::to_string(has) + " of "
+                                 + std::to_string(bound)
+                                 + " records, and one may have half of them; remove some there or "
+                                   "raise registry_options::max_records"};
+}
+
 [[nodiscard]] inline problem without_records(const std::string& owner, std::uint64_t boot) {
   return {errc::not_found, "no record of node " + shortened(owner) + " with boot "
                              + std::to_string(boot) + " is known; put its records first"};
