@@ -38,7 +38,7 @@ public:
               boot_number boot) {
     ++begun_;
     auto& gone = gone_[node];
-    if (boot <= gone.boot && signs_[node] <= gone.at)
+    if (boot <= gone.boot && signs_[node] < gone.at)
       return;
     auto [found, is_new] = places_.try_emplace({what.run, what.task}, place{node, boot, what});
     auto& where = found->second;
