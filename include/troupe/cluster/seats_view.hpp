@@ -72,25 +72,28 @@ public:
       all.pending = pending_elsewhere(group);
       return all;
     }
-    all.pending = pending_here(group);
-    all.spares = spares(group);
+    auto linked = cards_.candidates(group, {});
+    voter_plan plan{group, cards_.self(), linked, wishes_.all()};
+    all.pending = pending_here(group, linked, plan);
+    all.spares = spares(group, linked, plan);
     std::erase_if(all.kept_out,
                   [this](auto& node) { return wishes_.all().revoked.contains(node); });
     return all;
   }
 
 private:
+  using candidates = std::map<std::string, voter_plan::candidate>;
+
   static constexpr const char* removal = "removal";
   static constexpr const char* replacement = "replacement";
   static constexpr const char* void_seat = "void seat";
   static constexpr const char* handing_over = "hand-over";
 
   /// @pre this node leads
-  [[nodiscard]] std::vector<pending_view>
-  pending_here(const raft::replica_types::status& group) const {
+  [[nodiscard]] std::vector<pending_view> pending_here(const raft::replica_types::status& group,
+                                                       const candidates& linked,
+                                                       const voter_plan& plan) const {
     std::vector<pending_view> found;
-    auto linked = cards_.candidates(group, {});
-    voter_plan plan{group, cards_.self(), linked, wishes_.all()};
     for (auto& [seat, who] : group.members.members) {
       auto node = to_seat_contact(who.contact).node;
       auto there = linked.find(node);
@@ -125,9 +128,9 @@ private:
   }
 
   /// @pre this node leads
-  [[nodiscard]] std::vector<std::string> spares(const raft::replica_types::status& group) const {
-    auto linked = cards_.candidates(group, {});
-    voter_plan plan{group, cards_.self(), linked, wishes_.all()};
+  [[nodiscard]] std::vector<std::string> spares(const raft::replica_types::status& group,
+                                                const candidates& linked,
+                                                const voter_plan& plan) const {
     std::vector<std::string> found;
     for (auto& [node, who] : linked)
       if (!group.members.members.contains(who.seat) && !plan.is_unwanted(node)
