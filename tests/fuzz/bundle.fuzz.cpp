@@ -7,9 +7,11 @@
 #include "troupe/router/bundle.hpp"
 #include "troupe/router/messages.hpp"
 
-// What a router gets from another one: letters of the application, in CAF's binary form.
+namespace bundle_fuzz {
 
 namespace {
+
+// What a router gets from another one: letters of the application, in CAF's binary form.
 
 using namespace troupe;
 using router::bundle;
@@ -71,9 +73,7 @@ void check_again(const bundle::content& came) {
   test::must_hold(written(std::move(second)) == once, "a second round trip changes nothing");
 }
 
-} // namespace
-
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+int one_input(const std::uint8_t* data, std::size_t size) {
   static const bool known = know_types();
   auto bytes = test::text_of(data, size);
   bundle::content came;
@@ -97,3 +97,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   check_again(came);
   return 0;
 }
+
+} // namespace
+
+} // namespace bundle_fuzz
+
+TROUPE_FUZZER(bundle, bundle_fuzz::one_input)

@@ -5,6 +5,8 @@
 #include "troupe/security/certificate.hpp"
 #include "troupe/security/certificate_request.hpp"
 
+namespace certificate_fuzz {
+
 namespace {
 
 using namespace troupe;
@@ -17,11 +19,9 @@ void check(const result<security::facts>& read) {
   test::must_hold(read->valid_from < read->valid_until, "a certificate is valid at some time");
 }
 
-} // namespace
-
 // What a peer or a user gives as a certificate, or as a request for one: DER as TLS has it, and
 // PEM.
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+int one_input(const std::uint8_t* data, std::size_t size) {
   const auto* first = data;
   security::detail::owned<X509> read{::d2i_X509(nullptr, &first, static_cast<long>(size))};
   if (read)
@@ -34,3 +34,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   ::ERR_clear_error();
   return 0;
 }
+
+} // namespace
+
+} // namespace certificate_fuzz
+
+TROUPE_FUZZER(certificate, certificate_fuzz::one_input)

@@ -11,9 +11,11 @@
 #include "troupe/scheduler/task_scheduler.hpp"
 #include "troupe/state/state_table.hpp"
 
-// What a group starts from: a backup, the state of all services in it, and the section of one.
+namespace group_state_fuzz {
 
 namespace {
+
+// What a group starts from: a backup, the state of all services in it, and the section of one.
 
 using namespace troupe;
 
@@ -50,9 +52,7 @@ void begin_group(const std::string& state) {
       restore<lock::lock_table>(part->bytes);
 }
 
-} // namespace
-
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+int one_input(const std::uint8_t* data, std::size_t size) {
   std::string bytes{test::text_of(data, size)};
   test::check_codec<host::group_backup>(bytes);
   test::check_codec<host::group_state>(bytes);
@@ -68,3 +68,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   return 0;
 }
+
+} // namespace
+
+} // namespace group_state_fuzz
+
+TROUPE_FUZZER(group_state, group_state_fuzz::one_input)

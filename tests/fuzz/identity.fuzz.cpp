@@ -5,8 +5,12 @@
 #include "support/temporary_folder.hpp"
 #include "troupe/node/identity.hpp"
 
+namespace identity_fuzz {
+
+namespace {
+
 // The file in a data folder that says whose it is: read, and written again with one more start.
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+int one_input(const std::uint8_t* data, std::size_t size) {
   using namespace troupe;
   auto bytes = test::text_of(data, size);
   test::check_memory(bytes, [&] {
@@ -40,3 +44,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   return 0;
 }
+
+} // namespace
+
+} // namespace identity_fuzz
+
+TROUPE_FUZZER(identity, identity_fuzz::one_input)

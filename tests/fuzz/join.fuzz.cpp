@@ -4,6 +4,8 @@
 #include "troupe/security/admission.hpp"
 #include "troupe/security/join_wire.hpp"
 
+namespace join_fuzz {
+
 namespace {
 
 using namespace troupe;
@@ -19,11 +21,9 @@ void judge_request(const join_request& request) {
   test::must_hold(!got && got.error().code == errc::denied, "only whoever has a token joins");
 }
 
-} // namespace
-
 // What a machine without a certificate sends, and what it is answered; a token as somebody types
 // it; a line of the book of invitations.
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+int one_input(const std::uint8_t* data, std::size_t size) {
   auto bytes = test::text_of(data, size);
   if (auto token = join_token::from_line(bytes)) {
     auto again = join_token::from_line(token->line().text());
@@ -43,3 +43,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     test::must_hold(to_json(*line).has_value(), "what was read is written");
   return 0;
 }
+
+} // namespace
+
+} // namespace join_fuzz
+
+TROUPE_FUZZER(join, join_fuzz::one_input)

@@ -4,10 +4,14 @@
 #include "fuzz/laws.hpp"
 #include "troupe/core/msgpack.hpp"
 
+namespace json_fuzz {
+
+namespace {
+
 using namespace troupe;
 using test::must_hold;
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+int one_input(const std::uint8_t* data, std::size_t size) {
   auto text = test::text_of(data, size);
   std::optional<result<nlohmann::json>> narrow;
   test::check_memory(text, [&] { narrow = parse_json(text, test::narrow_limits()); });
@@ -34,3 +38,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             "a value comes back from MessagePack");
   return 0;
 }
+
+} // namespace
+
+} // namespace json_fuzz
+
+TROUPE_FUZZER(json, json_fuzz::one_input)

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <map>
 #include <optional>
 #include <string_view>
 
@@ -63,4 +64,22 @@ void check_codec(std::string_view bytes) {
   must_hold(to_bytes(*again) == written, "a second round trip changes nothing");
 }
 
+/// What a program runs that replays seeds: the fuzzers that it is made of, by name.
+inline std::map<std::string_view, int (*)(const std::uint8_t*, std::size_t)>& replayed_fuzzers() {
+  static std::map<std::string_view, int (*)(const std::uint8_t*, std::size_t)> all;
+  return all;
+}
+
 } // namespace troupe::test
+
+/// Makes a function of bytes a fuzzer: what libFuzzer calls, or one of those that are replayed.
+#ifdef TROUPE_LIBFUZZER
+#define TROUPE_FUZZER(name, one_input)                                                             \
+  extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {              \
+    return one_input(data, size);                                                                  \
+  }
+#else
+#define TROUPE_FUZZER(name, one_input)                                                             \
+  [[maybe_unused]] static const bool name##_is_replayed                                            \
+    = troupe::test::replayed_fuzzers().emplace(#name, one_input).second;
+#endif

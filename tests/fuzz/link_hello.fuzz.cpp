@@ -3,9 +3,13 @@
 #include "troupe/net/greeting.hpp"
 #include "troupe/net/link_table.hpp"
 
+namespace link_hello_fuzz {
+
+namespace {
+
 // Plays a peer that connects to a node and is connected to by it: greetings one after the
 // other, each with its head, until one is none; what is left are BASP headers.
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+int one_input(const std::uint8_t* data, std::size_t size) {
   using namespace troupe;
   using namespace troupe::net;
   auto rest = test::text_of(data, size);
@@ -51,3 +55,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   return 0;
 }
+
+} // namespace
+
+} // namespace link_hello_fuzz
+
+TROUPE_FUZZER(link_hello, link_hello_fuzz::one_input)

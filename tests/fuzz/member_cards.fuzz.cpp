@@ -9,12 +9,14 @@
 #include "fuzz/laws.hpp"
 #include "troupe/cluster/sealed_swim.hpp"
 
+namespace member_cards_fuzz {
+
+namespace {
+
 // A member whose peer shows it cards and pages of rumours over links, as bytes of its choice. Each
 // part has two bytes of length, of which the lowest two bits say what it is: a card, the cards of
 // an answer, a page that was asked for, or one that asks. What is not read lets time pass.
 // Signatures always hold, as if every forger had every key.
-
-namespace {
 
 using namespace troupe;
 using namespace troupe::cluster;
@@ -127,9 +129,7 @@ private:
   time_point now_{std::chrono::hours{1}};
 };
 
-} // namespace
-
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+int one_input(const std::uint8_t* data, std::size_t size) {
   auto rest = test::text_of(data, size);
   victim who;
   while (rest.size() >= 2) {
@@ -142,3 +142,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   who.check_pages();
   return 0;
 }
+
+} // namespace
+
+} // namespace member_cards_fuzz
+
+TROUPE_FUZZER(member_cards, member_cards_fuzz::one_input)

@@ -3,10 +3,14 @@
 #include "core/everything.hpp"
 #include "fuzz/laws.hpp"
 
+namespace msgpack_fuzz {
+
+namespace {
+
 using namespace troupe;
 using test::must_hold;
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+int one_input(const std::uint8_t* data, std::size_t size) {
   auto bytes = test::text_of(data, size);
   std::optional<result<nlohmann::json>> narrow;
   test::check_memory(bytes, [&] { narrow = parse_msgpack(bytes, test::narrow_limits()); });
@@ -34,3 +38,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
               "a value comes back from MessagePack");
   return 0;
 }
+
+} // namespace
+
+} // namespace msgpack_fuzz
+
+TROUPE_FUZZER(msgpack, msgpack_fuzz::one_input)

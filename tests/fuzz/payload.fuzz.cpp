@@ -9,9 +9,13 @@
 #include "troupe/core/caf/init.hpp"
 #include "troupe/router/messages.hpp"
 
+namespace payload_fuzz {
+
+namespace {
+
 // The payload of a message from a peer, as BASP has it: what is not refused CAF reads, or says that
 // it cannot, and no system type is among what it has read.
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+int one_input(const std::uint8_t* data, std::size_t size) {
   using namespace troupe;
   static const bool is_ready = [] {
     init_messages<caf::id_block::troupe_core, caf::id_block::troupe_host,
@@ -38,3 +42,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     test::must_hold(read.size() == types.count, "what was judged is what CAF reads");
   return 0;
 }
+
+} // namespace
+
+} // namespace payload_fuzz
+
+TROUPE_FUZZER(payload, payload_fuzz::one_input)

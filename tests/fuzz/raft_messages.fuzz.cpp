@@ -7,11 +7,13 @@
 #include "fuzz/laws.hpp"
 #include "troupe/raft/replica.hpp"
 
+namespace raft_messages_fuzz {
+
+namespace {
+
 // A replica of three whose peers send whatever they like, snapshot parts among it. The first
 // byte says how it begins: following, standing or leading. Then each message has two bytes of
 // length; an empty one lets time pass.
-
-namespace {
 
 using namespace troupe;
 using namespace troupe::raft;
@@ -96,9 +98,7 @@ private:
   log_index commit_ = 0;
 };
 
-} // namespace
-
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+int one_input(const std::uint8_t* data, std::size_t size) {
   auto rest = test::text_of(data, size);
   if (rest.empty())
     return 0;
@@ -117,3 +117,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   return 0;
 }
+
+} // namespace
+
+} // namespace raft_messages_fuzz
+
+TROUPE_FUZZER(raft_messages, raft_messages_fuzz::one_input)

@@ -5,6 +5,8 @@
 #include "troupe/security/key_pair.hpp"
 #include "troupe/security/revocation_list.hpp"
 
+namespace revocation_list_fuzz {
+
 namespace {
 
 using namespace troupe;
@@ -28,11 +30,9 @@ void check(const result<revocation_list>& read) {
   test::must_hold(again == *read, "a second round trip changes nothing");
 }
 
-} // namespace
-
 // What a member sends or a person puts there as the list of revoked certificates: as it is, which
 // no CA has signed, and as the content of a list that this CA has signed.
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+int one_input(const std::uint8_t* data, std::size_t size) {
   auto text = test::text_of(data, size);
   check(security::read_revocation_list(text, ca().public_half()));
   test::check_codec<revocation_list>(text);
@@ -43,3 +43,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   check(security::read_revocation_list(to_bytes(made), ca().public_half()));
   return 0;
 }
+
+} // namespace
+
+} // namespace revocation_list_fuzz
+
+TROUPE_FUZZER(revocation_list, revocation_list_fuzz::one_input)

@@ -8,11 +8,13 @@
 #include "fuzz/laws.hpp"
 #include "troupe/cluster/swim.hpp"
 
+namespace swim_mail_fuzz {
+
+namespace {
+
 // A member among three whose peers send whatever they like. Each mail has two bytes of length; the
 // lowest bit says from whom it is. What is no mail lets time pass. Signatures always hold, as if
 // every forger had every key.
-
-namespace {
 
 using namespace troupe;
 using namespace troupe::cluster;
@@ -76,9 +78,7 @@ private:
   incarnation said_{};
 };
 
-} // namespace
-
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+int one_input(const std::uint8_t* data, std::size_t size) {
   auto rest = test::text_of(data, size);
   victim who;
   while (rest.size() >= 2) {
@@ -94,3 +94,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   return 0;
 }
+
+} // namespace
+
+} // namespace swim_mail_fuzz
+
+TROUPE_FUZZER(swim_mail, swim_mail_fuzz::one_input)

@@ -7,11 +7,15 @@
 
 #include <sstream>
 
+namespace workflow_file_fuzz {
+
+namespace {
+
 using namespace troupe;
 using namespace troupe::workflow;
 using test::must_hold;
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+int one_input(const std::uint8_t* data, std::size_t size) {
   auto flow = parse_workflow(test::text_of(data, size));
   if (!flow) {
     must_hold(is_utf8(flow.error().detail), "a refusal can be read");
@@ -38,3 +42,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   print(out, *flow, figures);
   return 0;
 }
+
+} // namespace
+
+} // namespace workflow_file_fuzz
+
+TROUPE_FUZZER(workflow_file, workflow_file_fuzz::one_input)

@@ -1,10 +1,12 @@
-// Runs a scenario with a flaw planted (see core/flaw.hpp) until a law is found broken. Exits with 0
-// if one was, with 1 if all seeds passed, with 2 if it was not told what to look for.
+// Runs a scenario with a flaw planted (see core/flaw.hpp) until a law is found broken:
 //
-// Usage: hunt SCENARIO FLAW [SEEDS [FIRST]]
+//   TROUPE_SCENARIO=node TROUPE_FLAW=link_decides sim_tests "a planted flaw is found"
+
+#include <catch2/catch_test_macros.hpp>
 
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +22,8 @@
 #include "troupe/sim/scenarios/session_scenario.hpp"
 #include "troupe/sim/scenarios/state_scenario.hpp"
 #include "troupe/sim/scenarios/swim_scenario.hpp"
+
+namespace hunt {
 
 namespace {
 
@@ -63,24 +67,29 @@ sim::scenario_options world_of(std::string_view name, std::uint64_t seed) {
   return name == "seats" ? test::world_of_seats(seed, span) : test::varied_group(seed, span);
 }
 
+std::string word(const char* variable) {
+  auto* found = std::getenv(variable);
+  return found == nullptr ? "" : found;
+}
+
 } // namespace
 
-int main(int count, char** words) {
-  auto run = scenario_of(count > 1 ? words[1] : "");
-  planted_flaw = flaw_of(count > 2 ? words[2] : "");
-  if (!run || planted_flaw == flaw::none) {
-    std::printf("give the name of a scenario and that of a flaw\n");
-    return 2;
-  }
-  auto seeds = count > 3 ? std::stoull(words[3]) : 200;
-  auto first = count > 4 ? std::stoull(words[4]) : 0;
-  for (auto seed = first; seed < first + seeds; ++seed) {
-    auto found = run(world_of(words[1], seed));
+TEST_CASE("a planted flaw is found", "[.]") {
+  constexpr std::uint64_t seeds = 400;
+  auto name = word("TROUPE_SCENARIO");
+  auto run = scenario_of(name);
+  planted_flaw = flaw_of(word("TROUPE_FLAW"));
+  INFO("TROUPE_SCENARIO and TROUPE_FLAW name what to look for");
+  REQUIRE(run != nullptr);
+  REQUIRE(planted_flaw != flaw::none);
+  for (std::uint64_t seed = 0; seed < seeds; ++seed) {
+    auto found = run(world_of(name, seed));
     if (found.empty())
       continue;
-    std::printf("seed %llu: %s\n", seed, found.front().c_str());
-    return 0;
+    std::printf("seed %llu: %s\n", static_cast<unsigned long long>(seed), found.front().c_str());
+    return;
   }
-  std::printf("%llu seeds passed\n", seeds);
-  return 1;
+  FAIL("no law was broken");
 }
+
+} // namespace hunt
