@@ -1,6 +1,5 @@
 // The machines that make a node a member of its cluster, alone: steps a second of
-// cluster::node_core with many known nodes, and how many seconds of a node the simulator runs in
-// one.
+// cluster::node_core with many known nodes.
 //
 //   node_core_benchmark [NODES]
 
@@ -23,8 +22,6 @@
 #include "troupe/core/signature.hpp"
 #include "troupe/registry/record_set.hpp"
 #include "troupe/registry/types.hpp"
-#include "troupe/sim/scenarios/node_scenario.hpp"
-#include "troupe/sim/scenarios/swim_measure.hpp"
 
 namespace {
 
@@ -209,19 +206,4 @@ int main(int count, char** words) {
       it.link(each);
   });
   print("node_core_links", nodes, "steps_per_s", static_cast<double>(2 * steps) / took);
-
-  sim::scenario_options how;
-  how.nodes = 5;
-  how.seed = 1;
-  how.span = std::chrono::seconds{30};
-  how.what = sim::storm();
-  took = seconds_of([&] { (void)sim::node_scenario{how}.run(); });
-  print("simulated_nodes", how.nodes, "node_seconds_per_s", how.nodes * 45 / took);
-
-  sim::swim_measure_options members;
-  members.nodes = static_cast<sim::process_id>(nodes);
-  members.killed = members.nodes / 20;
-  members.span = std::chrono::seconds{20};
-  took = seconds_of([&] { (void)sim::swim_measure{members}.run(); });
-  print("simulated_members", nodes, "node_seconds_per_s", static_cast<double>(nodes) * 25 / took);
 }
