@@ -7,6 +7,7 @@
 // each order as often, as disks change their pace and others use the cores.
 
 #include "troupe/core/caf/init.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/host/durable_file.hpp"
 #include "troupe/lock/lock_service.hpp"
 #include "troupe/storage/sqlite_log.hpp"
@@ -147,7 +148,7 @@ private:
   /// Carries out what is there; what that leads to waits, as new requests come first.
   void carry_out() {
     for (auto& what : std::exchange(out_, {}))
-      std::visit([this](auto& each) { handle(each); }, what);
+      troupe::visit([this](auto& each) { handle(each); }, what);
   }
 
   void handle(const core::append& what) {

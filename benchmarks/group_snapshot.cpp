@@ -24,6 +24,7 @@
 #include <utility>
 #include <variant>
 
+#include "troupe/core/visit.hpp"
 #include "troupe/group/group_core.hpp"
 #include "troupe/host/replicated_core.hpp"
 #include "troupe/platform/worker_thread.hpp"
@@ -126,7 +127,7 @@ private:
   template <class Effects>
   void carry_out(Effects& out) {
     for (auto& what : out)
-      std::visit([this](auto& each) { handle(each); }, what);
+      troupe::visit([this](auto& each) { handle(each); }, what);
   }
 
   void again(group_core::event what) {

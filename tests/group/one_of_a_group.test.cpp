@@ -3,6 +3,7 @@
 #include "troupe/group/group_core.hpp" // the header under test
 
 #include "troupe/core/checksum.hpp"
+#include "troupe/core/visit.hpp"
 
 #include <malloc.h>
 
@@ -227,7 +228,7 @@ private:
 
   void take(group_core::effects& out) {
     for (auto& what : out)
-      std::visit([this](auto& each) { handle(each); }, what);
+      troupe::visit([this](auto& each) { handle(each); }, what);
     if (!is_disk_slow && written_ < begun_)
       sync();
   }

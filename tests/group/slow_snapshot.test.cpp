@@ -16,6 +16,7 @@
 #include "support/temporary_folder.hpp"
 #include "troupe/core/caf/init.hpp"
 #include "troupe/core/overloaded.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/group/group.hpp"
 #include "troupe/testing/comes_true.hpp"
 
@@ -97,7 +98,7 @@ private:
       },
       [](auto&) {},
     };
-    std::visit(take, what);
+    troupe::visit(take, what);
   }
 
   test::temporary_folder folder_;

@@ -14,6 +14,7 @@
 #include <variant>
 #include <vector>
 
+#include "troupe/core/visit.hpp"
 #include "troupe/group/group_core.hpp"
 
 namespace troupe::host::small_test {
@@ -155,7 +156,7 @@ private:
     group_core::effects out;
     job(*nodes_[which].core, out);
     for (auto& what : out)
-      std::visit([&](auto& each) { handle(which, each); }, what);
+      troupe::visit([&](auto& each) { handle(which, each); }, what);
   }
 
   void again(std::uint64_t which, const group_core::event& what) {

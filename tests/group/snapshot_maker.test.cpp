@@ -1,4 +1,5 @@
 #include "troupe/group/snapshot_maker.hpp" // the header under test
+#include "troupe/core/visit.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
@@ -68,7 +69,7 @@ struct maker {
 private:
   void hear(snapshot_maker::effects out) {
     for (auto& what : out)
-      std::visit([this](auto& each) { hear(each); }, what);
+      troupe::visit([this](auto& each) { hear(each); }, what);
   }
 
   void hear(snapshot_maker::take_section& what) {

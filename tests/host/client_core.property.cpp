@@ -1,4 +1,5 @@
 #include "troupe/host/client_core.hpp" // the header under test
+#include "troupe/core/visit.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -184,7 +185,7 @@ private:
 
   void look_at(const client_core::effects& out, request_id id) {
     for (auto& each : out)
-      std::visit([&](auto& what) { see(what, id); }, each);
+      troupe::visit([&](auto& what) { see(what, id); }, each);
     CHECK(core_.pending_requests() <= 8);
   }
 

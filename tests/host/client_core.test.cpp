@@ -1,4 +1,5 @@
 #include "troupe/host/client_core.hpp" // the header under test
+#include "troupe/core/visit.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
@@ -99,7 +100,7 @@ struct driven_client {
 private:
   void take(const client_core::effects& out) {
     for (auto& each : out)
-      std::visit([this](const auto& what) { take(what); }, each);
+      troupe::visit([this](const auto& what) { take(what); }, each);
   }
 
   void take(const client_core::send& what) {

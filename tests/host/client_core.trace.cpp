@@ -3,6 +3,7 @@
 #include "troupe/host/client_core.hpp"
 #include "support/traced_machine.hpp"
 #include "troupe/core/overloaded.hpp"
+#include "troupe/core/visit.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -94,30 +95,31 @@ class traced_client : public test::traced_machine<client_core> {
 
   std::string to_words(const client_core::effect& what) override {
     std::ostringstream text;
-    std::visit(overloaded{
-                 [&](const client_core::send& each) {
-                   text << "send " << each.id << ", try " << each.attempt;
-                   auto& who = each.who;
-                   if (has_session(who))
-                     text << ": " << name_of(who.session) << " number " << who.number << ", has "
-                          << who.acked;
-                   if (who.begins_after != 0)
-                     text << ", begins after record " << who.begins_after;
-                 },
-                 [&](const client_core::open& each) {
-                   text << "open a session: line " << each.line << ", turn " << each.turn;
-                 },
-                 [&](const client_core::keep& each) { text << "keep " << name_of(each.what.id); },
-                 [&](const client_core::end& each) { text << "end " << name_of(each.what.id); },
-                 [&](const client_core::done& each) {
-                   text << "done " << each.id << (each.repeated ? ", repeated" : "");
-                 },
-                 [&](const client_core::ended& each) {
-                   text << "ended " << each.id << ": " << to_string(each.why);
-                 },
-                 [&](const client_core::doubt&) { text << "doubt"; },
-               },
-               what);
+    troupe::visit(
+      overloaded{
+        [&](const client_core::send& each) {
+          text << "send " << each.id << ", try " << each.attempt;
+          auto& who = each.who;
+          if (has_session(who))
+            text << ": " << name_of(who.session) << " number " << who.number << ", has "
+                 << who.acked;
+          if (who.begins_after != 0)
+            text << ", begins after record " << who.begins_after;
+        },
+        [&](const client_core::open& each) {
+          text << "open a session: line " << each.line << ", turn " << each.turn;
+        },
+        [&](const client_core::keep& each) { text << "keep " << name_of(each.what.id); },
+        [&](const client_core::end& each) { text << "end " << name_of(each.what.id); },
+        [&](const client_core::done& each) {
+          text << "done " << each.id << (each.repeated ? ", repeated" : "");
+        },
+        [&](const client_core::ended& each) {
+          text << "ended " << each.id << ": " << to_string(each.why);
+        },
+        [&](const client_core::doubt&) { text << "doubt"; },
+      },
+      what);
     return text.str();
   }
 

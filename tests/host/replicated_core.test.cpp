@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "core/everything.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/host/plain_machine.hpp"
 #include "troupe/lock/lock_table.hpp"
 #include "troupe/state/state_table.hpp"
@@ -71,7 +72,7 @@ struct member {
 private:
   void carry_out(time_point now, typename core::effects& out) {
     for (auto& what : out)
-      std::visit([&](auto& each) { handle(now, each); }, what);
+      troupe::visit([&](auto& each) { handle(now, each); }, what);
   }
 
   void handle(time_point now, typename core::propose& what) {

@@ -3,6 +3,7 @@
 #include "troupe/net/link_table.hpp"
 #include "support/traces.hpp"
 #include "troupe/core/overloaded.hpp"
+#include "troupe/core/visit.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -188,7 +189,7 @@ private:
     auto print = overloaded{
       [&](const say& what) {
         text << "say " << what.connection << ": ";
-        std::visit(greet, what.what);
+        troupe::visit(greet, what.what);
         text << '\n';
       },
       [&](const drop& what) {
@@ -214,7 +215,7 @@ private:
       [&](const bootstrap_heard& what) { text << "answered " << what.connection << '\n'; },
     };
     for (auto& what : out)
-      std::visit(print, what);
+      troupe::visit(print, what);
     return text.str();
   }
 

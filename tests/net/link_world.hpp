@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "troupe/core/overloaded.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/net/link_table.hpp"
 
 namespace troupe::test {
@@ -72,21 +73,21 @@ public:
     auto node = it.node;
     auto id = it.id;
     auto at = what;
-    std::visit(overloaded{
-                 [&](connected_item) { step(node, net::connected{id}); },
-                 [&](arrives_item) { step(node, net::accepted{id}); },
-                 [&](net::greeting& said) {
-                   step(node, net::heard{id, std::move(said)});
-                 },
-                 [&](basp_item) {
-                   if (end_at(at).has_link) {
-                     end_at(at).is_up = true;
-                     step(node, net::up{id});
-                   }
-                 },
-                 [&](closed_item) { lose(at); },
-               },
-               item);
+    troupe::visit(overloaded{
+                    [&](connected_item) { step(node, net::connected{id}); },
+                    [&](arrives_item) { step(node, net::accepted{id}); },
+                    [&](net::greeting& said) {
+                      step(node, net::heard{id, std::move(said)});
+                    },
+                    [&](basp_item) {
+                      if (end_at(at).has_link) {
+                        end_at(at).is_up = true;
+                        step(node, net::up{id});
+                      }
+                    },
+                    [&](closed_item) { lose(at); },
+                  },
+                  item);
   }
 
   /// Nothing passes any more, and nobody is told.
@@ -222,7 +223,7 @@ private:
 
   void carry_out(std::size_t node, const net::link_table::effects& out) {
     for (auto& each : out)
-      std::visit([&](const auto& what) { perform(node, what); }, each);
+      troupe::visit([&](const auto& what) { perform(node, what); }, each);
   }
 
   void perform(std::size_t, const net::say& what) {

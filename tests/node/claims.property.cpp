@@ -4,6 +4,7 @@
 
 #include "troupe/cluster/claims.hpp"
 #include "support/seeds.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/registry/name_table.hpp"
 #include "troupe/registry/record_table.hpp"
 
@@ -212,7 +213,7 @@ private:
   void perform(claims::effects& out) {
     REQUIRE(it_->flaws() == std::vector<std::string>{});
     for (auto& each : out)
-      std::visit([this](auto& what) { carry(what); }, each);
+      troupe::visit([this](auto& what) { carry(what); }, each);
     for (auto& each : it_->book().all())
       if (each.token != 0 && !each.removed)
         REQUIRE(granted_.contains({each.key.name, each.token}));
@@ -352,7 +353,7 @@ private:
   }
 
   void carry_out(question& which) {
-    which.answer = std::visit([this](auto& words) { return answer_to(words); }, which.what.what);
+    which.answer = troupe::visit([this](auto& words) { return answer_to(words); }, which.what.what);
     if (which.life == life_) // drops what had ended before this was asked
       std::erase_if(
         asks_, [&, id = which.what.id](question& each) { return each.ended && *each.ended < id; });
@@ -387,7 +388,7 @@ private:
     auto id = which->what.id;
     problem why{code, "for the test"};
     std::optional<claims::event> answer;
-    std::visit(
+    troupe::visit(
       [&]<class Words>(const Words&) {
         answer = claims::heard<typename Words::result>{result<typename Words::result>{why}};
       },

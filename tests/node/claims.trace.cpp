@@ -3,6 +3,7 @@
 #include "troupe/cluster/claims.hpp"
 #include "support/traced_machine.hpp"
 #include "troupe/core/overloaded.hpp"
+#include "troupe/core/visit.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -134,7 +135,7 @@ private:
     if (verb != "refused")
       throw std::invalid_argument{"unknown command: " + verb};
     problem why{test::read_code(in), "refused"};
-    return std::visit(
+    return troupe::visit(
       [&]<class Words>(const Words&) -> claims::event {
         return claims::heard<typename Words::result>{result<typename Words::result>{why}};
       },
@@ -172,7 +173,7 @@ private:
       [&](const claims::ask& what) {
         asked_[what.id] = what;
         text << "ask " << what.id << ": ";
-        std::visit(ask, what.what);
+        troupe::visit(ask, what.what);
       },
       [&](const claims::says& what) {
         text << "say";
@@ -196,7 +197,7 @@ private:
       [&](const claims::settle& what) { text << "settle: " << what.topic; },
     };
     for (auto& what : out) {
-      std::visit(print, what);
+      troupe::visit(print, what);
       text << '\n';
     }
     return text.str();

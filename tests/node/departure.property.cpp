@@ -1,4 +1,5 @@
 #include "troupe/cluster/departure.hpp" // the header under test
+#include "troupe/core/visit.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -74,7 +75,7 @@ private:
     CHECK(out.size() <= 1);
     CHECK((it_.is_ending() || !was_ending)); // it does not change its mind
     for (auto& each : out)
-      std::visit([this](auto& effect) { perform(effect); }, each);
+      troupe::visit([this](auto& effect) { perform(effect); }, each);
   }
 
   void perform(const departure::run& what) {

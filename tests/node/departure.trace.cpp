@@ -3,6 +3,7 @@
 #include "troupe/cluster/departure.hpp"
 #include "support/traced_machine.hpp"
 #include "troupe/core/overloaded.hpp"
+#include "troupe/core/visit.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -84,23 +85,23 @@ class traced_departure : public test::traced_machine<departure> {
 
   std::string to_words(const departure::effect& what) override {
     std::ostringstream text;
-    std::visit(overloaded{
-                 [&](const departure::run& each) {
-                   text << each.id << " runs ";
-                   for (auto& [which, name] : stages)
-                     if (which == each.which)
-                       text << name;
-                   if (each.within > duration::zero())
-                     text << " within " << troupe::to_string(each.within);
-                   text << (each.force ? ", forced" : "");
-                 },
-                 [&](const departure::over& each) {
-                   text << each.id << " is over";
-                   if (each.why)
-                     text << ": " << to_string(each.why);
-                 },
-               },
-               what);
+    troupe::visit(overloaded{
+                    [&](const departure::run& each) {
+                      text << each.id << " runs ";
+                      for (auto& [which, name] : stages)
+                        if (which == each.which)
+                          text << name;
+                      if (each.within > duration::zero())
+                        text << " within " << troupe::to_string(each.within);
+                      text << (each.force ? ", forced" : "");
+                    },
+                    [&](const departure::over& each) {
+                      text << each.id << " is over";
+                      if (each.why)
+                        text << ": " << to_string(each.why);
+                    },
+                  },
+                  what);
     if (it_.is_ending() && !std::exchange(was_ending_, true))
       text << "; the node ends";
     return text.str();

@@ -1,4 +1,5 @@
 #include "troupe/cluster/finder.hpp" // the header under test
+#include "troupe/core/visit.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -384,7 +385,7 @@ private:
     for (auto& each : it_.flaws())
       FAIL_CHECK(each);
     for (auto& each : out)
-      std::visit([this](auto& what) { perform(what); }, each);
+      troupe::visit([this](auto& what) { perform(what); }, each);
   }
 
   void perform(const finder::dial& what) {

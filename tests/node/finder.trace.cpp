@@ -3,6 +3,7 @@
 #include "troupe/cluster/finder.hpp"
 #include "support/traced_machine.hpp"
 #include "troupe/core/overloaded.hpp"
+#include "troupe/core/visit.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -127,53 +128,53 @@ class traced_finder : public test::traced_machine<finder> {
 
   std::string to_words(const finder::effect& what) override {
     std::ostringstream text;
-    std::visit(overloaded{
-                 [&](const finder::dial& each) {
-                   text << "dial " << each.id << ": " << to_string(each.where);
-                   if (each.through)
-                     text << " through " << to_string(*each.through);
-                 },
-                 [&](const finder::ask& each) {
-                   text << "ask " << each.id << " over link " << each.link;
-                   if (each.wait > duration::zero())
-                     text << ": news behind " << each.known << ", held for "
-                          << troupe::to_string(each.wait);
-                   else
-                     text << ": where are they, knows " << each.known;
-                   text << ", within " << troupe::to_string(each.within);
-                 },
-                 [&](const finder::bind& each) {
-                   text << "bind to " << to_string(each.how.where) << " over link " << each.how.link
-                        << ", actors from "
-                        << each.how.handles.at(cluster::cluster_services.front())
-                        << (each.how.has_voters ? ", voters" : ", alone") << ", others"
-                        << to_text(each.how.others);
-                 },
-                 [&](const finder::bind_here& each) { text << "bind here, turn " << each.turn; },
-                 [&](const finder::unbind&) { text << "unbind"; },
-                 [&](const finder::point& each) {
-                   text << "point to " << (each.where ? to_string(*each.where) : "nowhere");
-                   if (each.relays)
-                     text << ", relays";
-                   if (each.relayed_by)
-                     text << ", relayed by " << to_string(*each.relayed_by);
-                 },
-                 [&](const finder::met& each) {
-                   text << "contact is " << to_string(each.where) << " over link " << each.link;
-                 },
-                 [&](const finder::parted&) { text << "no contact"; },
-                 [&](const finder::close& each) { text << "close link " << each.link; },
-                 [&](const finder::failed& each) { text << "failed: " << to_string(each.why); },
-                 [&](const finder::settled&) { text << "settled"; },
-                 [&](const finder::without_quorum& each) {
-                   text << (each.is_own ? "own " : "")
-                        << "quorum: " << (each.why ? to_string(each.why) : "may be there");
-                 },
-                 [&](const finder::refused& each) {
-                   text << "refused: " << (each.why ? to_string(each.why) : "no longer");
-                 },
-               },
-               what);
+    troupe::visit(overloaded{
+                    [&](const finder::dial& each) {
+                      text << "dial " << each.id << ": " << to_string(each.where);
+                      if (each.through)
+                        text << " through " << to_string(*each.through);
+                    },
+                    [&](const finder::ask& each) {
+                      text << "ask " << each.id << " over link " << each.link;
+                      if (each.wait > duration::zero())
+                        text << ": news behind " << each.known << ", held for "
+                             << troupe::to_string(each.wait);
+                      else
+                        text << ": where are they, knows " << each.known;
+                      text << ", within " << troupe::to_string(each.within);
+                    },
+                    [&](const finder::bind& each) {
+                      text << "bind to " << to_string(each.how.where) << " over link "
+                           << each.how.link << ", actors from "
+                           << each.how.handles.at(cluster::cluster_services.front())
+                           << (each.how.has_voters ? ", voters" : ", alone") << ", others"
+                           << to_text(each.how.others);
+                    },
+                    [&](const finder::bind_here& each) { text << "bind here, turn " << each.turn; },
+                    [&](const finder::unbind&) { text << "unbind"; },
+                    [&](const finder::point& each) {
+                      text << "point to " << (each.where ? to_string(*each.where) : "nowhere");
+                      if (each.relays)
+                        text << ", relays";
+                      if (each.relayed_by)
+                        text << ", relayed by " << to_string(*each.relayed_by);
+                    },
+                    [&](const finder::met& each) {
+                      text << "contact is " << to_string(each.where) << " over link " << each.link;
+                    },
+                    [&](const finder::parted&) { text << "no contact"; },
+                    [&](const finder::close& each) { text << "close link " << each.link; },
+                    [&](const finder::failed& each) { text << "failed: " << to_string(each.why); },
+                    [&](const finder::settled&) { text << "settled"; },
+                    [&](const finder::without_quorum& each) {
+                      text << (each.is_own ? "own " : "")
+                           << "quorum: " << (each.why ? to_string(each.why) : "may be there");
+                    },
+                    [&](const finder::refused& each) {
+                      text << "refused: " << (each.why ? to_string(each.why) : "no longer");
+                    },
+                  },
+                  what);
     return text.str();
   }
 

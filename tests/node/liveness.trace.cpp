@@ -3,6 +3,7 @@
 #include "troupe/cluster/liveness.hpp"
 #include "support/traced_machine.hpp"
 #include "troupe/core/overloaded.hpp"
+#include "troupe/core/visit.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -106,23 +107,24 @@ class traced_liveness : public test::traced_machine<liveness> {
 
   std::string to_words(const liveness::effect& what) override {
     std::ostringstream text;
-    std::visit(overloaded{
-                 [&](const liveness::give_up& each) {
-                   text << "give up " << each.node << " boot " << each.boot;
-                 },
-                 [&](const liveness::free_names& each) {
-                   text << "free names of " << each.node << " boot " << each.boot;
-                 },
-                 [&](const liveness::list_names& each) {
-                   text << "list names " << each.id << " after '" << each.what.after.text() << '\'';
-                 },
-                 [&](const liveness::ping& each) {
-                   text << "ping " << each.id << ' ' << each.agent.text() << " of " << each.node;
-                 },
-                 [&](const liveness::recovered& each) { text << "recovered " << each.what.name; },
-                 [&](const liveness::warn& each) { text << "warn " << each.text; },
-               },
-               what);
+    troupe::visit(
+      overloaded{
+        [&](const liveness::give_up& each) {
+          text << "give up " << each.node << " boot " << each.boot;
+        },
+        [&](const liveness::free_names& each) {
+          text << "free names of " << each.node << " boot " << each.boot;
+        },
+        [&](const liveness::list_names& each) {
+          text << "list names " << each.id << " after '" << each.what.after.text() << '\'';
+        },
+        [&](const liveness::ping& each) {
+          text << "ping " << each.id << ' ' << each.agent.text() << " of " << each.node;
+        },
+        [&](const liveness::recovered& each) { text << "recovered " << each.what.name; },
+        [&](const liveness::warn& each) { text << "warn " << each.text; },
+      },
+      what);
     return text.str();
   }
 

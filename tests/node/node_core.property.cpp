@@ -16,6 +16,7 @@
 
 #include "node/record_fixture.hpp"
 #include "support/seeds.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/registry/own_records.hpp"
 #include "troupe/sim/world/swim_member.hpp"
 
@@ -371,7 +372,7 @@ private:
 
   void look_at(const node_core::effects& out) {
     for (auto& each : out)
-      std::visit([this](auto& what) { perform(what); }, each);
+      troupe::visit([this](auto& what) { perform(what); }, each);
     for (auto& each : it_.flaws())
       FAIL_CHECK(each);
     CHECK(it_.book().boot() >= boot_);

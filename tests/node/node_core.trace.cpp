@@ -4,6 +4,7 @@
 #include "node/record_fixture.hpp"
 #include "support/traced_machine.hpp"
 #include "troupe/core/overloaded.hpp"
+#include "troupe/core/visit.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -250,7 +251,7 @@ class traced_core : public test::traced_machine<node_core> {
 
   std::string to_words(const node_core::effect& what) override {
     std::ostringstream text;
-    std::visit(
+    troupe::visit(
       overloaded{
         [&](const node_core::found& each) {
           text << "found " << to_text(each.what) << (each.rests ? ", rests" : "")
@@ -328,7 +329,7 @@ class traced_core : public test::traced_machine<node_core> {
         text += ' ' + each.text();
       return text;
     };
-    return std::visit(
+    return troupe::visit(
       overloaded{
         [&](const names::claim& each) { return list("claim", each.names); },
         [&](const names::release& each) { return list("release", each.names); },

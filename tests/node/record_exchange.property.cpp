@@ -15,6 +15,7 @@
 
 #include "support/seeds.hpp"
 #include "troupe/core/overloaded.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/registry/own_records.hpp"
 #include "troupe/sim/world/swim_member.hpp"
 
@@ -180,7 +181,7 @@ private:
 
   void carry_out(node_state& it, record_exchange::effects& out) {
     for (auto& each : out)
-      std::visit([&](auto& what) { perform(it, what); }, each);
+      troupe::visit([&](auto& what) { perform(it, what); }, each);
   }
 
   void forget(node_state& it, const node_state& whom) {

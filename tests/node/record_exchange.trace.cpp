@@ -4,6 +4,7 @@
 #include "node/record_fixture.hpp"
 #include "support/traced_machine.hpp"
 #include "troupe/core/overloaded.hpp"
+#include "troupe/core/visit.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -137,7 +138,7 @@ private:
 
   std::string to_words(const record_exchange::effect& what) override {
     std::ostringstream text;
-    std::visit(
+    troupe::visit(
       overloaded{
         [&](const record_exchange::restate& each) {
           heads_[0] = owners_.at(0).state();

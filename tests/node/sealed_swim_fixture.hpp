@@ -17,6 +17,7 @@
 
 #include "troupe/cluster/sealed_swim.hpp"
 #include "troupe/core/random.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/security/key_agreement.hpp"
 #include "troupe/security/key_pair.hpp"
 
@@ -186,7 +187,7 @@ private:
   void perform(std::size_t who, sealed_swim::effects& out) {
     for (auto& each : out) {
       all[who]->done.push_back(each);
-      std::visit([&](auto& what) { this->carry_out(who, what); }, each);
+      troupe::visit([&](auto& what) { this->carry_out(who, what); }, each);
     }
   }
 

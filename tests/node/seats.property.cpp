@@ -7,6 +7,8 @@
 #include <deque>
 #include <iterator>
 
+#include "troupe/core/visit.hpp"
+
 namespace seats_property {
 
 using namespace seats_fixture;
@@ -258,7 +260,7 @@ private:
         lead(over->to);
       return {};
     }
-    return std::visit(
+    return troupe::visit(
       [this]<class Change>(const Change& each) -> problem {
         if constexpr (requires { raft::detail::changed(group_.members, each); }) {
           auto next = raft::detail::changed(group_.members, each);

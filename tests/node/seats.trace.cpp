@@ -4,6 +4,7 @@
 #include "node/seats_fixture.hpp"
 #include "support/traced_machine.hpp"
 #include "troupe/core/overloaded.hpp"
+#include "troupe/core/visit.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -168,7 +169,7 @@ class traced_seats : public test::traced_machine<seats> {
     if (std::holds_alternative<seats::look>(what) || std::holds_alternative<seats::propose>(what))
       asked_.push_back(what);
     std::ostringstream text;
-    std::visit(
+    troupe::visit(
       overloaded{
         [&](const seats::look&) {},
         [&](const seats::propose& each) {

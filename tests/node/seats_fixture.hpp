@@ -1,6 +1,7 @@
 #pragma once
 
 #include "troupe/cluster/seats.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/raft/detail/member_changes.hpp"
 
 #include <catch2/catch_test_macros.hpp>
@@ -80,7 +81,7 @@ struct change_writer {
 };
 
 inline std::string to_words(const change_of_members& what) {
-  return std::visit(change_writer{}, what);
+  return troupe::visit(change_writer{}, what);
 }
 
 /// The part of node n1 in a group that stands as the test says. Looks are answered at once; so are
@@ -122,7 +123,7 @@ struct seated_node : test::seen_effects<cluster::seats> {
       handed_to = over->to;
       return {};
     }
-    return std::visit(
+    return troupe::visit(
       [this]<class Change>(const Change& each) -> problem {
         if constexpr (requires { raft::detail::changed(group.members, each); }) {
           auto next = raft::detail::changed(group.members, each);

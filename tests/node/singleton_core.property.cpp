@@ -12,6 +12,7 @@
 
 #include "support/seeds.hpp"
 #include "troupe/core/overloaded.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/lock/lock_table.hpp"
 
 namespace singleton_core_property {
@@ -83,7 +84,7 @@ private:
 
   void carry_out(node& each, core::effects& out) {
     for (auto& what : out)
-      std::visit([&](auto& one) { perform(each, one); }, what);
+      troupe::visit([&](auto& one) { perform(each, one); }, what);
   }
 
   void perform(node& each, core::take& what) {
@@ -165,18 +166,19 @@ private:
 
   void answer(lock::effects& out) {
     for (auto& each : out)
-      std::visit(overloaded{[this](lock::accepted& what) {
-                              reply(what.id, [this, lease = what.value](node& to, request_id turn) {
-                                granted(to, turn, lease);
-                              });
-                            },
-                            [this](lock::refused& what) {
-                              reply(what.id, [this, why = what.why](node& to, request_id turn) {
-                                refused(to, turn, why);
-                              });
-                            },
-                            [](auto&) {}},
-                 each);
+      troupe::visit(overloaded{[this](lock::accepted& what) {
+                                 reply(what.id,
+                                       [this, lease = what.value](node& to, request_id turn) {
+                                         granted(to, turn, lease);
+                                       });
+                               },
+                               [this](lock::refused& what) {
+                                 reply(what.id, [this, why = what.why](node& to, request_id turn) {
+                                   refused(to, turn, why);
+                                 });
+                               },
+                               [](auto&) {}},
+                    each);
   }
 
   template <class Handler>

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "troupe/core/overloaded.hpp"
+#include "troupe/core/visit.hpp"
 
 namespace singleton_core_test {
 
@@ -63,22 +64,22 @@ struct offering_node {
   words to_words(core::effects& all) {
     words found;
     for (auto& each : all)
-      std::visit(overloaded{[&](core::take& what) {
-                              turn = what.id;
-                              found.emplace_back("take");
-                            },
-                            [&](core::start& what) {
-                              run = what.id;
-                              found.push_back("start " + std::to_string(what.token));
-                            },
-                            [&](core::stop&) { found.emplace_back("stop"); },
-                            [&](core::give_back&) { found.emplace_back("give back"); },
-                            [&](core::over&) { found.emplace_back("over"); },
-                            [&](core::inform& what) { said.push_back(what.text); },
-                            [&](core::warn& what) { said.push_back(what.text); },
-                            [&](core::complain& what) { said.push_back(what.detail); },
-                            [&](core::settle&) { said.emplace_back("settled"); }},
-                 each);
+      troupe::visit(overloaded{[&](core::take& what) {
+                                 turn = what.id;
+                                 found.emplace_back("take");
+                               },
+                               [&](core::start& what) {
+                                 run = what.id;
+                                 found.push_back("start " + std::to_string(what.token));
+                               },
+                               [&](core::stop&) { found.emplace_back("stop"); },
+                               [&](core::give_back&) { found.emplace_back("give back"); },
+                               [&](core::over&) { found.emplace_back("over"); },
+                               [&](core::inform& what) { said.push_back(what.text); },
+                               [&](core::warn& what) { said.push_back(what.text); },
+                               [&](core::complain& what) { said.push_back(what.detail); },
+                               [&](core::settle&) { said.emplace_back("settled"); }},
+                    each);
     return found;
   }
 };

@@ -3,6 +3,7 @@
 #include "troupe/cluster/swim.hpp"
 #include "support/traces.hpp"
 #include "troupe/core/overloaded.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/sim/world/swim_process.hpp"
 
 #include <catch2/catch_test_macros.hpp>
@@ -197,17 +198,17 @@ private:
   }
 
   std::string to_text(const swim_mail::subject& what) {
-    return std::visit(overloaded{
-                        [](const swim_news&) { return "news"s; },
-                        [](const swim_ping& each) { return "ping " + std::to_string(each.number); },
-                        [](const swim_ack& each) { return "ack " + std::to_string(each.number); },
-                        [](const swim_nack& each) { return "nack " + std::to_string(each.number); },
-                        [this](const swim_ping_request& each) {
-                          return "request " + std::to_string(each.number) + ' '
-                                 + name_of(each.whom);
-                        },
-                      },
-                      what);
+    return troupe::visit(
+      overloaded{
+        [](const swim_news&) { return "news"s; },
+        [](const swim_ping& each) { return "ping " + std::to_string(each.number); },
+        [](const swim_ack& each) { return "ack " + std::to_string(each.number); },
+        [](const swim_nack& each) { return "nack " + std::to_string(each.number); },
+        [this](const swim_ping_request& each) {
+          return "request " + std::to_string(each.number) + ' ' + name_of(each.whom);
+        },
+      },
+      what);
   }
 
   void print(const swim::effects& out) {
@@ -255,7 +256,7 @@ private:
     };
     for (auto& what : out) {
       text_ << std::chrono::floor<std::chrono::milliseconds>(now_ - began_).count() << "ms ";
-      std::visit(show, what);
+      troupe::visit(show, what);
       text_ << '\n';
     }
     if (wanted)

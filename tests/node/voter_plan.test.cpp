@@ -1,5 +1,6 @@
 #include "troupe/cluster/voter_plan.hpp" // the header under test
 #include "troupe/cluster/change_pace.hpp"
+#include "troupe/core/visit.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
@@ -64,7 +65,7 @@ struct planned_group {
     std::vector<std::string> made;
     while (auto change = next()) {
       REQUIRE(made.size() < 200);
-      made.push_back(std::visit([this](auto& what) { return make(what); }, *change));
+      made.push_back(troupe::visit([this](auto& what) { return make(what); }, *change));
       if (made.back() == "hand over")
         break;
     }

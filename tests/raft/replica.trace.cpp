@@ -3,6 +3,7 @@
 #include "troupe/raft/replica.hpp"
 #include "support/traces.hpp"
 #include "troupe/core/overloaded.hpp"
+#include "troupe/core/visit.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -269,7 +270,7 @@ private:
   void carry_out(std::uint64_t which, const replica::effects& out) {
     auto name = std::to_string(which);
     for (auto& what : out)
-      std::visit([&](const auto& each) { handle(which, name, each); }, what);
+      troupe::visit([&](const auto& each) { handle(which, name, each); }, what);
   }
 
   void handle(std::uint64_t which, const std::string& name, const replica::send& what) {
@@ -374,7 +375,7 @@ private:
     auto of = [](std::uint64_t index, term_number term) {
       return std::to_string(index) + '/' + std::to_string(term);
     };
-    auto body = std::visit(
+    auto body = troupe::visit(
       overloaded{
         [&](const vote_request& each) {
           return (each.trial ? "would you vote? log to "s : "vote for me, log to "s)

@@ -3,6 +3,7 @@
 #include "troupe/registry/name_table.hpp"
 #include "support/traces.hpp"
 #include "troupe/core/overloaded.hpp"
+#include "troupe/core/visit.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -83,7 +84,7 @@ private:
       },
     };
     for (auto& what : out)
-      std::visit(print, what);
+      troupe::visit(print, what);
     return text.str();
   }
 

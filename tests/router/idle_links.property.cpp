@@ -6,6 +6,7 @@
 #include "support/seeds.hpp"
 #include "troupe/core/overloaded.hpp"
 #include "troupe/core/random.hpp"
+#include "troupe/core/visit.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -119,17 +120,17 @@ private:
       return;
     auto what = here.inbox.front();
     here.inbox.pop_front();
-    std::visit(overloaded{
-                 [&](const message& got) {
-                   in_order_ = in_order_ && got.number == here.heard + 1;
-                   here.heard = got.number;
-                 },
-                 [&](const idle::ask&) { step(who, idle::asked{id(1 - who)}); },
-                 [&](const idle::answer& said) {
-                   step(who, idle::answered{id(1 - who), said.agrees});
-                 },
-               },
-               what);
+    troupe::visit(overloaded{
+                    [&](const message& got) {
+                      in_order_ = in_order_ && got.number == here.heard + 1;
+                      here.heard = got.number;
+                    },
+                    [&](const idle::ask&) { step(who, idle::asked{id(1 - who)}); },
+                    [&](const idle::answer& said) {
+                      step(who, idle::answered{id(1 - who), said.agrees});
+                    },
+                  },
+                  what);
   }
 
   void tick(std::size_t who) {
@@ -157,22 +158,22 @@ private:
     if (!is_linked_)
       return;
     for (auto& each : out)
-      std::visit(overloaded{
-                   [&](const idle::ask& what) {
-                     here.rests = true;
-                     there.inbox.emplace_back(what);
-                   },
-                   [&](const idle::answer& what) {
-                     here.rests = here.rests || what.agrees;
-                     there.inbox.emplace_back(what);
-                   },
-                   [&](const idle::close&) { close(); },
-                   [&](const idle::go_on&) {
-                     here.rests = false;
-                     flush(who);
-                   },
-                 },
-                 each);
+      troupe::visit(overloaded{
+                      [&](const idle::ask& what) {
+                        here.rests = true;
+                        there.inbox.emplace_back(what);
+                      },
+                      [&](const idle::answer& what) {
+                        here.rests = here.rests || what.agrees;
+                        there.inbox.emplace_back(what);
+                      },
+                      [&](const idle::close&) { close(); },
+                      [&](const idle::go_on&) {
+                        here.rests = false;
+                        flush(who);
+                      },
+                    },
+                    each);
   }
 
   /// What is on the way is lost. What waits on either side makes the next link.

@@ -4,6 +4,7 @@
 #include "router/named_nodes.hpp"
 #include "support/traces.hpp"
 #include "troupe/core/overloaded.hpp"
+#include "troupe/core/visit.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -75,7 +76,7 @@ private:
       [&](const idle::go_on& what) { text += "go on with " + test::name_of(what.peer) + '\n'; },
     };
     for (auto& what : out)
-      std::visit(print, what);
+      troupe::visit(print, what);
     return text;
   }
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "support/seeds.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/scheduler/task_scheduler.hpp"
 #include "troupe/sim/laws/worker_laws.hpp"
 
@@ -96,7 +97,7 @@ public:
         carry_out(now,
                   inside_->step(now, each.id, core::heard<typename Words::result>{ask(words)}));
       };
-      std::visit(put, each.what);
+      troupe::visit(put, each.what);
     }
   }
 
@@ -157,7 +158,7 @@ private:
     for (auto& each : inside_->take_violations())
       FAIL(words_.name << ": " << each);
     for (auto& each : out)
-      std::visit([&](auto& what) { handle(now, what); }, each);
+      troupe::visit([&](auto& what) { handle(now, what); }, each);
   }
 
   void handle(time_point now, core::identify&) {

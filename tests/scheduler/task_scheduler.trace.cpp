@@ -3,6 +3,7 @@
 #include "troupe/scheduler/task_scheduler.hpp"
 #include "support/traces.hpp"
 #include "troupe/core/overloaded.hpp"
+#include "troupe/core/visit.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -249,7 +250,7 @@ private:
       },
     };
     for (auto& what : out)
-      std::visit(print, what);
+      troupe::visit(print, what);
     return text.str();
   }
 

@@ -1,4 +1,5 @@
 #include "troupe/scheduler/worker_core.hpp" // the header under test
+#include "troupe/core/visit.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -99,7 +100,7 @@ private:
       return;
     auto id = random_.below(3) == 0 ? any_of(asked_).first : asked_.rbegin()->first;
     auto to = asked_.at(id);
-    std::visit(
+    troupe::visit(
       [&]<class Words>(const Words& words) {
         using reply = typename Words::result;
         if (random_.below(4) == 0)
@@ -170,7 +171,7 @@ private:
       while (!jobs_.empty())
         end_job();
       for (auto& each : std::map{asked_})
-        std::visit(
+        troupe::visit(
           [this, &each]<class Words>(const Words&) {
             using reply = typename Words::result;
             reply said{};
@@ -198,7 +199,7 @@ private:
 
   void look_at(const worker_core::effects& out) {
     for (auto& each : out)
-      std::visit([this](auto& what) { see(what); }, each);
+      troupe::visit([this](auto& what) { see(what); }, each);
     if (now_ >= lease_until_)
       for (auto& [id, each] : jobs_)
         CHECK(each.is_stopped); // another worker runs it now
@@ -208,7 +209,7 @@ private:
     CHECK(what.id > (asked_.empty() ? 0 : asked_.rbegin()->first));
     asked_[what.id] = {what, now_};
     CHECK(what.wait > duration::zero());
-    std::visit([this](auto& words) { this->see_words(words); }, what.what);
+    troupe::visit([this](auto& words) { this->see_words(words); }, what.what);
   }
 
   template <class Words>

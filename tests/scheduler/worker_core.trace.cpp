@@ -3,6 +3,7 @@
 #include "troupe/scheduler/worker_core.hpp"
 #include "support/traced_machine.hpp"
 #include "troupe/core/overloaded.hpp"
+#include "troupe/core/visit.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -79,7 +80,7 @@ class traced_worker : public test::traced_machine<worker_core> {
 
   [[nodiscard]] worker_core::event read_refusal(request_id id, std::istream& in) const {
     problem why{test::read_code(in), "the scheduler says so"};
-    return std::visit(
+    return troupe::visit(
       [&why]<class Words>(const Words&) -> worker_core::event {
         return worker_core::heard<typename Words::result>{why};
       },
@@ -110,25 +111,25 @@ class traced_worker : public test::traced_machine<worker_core> {
 
   std::string to_words(const worker_core::effect& what) override {
     std::ostringstream text;
-    std::visit(overloaded{
-                 [&](const worker_core::identify&) { text << "identify"; },
-                 [&](const worker_core::send& each) {
-                   asked_.insert_or_assign(each.id, each.what);
-                   text << "send " << each.id << ": " << words_of(each.what) << "; within "
-                        << troupe::to_string(each.wait);
-                 },
-                 [&](const worker_core::begin& each) {
-                   text << "begin job " << each.id << ": task " << each.what.what.task;
-                 },
-                 [&](const worker_core::stop& each) { text << "stop job " << each.id; },
-                 [&](const worker_core::registered& each) {
-                   text << "registered";
-                   if (each.why)
-                     text << " not: " << to_string(each.why);
-                 },
-                 [&](const worker_core::drained&) { text << "drained"; },
-               },
-               what);
+    troupe::visit(overloaded{
+                    [&](const worker_core::identify&) { text << "identify"; },
+                    [&](const worker_core::send& each) {
+                      asked_.insert_or_assign(each.id, each.what);
+                      text << "send " << each.id << ": " << words_of(each.what) << "; within "
+                           << troupe::to_string(each.wait);
+                    },
+                    [&](const worker_core::begin& each) {
+                      text << "begin job " << each.id << ": task " << each.what.what.task;
+                    },
+                    [&](const worker_core::stop& each) { text << "stop job " << each.id; },
+                    [&](const worker_core::registered& each) {
+                      text << "registered";
+                      if (each.why)
+                        text << " not: " << to_string(each.why);
+                    },
+                    [&](const worker_core::drained&) { text << "drained"; },
+                  },
+                  what);
     return text.str();
   }
 
@@ -138,7 +139,7 @@ class traced_worker : public test::traced_machine<worker_core> {
       text << " of worker " << each.worker.value << ", seen " << each.seen << ", open"
            << to_text(each.open);
     };
-    std::visit(
+    troupe::visit(
       overloaded{
         [&](const register_worker& each) {
           text << "register " << each.name << ", boot " << each.boot

@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "troupe/core/visit.hpp"
 #include "troupe/security/key_pair.hpp"
 
 namespace revocation_book_test {
@@ -61,7 +62,7 @@ private:
   std::vector<std::string> words(const revocation_book::effects& all) {
     std::vector<std::string> result;
     for (auto& each : all)
-      result.push_back(std::visit([this](auto& what) { return this->word(what); }, each));
+      result.push_back(troupe::visit([this](auto& what) { return this->word(what); }, each));
     return result;
   }
 

@@ -4,6 +4,7 @@
 #include "state/calendar_table.hpp"
 #include "support/traces.hpp"
 #include "troupe/core/overloaded.hpp"
+#include "troupe/core/visit.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -212,7 +213,7 @@ private:
       },
     };
     for (auto& what : out)
-      std::visit(print, what);
+      troupe::visit(print, what);
     return text.str();
   }
 

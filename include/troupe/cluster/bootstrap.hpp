@@ -18,6 +18,7 @@
 #include "troupe/core/ids.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/net/types.hpp"
 
 namespace troupe::cluster {
@@ -188,7 +189,7 @@ public:
   void step(time_point now, const event& what, effects& out) {
     if (!is_over_)
       forget(now);
-    std::visit([&](auto& each) { handle(now, each, out); }, what);
+    troupe::visit([&](auto& each) { handle(now, each, out); }, what);
     review(now);
     write_if_new(out);
     if (auto* said = std::get_if<heard>(&what); said != nullptr && said->question != 0)

@@ -21,6 +21,7 @@
 #include "troupe/core/problem.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/registry/agent_name.hpp"
 #include "troupe/registry/name_types.hpp"
 #include "troupe/registry/own_records.hpp"
@@ -74,7 +75,7 @@ public:
   void step(time_point now, request_id id, event what, effects& out) {
     now_ = now;
     out_ = &out;
-    std::visit([&](auto& each) { handle(id, each); }, what);
+    troupe::visit([&](auto& each) { handle(id, each); }, what);
     plan_to_retry();
     out_ = nullptr;
   }

@@ -17,6 +17,7 @@
 #include "troupe/core/machine.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/core/visit.hpp"
 
 namespace troupe::cluster {
 
@@ -144,7 +145,7 @@ public:
   }
 
   void step(time_point, request_id id, event what, effects& out) {
-    std::visit([&](auto& each) { handle(id, each, out); }, what);
+    troupe::visit([&](auto& each) { handle(id, each, out); }, what);
   }
 
   /// Whether the node ends, or has ended.

@@ -26,6 +26,7 @@
 #include "troupe/core/problem.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/net/address.hpp"
 #include "troupe/net/types.hpp"
 
@@ -88,7 +89,7 @@ public:
   void step(time_point now, request_id id, event what, effects& out) {
     now_ = now;
     out_ = &out;
-    std::visit([&](auto& each) { handle(id, each); }, what);
+    troupe::visit([&](auto& each) { handle(id, each); }, what);
     go_on();
     out_ = nullptr;
   }

@@ -22,6 +22,7 @@
 #include "troupe/core/machine.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/registry/name_types.hpp"
 #include "troupe/registry/queries.hpp"
 #include "troupe/registry/record.hpp"
@@ -208,7 +209,7 @@ public:
   void step(time_point now, request_id id, event what, effects& out) {
     now_ = now;
     out_ = &out;
-    std::visit([&](auto& each) { handle(id, each); }, what);
+    troupe::visit([&](auto& each) { handle(id, each); }, what);
     out_ = nullptr;
   }
 

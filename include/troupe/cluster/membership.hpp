@@ -23,6 +23,7 @@
 #include "troupe/core/ids.hpp"
 #include "troupe/core/signature.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/registry/record_set.hpp"
 
 namespace troupe::cluster {
@@ -193,7 +194,7 @@ public:
   // -- rumours that come -----------------------------------------------------------------
 
   void take_in(time_point now, const node_id& from, const rumour& what, channel how, effects& out) {
-    std::visit(
+    troupe::visit(
       [&](auto& each) {
         if (cluster::subject_of(each) == own_.node())
           hear_of_self(now, from, each, out);

@@ -24,6 +24,7 @@
 #include "troupe/core/machine.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/registry/agent_name.hpp"
 #include "troupe/registry/queries.hpp"
 #include "troupe/registry/record_table.hpp"
@@ -74,7 +75,7 @@ public:
   void step(time_point now, request_id id, event what, effects& out) {
     now_ = now;
     out_ = &out;
-    std::visit([&](auto& each) { handle(id, each); }, what);
+    troupe::visit([&](auto& each) { handle(id, each); }, what);
     follow_table();
     out_ = nullptr;
   }
@@ -178,7 +179,7 @@ private:
     typename Machine::effects made;
     job(made);
     for (auto& each : made)
-      std::visit([this](auto& what) { this->pass_on(what); }, each);
+      troupe::visit([this](auto& what) { this->pass_on(what); }, each);
   }
 
   template <class Effect>
@@ -397,7 +398,7 @@ private:
     record_news::effects made;
     for (; shown_.next(made); made.clear())
       for (auto& each : made)
-        std::visit([this](auto& what) { this->pass_on(what); }, each);
+        troupe::visit([this](auto& what) { this->pass_on(what); }, each);
     if (catch_up_.ends(leads_))
       out_->push_back(caught_up{});
     if (auto now = nodes_.seen(); now != told_)

@@ -12,6 +12,7 @@
 #include "troupe/core/ids.hpp"
 #include "troupe/core/machine.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/registry/record_set.hpp"
 #include "troupe/registry/record_table.hpp"
 
@@ -65,7 +66,7 @@ public:
 
   /// @pre `now` never goes backwards.
   void step(time_point now, request_id, event what, effects& out) {
-    std::visit([&](auto& each) { handle(now, each, out); }, what);
+    troupe::visit([&](auto& each) { handle(now, each, out); }, what);
   }
 
   void tick(time_point now, effects& out) {

@@ -19,6 +19,7 @@
 #include "troupe/core/ids.hpp"
 #include "troupe/core/random.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/core/visit.hpp"
 
 namespace troupe::cluster {
 
@@ -170,7 +171,7 @@ public:
 
   /// @pre `from` is a member
   void hear(time_point now, const node_id& from, const swim_mail::subject& what, effects& out) {
-    std::visit([&](auto& each) { answer(now, from, each, out); }, what);
+    troupe::visit([&](auto& each) { answer(now, from, each, out); }, what);
   }
 
   /// Whether a member has answered over its link: to the `reach` of that number.

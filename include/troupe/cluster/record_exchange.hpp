@@ -19,6 +19,7 @@
 #include "troupe/core/machine.hpp"
 #include "troupe/core/signature.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/registry/record_set.hpp"
 #include "troupe/registry/record_table.hpp"
 
@@ -100,7 +101,7 @@ public:
 
   /// @pre `now` never goes backwards.
   void step(time_point now, request_id id, event what, effects& out) {
-    std::visit([&](auto& each) { handle(now, id, each, out); }, what);
+    troupe::visit([&](auto& each) { handle(now, id, each, out); }, what);
   }
 
   void tick(time_point now, effects& out) {
@@ -149,7 +150,7 @@ private:
     typename Machine::effects made;
     job(made);
     for (auto& each : made)
-      std::visit([&](auto& what) { out.emplace_back(std::move(what)); }, each);
+      troupe::visit([&](auto& what) { out.emplace_back(std::move(what)); }, each);
   }
 
   template <class Event>

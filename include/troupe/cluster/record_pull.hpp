@@ -22,6 +22,7 @@
 #include "troupe/core/problem.hpp"
 #include "troupe/core/signature.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/registry/record_set.hpp"
 #include "troupe/registry/record_table.hpp"
 
@@ -125,7 +126,7 @@ public:
   void step(time_point now, request_id id, event what, effects& out) {
     now_ = now;
     out_ = &out;
-    std::visit([&](auto& each) { handle(id, each); }, what);
+    troupe::visit([&](auto& each) { handle(id, each); }, what);
     out_ = nullptr;
   }
 

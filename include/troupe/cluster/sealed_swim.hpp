@@ -21,6 +21,7 @@
 #include "troupe/core/memory_budget.hpp"
 #include "troupe/core/signature.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/security/datagram_book.hpp"
 
 namespace troupe::cluster {
@@ -122,7 +123,7 @@ public:
     now_ = now;
     out_ = &out;
     from_ = self_;
-    std::visit([this](auto& each) { handle(each); }, what);
+    troupe::visit([this](auto& each) { handle(each); }, what);
     out_ = nullptr;
   }
 
@@ -218,7 +219,7 @@ private:
 
   void handle(arrived& what) {
     auto found = book_.open(now_, what.datagram);
-    std::visit([this](auto& each) { hear(each); }, found);
+    troupe::visit([this](auto& each) { hear(each); }, found);
   }
 
   void hear(security::datagram_book::nothing&) {}
@@ -305,7 +306,7 @@ private:
 
   void pass_on(swim::effects& made) {
     for (auto& each : made)
-      std::visit([this](auto& what) { this->perform(what); }, each);
+      troupe::visit([this](auto& what) { this->perform(what); }, each);
   }
 
   template <class Effect>

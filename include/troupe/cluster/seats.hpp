@@ -29,6 +29,7 @@
 #include "troupe/core/problem.hpp"
 #include "troupe/core/random.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/group/quorum_watch.hpp"
 #include "troupe/raft/replica_types.hpp"
 #include "troupe/raft/types.hpp"
@@ -70,7 +71,7 @@ public:
   void step(time_point now, request_id id, event what, effects& out) {
     now_ = now;
     out_ = &out;
-    std::visit([&](auto& each) { handle(id, each); }, what);
+    troupe::visit([&](auto& each) { handle(id, each); }, what);
     out_ = nullptr;
   }
 

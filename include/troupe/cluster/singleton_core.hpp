@@ -16,6 +16,7 @@
 #include "troupe/core/problem.hpp"
 #include "troupe/core/random.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/core/visit.hpp"
 
 namespace troupe::cluster {
 
@@ -126,7 +127,7 @@ public:
   void step(time_point now, request_id id, event what, effects& out) {
     now_ = now;
     out_ = &out;
-    std::visit([&](auto& each) { handle(id, each); }, what);
+    troupe::visit([&](auto& each) { handle(id, each); }, what);
     out_ = nullptr;
   }
 

@@ -21,6 +21,7 @@
 #include "troupe/core/random.hpp"
 #include "troupe/core/signature.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/registry/record_set.hpp"
 
 namespace troupe::cluster {
@@ -165,7 +166,7 @@ public:
   void step(time_point now, request_id, event what, effects& out) {
     now_ = now;
     out_ = &out;
-    std::visit([this](auto& each) { handle(each); }, what);
+    troupe::visit([this](auto& each) { handle(each); }, what);
     out_ = nullptr;
   }
 
@@ -352,7 +353,7 @@ private:
     membership::effects done;
     call(done);
     for (auto& each : done)
-      std::visit([this](auto& what) { this->perform(what); }, each);
+      troupe::visit([this](auto& what) { this->perform(what); }, each);
   }
 
   template <class Call>
@@ -360,7 +361,7 @@ private:
     prober::effects done;
     call(done);
     for (auto& each : done)
-      std::visit([this](auto& what) { this->perform(what); }, each);
+      troupe::visit([this](auto& what) { this->perform(what); }, each);
   }
 
   /// What is for the host.

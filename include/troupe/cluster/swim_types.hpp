@@ -13,6 +13,7 @@
 #include "troupe/core/ids.hpp"
 #include "troupe/core/signature.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/registry/record_set.hpp"
 
 /// What the members of a cluster tell each other of who is there.
@@ -137,7 +138,7 @@ inline const node_id& subject_of(const past_death& what) {
 }
 
 inline const node_id& subject_of(const rumour& what) {
-  return std::visit([](auto& each) -> const node_id& { return subject_of(each); }, what);
+  return troupe::visit([](auto& each) -> const node_id& { return subject_of(each); }, what);
 }
 
 // -- mail --------------------------------------------------------------------------------------

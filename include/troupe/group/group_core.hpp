@@ -18,6 +18,7 @@
 #include "troupe/core/flaw.hpp"
 #include "troupe/core/overloaded.hpp"
 #include "troupe/core/rolling_hash.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/group/group_options.hpp"
 #include "troupe/group/member_rules.hpp"
 #include "troupe/group/own_services.hpp"
@@ -211,7 +212,7 @@ public:
       },
       [&](ended& line) { end(now, line, out); },
     };
-    std::visit(take, what);
+    troupe::visit(take, what);
     pass_on(now, out);
   }
 
@@ -354,7 +355,7 @@ private:
         if (auto* line = std::get_if<raft::replica::write>(&what);
             line && !proof_of_room_ && (line->base || !line->entries.empty()))
           proof_of_room_ = line->number; // a vote alone may fit on a full disk
-        std::visit([&](auto& each) { handle(now, each, out); }, what);
+        troupe::visit([&](auto& each) { handle(now, each, out); }, what);
       }
     }
     askers_.erase(askers_.begin(), askers_.lower_bound(oldest_open()));
@@ -447,7 +448,7 @@ private:
     for (auto& line : what.entries) {
       applied_ = line.index;
       snapshots_.count(raft::size_of(line));
-      std::visit([&](auto& each) { apply(now, line.term, each, out); }, line.what);
+      troupe::visit([&](auto& each) { apply(now, line.term, each, out); }, line.what);
     }
     give(snapshots_.applied(applied_, own_), out);
     answer_reads(out);
@@ -615,7 +616,7 @@ private:
 
   static void give(snapshot_maker::effects made, effects& out) {
     for (auto& what : made)
-      std::visit([&](auto& each) { out.push_back(std::move(each)); }, what);
+      troupe::visit([&](auto& each) { out.push_back(std::move(each)); }, what);
   }
 
   void handle(time_point, raft::replica::installed& what, effects& out) {

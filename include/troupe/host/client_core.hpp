@@ -18,6 +18,7 @@
 #include "troupe/core/problem.hpp"
 #include "troupe/core/random.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/host/client_options.hpp"
 #include "troupe/host/types.hpp"
 
@@ -164,7 +165,7 @@ public:
   void step(time_point now, request_id id, const event& what, effects& out) {
     now_ = now;
     out_ = &out;
-    std::visit([&](const auto& each) { handle(id, each); }, what);
+    troupe::visit([&](const auto& each) { handle(id, each); }, what);
     out_ = nullptr;
   }
 

@@ -15,6 +15,7 @@
 #include "troupe/core/machine.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/host/requests.hpp"
 
 namespace troupe {
@@ -137,7 +138,7 @@ public:
       else
         answer_with<typename Event::result>(id, carry_out(now, each), out);
     };
-    std::visit(take, what);
+    troupe::visit(take, what);
   }
 
   void tick(time_point, effects&) {}

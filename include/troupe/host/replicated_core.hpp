@@ -15,6 +15,7 @@
 #include "troupe/core/codec.hpp"
 #include "troupe/core/fields.hpp"
 #include "troupe/core/overloaded.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/host/durable_core.hpp"
 #include "troupe/host/group_types.hpp"
 
@@ -176,7 +177,7 @@ public:
           inside_.step(now, id, std::move(line), made);
       },
     };
-    std::visit(take, std::move(what));
+    troupe::visit(take, std::move(what));
     pass_on(now, made, out);
   }
 
@@ -386,7 +387,7 @@ private:
       [&](auto& what) { out.push_back(std::move(what)); },
     };
     for (auto& each : made)
-      std::visit(pass, each);
+      troupe::visit(pass, each);
   }
 
   std::uint64_t life_ = 0; // zero without a group

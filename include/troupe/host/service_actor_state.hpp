@@ -34,6 +34,7 @@
 #include "troupe/core/caf/unknown_sender.hpp"
 #include "troupe/core/guarded.hpp"
 #include "troupe/core/ids.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/host/any_host.hpp"
 #include "troupe/host/calendar_watch.hpp"
 #include "troupe/host/durable_core.hpp"
@@ -399,7 +400,7 @@ private:
     while (!out_.empty()) {
       doing_.swap(out_);
       for (auto& what : doing_)
-        std::visit([this](const auto& each) { this->handle_effect(each); }, what);
+        troupe::visit([this](const auto& each) { this->handle_effect(each); }, what);
       doing_.clear();
     }
     if (auto* group = host_->group())
@@ -432,7 +433,7 @@ private:
       if constexpr (requires { each.id; })
         close(what.id, Service::result_of(each));
     };
-    std::visit(deliver, what.what);
+    troupe::visit(deliver, what.what);
   }
 
   void handle_effect(const typename core::session_done& what) {
@@ -447,7 +448,7 @@ private:
   }
 
   void handle_effect(const typename core::perform& what) {
-    std::visit([this](const auto& each) { this->perform(each); }, what.what);
+    troupe::visit([this](const auto& each) { this->perform(each); }, what.what);
   }
 
   template <class Effect>
@@ -498,7 +499,7 @@ private:
 
   void hear(group_event& what) {
     if constexpr (journaled<machine_type>)
-      std::visit([this](auto& each) { this->handle_group(each); }, what);
+      troupe::visit([this](auto& each) { this->handle_group(each); }, what);
   }
 
   void handle_group(to_service::deliver& what) {

@@ -11,6 +11,7 @@
 #include <variant>
 #include <vector>
 
+#include "troupe/core/visit.hpp"
 #include "troupe/net/client_id.hpp"
 #include "troupe/net/types.hpp"
 
@@ -69,7 +70,7 @@ public:
   void step(time_point now, const event& what, effects& out) {
     if (!std::holds_alternative<alive>(what)) // it reports the past, so it precedes the alarms
       tick(now, out);
-    std::visit([&](const auto& each) { handle(now, each, out); }, what);
+    troupe::visit([&](const auto& each) { handle(now, each, out); }, what);
   }
 
   /// Lets time pass: drops connections that took too long, and closes links that were silent too
@@ -272,7 +273,7 @@ private:
     auto found = attempts_.find(what.connection);
     if (found == attempts_.end())
       return;
-    std::visit([&](const auto& said) { hear(now, found, said, out); }, what.what);
+    troupe::visit([&](const auto& said) { hear(now, found, said, out); }, what.what);
   }
 
   void hear(time_point now, attempts::iterator from, const hello& said, effects& out) {

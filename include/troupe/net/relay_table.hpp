@@ -14,6 +14,7 @@
 
 #include "troupe/core/ids.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/net/greeting.hpp"
 #include "troupe/net/types.hpp"
 
@@ -108,7 +109,7 @@ public:
 
   /// @pre `now` never goes backwards.
   void step(time_point now, const event& what, effects& out) {
-    std::visit([&](auto& each) { handle(now, each, out); }, what);
+    troupe::visit([&](auto& each) { handle(now, each, out); }, what);
   }
 
   void tick(time_point now, effects& out) {

@@ -16,6 +16,7 @@
 #include "troupe/core/ids.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/net/connection.hpp"
 #include "troupe/net/endpoint.hpp"
 #include "troupe/net/greeting.hpp"
@@ -127,7 +128,7 @@ private:
 
   void carry_out(time_point now, const relay_table::effects& what) {
     for (auto& each : what)
-      std::visit([&](auto& one) { perform(now, one); }, each);
+      troupe::visit([&](auto& one) { perform(now, one); }, each);
   }
 
   void perform(time_point now, const relay_table::connect& what) {

@@ -20,6 +20,7 @@
 #include "troupe/cluster/bootstrap.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/net/address.hpp"
 #include "troupe/net/gate.hpp"
 #include "troupe/net/peer_policy.hpp"
@@ -152,7 +153,7 @@ private:
         if (auto why = around_.keep(record->what))
           return step(bootstrap::not_written{std::move(why)});
       } else {
-        std::visit([this](auto& one) { perform(one); }, each);
+        troupe::visit([this](auto& one) { perform(one); }, each);
       }
   }
 

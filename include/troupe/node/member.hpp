@@ -36,6 +36,7 @@
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/once_all.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/net/gate.hpp"
 #include "troupe/node/messages.hpp"
 #include "troupe/node/node_log.hpp"
@@ -403,7 +404,7 @@ private:
                     core_.step(claims::heard<typename Words::result>{heard}, id);
                   });
     };
-    std::visit(send, what.what);
+    troupe::visit(send, what.what);
   }
 
   void perform(claims::done& what) {

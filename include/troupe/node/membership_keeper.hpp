@@ -33,6 +33,7 @@
 #include "troupe/core/once_all.hpp"
 #include "troupe/core/signature.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/net/link.hpp"
 #include "troupe/net/peer_book.hpp"
 #include "troupe/net/side.hpp"
@@ -222,7 +223,7 @@ public:
 
   /// What its thread has for it.
   void perform(sealed_swim::effect& what) {
-    std::visit([this](auto& each) { this->carry_out(each); }, what);
+    troupe::visit([this](auto& each) { this->carry_out(each); }, what);
   }
 
   void stop() {

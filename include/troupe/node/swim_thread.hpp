@@ -21,6 +21,7 @@
 #include "troupe/cluster/sealed_swim.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/net/address.hpp"
 #include "troupe/net/datagram_socket.hpp"
 #include "troupe/net/endpoint.hpp"
@@ -182,7 +183,7 @@ private:
 
   void perform(sealed_swim::effects& out) {
     for (auto& each : out)
-      std::visit(
+      troupe::visit(
         [&](auto& what) {
           using effect = std::decay_t<decltype(what)>;
           if constexpr (

@@ -23,6 +23,7 @@
 #include "troupe/core/ids.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/net/gate.hpp"
 #include "troupe/net/link.hpp"
 #include "troupe/net/peer_book.hpp"
@@ -141,7 +142,7 @@ private:
 
   void carry_out(security::revocation_book::effects& out) {
     for (auto& what : out)
-      std::visit([this](auto& each) { perform(each); }, what);
+      troupe::visit([this](auto& each) { perform(each); }, what);
   }
 
   void perform(security::revocations::enforce& what) {

@@ -13,6 +13,7 @@
 
 #include "troupe/core/flaw.hpp"
 #include "troupe/core/random.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/raft/detail/astray.hpp"
 #include "troupe/raft/detail/checks.hpp"
 #include "troupe/raft/detail/elections.hpp"
@@ -70,7 +71,7 @@ public:
   void step(time_point now, request_id id, const event& what, effects& out) {
     now_ = std::max(now_, now);
     out_ = &out;
-    std::visit([&](const auto& each) { handle(id, each); }, what);
+    troupe::visit([&](const auto& each) { handle(id, each); }, what);
     finish();
   }
 
@@ -448,7 +449,7 @@ private:
     }
     if (what.term < term() && !wish)
       return;
-    std::visit([&](const auto& body) { handle_body(from, what.term, body); }, what.body);
+    troupe::visit([&](const auto& body) { handle_body(from, what.term, body); }, what.body);
   }
 
   /// Takes a message of the leader `from`. Returns false if another replica leads this term.

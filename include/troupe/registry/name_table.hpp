@@ -16,6 +16,7 @@
 #include "troupe/core/agent_id.hpp"
 #include "troupe/core/machine.hpp"
 #include "troupe/core/page_room.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/registry/agent_name.hpp"
 #include "troupe/registry/name_types.hpp"
 #include "troupe/registry/record_bounds.hpp"
@@ -50,13 +51,13 @@ public:
   /// Cost: O(log n) for each name.
   void step(time_point now, request_id id, const event& what, effects& out) {
     tick(now, out);
-    std::visit([&](const auto& request) { handle(id, request, out); }, what);
+    troupe::visit([&](const auto& request) { handle(id, request, out); }, what);
   }
 
   /// Returns why step() would refuse `what` for its size; errc::none if not.
   /// Cost: O(names).
   [[nodiscard]] problem screen(const event& what) const {
-    return std::visit([this](const auto& request) { return screen(request); }, what);
+    return troupe::visit([this](const auto& request) { return screen(request); }, what);
   }
 
   /// Later records are processed by the rules of this number.

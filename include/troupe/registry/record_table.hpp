@@ -17,6 +17,7 @@
 #include "troupe/core/machine.hpp"
 #include "troupe/core/page_room.hpp"
 #include "troupe/core/shares.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/registry/detail/health_book.hpp"
 #include "troupe/registry/detail/record_index.hpp"
 #include "troupe/registry/detail/refusals.hpp"
@@ -64,7 +65,7 @@ public:
   /// or status touches all of its records.
   void step(time_point now, request_id id, const event& what, effects& out) {
     tick(now);
-    std::visit([&](const auto& request) { handle(id, request, out); }, what);
+    troupe::visit([&](const auto& request) { handle(id, request, out); }, what);
     trim();
   }
 

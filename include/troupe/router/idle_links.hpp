@@ -11,6 +11,7 @@
 
 #include "troupe/core/ids.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/core/visit.hpp"
 
 namespace troupe::router {
 
@@ -115,7 +116,7 @@ public:
   void step(time_point now, const idle::event& what, effects& out) {
     if (!std::holds_alternative<idle::used>(what)) // tells of the past: it comes before alarms
       tick(now, out);
-    std::visit([&](const auto& each) { handle(now, each, out); }, what);
+    troupe::visit([&](const auto& each) { handle(now, each, out); }, what);
   }
 
   void tick(time_point now, effects& out) {

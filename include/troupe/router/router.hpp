@@ -28,6 +28,7 @@
 #include "troupe/core/ids.hpp"
 #include "troupe/core/once_all.hpp"
 #include "troupe/core/result.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/router/detail/delivery.hpp"
 #include "troupe/router/detail/entrance.hpp"
 #include "troupe/router/detail/routes.hpp"
@@ -754,7 +755,7 @@ private:
 
   void carry_out_idle() {
     for (auto& what : std::exchange(idle_out_, {}))
-      std::visit([this](auto& each) { perform(each); }, what);
+      troupe::visit([this](auto& each) { perform(each); }, what);
     auto next = idle_.next_deadline();
     if (!next)
       return;

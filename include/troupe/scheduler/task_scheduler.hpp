@@ -11,6 +11,7 @@
 
 #include "troupe/core/machine.hpp"
 #include "troupe/core/result.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/scheduler/commands.hpp"
 #include "troupe/scheduler/detail/admission.hpp"
 #include "troupe/scheduler/detail/dispatcher.hpp"
@@ -58,13 +59,13 @@ public:
   /// (a worker of an older boot).
   void step(time_point now, request_id id, const event& what, effects& out) {
     inside_.pass(now);
-    std::visit([&](const auto& request) { handle(id, request, out); }, what);
+    troupe::visit([&](const auto& request) { handle(id, request, out); }, what);
     inside_.dispatch();
   }
 
   /// Returns why step() would refuse `what` for its size; errc::none if not. Cost: O(tasks).
   [[nodiscard]] problem screen(const event& what) const {
-    return std::visit([this](const auto& request) { return this->screened(request); }, what);
+    return troupe::visit([this](const auto& request) { return this->screened(request); }, what);
   }
 
   /// Handles what is due by `now`: leases, time-outs, retries, delays. Harmless when early.

@@ -17,6 +17,7 @@
 #include "troupe/core/random.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/scheduler/commands.hpp"
 #include "troupe/scheduler/detail/worker_books.hpp"
 #include "troupe/scheduler/queries.hpp"
@@ -151,7 +152,7 @@ public:
   void step(time_point now, request_id id, event what, effects& out) {
     now_ = now;
     out_ = &out;
-    std::visit([&](auto& each) { handle(id, each); }, what);
+    troupe::visit([&](auto& each) { handle(id, each); }, what);
     go_on();
     out_ = nullptr;
   }

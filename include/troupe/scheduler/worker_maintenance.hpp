@@ -12,6 +12,7 @@
 #include "troupe/core/problem.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/scheduler/queries.hpp"
 #include "troupe/scheduler/types.hpp"
 
@@ -79,7 +80,7 @@ public:
   explicit worker_maintenance(std::string owner) : owner_(std::move(owner)) {}
 
   void step(time_point, request_id id, event what, effects& out) {
-    std::visit([&](auto& each) { handle(id, each, out); }, what);
+    troupe::visit([&](auto& each) { handle(id, each, out); }, what);
   }
 
   void tick(time_point, effects&) {}

@@ -15,6 +15,7 @@
 #include "troupe/core/problem.hpp"
 #include "troupe/core/signature.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/security/revocation_list.hpp"
 
 namespace troupe::security {
@@ -111,7 +112,7 @@ public:
 
   void step(time_point now, const revocations::event& what, effects& out) {
     tick(now, out);
-    std::visit([&](const auto& each) { handle(now, each, out); }, what);
+    troupe::visit([&](const auto& each) { handle(now, each, out); }, what);
   }
 
   void tick(time_point now, effects& out) {

@@ -15,6 +15,7 @@
 #include "troupe/core/machine.hpp"
 #include "troupe/core/page_room.hpp"
 #include "troupe/core/result.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/core/watch_pages.hpp"
 #include "troupe/state/detail/change_log.hpp"
 #include "troupe/state/detail/key_table.hpp"
@@ -60,14 +61,14 @@ public:
   /// Cost: O(log n), one SHA-256 of the value, copies of it to the table and the log.
   void step(time_point now, request_id id, const event& what, effects& out) {
     tick(now, out);
-    std::visit([&](const auto& request) { handle(now, id, request, out); }, what);
+    troupe::visit([&](const auto& request) { handle(now, id, request, out); }, what);
     keys_changed();
   }
 
   /// Returns why step() would refuse `what` for its size, errc::none if it would not.
   /// Cost: O(clock).
   [[nodiscard]] problem screen(const event& what) const {
-    return std::visit([this](const auto& request) { return screen(request); }, what);
+    return troupe::visit([this](const auto& request) { return screen(request); }, what);
   }
 
   /// Only notes the time: no state depends on it.

@@ -9,6 +9,7 @@
 #include "troupe/core/caf/deadline_timer.hpp"
 #include "troupe/core/machine.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/core/visit.hpp"
 
 namespace troupe {
 
@@ -74,7 +75,7 @@ private:
 
   void carry_out(effects& out) {
     for (auto& each : out)
-      std::visit([this](auto& what) { owner_->perform(what); }, each);
+      troupe::visit([this](auto& what) { owner_->perform(what); }, each);
     if (auto next = machine_.next_deadline())
       timer_.arm(self_, caf::actor_clock::time_point{next->time_since_epoch()}, [this] { tick(); });
     if constexpr (requires { owner_->stepped(machine_); })

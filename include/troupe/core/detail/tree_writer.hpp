@@ -17,6 +17,7 @@
 #include "troupe/core/detail/tree_names.hpp"
 #include "troupe/core/inspection.hpp"
 #include "troupe/core/json_tree.hpp"
+#include "troupe/core/visit.hpp"
 
 namespace troupe::detail {
 
@@ -196,7 +197,7 @@ private:
     auto name = alternative_names<std::variant<Ts...>>()[value.index()];
     to = tree::object();
     return nested([&] {
-      return std::visit([&](const auto& each) { return put(each, to[name]); }, value)
+      return troupe::visit([&](const auto& each) { return put(each, to[name]); }, value)
              || within("." + name);
     });
   }

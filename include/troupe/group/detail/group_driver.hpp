@@ -22,6 +22,7 @@
 #include "caf/actor_system.hpp"
 #include "troupe/core/caf/compat.hpp"
 #include "troupe/core/guarded.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/group/group_backup.hpp"
 #include "troupe/group/group_core.hpp"
 #include "troupe/group/group_listener.hpp"
@@ -317,7 +318,7 @@ private:
       guard.unlock();
       for (auto& what : doing_)
         if (!is_stopped_)
-          std::visit([this](auto& each) { handle(each); }, what);
+          troupe::visit([this](auto& each) { handle(each); }, what);
       doing_.clear();
       if (applied > 0)
         metrics_.applied(applied);

@@ -29,6 +29,7 @@
 #include "troupe/core/caf/basp_node.hpp"
 #include "troupe/core/caf/compat.hpp"
 #include "troupe/core/result.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/net/byte_budget.hpp"
 #include "troupe/net/connection.hpp"
 #include "troupe/net/dial_book.hpp"
@@ -359,7 +360,7 @@ private:
       auto news = found->second.next(make_stream_);
       if (!news)
         return;
-      std::visit([&](auto& each) { learn(id, each); }, *news);
+      troupe::visit([&](auto& each) { learn(id, each); }, *news);
     }
   }
 
@@ -420,7 +421,7 @@ private:
       return;
     while (!out_.empty())
       for (auto& what : std::exchange(out_, {}))
-        std::visit([this](auto& each) { perform(each); }, what);
+        troupe::visit([this](auto& each) { perform(each); }, what);
     carrying_out_ = false;
   }
 

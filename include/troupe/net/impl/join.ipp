@@ -25,6 +25,7 @@
 #include "troupe/core/codec.hpp"
 #include "troupe/core/overloaded.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/net/endpoint.hpp"
 #include "troupe/net/join.hpp"
 #include "troupe/net/join_search.hpp"
@@ -326,7 +327,7 @@ private:
   }
 
   static outcome read(const security::join_answer& answer, const join_call& call) {
-    return std::visit(
+    return troupe::visit(
       overloaded{[&](const security::join_granted& what) { return take(what, call); },
                  [](const security::join_elsewhere& what) -> outcome {
                    join_search::named elsewhere;

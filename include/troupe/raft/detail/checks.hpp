@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "troupe/core/overloaded.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/raft/types.hpp"
 
 namespace troupe::raft::detail {
@@ -71,7 +72,7 @@ inline problem check(const message& what, const options& how) {
   auto too_large = [](std::uint64_t number) { return number >= max_number; };
   if (what.term == 0 || too_large(what.term))
     return wrong("a message of term " + std::to_string(what.term));
-  return std::visit(
+  return troupe::visit(
     overloaded{
       [&](const vote_request& body) -> problem {
         if (too_large(body.last_index) || body.last_term > what.term)

@@ -17,6 +17,7 @@
 #include "troupe/core/caf/shell.hpp"
 #include "troupe/core/caf/timer_queue.hpp"
 #include "troupe/core/guarded.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/core/wait_for.hpp"
 #include "troupe/platform/thread_pool.hpp"
 #include "troupe/scheduler/detail/admission.hpp"
@@ -124,7 +125,7 @@ private:
         step_later(home, this, id, worker_core::heard<answer>{std::move(heard)});
       });
     };
-    std::visit(send, what.what);
+    troupe::visit(send, what.what);
   }
 
   void perform(worker_core::registered& what) {

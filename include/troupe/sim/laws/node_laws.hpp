@@ -19,6 +19,7 @@
 #include "troupe/core/agent_id.hpp"
 #include "troupe/core/overloaded.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/registry/agent_name.hpp"
 #include "troupe/registry/name_types.hpp"
 #include "troupe/registry/record_table.hpp"
@@ -88,7 +89,7 @@ public:
       },
       [](const auto&) {},
     };
-    std::visit(note, what);
+    troupe::visit(note, what);
   }
 
   /// Call after `node` is stepped.
@@ -117,7 +118,7 @@ public:
       [&](const cluster::liveness::list_names& each) { page_ = each.id; },
       [](const auto&) {},
     };
-    std::visit(judge, what);
+    troupe::visit(judge, what);
   }
 
   /// Call when all that is due by `now` was done.

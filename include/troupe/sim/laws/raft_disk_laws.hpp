@@ -10,6 +10,7 @@
 #include <variant>
 
 #include "troupe/core/overloaded.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/raft/replica.hpp"
 #include "troupe/sim/world/raft_process.hpp"
 
@@ -35,13 +36,14 @@ public:
     check_kept(who, seen, replica);
     auto look = overloaded{
       [&](const raft::replica::send& letter) {
-        std::visit([&](auto& body) { check_said(who, replica, letter, body); }, letter.what.body);
+        troupe::visit([&](auto& body) { check_said(who, replica, letter, body); },
+                      letter.what.body);
       },
       [&](const raft::replica::write& what) { check_write(who, what); },
       [](const auto&) {},
     };
     for (auto& what : out)
-      std::visit(look, what);
+      troupe::visit(look, what);
     auto leads = replica.current_role() == raft::role::leader;
     auto led = leads || seen.leads == replica.term(); // it may have removed itself
     if (led && replica.commit_index() > seen.commit)

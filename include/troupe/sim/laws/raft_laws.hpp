@@ -13,6 +13,7 @@
 
 #include "troupe/core/codec.hpp"
 #include "troupe/core/overloaded.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/raft/replica.hpp"
 #include "troupe/sim/world/raft_process.hpp"
 
@@ -52,7 +53,7 @@ public:
       [](const auto&) {},
     };
     for (auto& what : out)
-      std::visit(look, what);
+      troupe::visit(look, what);
     check_end(who, replica);
     if (replica.current_role() == raft::role::leader) {
       check_leader(who, replica);

@@ -16,6 +16,7 @@
 #include "troupe/cluster/seats.hpp"
 #include "troupe/core/overloaded.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/raft/types.hpp"
 #include "troupe/sim/world/raft_process.hpp"
 
@@ -158,7 +159,7 @@ public:
       },
       [](const auto&) {},
     };
-    std::visit(note, what);
+    troupe::visit(note, what);
   }
 
   /// Call with each effect, at `now`. `offered`: the process of the card of this step;
@@ -171,7 +172,7 @@ public:
     auto judge = overloaded{
       [&](const machine::look& each) { look_ = each.id; },
       [&](const machine::propose& each) {
-        std::visit([&](auto& change) { check(each.id, change); }, each.what);
+        troupe::visit([&](auto& change) { check(each.id, change); }, each.what);
       },
       [&](const machine::made& each) { ended(each.id); },
       [&](const machine::refuse& each) { ended(each.id); },
@@ -191,7 +192,7 @@ public:
       },
       [](const auto&) {},
     };
-    std::visit(judge, what);
+    troupe::visit(judge, what);
   }
 
   /// How often it was to remove a voter that nobody wants away, since the last call.

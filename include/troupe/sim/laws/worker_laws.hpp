@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "troupe/core/overloaded.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/scheduler/worker_core.hpp"
 
 namespace troupe::sim {
@@ -43,14 +44,14 @@ public:
       [&](const core::ended& each) { ended(id, each); },
       [](const auto&) {},
     };
-    std::visit(judge, what);
+    troupe::visit(judge, what);
   }
 
   /// Call with what the core did at `now`.
   void does(time_point now, const core::effects& out) {
     auto judge = overloaded{
       [&](const core::send& each) {
-        std::visit([&](const auto& words) { sends(now, each.id, words); }, each.what);
+        troupe::visit([&](const auto& words) { sends(now, each.id, words); }, each.what);
       },
       [&](const core::begin& each) { begins(now, each); },
       [&](const core::stop& each) {
@@ -61,7 +62,7 @@ public:
       [](const auto&) {},
     };
     for (auto& each : out)
-      std::visit(judge, each);
+      troupe::visit(judge, each);
     for (auto& [id, each] : running_)
       if (!each.is_stopped && (each.owner != worker_ || now >= lease_end_))
         broken(each.what, each.owner != worker_ ? "goes on though its worker has registered anew"

@@ -11,6 +11,7 @@
 #include <utility>
 #include <variant>
 
+#include "troupe/core/visit.hpp"
 #include "troupe/sim/scenarios/service_scenario.hpp"
 #include "troupe/sim/world/recording_client.hpp"
 #include "troupe/state/state_table.hpp"
@@ -71,7 +72,7 @@ public:
   }
 
   void answered(const state::effect& what) {
-    std::visit([&](const auto& each) { handle(each); }, what);
+    troupe::visit([&](const auto& each) { handle(each); }, what);
   }
 
   void seen() {

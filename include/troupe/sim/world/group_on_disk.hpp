@@ -7,6 +7,7 @@
 #include <utility>
 #include <variant>
 
+#include "troupe/core/visit.hpp"
 #include "troupe/group/group_core.hpp"
 #include "troupe/sim/world/raft_process.hpp"
 
@@ -91,7 +92,7 @@ private:
     if constexpr (requires { owner_.sees(out); })
       owner_.sees(out);
     for (auto& what : out)
-      std::visit([&](auto& each) { handle(each); }, what);
+      troupe::visit([&](auto& each) { handle(each); }, what);
   }
 
   template <class Other>

@@ -14,6 +14,7 @@
 
 #include "troupe/cluster/seats.hpp"
 #include "troupe/cluster/voter_plan.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/sim/laws/asker_laws.hpp"
 #include "troupe/sim/laws/seats_laws.hpp"
 #include "troupe/sim/world/group_on_disk.hpp"
@@ -353,7 +354,7 @@ private:
     auto from = offered ? std::optional{offered->who} : std::nullopt;
     for (auto& each : out) {
       laws_.does({world_time(), here_.now()}, each, from, here_.setting().latest);
-      std::visit([this](auto& what) { this->perform(what); }, each);
+      troupe::visit([this](auto& what) { this->perform(what); }, each);
       around_.to_node(each);
     }
     offered_.reset();

@@ -7,6 +7,7 @@
 #include <utility>
 #include <variant>
 
+#include "troupe/core/visit.hpp"
 #include "troupe/lock/lock_table.hpp"
 #include "troupe/sim/world/recording_client.hpp"
 
@@ -38,7 +39,7 @@ public:
   }
 
   void answered(const lock::effect& what) {
-    std::visit([&](const auto& each) { handle(each); }, what);
+    troupe::visit([&](const auto& each) { handle(each); }, what);
   }
 
 protected:

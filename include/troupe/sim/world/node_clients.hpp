@@ -13,6 +13,7 @@
 #include "troupe/core/overloaded.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/host/client_options.hpp"
 #include "troupe/registry/name_table.hpp"
 #include "troupe/scheduler/task_scheduler.hpp"
@@ -83,7 +84,7 @@ public:
       [&](const scheduler_question::answer& each) { tasks_.hear(what.number, each, what.record); },
       [&](const voters_changed& each) { changed(what.number, each.why); },
     };
-    std::visit(take, what.what);
+    troupe::visit(take, what.what);
   }
 
   void wake() {

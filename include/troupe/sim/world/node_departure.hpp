@@ -9,6 +9,7 @@
 #include "troupe/core/machine.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/sim/world/world.hpp"
 
 namespace troupe::sim {
@@ -64,7 +65,7 @@ private:
     machine::effects out;
     inside_.step(here_.now(), id, std::move(what), out);
     for (auto& each : out)
-      std::visit([this](auto& next) { this->carry_out(next); }, each);
+      troupe::visit([this](auto& next) { this->carry_out(next); }, each);
   }
 
   void carry_out(const machine::run& what) {

@@ -13,6 +13,7 @@
 #include "troupe/core/overloaded.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/sim/world/group_seat.hpp"
 #include "troupe/sim/world/node_messages.hpp"
 #include "troupe/sim/world/node_services.hpp"
@@ -75,7 +76,7 @@ public:
       },
       [&](const auto& each) { services_.ask(by, each); },
     };
-    std::visit(take, what.what);
+    troupe::visit(take, what.what);
   }
 
   void wake() {
@@ -96,7 +97,7 @@ private:
       .to_service = [this](host::group_event what) { services_.tell(std::move(what)); },
       .to_node =
         [this](const seats::effect& what) {
-          std::visit([this](auto& each) { this->perform(each); }, what);
+          troupe::visit([this](auto& each) { this->perform(each); }, what);
         },
       .broken = [this](const std::string& what) { around_.broken(what); },
     };

@@ -24,6 +24,7 @@
 #include "troupe/core/ids.hpp"
 #include "troupe/core/overloaded.hpp"
 #include "troupe/core/signature.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/sim/laws/node_laws.hpp"
 #include "troupe/sim/world/group_seat.hpp"
 #include "troupe/sim/world/judged_node.hpp"
@@ -67,7 +68,7 @@ public:
       core_(node_times::core(id_, name_, life_.boot(), life_.has_folder()), &is_signed_with,
             {node_times::lost_after, node_times::any_answer},
             [this](cluster::node_core::effect& what) {
-              std::visit([this](auto& each) { this->perform(each); }, what);
+              troupe::visit([this](auto& each) { this->perform(each); }, what);
             }),
       links_({here.self(), here.life()}),
       router_(id_),
@@ -225,7 +226,7 @@ public:
   void receive(process_id from, const message& what) {
     if (has_ended())
       return;
-    std::visit([&](const auto& each) { hear(from, each); }, what);
+    troupe::visit([&](const auto& each) { hear(from, each); }, what);
     if (!std::holds_alternative<node_gossip>(what)) // what members show is judged where it counts
       judge();
   }
@@ -359,7 +360,7 @@ private:
       },
       [&](const auto& words) { clients_.names().ask(words, what.wait, tell); },
     };
-    std::visit(ask, what.what);
+    troupe::visit(ask, what.what);
   }
 
   void perform(cluster::claims::done& what) {

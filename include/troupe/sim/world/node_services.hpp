@@ -14,6 +14,7 @@
 #include "troupe/core/overloaded.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/group/group_core.hpp"
 #include "troupe/host/group_types.hpp"
 #include "troupe/host/replicated_core.hpp"
@@ -61,7 +62,7 @@ public:
 
   /// Called in the thread of the group.
   void tell(host::group_event what) {
-    auto which = std::visit([](auto& each) { return each.service; }, what);
+    auto which = troupe::visit([](auto& each) { return each.service; }, what);
     if (which == names_number)
       names_.tell(std::move(what));
     else

@@ -13,6 +13,7 @@
 #include "troupe/core/ids.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/scheduler/task_scheduler.hpp"
 #include "troupe/scheduler/worker_core.hpp"
 #include "troupe/sim/laws/worker_laws.hpp"
@@ -103,7 +104,7 @@ private:
     for (auto& each : inside_.take_violations())
       around_.broken("has a worker: " + each);
     for (auto& each : out)
-      std::visit([this](auto& what) { this->perform(what); }, each);
+      troupe::visit([this](auto& what) { this->perform(what); }, each);
   }
 
   void perform(core::identify&) {
@@ -111,7 +112,7 @@ private:
   }
 
   void perform(core::send& what) {
-    std::visit([&](const auto& words) { send(what, words); }, what.what);
+    troupe::visit([&](const auto& words) { send(what, words); }, what.what);
   }
 
   template <class Words>

@@ -15,6 +15,7 @@
 #include "troupe/core/codec.hpp"
 #include "troupe/core/fields.hpp"
 #include "troupe/core/overloaded.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/raft/event_log.hpp"
 #include "troupe/raft/replica.hpp"
 #include "troupe/sim/world/world.hpp"
@@ -249,7 +250,7 @@ private:
     if (auto& look = here_.setting().stepped)
       look(here_.self(), replica_, out);
     for (auto& what : out)
-      std::visit([&](const auto& each) { handle(each); }, what);
+      troupe::visit([&](const auto& each) { handle(each); }, what);
   }
 
   void handle(const raft::replica::send& what) {

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "troupe/core/overloaded.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/scheduler/task_scheduler.hpp"
 #include "troupe/scheduler/worker_core.hpp"
 #include "troupe/sim/laws/worker_laws.hpp"
@@ -105,7 +106,7 @@ public:
       [&](const refused& each) { fail(each.why); },
       [&](const auto&) { here().setting().found.broken(name_ + " got another's answer"); },
     };
-    std::visit(take, what);
+    troupe::visit(take, what);
     send_next();
   }
 
@@ -256,7 +257,7 @@ private:
     for (auto& each : inside_->take_violations())
       here().setting().found.broken(name_ + ": " + each);
     for (auto& each : out)
-      std::visit([this](auto& what) { handle(what); }, each);
+      troupe::visit([this](auto& what) { handle(what); }, each);
   }
 
   void handle(core::identify&) {
@@ -301,7 +302,7 @@ private:
         this->ask(each);
       },
     };
-    std::visit(ask, asked_->what.what);
+    troupe::visit(ask, asked_->what.what);
   }
 
   /// Tells the core of each request whose answer did not come in time. A later answer is passed on
@@ -330,7 +331,7 @@ private:
   void refuse(const core::send& what, const problem& why) {
     auto tell
       = [&]<class Words>(const Words&) { step(what.id, core::heard<typename Words::result>{why}); };
-    std::visit(tell, what.what);
+    troupe::visit(tell, what.what);
   }
 
   template <class Result>

@@ -14,6 +14,7 @@
 
 #include "troupe/cluster/seats.hpp"
 #include "troupe/core/overloaded.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/sim/laws/ledger.hpp"
 #include "troupe/sim/world/group_seat.hpp"
 #include "troupe/sim/world/node_links.hpp"
@@ -153,7 +154,7 @@ public:
       [&](const node_beat& each) { hear_beat(from, each); },
       [&](const auto& each) { seat_.hear_from(from, each); },
     };
-    std::visit(take, what);
+    troupe::visit(take, what);
   }
 
   void wake() {

@@ -16,6 +16,7 @@
 #include "troupe/core/problem.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/host/client_core.hpp"
 #include "troupe/sim/laws/asker_laws.hpp"
 #include "troupe/sim/world/service_thread.hpp"
@@ -106,7 +107,7 @@ public:
       [&](const problem& why) { fail(which, why, core::failed::kind::said); },
       [&](const auto& answer) { conclude(which, answer); },
     };
-    std::visit(take, what);
+    troupe::visit(take, what);
   }
 
   void wake() {
@@ -212,7 +213,7 @@ private:
 
   void carry_out(const core::effects& out) {
     for (auto& each : out)
-      std::visit([this](const auto& what) { this->perform(what); }, each);
+      troupe::visit([this](const auto& what) { this->perform(what); }, each);
   }
 
   void perform(const core::send& what) {
@@ -224,7 +225,7 @@ private:
         send(each, {what.id, what.attempt});
       },
     };
-    std::visit(to_node, wanted_.at(what.id).what);
+    troupe::visit(to_node, wanted_.at(what.id).what);
   }
 
   void perform(const core::open& what) {

@@ -13,6 +13,7 @@
 #include "troupe/core/machine.hpp"
 #include "troupe/core/overloaded.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/group/group_core.hpp"
 #include "troupe/host/replicated_core.hpp"
 #include "troupe/sim/world/mailbox.hpp"
@@ -67,7 +68,7 @@ public:
       to_group_(here, [this](for_group& what) { outside_.to_group(what.id, what.what); }),
       to_service_(here, [this](host::group_event& what) {
         if (!is_stopped_)
-          std::visit([this](auto& each) { this->hear(each); }, what);
+          troupe::visit([this](auto& each) { this->hear(each); }, what);
       }) {}
 
   /// Called in the group's thread.
@@ -86,7 +87,7 @@ public:
         step(id, host::caller_request<M>{each, by});
       },
     };
-    std::visit(take, what);
+    troupe::visit(take, what);
   }
 
   void wake() {
@@ -226,7 +227,7 @@ private:
 
   void carry_out(typename core::effects& out) {
     for (auto& what : out)
-      std::visit([&](auto& each) { handle(each); }, what);
+      troupe::visit([&](auto& each) { handle(each); }, what);
   }
 
   template <class Other>

@@ -20,6 +20,7 @@
 #include "troupe/core/problem.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/sim/world/node_messages.hpp"
 #include "troupe/sim/world/way_board.hpp"
 #include "troupe/sim/world/world.hpp"
@@ -165,7 +166,7 @@ public:
       [&](const way_knocked& each) { knocked(what, each.number); },
       [](const auto&) {},
     };
-    std::visit(take, what.what);
+    troupe::visit(take, what.what);
     return !std::holds_alternative<node_ask>(what.what)
            && !std::holds_alternative<node_reply>(what.what);
   }
@@ -263,7 +264,7 @@ private:
     while (!left_.empty()) {
       auto next = std::move(left_.front());
       left_.pop_front();
-      std::visit([this](auto& each) { this->perform(each); }, next);
+      troupe::visit([this](auto& each) { this->perform(each); }, next);
     }
     is_busy_ = false;
   }

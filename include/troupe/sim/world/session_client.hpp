@@ -10,6 +10,7 @@
 #include <variant>
 
 #include "troupe/core/overloaded.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/host/client_core.hpp"
 #include "troupe/sim/world/service_process.hpp"
 
@@ -60,7 +61,7 @@ public:
           self().answered(answer);
       },
     };
-    std::visit(take, what.what);
+    troupe::visit(take, what.what);
   }
 
   void wake() {
@@ -217,7 +218,7 @@ private:
 
   void carry_out(const host::client_core::effects& out) {
     for (auto& each : out)
-      std::visit([this](const auto& what) { perform(what); }, each);
+      troupe::visit([this](const auto& what) { perform(what); }, each);
   }
 
   // -- effects ------------------------------------------------------------------------
@@ -233,7 +234,7 @@ private:
         send(each, {what.id, what.attempt});
       },
     };
-    std::visit(to_node, wanted_.at(what.id));
+    troupe::visit(to_node, wanted_.at(what.id));
   }
 
   void perform(const host::client_core::open& what) {

@@ -19,6 +19,7 @@
 #include "troupe/core/random.hpp"
 #include "troupe/core/signature.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/sim/world/world.hpp"
 
 namespace troupe::sim {
@@ -116,7 +117,7 @@ public:
   }
 
   void hear(const node_id& from, const swim_message& what) {
-    std::visit([&](const auto& each) { take(from, each); }, what);
+    troupe::visit([&](const auto& each) { take(from, each); }, what);
   }
 
   /// What it says of itself; no value before that is signed.
@@ -174,7 +175,7 @@ private:
 
   void perform(cluster::swim::effects& out) {
     for (auto& each : out)
-      std::visit([this](auto& what) { this->perform(what); }, each);
+      troupe::visit([this](auto& what) { this->perform(what); }, each);
   }
 
   void perform(cluster::swim::send& what) {
