@@ -346,6 +346,9 @@ private:
   void watch() {
     for (auto& what : std::exchange(out_, {}))
       std::visit([this](const auto& each) { see(each); }, what);
+    for (auto& [node, it] : peers_)
+      law(it.link || it.wanted || !is_waiting(it),
+          "where something waits there is a link or will be");
   }
 
   void see(const lines::await_turn&) {

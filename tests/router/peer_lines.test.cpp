@@ -121,6 +121,10 @@ TEST_CASE("what is sent before there is a link waits for it, which is asked for 
         == texts{"send a#7: parcel 1 of 2 asks 1,2", "send a#7: parcel 2 of 1, mark 1"});
   CHECK(m.lines.waiting() == 0);
   CHECK(m.turn_over().empty());
+  m.step(lines::link_full{a, 7, true});
+  m.enclose(a);
+  CHECK(m.step(lines::link_down{a, 7}) == texts{"lost a#7: outcome_unknown", "want a"});
+  CHECK(m.enclose(a).empty());
 }
 
 TEST_CASE("what waits is refused if there will be no link, in its order", "[router]") {
@@ -439,6 +443,18 @@ TEST_CASE("a link that is in use does not rest", "[router]") {
     m.now += 30s;
     m.enclose(a);
     m.turn_over();
+  }
+  SECTION("as a visit has had it") {
+    m.now += 50s;
+    m.step(lines::visit{a, 5});
+    m.now += 10s;
+  }
+  SECTION("as a letter that had waited has gone out") {
+    m.step(lines::link_full{a, 1, true});
+    m.enclose(a);
+    m.now += 50s;
+    CHECK(m.step(lines::link_full{a, 1, false}).size() == 1);
+    m.now += 10s;
   }
   SECTION("as a letter waits for room") {
     m.step(lines::link_full{a, 1, true});

@@ -158,7 +158,6 @@ private:
     ++it.open.letters;
     it.open.bytes += what.bytes;
     it.open.taken += what.taken;
-    it.used = now;
     if (what.request != 0) {
       assert(what.request > it.highest);
       it.highest = it.open.highest = what.request;
@@ -342,23 +341,24 @@ private:
       auto& next = it.closed.front();
       if (!next.visit && !it.window.has_room())
         return;
-      it.used = now;
       if (next.visit) {
+        it.used = now;
         it.held = it.held || next.holds;
         --it.visits;
         out.emplace_back(lines::admit{peer, *it.link, *next.visit});
       } else {
-        release(peer, it, next, out);
+        release(now, peer, it, next, out);
       }
       it.closed.pop_front();
     }
     if (!it.open.empty() && it.window.has_room()) {
-      release(peer, it, it.open, out);
+      release(now, peer, it, it.open, out);
       it.open = {};
     }
   }
 
-  void release(const node_id& peer, line& it, entry& what, effects& out) {
+  void release(time_point now, const node_id& peer, line& it, entry& what, effects& out) {
+    it.used = now;
     std::optional<std::uint64_t> mark;
     if (it.window.send(what.bytes))
       it.marks.push_back(*(mark = ++last_mark_));
