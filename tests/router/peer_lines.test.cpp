@@ -504,10 +504,16 @@ TEST_CASE("what is said late about one link finds the uses of all", "[router]") 
   m.now += 50s;
   m.enclose(y);
   m.turn_over();
-  CHECK_FALSE(m.lines.looks_at_uses(m.now, lines::turn_over{}));
+  const std::vector<lines::event> of_links{lines::link_up{a, 3}, lines::link_down{y, 1},
+                                           lines::link_missed{z}, lines::keep_links{true},
+                                           lines::rest_answered{z, 2, true}};
+  for (auto& each : of_links)
+    CHECK_FALSE(m.lines.looks_at_uses(m.now, each));
   m.now += 10s;
-  CHECK(m.lines.looks_at_uses(m.now, lines::turn_over{}));
-  CHECK(m.step(lines::link_up{a, 3}) == texts{"ask z#2"}); // not y, which was used
+  for (auto& each : of_links)
+    CHECK(m.lines.looks_at_uses(m.now, each));
+  CHECK_FALSE(m.lines.looks_at_uses(m.now, lines::turn_over{})); // no letter looks at all links
+  CHECK(m.step(lines::link_up{a, 3}) == texts{"ask z#2"});       // not y, which was used
 }
 
 } // namespace peer_lines_test

@@ -64,7 +64,14 @@ public:
   /// Whether that step() may decide that a link rests: before it, and before each tick(), the host
   /// says of each of links() if it is `used`.
   [[nodiscard]] bool looks_at_uses(time_point now, const lines::event& what) const {
-    return std::holds_alternative<lines::rest_asked>(what) || is_due(now);
+    if (std::holds_alternative<lines::rest_asked>(what))
+      return true;
+    auto is_of_links = std::holds_alternative<lines::link_up>(what)
+                       || std::holds_alternative<lines::link_down>(what)
+                       || std::holds_alternative<lines::link_missed>(what)
+                       || std::holds_alternative<lines::keep_links>(what)
+                       || std::holds_alternative<lines::rest_answered>(what);
+    return is_of_links && is_due(now);
   }
 
   /// Returns the parcel for the next letter to `peer`, perhaps a new one. As of the last step.
