@@ -45,6 +45,9 @@ public:
   peer_lines(const node_id& self, const lines::options& options)
     : options_(options), idle_(self, options.idle) {}
 
+  peer_lines(const peer_lines&) = delete;
+  peer_lines& operator=(const peer_lines&) = delete;
+
   /// Handles what has happened at `now`. Cost: O(log n) in peers and in what waits for one; O(n)
   /// where looks_at_uses().
   void step(time_point now, const lines::event& what, effects& out) {
@@ -75,8 +78,8 @@ public:
   }
 
   /// Returns the parcel for the next letter to `peer`, perhaps a new one. As of the last step.
-  [[nodiscard]] lines::parcel_number parcel_for(const node_id& peer) const {
-    auto found = lines_.find(peer);
+  [[nodiscard]] lines::parcel_number parcel_for(const node_id& peer) {
+    auto found = find(peer);
     return found != lines_.end() && !found->second.open.empty() ? found->second.open.number
                                                                 : last_parcel_ + 1;
   }
@@ -178,7 +181,7 @@ private:
   }
 
   void handle(time_point now, const lines::parcel_full& what, effects& out) {
-    auto found = lines_.find(what.peer);
+    auto found = find(what.peer);
     if (found == lines_.end())
       return;
     close_parcel(found->second);
@@ -191,7 +194,7 @@ private:
   }
 
   void handle(time_point, const lines::withdrawn& what, effects& out) {
-    auto found = lines_.find(what.peer);
+    auto found = find(what.peer);
     if (found == lines_.end())
       return;
     auto& it = found->second;
@@ -254,7 +257,7 @@ private:
   }
 
   void handle(time_point now, const lines::link_down& what, effects& out) {
-    auto found = lines_.find(what.peer);
+    auto found = find(what.peer);
     if (found == lines_.end() || found->second.link != what.link)
       return; // another link has taken its place
     lose(now, what.peer, found->second, out);
@@ -262,7 +265,7 @@ private:
   }
 
   void handle(time_point now, const lines::link_missed& what, effects& out) {
-    auto found = lines_.find(what.peer);
+    auto found = find(what.peer);
     if (found == lines_.end())
       return;
     if (found->second.link)
@@ -272,7 +275,7 @@ private:
   }
 
   void handle(time_point, const lines::link_failed& what, effects& out) {
-    auto found = lines_.find(what.peer);
+    auto found = find(what.peer);
     if (found == lines_.end() || found->second.link)
       return;
     close_parcel(found->second);
@@ -282,7 +285,7 @@ private:
       else
         out.emplace_back(lines::refuse{what.peer, each.number, each.letters, each.taken,
                                        std::move(each.requests), what.why});
-    lines_.erase(found);
+    forget(found);
   }
 
   void handle(time_point now, const lines::link_full& what, effects& out) {
@@ -314,7 +317,7 @@ private:
 
   void look_for_next(lines_map::iterator which, effects& out) {
     if (which->second.empty())
-      lines_.erase(which);
+      forget(which);
     else
       want(which->first, which->second, out);
   }
@@ -335,7 +338,7 @@ private:
   void flush_all(time_point now, effects& out) {
     in_turn_ = 0;
     for (auto& peer : outgoing_)
-      if (auto found = lines_.find(peer); found != lines_.end())
+      if (auto found = find(peer); found != lines_.end())
         flush(now, peer, found->second, out);
     outgoing_.clear();
   }
@@ -376,7 +379,7 @@ private:
   // -- links that nobody uses ----------------------------------------------------------
 
   void handle(time_point now, const lines::used& what, effects&) {
-    if (auto found = lines_.find(what.peer); found != lines_.end())
+    if (auto found = find(what.peer); found != lines_.end())
       found->second.used = now;
   }
 
@@ -456,12 +459,27 @@ private:
   // -- lines ---------------------------------------------------------------------------
 
   line& line_of(const node_id& peer) {
-    return lines_.try_emplace(peer, options_.window_bytes).first->second;
+    auto found = find(peer);
+    if (found == lines_.end())
+      found = recent_ = lines_.try_emplace(peer, options_.window_bytes).first;
+    return found->second;
+  }
+
+  /// Most letters are for the peer of the letter before.
+  lines_map::iterator find(const node_id& peer) {
+    if (recent_ == lines_.end() || recent_->first != peer)
+      recent_ = lines_.find(peer);
+    return recent_;
+  }
+
+  void forget(lines_map::iterator which) {
+    recent_ = lines_.end();
+    lines_.erase(which);
   }
 
   /// Null if it has no link.
   line* linked_line(const node_id& peer) {
-    auto found = lines_.find(peer);
+    auto found = find(peer);
     return found != lines_.end() && found->second.link ? &found->second : nullptr;
   }
 
@@ -487,6 +505,7 @@ private:
 
   lines::options options_;
   lines_map lines_;
+  lines_map::iterator recent_ = lines_.end();
   /// Peers that may have an open parcel, in the order of their first letters. Stale and repeated
   /// ones are harmless.
   std::vector<node_id> outgoing_;
