@@ -92,6 +92,27 @@ caf::byte_buffer head_of(std::uint8_t first, const std::vector<std::string>& to,
   return bytes;
 }
 
+TEST_CASE_METHOD(bundle_readers, "a request is taken out of a bundle, and the others stay",
+                 "[router]") {
+  letter first{word::answer, 77, {"a"}, "me", caf::make_message("first"s)};
+  letter second{word::receipt, 79, {"b"}, "me", caf::make_message(2)};
+  letter third{word::answer, 80, {"c"}, "me", caf::make_message("third"s, 3)};
+  auto made = bundle_of({first, fire("d", "one"), second, fire("d", "two"), third});
+  CHECK(made.remove(77));
+  CHECK(content_of(made)
+        == content_of(bundle_of({fire("d", "one"), second, fire("d", "two"), third})));
+  CHECK(made.letters() == 4);
+  CHECK_FALSE(made.remove(77));
+  CHECK_FALSE(made.remove(0)); // nothing is wanted of the others
+  CHECK(made.remove(80));
+  CHECK(content_of(made) == content_of(bundle_of({fire("d", "one"), second, fire("d", "two")})));
+  REQUIRE(made.add(nullptr, first) == bundle::added::yes);
+  CHECK(made.remove(79));
+  CHECK(made.remove(77));
+  CHECK(content_of(made) == content_of(bundle_of({fire("d", "one"), fire("d", "two")})));
+  CHECK(made.letters() == 2);
+}
+
 TEST_CASE_METHOD(bundle_readers, "a letter has ids as texts", "[router][wire]") {
   constexpr std::uint8_t passed_on = 0x80;
   auto n1 = node_id::from_string(std::string(62, '0') + "a1").value();

@@ -748,6 +748,46 @@ TEST_CASE_METHOD(live_routers, "a request that nobody answers ends with its time
   end(there);
 }
 
+TEST_CASE_METHOD(live_routers, "a request is not sent after its caller was told that it timed out",
+                 "[router]") {
+  auto here = make(n1);
+  auto there = make(n2);
+  auto seen = std::make_shared<std::vector<int>>();
+  auto recorder = sys.spawn([seen](caf::event_based_actor*) -> caf::behavior {
+    return {[seen](int number) {
+      seen->push_back(number);
+      return "heard"s;
+    }};
+  });
+  agents.push_back(recorder);
+  auto handle = caf::actor_cast<caf::strong_actor_ptr>(recorder);
+  REQUIRE(on(there, [=](router_state& state) { return state.add_agent("far", handle); }).code
+          == errc::none);
+  tell(here, "far", n2);
+  auto wait = [&](duration timeout, int number) {
+    return self->request(here.handle(), 60s,
+                         dispatch{to_agent("far"), {}, timeout, caf::make_message(number)});
+  };
+  auto stays = wait(30s, 1);
+  auto ends = wait(10ms, 2);
+  self->send(here.handle(), dispatch{to_agent("far"), {}, 10s, caf::make_message(3)});
+  auto finds = self->request(here.handle(), 60s, resolve_agent{"far", 10ms});
+  CHECK(answer_to(std::move(ends)) == "timed_out");
+  auto found = errc::none;
+  finds.receive([](const caf::strong_actor_ptr&) {},
+                [&](const caf::error& why) { found = to_problem(why).code; });
+  CHECK(found == errc::timed_out);
+  CHECK(statistics(here).waiting == 2);
+  link(here, n2, 1, there);
+  CHECK(answer_to(std::move(stays)) == "heard");
+  CHECK(answer_to(wait(30s, 4)) == "heard");
+  CHECK(*seen == std::vector{1, 3, 4});
+  CHECK(statistics(here).waiting_bytes == 0);
+  CHECK(statistics(here).unreachable == 0);
+  end(here);
+  end(there);
+}
+
 TEST_CASE_METHOD(live_routers, "a busy router holds up no message for its agents, and no answer",
                  "[router]") {
   auto here = make(n1);

@@ -113,7 +113,24 @@ public:
     }
     ++count_;
     recipients_ += what.to.size();
+    if (what.wanted != word::nothing)
+      asked_.push_back({what.number, begin, bytes_.size() - begin});
     return added::yes;
+  }
+
+  /// Takes the letter of a request out again. Returns false if it has none of that number.
+  bool remove(std::uint64_t number) {
+    auto which = std::ranges::find(asked_, number, &asked::number);
+    if (which == asked_.end())
+      return false;
+    auto begin = bytes_.begin() + static_cast<std::ptrdiff_t>(which->begin);
+    bytes_.erase(begin, begin + static_cast<std::ptrdiff_t>(which->bytes));
+    for (auto later = which + 1; later != asked_.end(); ++later)
+      later->begin -= which->bytes;
+    asked_.erase(which);
+    --count_;
+    --recipients_; // a request has one
+    return true;
   }
 
   /// What has arrived; damaged, if that is no bundle, with the letters before the damage.
@@ -145,6 +162,13 @@ private:
 
   /// Room for one short letter.
   static constexpr std::size_t first_bytes = 256;
+
+  /// Where the letter of a request is.
+  struct asked {
+    std::uint64_t number = 0;
+    std::size_t begin = 0;
+    std::size_t bytes = 0;
+  };
 
   bool write(compat::execution_context* context, const letter& what) {
     caf::binary_serializer sink{context, bytes_};
@@ -298,6 +322,8 @@ private:
   caf::byte_buffer bytes_;
   std::size_t count_ = 0;
   std::size_t recipients_ = 0;
+  /// In their order.
+  std::vector<asked> asked_;
   /// Received.
   content arrived_;
 };

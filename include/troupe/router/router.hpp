@@ -2,15 +2,12 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <iterator>
 #include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include "caf/actor_cast.hpp"
@@ -20,21 +17,20 @@
 #include "caf/stateful_actor.hpp"
 #include "troupe/core/agent_id.hpp"
 #include "troupe/core/caf/compat.hpp"
-#include "troupe/core/caf/deadline_timer.hpp"
 #include "troupe/core/caf/ignore_strays.hpp"
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/to_error.hpp"
-#include "troupe/core/enclosed_request.hpp"
 #include "troupe/core/ids.hpp"
-#include "troupe/core/once_all.hpp"
 #include "troupe/core/result.hpp"
-#include "troupe/core/visit.hpp"
 #include "troupe/router/detail/delivery.hpp"
 #include "troupe/router/detail/entrance.hpp"
+#include "troupe/router/detail/outbound.hpp"
 #include "troupe/router/detail/routes.hpp"
 #include "troupe/router/detail/service_places.hpp"
 #include "troupe/router/idle_links.hpp"
 #include "troupe/router/messages.hpp"
+#include "troupe/router/peer_lines_types.hpp"
+#include "troupe/router/router_events.hpp"
 
 namespace troupe::router {
 
@@ -45,41 +41,17 @@ inline void kill_next(const caf::strong_actor_ptr& which) {
                  nullptr);
 }
 
-/// What a router asks of its node. Called on the router's actor; must not block.
-struct router_events {
-  /// There is something to send to that node and no link to it.
-  std::function<void(const node_id& node)> link_wanted;
-  /// An agent of this node has ended by itself.
-  std::function<void(const agent_id& agent)> agent_ended;
-  /// So a call to an agent of another node has ended, as far as others should hear of it; see
-  /// call_outcomes. Called on any thread.
-  std::function<void(const node_id& node, const agent_id& agent, call_end how)> called{};
-  /// Somebody asks the node to leave its cluster: says why it does not.
-  std::function<problem(bool force)> may_leave = [](bool) {
-    return problem{errc::failed, "this router has no node that could leave; ask that of a node"};
-  };
-  /// Begin to leave; comes after the answer has gone out.
-  std::function<void(bool force)> leave{};
-  /// Somebody asks the node for maintenance, or to end it; `done` may be called on any thread.
-  std::function<void(bool on, done_handler done)> maintain = [](bool, const done_handler& done) {
-    done(
-      {errc::failed, "this router has no node that could be in maintenance; ask that of a node"});
-  };
-  /// Close that link: neither side uses it, and nothing is on the way.
-  std::function<void(const node_id& node, std::uint64_t number)> link_idle
-    = [](const node_id&, std::uint64_t) {};
-};
-
 /// Brings messages to agents, wherever they live: the entry point of its node. Finds out
 /// who is meant, hands on to agents here, sends to the routers of other nodes, and fails
 /// requests as soon as their link is gone (CAF would let them run into their time-out).
 /// An agent gets the application's own message and sees no envelope.
 ///
 /// Delivery is at most once. Messages from one sender to one agent keep their order as
-/// long as the link lasts. What waits for a link, or for room on it, is bounded in bytes (see
-/// link_flow); beyond that messages are refused, and so are the answers of agents. A link that
-/// neither side uses is closed (see idle_links) and made again for the next message; those over
-/// which handles were found stay.
+/// long as the link lasts; what goes to other nodes, and when, peer_lines decides. What waits for a
+/// link, or for room on it, is bounded in bytes (see waiting_room); beyond that messages are
+/// refused, and so are the answers of agents. A request is not sent after its caller was told that
+/// it timed out. A link that neither side uses is closed (see idle_links) and made again for the
+/// next message; those over which handles were found stay.
 ///
 /// Public functions other than make_behavior() are for the node, through router_access.
 class router_state {
@@ -94,8 +66,7 @@ public:
       options_(options),
       events_(std::move(events)),
       services_(self),
-      idle_(node_, idle),
-      answer_within_(idle.answer_within) {
+      outbound_(self, *entrance_, node, options, events_, idle, counts_) {
     self_->set_down_handler([this](const caf::down_msg& gone) { end_agent(gone.source); });
   }
 
@@ -116,7 +87,7 @@ public:
                     std::move(what.payload)};
         send(as, self_->current_message_id().is_request() ? word::receipt : word::answer);
       },
-      [this](const rest_link& what) { let_rest(what); },
+      [this](const rest_link& what) { outbound_.let_rest(what); },
       [this](const find_agent& what) -> caf::result<caf::strong_actor_ptr> {
         auto found = entrance_->agents.find(what.id).handle;
         if (!found)
@@ -207,98 +178,46 @@ public:
   /// Link number `number` leads to the router `entry` of `node`. One that it takes the place of
   /// has ended, though that may be told only later.
   void link_up(const node_id& node, std::uint64_t number, caf::strong_actor_ptr entry) {
-    if (auto* before = linked_peer(node); before != nullptr && before->number != number)
-      link_down(node, before->number);
-    auto& there = peer_of(node);
-    forget_receipts(there);
-    there.number = number;
-    there.entry = std::move(entry);
-    there.wanted = there.held = there.rests = false;
-    ways().link_up(node);
-    step_idle(idle::linked{node});
-    flush(there);
+    outbound_.link_up(node, number, std::move(entry));
   }
 
   /// Others have filled that link, or it has drained.
   void link_full(const node_id& node, std::uint64_t number, bool is_full) {
-    auto* there = linked_peer(node);
-    if (there == nullptr || there->number != number)
-      return;
-    ways().hold(node, is_full);
-    flush(*there);
+    outbound_.step(lines::link_full{node, number, is_full});
   }
 
   /// This side needs all its links from now on, used or not; or does so no more.
   void keep_links(bool all) {
-    step_idle(idle::keep{all});
+    outbound_.step(lines::keep_links{all});
   }
 
   /// Fails what was sent over it and not answered. What waited for room on it waits for the next.
   void link_down(const node_id& node, std::uint64_t number) {
-    auto found = peers_.find(node);
-    if (found == peers_.end() || found->second.number != number)
-      return; // another link has taken its place
-    auto& there = found->second;
-    forget_receipts(there);
-    there.entry = nullptr;
-    there.rests = there.held = false;
-    ways().link_down(node);
-    step_idle(idle::unlinked{node});
-    problem why{errc::outcome_unknown, "the link to node " + to_string(node)
-                                         + " was lost before the answer; the agent may have got "
-                                           "the request"};
-    counts_.failed
-      += entrance_->pending.lost(node, [&](detail::call& each) { tell(each.by, why); });
-    if (there.line.empty() && there.outbox.what.empty())
-      forget(found);
-    else
-      want_link(there);
+    outbound_.step(lines::link_down{node, number});
   }
 
   /// A link to that node has ended before it could be used, and any before it: word of their ends
   /// comes late, or as that of others.
   void link_missed(const node_id& node) {
-    auto found = peers_.find(node);
-    if (found == peers_.end())
-      return;
-    auto& there = found->second;
-    if (there.entry)
-      return link_down(node, there.number);
-    there.wanted = false;
-    if (there.line.empty() && there.outbox.what.empty())
-      forget(found);
-    else
-      want_link(there);
+    outbound_.step(lines::link_missed{node});
   }
 
   /// Gives the router of `node` to one who uses it directly, with a link if there is none. If it
   /// `holds` the link, that stays until it is lost; else as long as it is used.
   void reach(const node_id& node, std::function<void(result<caf::strong_actor_ptr>)> done,
              bool holds = true) {
-    with_link(node, [done, holds](peer* there, const problem& why) {
-      if (there == nullptr)
-        return done(why);
-      there->held = there->held || holds;
-      done(there->entry);
-    });
+    outbound_.visit(node, holds,
+                    [done = std::move(done)](const caf::strong_actor_ptr& entry, std::uint64_t,
+                                             const problem& why) {
+                      if (!entry)
+                        return done(why);
+                      done(entry);
+                    });
   }
 
   /// There is no link to `node` and will be none for now: refuses what waits for it.
   void link_failed(const node_id& node, const problem& why) {
-    auto found = peers_.find(node);
-    if (found == peers_.end() || found->second.entry)
-      return;
-    auto& there = found->second;
-    close_bundle(there);
-    for (auto& each : std::exchange(there.line, {})) {
-      if (each.call)
-        each.call(nullptr, why);
-      counts_.unreachable += each.what.letters();
-      ways().drop(node, each.taken);
-      for (auto number : each.asked)
-        end(number, why, call_end::unreachable);
-    }
-    forget(found);
+    outbound_.step(lines::link_failed{node, why});
   }
 
   [[nodiscard]] router_statistics statistics() const {
@@ -312,47 +231,11 @@ public:
     result.pending = static_cast<std::uint32_t>(entrance_->pending.size());
     entrance_->ways.add_to(result);
     entrance_->going_out.add_to(result);
-    for (auto& [node, each] : peers_) {
-      result.links += each.entry ? 1 : 0;
-      result.waiting += static_cast<std::uint32_t>(each.outbox.what.letters());
-      for (auto& next : each.line)
-        result.waiting += static_cast<std::uint32_t>(next.call ? 1 : next.what.letters());
-    }
+    outbound_.add_to(result);
     return result;
   }
 
 private:
-  struct peer;
-
-  /// What goes to a peer at once.
-  struct parcel {
-    bundle what;
-    /// Bytes that its letters were taken for.
-    std::size_t taken = 0;
-    /// The requests in it.
-    std::vector<std::uint64_t> asked{};
-    /// Instead of a bundle; called with null if there will be no link.
-    std::function<void(peer*, const problem&)> call{};
-  };
-
-  struct peer {
-    node_id node{};
-    std::uint64_t number = 0;
-    caf::strong_actor_ptr entry;
-    /// Letters that go at the end of the turn, or when there are many, or when there is room.
-    parcel outbox;
-    /// What waits for the link, or for room on it, before the outbox.
-    std::deque<parcel> line;
-    /// Bundles of which the peer is to say that it has them.
-    std::deque<caf::message_id> receipts;
-    bool wanted = false;
-    /// Handles of actors there are in use, so the link must stay.
-    bool held = false;
-    /// Nothing may be sent until the link ends or the other side says that it stays.
-    bool rests = false;
-    caf::actor_clock::time_point used{};
-  };
-
   [[nodiscard]] detail::routes& ways() {
     return entrance_->ways;
   }
@@ -421,23 +304,23 @@ private:
     if (!self_->current_message_id().is_request())
       return fire(where, from, what.payload);
     auto says_how_it_is = wanted == word::answer && what.timeout >= least_patience;
-    auto number
-      = open_request(where.node, what.timeout, says_how_it_is ? where.agents.front() : agent_id{});
+    auto number = outbound_.open_request(where.node, what.timeout,
+                                         says_how_it_is ? where.agents.front() : agent_id{});
     if (!number)
       return ways().drop(where.node, where.bytes);
-    auto why = enclose(where, {wanted,
-                               number->request_id().integer_value(),
-                               std::move(where.agents),
-                               from.agent,
-                               std::move(what.payload),
-                               {},
-                               detail::patience(what.timeout),
-                               !from.is_here,
-                               from.where.id});
+    auto why = outbound_.enclose(where, {wanted,
+                                         number->request_id().integer_value(),
+                                         std::move(where.agents),
+                                         from.agent,
+                                         std::move(what.payload),
+                                         {},
+                                         detail::patience(what.timeout),
+                                         !from.is_here,
+                                         from.where.id});
     if (!why)
       return;
     ++counts_.refused;
-    refuse(number->request_id().integer_value(), why);
+    outbound_.refuse(number->request_id().integer_value(), why);
   }
 
   /// Gives it to an agent of this node.
@@ -471,20 +354,24 @@ private:
                                                    + "' lives on another node than the one asked, "
                                                      "and handles are of use only with a link to "
                                                      "its own; send to its id instead"}));
-    auto number = open_request(node, what.timeout, {});
-    if (!number)
+    auto id = outbound_.open_request(node, what.timeout, {});
+    if (!id)
       return;
-    with_link(node, [this, number = *number,
-                     asked = find_agent{what.id, what.takes}](peer* there, const problem& why) {
-      if (there == nullptr) {
-        ++counts_.unreachable;
-        return refuse(number.request_id().integer_value(), why);
-      }
-      there->held = true; // the answer is a handle
-      entrance_->pending.sent(number.request_id().integer_value());
-      ++counts_.forwarded;
-      there->entry->enqueue(self_->ctrl(), number, caf::make_message(asked), self_->context());
-    });
+    auto number = id->request_id().integer_value();
+    outbound_.visit(
+      node, true, // the answer is a handle
+      [this, id = *id, number, asked = find_agent{what.id, what.takes}](
+        const caf::strong_actor_ptr& entry, std::uint64_t link, const problem& why) {
+        if (!entry) {
+          if (outbound_.refuse(number, why))
+            ++(why.code == errc::limit_reached ? counts_.refused : counts_.unreachable);
+          return;
+        }
+        entrance_->pending.sent(number, link);
+        ++counts_.forwarded;
+        entry->enqueue(self_->ctrl(), id, caf::make_message(asked), self_->context());
+      },
+      number);
   }
 
   void send_to_many(detail::route& where, const detail::origin& from, const dispatch& what) {
@@ -518,15 +405,16 @@ private:
       where.bytes -= some.bytes;
       fire(some, from, payload);
     }
-    if (enclose(where, {word::nothing,
-                        0,
-                        std::move(where.agents),
-                        from.agent,
-                        payload,
-                        {},
-                        {},
-                        !from.is_here,
-                        from.where.id})
+    if (outbound_
+          .enclose(where, {word::nothing,
+                           0,
+                           std::move(where.agents),
+                           from.agent,
+                           payload,
+                           {},
+                           {},
+                           !from.is_here,
+                           from.where.id})
           .code
         != errc::none)
       ++counts_.refused;
@@ -534,281 +422,6 @@ private:
 
   /// Who waits less long for an answer says nothing about the agent when it gives up.
   static constexpr duration least_patience = std::chrono::milliseconds{100};
-
-  /// Opens a request to `node` for the sender of the current message, which is told if there are
-  /// too many. How it ends says how `agent` is, if one is named.
-  std::optional<caf::message_id> open_request(const node_id& node, duration timeout,
-                                              agent_id agent) {
-    auto& pending = entrance_->pending;
-    auto asks = detail::asker::of(self_);
-    if (auto open = pending.size(); open >= options_.max_pending) {
-      ++counts_.refused;
-      tell(asks, detail::too_many_pending(open));
-      return std::nullopt;
-    }
-    auto id = caf::message_id{enclosed_request | ++last_request_}.with_normal_priority();
-    pending.open(id.request_id().integer_value(), {std::move(asks), std::move(agent)}, node,
-                 to_time(self_->clock().now() + detail::patience(timeout)));
-    await_deadlines();
-    return id;
-  }
-
-  /// One timer for all requests: one for each would wake the clock's thread each time.
-  void await_deadlines() {
-    auto next = entrance_->pending.next_deadline();
-    if (!next)
-      return;
-    patience_.arm(self_, caf::actor_clock::time_point{next->time_since_epoch()}, [this] {
-      auto late = detail::in_our_words(caf::make_error(caf::sec::request_timeout));
-      entrance_->pending.expire(
-        to_time(self_->clock().now()), [&](detail::call& each, const node_id& node) {
-          each.by.tell(self_->ctrl(), caf::make_message(late), self_->context());
-          note_failure(each, node, call_end::timed_out);
-        });
-      await_deadlines();
-    });
-  }
-
-  void refuse(std::uint64_t number, const problem& why) {
-    entrance_->pending.finish(number, [&](detail::call& each, const auto&) { tell(each.by, why); });
-  }
-
-  /// Refuses it because nothing reached its agent.
-  void end(std::uint64_t number, const problem& why, call_end how) {
-    entrance_->pending.finish(number, [&](detail::call& each, const node_id& node) {
-      tell(each.by, why);
-      note_failure(each, node, how);
-    });
-  }
-
-  void note_failure(const detail::call& which, const node_id& node, call_end how) {
-    if (!which.agent.empty())
-      entrance_->outcomes.failed(to_time(self_->clock().now()), node, which.agent, how);
-  }
-
-  void tell(detail::asker& asks, const problem& why) {
-    asks.tell(self_->ctrl(), caf::make_message(to_error(why)), self_->context());
-  }
-
-  // -- bundles -------------------------------------------------------------------------
-
-  /// Puts a letter into the bundle that goes at the end of this turn: once all is done that
-  /// lies in the mailbox now, or when the bundle is full. A router that has nothing else to do
-  /// sends at once. Without a link, or room on it, the bundle waits. Errors: bad_argument, if the
-  /// letter cannot be written.
-  [[nodiscard]] problem enclose(const detail::stop& where, const letter& what) {
-    auto& there = peer_of(where.node);
-    auto result = there.outbox.what.add(self_->context(), what);
-    if (result == bundle::added::no_room) {
-      close_bundle(there);
-      flush(there);
-      result = there.outbox.what.add(self_->context(), what);
-    }
-    if (result == bundle::added::unwritable) {
-      ways().drop(where.node, where.bytes);
-      return detail::unwritable();
-    }
-    there.outbox.taken += where.bytes;
-    there.used = self_->clock().now();
-    if (what.wanted != word::nothing)
-      there.outbox.asked.push_back(what.number);
-    if (there.outbox.what.letters() == 1)
-      outgoing_.push_back(&there);
-    want_link(there);
-    if (there.outbox.what.full()) {
-      close_bundle(there);
-      flush(there);
-    }
-    if (++enclosed_ >= bundle::max_letters)
-      flush_all(); // also to peers to whom there is less to say
-    else if (!std::exchange(turn_ends_, true))
-      run_on(caf::strong_actor_ptr{self_->ctrl()}, [this] {
-        turn_ends_ = false;
-        flush_all();
-      });
-    return {};
-  }
-
-  void flush_all() {
-    enclosed_ = 0;
-    for (auto* each : std::exchange(outgoing_, {}))
-      flush(*each);
-  }
-
-  /// Puts what lies in the bundle for a peer at the end of the line.
-  static void close_bundle(peer& there) {
-    if (!there.outbox.what.empty())
-      there.line.push_back(std::exchange(there.outbox, {}));
-  }
-
-  /// Sends what waits for a peer, as far as there is room.
-  void flush(peer& there) {
-    if (!there.entry || there.rests)
-      return;
-    while (!there.line.empty()) {
-      if (!there.line.front().call && !ways().has_room(there.node))
-        return;
-      auto next = std::move(there.line.front());
-      there.line.pop_front();
-      there.used = self_->clock().now();
-      if (next.call)
-        next.call(&there, {});
-      else
-        send_bundle(there, std::move(next));
-    }
-    if (!there.outbox.what.empty() && ways().has_room(there.node))
-      send_bundle(there, std::exchange(there.outbox, {}));
-  }
-
-  void send_bundle(peer& there, parcel next) {
-    counts_.forwarded += next.what.letters();
-    for (auto number : next.asked)
-      entrance_->pending.sent(number);
-    auto id = caf::make_message_id();
-    if (ways().send(there.node, next.taken, next.what.bytes())) {
-      id = self_->new_request_id(caf::message_priority::normal);
-      there.receipts.push_back(id);
-      compat::when_answered(
-        self_, id, [this, node = there.node, id](const caf::message&) { received(node, id); });
-    }
-    there.entry->enqueue(self_->ctrl(), id, caf::make_message(std::move(next.what)),
-                         self_->context());
-  }
-
-  /// The router of `node` has a bundle; one of an earlier link says nothing.
-  void received(const node_id& node, caf::message_id which) {
-    auto* there = linked_peer(node);
-    if (there == nullptr || there->receipts.empty() || there->receipts.front() != which)
-      return;
-    there->receipts.pop_front();
-    ways().received(node);
-    flush(*there);
-  }
-
-  /// Nobody says any more what has arrived.
-  void forget_receipts(peer& there) {
-    for (auto& each : std::exchange(there.receipts, {}))
-      compat::withdraw(self_, each.response_id());
-  }
-
-  // -- links that there may not be yet ---------------------------------------------------
-
-  peer& peer_of(const node_id& node) {
-    auto& there = peers_[node];
-    there.node = node;
-    return there;
-  }
-
-  void forget(std::map<node_id, peer>::iterator which) {
-    std::erase(outgoing_, &which->second);
-    peers_.erase(which);
-  }
-
-  void want_link(peer& there) {
-    if (!there.entry && !std::exchange(there.wanted, true))
-      events_.link_wanted(there.node);
-  }
-
-  /// Calls `send_now` once there is a link to `node`, behind all that waits for it.
-  void with_link(const node_id& node, std::function<void(peer*, const problem&)> send_now) {
-    auto& there = peer_of(node);
-    close_bundle(there);
-    there.line.push_back({.what = {}, .call = std::move(send_now)});
-    want_link(there);
-    flush(there);
-  }
-
-  // -- links that nobody uses ----------------------------------------------------------
-
-  static time_point to_time(caf::actor_clock::time_point moment) {
-    return time_point{moment.time_since_epoch()};
-  }
-
-  void let_rest(const rest_link& what) {
-    auto node = node_id::from_string(what.node);
-    if (!node)
-      return reply(to_error(node.error()));
-    auto found = peers_.find(*node);
-    auto& asks = self_->current_sender();
-    // Only the router of that node itself may stop what is sent to it.
-    if (found == peers_.end() || !found->second.entry || !asks
-        || asks->address() != found->second.entry->address())
-      return reply(false);
-    step_idle(idle::asked{*node});
-  }
-
-  void step_idle(const idle::event& what) {
-    tell_idle_what_is_used();
-    idle_.step(to_time(self_->clock().now()), what, idle_out_);
-    carry_out_idle();
-  }
-
-  /// Links are looked at when one of them may have been idle for long, not at each message.
-  void tell_idle_what_is_used() {
-    auto now = self_->clock().now();
-    for (auto& [node, each] : peers_) {
-      auto busy = each.held || !each.line.empty() || ways().is_busy(node)
-                  || entrance_->pending.waits_for(node);
-      idle_.step(to_time(now), idle::used{node, to_time(busy ? now : each.used)}, idle_out_);
-    }
-  }
-
-  void carry_out_idle() {
-    for (auto& what : std::exchange(idle_out_, {}))
-      troupe::visit([this](auto& each) { perform(each); }, what);
-    auto next = idle_.next_deadline();
-    if (!next)
-      return;
-    timer_.arm(self_, caf::actor_clock::time_point{next->time_since_epoch()}, [this] {
-      tell_idle_what_is_used();
-      idle_.tick(to_time(self_->clock().now()), idle_out_);
-      carry_out_idle();
-    });
-  }
-
-  /// Null if its link has just ended.
-  peer* linked_peer(const node_id& node) {
-    auto found = peers_.find(node);
-    return found != peers_.end() && found->second.entry ? &found->second : nullptr;
-  }
-
-  void perform(const idle::ask& what) {
-    auto* there = linked_peer(what.peer);
-    if (there == nullptr)
-      return;
-    flush(*there);
-    there->rests = true;
-    auto tell = [this, node = what.peer, number = there->number](bool agrees) {
-      if (auto* now = linked_peer(node); now != nullptr && now->number == number)
-        step_idle(idle::answered{node, agrees});
-    };
-    compat::relay(
-      self_, there->entry, answer_within_, caf::make_message(rest_link{to_string(node_)}),
-      [tell](const caf::message& said) {
-        tell(said.match_elements<bool>() && said.get_as<bool>(0));
-      },
-      [tell](const caf::error&) { tell(false); });
-  }
-
-  void perform(const idle::answer& what) {
-    if (auto* there = linked_peer(what.peer); there != nullptr && what.agrees) {
-      flush(*there);
-      there->rests = true;
-    }
-    reply(what.agrees);
-  }
-
-  void perform(const idle::close& what) {
-    if (auto* there = linked_peer(what.peer))
-      events_.link_idle(what.peer, there->number);
-  }
-
-  void perform(const idle::go_on& what) {
-    if (auto* there = linked_peer(what.peer)) {
-      there->rests = false;
-      flush(*there);
-    }
-  }
 
   // -- errors -------------------------------------------------------------------------
 
@@ -826,20 +439,8 @@ private:
   std::map<std::uint64_t, caf::response_promise> maintained_;
   std::uint64_t last_maintained_ = 0;
   detail::service_places services_;
-  std::map<node_id, peer> peers_;
-  /// Peers that may have an open bundle. Stale and repeated ones are harmless.
-  std::vector<peer*> outgoing_;
-  std::uint64_t last_request_ = 0;
-  /// Letters in bundles since all were sent.
-  std::size_t enclosed_ = 0;
-  /// Whether the end of this turn lies in the mailbox.
-  bool turn_ends_ = false;
   router_statistics counts_;
-  idle_links idle_;
-  idle_links::effects idle_out_;
-  duration answer_within_;
-  deadline_timer timer_;
-  deadline_timer patience_;
+  detail::outbound outbound_;
 };
 
 /// The actor of a router. What its entrance takes never comes into its mailbox.

@@ -217,7 +217,7 @@ private:
     ++counts_.forwarded;
     auto id = ++asked_;
     pending_.open(id, std::move(promise), agent->address());
-    pending_.sent(id);
+    pending_.sent(id, agent->address());
     compat::relay(
       self_, agent, detail::patience(what.timeout), what.payload,
       [this, id](caf::message answer) {
@@ -236,7 +236,7 @@ private:
   detail::agent_table agents_;
   /// All on the node "": where they live is in their handles.
   directory places_;
-  detail::open_requests<caf::actor_addr, caf::response_promise> pending_;
+  detail::open_requests<caf::actor_addr, caf::actor_addr, caf::response_promise> pending_;
   std::uint64_t asked_ = 0;
   caf::actor_addr owner_;
   router_statistics counts_;

@@ -55,8 +55,8 @@ public:
   agent_table agents;
   /// To the agents of all nodes.
   routes ways;
-  /// By the numbers of their requests.
-  open_requests<node_id, call> pending;
+  /// By the numbers of their requests; sent over links, by their numbers.
+  open_requests<node_id, std::uint64_t, call> pending;
   /// What becomes of these.
   call_outcomes outcomes;
   /// To those who ask over links.

@@ -13,15 +13,16 @@
 
 namespace troupe::router::detail {
 
-/// Requests that a router passes on, by their numbers, and who waits for their answers. A Key is
-/// whoever was asked, by what its loss is known: a node, or an agent. An Answer is the way to
-/// whoever asks. Thread-safe; calls nothing while it is locked.
-template <class Key, class Answer>
+/// Requests that a router passes on, by their numbers, and who waits for their answers. A Whom is
+/// whoever is asked: a node, or an agent. A Way is what its answer comes over, and by what its loss
+/// is known: a link, or that agent. An Answer is the way to whoever asks. Thread-safe; calls
+/// nothing while it is locked.
+template <class Whom, class Way, class Answer>
 class open_requests {
 public:
   /// From `deadline` on expire() ends it.
   /// @pre No open request has this number.
-  void open(std::uint64_t number, Answer answer, Key whom,
+  void open(std::uint64_t number, Answer answer, Whom whom,
             std::optional<time_point> deadline = std::nullopt) {
     std::lock_guard guard{mutex_};
     requests_.emplace(number, request{std::move(answer), std::move(whom), deadline});
@@ -29,14 +30,17 @@ public:
       deadlines_.emplace(*deadline, number);
   }
 
-  /// It is on its way: from here on lost() ends it.
-  void sent(std::uint64_t number) {
+  /// It is on its way over `over`: from here on lost() ends it.
+  void sent(std::uint64_t number, Way over) {
     std::lock_guard guard{mutex_};
-    if (auto found = requests_.find(number); found != requests_.end())
-      sent_[found->second.whom].insert(number);
+    auto found = requests_.find(number);
+    if (found == requests_.end())
+      return;
+    sent_[over].insert(number);
+    found->second.over = std::move(over);
   }
 
-  /// Ends with `deliver(answer, whom)` what has waited too long.
+  /// Ends with `deliver(number, answer, whom)` what has waited too long.
   template <class Deliver>
   void expire(time_point now, Deliver deliver) {
     for (;;) {
@@ -47,7 +51,7 @@ public:
           return;
         number = deadlines_.begin()->second;
       }
-      finish(number, deliver);
+      finish(number, [&](Answer& answer, const Whom& whom) { deliver(number, answer, whom); });
     }
   }
 
@@ -71,7 +75,7 @@ public:
   /// Ends a request with `deliver(answer, whom)`, if it was `who` that was asked. Returns false if
   /// it is over already, or somebody else was asked: then it stays open.
   template <class Deliver>
-  bool finish_by(const Key& who, std::uint64_t number, Deliver deliver) {
+  bool finish_by(const Whom& who, std::uint64_t number, Deliver deliver) {
     auto found = take(number, &who);
     if (!found)
       return false;
@@ -79,13 +83,13 @@ public:
     return true;
   }
 
-  /// Ends with `deliver(answer)` whatever was sent to `whom`. Returns how many that were.
+  /// Ends with `deliver(answer)` whatever was sent over `over`. Returns how many that were.
   template <class Deliver>
-  std::size_t lost(const Key& whom, Deliver deliver) {
+  std::size_t lost(const Way& over, Deliver deliver) {
     std::vector<Answer> ended;
     {
       std::lock_guard guard{mutex_};
-      auto gone = sent_.extract(whom);
+      auto gone = sent_.extract(over);
       if (!gone)
         return 0;
       for (auto number : gone.mapped()) {
@@ -113,10 +117,10 @@ public:
       deliver(each.answer);
   }
 
-  /// Whether `whom` has an answer to give.
-  [[nodiscard]] bool waits_for(const Key& whom) const {
+  /// Whether an answer is to come over `over`.
+  [[nodiscard]] bool waits_for(const Way& over) const {
     std::lock_guard guard{mutex_};
-    return sent_.contains(whom);
+    return sent_.contains(over);
   }
 
   [[nodiscard]] bool is_open(std::uint64_t number) const {
@@ -132,8 +136,10 @@ public:
 private:
   struct request {
     Answer answer;
-    Key whom;
+    Whom whom;
     std::optional<time_point> deadline{};
+    /// Once it was sent.
+    std::optional<Way> over{};
   };
 
   void forget_deadline(std::uint64_t number, const request& what) {
@@ -141,24 +147,25 @@ private:
       deadlines_.erase({*what.deadline, number});
   }
 
-  auto take(std::uint64_t number, const Key* by = nullptr) {
+  auto take(std::uint64_t number, const Whom* by = nullptr) {
     std::lock_guard guard{mutex_};
     auto open = requests_.find(number);
     if (open == requests_.end() || (by != nullptr && open->second.whom != *by))
       return typename decltype(requests_)::node_type{};
     auto found = requests_.extract(open);
     forget_deadline(number, found.mapped());
-    if (auto there = sent_.find(found.mapped().whom); there != sent_.end()) {
-      there->second.erase(number);
-      if (there->second.empty())
-        sent_.erase(there);
-    }
+    if (!found.mapped().over)
+      return found;
+    auto there = sent_.find(*found.mapped().over);
+    there->second.erase(number);
+    if (there->second.empty())
+      sent_.erase(there);
     return found;
   }
 
   mutable std::mutex mutex_;
   std::map<std::uint64_t, request> requests_;
-  std::map<Key, std::set<std::uint64_t>> sent_;
+  std::map<Way, std::set<std::uint64_t>> sent_;
   std::set<std::pair<time_point, std::uint64_t>> deadlines_;
 };
 

@@ -17,8 +17,8 @@
 #include "troupe/core/problem.hpp"
 #include "troupe/router/detail/refusals.hpp"
 #include "troupe/router/directory.hpp"
-#include "troupe/router/link_flow.hpp"
 #include "troupe/router/types.hpp"
+#include "troupe/router/waiting_room.hpp"
 
 namespace troupe::router::detail {
 
@@ -115,38 +115,23 @@ public:
     return result;
   }
 
-  // -- what goes out: for the router ---------------------------------------------------
+  // -- what waits: for the router ------------------------------------------------------
 
+  /// So many bytes taken for a node wait no more.
   void drop(const node_id& node, std::size_t bytes) {
-    with(node, [&](link_flow& flow) { flow.drop(bytes); });
+    with(node, [&](room& it) { it.bytes.drop(bytes); });
   }
 
-  [[nodiscard]] bool has_room(const node_id& node) {
-    return with(node, [](link_flow& flow) { return flow.has_room(); });
+  /// While a node has a link, messages for it come and go: it is not forgotten each time.
+  void set_linked(const node_id& node, bool is_linked) {
+    with(node, [&](room& it) { it.is_linked = is_linked; });
   }
 
-  [[nodiscard]] bool send(const node_id& node, std::size_t taken, std::size_t bytes) {
-    return with(node, [&](link_flow& flow) { return flow.send(taken, bytes); });
-  }
-
-  void received(const node_id& node) {
-    with(node, [](link_flow& flow) { flow.received(); });
-  }
-
-  void link_up(const node_id& node) {
-    with(node, [](link_flow& flow) { flow.link_up(); });
-  }
-
-  void link_down(const node_id& node) {
-    with(node, [](link_flow& flow) { flow.link_down(); });
-  }
-
-  void hold(const node_id& node, bool is_held) {
-    with(node, [&](link_flow& flow) { flow.hold(is_held); });
-  }
-
-  [[nodiscard]] bool is_busy(const node_id& node) {
-    return with(node, [](link_flow& flow) { return flow.is_busy(); });
+  /// Whether anything that was taken for a node still waits.
+  [[nodiscard]] bool has_waiting(const node_id& node) const {
+    std::lock_guard guard{mutex_};
+    auto found = rooms_.find(node);
+    return found != rooms_.end() && found->second.bytes.waiting_bytes() > 0;
   }
 
   /// Adds what was refused here, and what waits, to the statistics of the router.
@@ -154,13 +139,19 @@ public:
     std::lock_guard guard{mutex_};
     sum.unknown += unknown_;
     sum.refused += refused_;
-    for (auto& [node, each] : flows_)
-      sum.waiting_bytes += each.waiting_bytes();
+    for (auto& [node, each] : rooms_)
+      sum.waiting_bytes += each.bytes.waiting_bytes();
   }
 
 private:
   /// What a letter has beside its payload and names.
   static constexpr std::size_t letter_bytes = 20;
+
+  /// For messages to one node.
+  struct room {
+    waiting_room bytes;
+    bool is_linked = false;
+  };
 
   route find_one(const recipients& who, const is_here& here) {
     route result;
@@ -206,8 +197,9 @@ private:
       where.bytes += each.text().size() + 1;
     if (where.bytes > options_.max_message_bytes)
       return too_large(where.bytes, options_.max_message_bytes);
-    return with(where.node, [&](link_flow& flow) {
-      return flow.take(where.bytes) ? problem{} : too_much_waits(where.node, flow.waiting_bytes());
+    return with(where.node, [&](room& it) {
+      return it.bytes.take(where.bytes) ? problem{}
+                                        : too_much_waits(where.node, it.bytes.waiting_bytes());
     });
   }
 
@@ -228,22 +220,22 @@ private:
     refused_ += what.report.refused + what.report.left_out;
   }
 
-  /// Runs `job` on the flow to `node`; one without a link on which nothing waits is forgotten.
+  /// Runs `job` on the room of `node`; one without a link in which nothing waits is forgotten.
   template <class Job>
-  std::invoke_result_t<Job, link_flow&> with(const node_id& node, Job job) {
+  std::invoke_result_t<Job, room&> with(const node_id& node, Job job) {
     struct tidy {
-      std::map<node_id, link_flow>& flows;
-      std::map<node_id, link_flow>::iterator which;
+      std::map<node_id, room>& rooms;
+      std::map<node_id, room>::iterator which;
 
       ~tidy() {
-        if (!which->second.is_linked() && which->second.waiting_bytes() == 0)
-          flows.erase(which);
+        if (!which->second.is_linked && which->second.bytes.waiting_bytes() == 0)
+          rooms.erase(which);
       }
     };
 
     std::lock_guard guard{mutex_};
-    flow_options how{options_.max_waiting_bytes, options_.window_bytes};
-    tidy after{flows_, flows_.try_emplace(node, how).first};
+    auto most = waiting_room{options_.max_waiting_bytes};
+    tidy after{rooms_, rooms_.try_emplace(node, room{most}).first};
     return job(after.which->second);
   }
 
@@ -251,7 +243,7 @@ private:
   const router_options options_;
   mutable std::mutex mutex_;
   directory places_;
-  std::map<node_id, link_flow> flows_;
+  std::map<node_id, room> rooms_;
   std::uint64_t unknown_ = 0;
   std::uint64_t refused_ = 0;
 };
