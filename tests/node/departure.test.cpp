@@ -51,7 +51,7 @@ struct node {
     while (auto* stage = std::get_if<departure::run>(&next)) {
       CHECK(stage->id == id);
       run.push_back(stage->which);
-      REQUIRE(run.size() <= 11);
+      REQUIRE(run.size() <= 12);
       next = one(id, outcome(stage->which));
     }
     auto& over = std::get<departure::over>(next);
@@ -113,7 +113,7 @@ TEST_CASE("a node that leaves gives up its vote, takes back what it said, and en
   node it;
   stages run;
   CHECK_FALSE(it.call(7, by_a_voter, run));
-  stages all{give_up_vote, take_back};
+  stages all{give_up_vote, end_workers, take_back};
   all.insert(all.end(), end_elsewhere.begin(), end_elsewhere.end());
   CHECK(run == all);
 }
@@ -128,7 +128,7 @@ TEST_CASE("only a node that may have a vote gives one up", "[node][departure]") 
       .has_log = has_log, .is_seated = is_seated, .knows_leader = knows_leader};
   };
   for (auto& each :
-       {row{leave(false, false, true), take_back}, row{leave(true, false, false), take_back},
+       {row{leave(false, false, true), end_workers}, row{leave(true, false, false), end_workers},
         row{leave(true, true, false), give_up_vote},
         row{leave(true, false, true), give_up_vote}}) { // it may not have heard yet
     node it;
@@ -144,7 +144,7 @@ TEST_CASE("a node whose vote nobody takes goes on, and may leave later", "[node]
   CHECK_FALSE(it.it.is_ending());
   stages run;
   CHECK_FALSE(it.call(2, by_a_voter, run));
-  CHECK(run.size() == 11);
+  CHECK(run.size() == 12);
 }
 
 TEST_CASE("who forces a node to leave does so although nobody leads", "[node][departure]") {
@@ -154,7 +154,7 @@ TEST_CASE("who forces a node to leave does so although nobody leads", "[node][de
     node it;
     auto asked = std::get<departure::run>(it.one(1, forced));
     CHECK(asked.force);
-    CHECK(stage_of(it.one(1, departure::done{give_up_vote, {why, "nobody"}})) == take_back);
+    CHECK(stage_of(it.one(1, departure::done{give_up_vote, {why, "nobody"}})) == end_workers);
     node other;
     CHECK_FALSE(std::get<departure::run>(other.one(1, by_a_voter)).force);
     CHECK(why_of(other.one(1, departure::done{give_up_vote, {why, "nobody"}})).code == why);
@@ -182,7 +182,7 @@ TEST_CASE("a node that alone has the services leaves only by force", "[node][dep
   CHECK(why.code == errc::in_use);
   CHECK(why.detail.find("node n hosts") == 0);
   CHECK_FALSE(it.it.is_ending());
-  CHECK(stage_of(it.one(2, departure::leave{.force = true, .hosts_alone = true})) == take_back);
+  CHECK(stage_of(it.one(2, departure::leave{.force = true, .hosts_alone = true})) == end_workers);
   CHECK_FALSE(departure::refusal("n", true, true));
   CHECK_FALSE(departure::refusal("n", false, false));
 }
@@ -195,7 +195,7 @@ TEST_CASE("a node that cannot take back what it said ends, and says why", "[node
                               : departure::done{which};
   });
   CHECK(why.code == errc::timed_out);
-  CHECK(run.size() == 10);
+  CHECK(run.size() == 11);
   CHECK(run.back() == end_router);
 }
 
@@ -226,8 +226,16 @@ TEST_CASE("a node that is stopped while it leaves ends at once", "[node][departu
   SECTION("while it takes back what it said") {
     node it;
     it.one(1, departure::leave{});
+    it.one(1, departure::done{end_workers});
     it.one(2, departure::stop{});
     CHECK_FALSE(why_of(it.one(1, departure::done{take_back})));
+    CHECK(stage_of(it.one(2, departure::done{turn_away})) == hand_over);
+  }
+  SECTION("while its workers end") {
+    node it;
+    it.one(1, departure::leave{});
+    it.one(2, departure::stop{});
+    CHECK_FALSE(why_of(it.one(1, departure::done{end_workers})));
     CHECK(stage_of(it.one(2, departure::done{turn_away})) == hand_over);
   }
 }
@@ -235,6 +243,7 @@ TEST_CASE("a node that is stopped while it leaves ends at once", "[node][departu
 TEST_CASE("a node that ends says nothing of a leave that was overtaken", "[node][departure]") {
   node it;
   it.one(1, departure::leave{});
+  it.one(1, departure::done{end_workers});
   auto next = it.one(2, departure::stop{});
   it.one(1, departure::done{take_back, {errc::timed_out, "late"}});
   while (auto* run = std::get_if<departure::run>(&next))
@@ -248,8 +257,9 @@ TEST_CASE("the end of a stage that is not under way changes nothing", "[node][de
   it.one(1, by_a_voter);
   CHECK(it.step(1, departure::done{take_back}).empty());
   CHECK(it.step(2, departure::done{give_up_vote}).empty());
-  CHECK(stage_of(it.one(1, departure::done{give_up_vote})) == take_back);
+  CHECK(stage_of(it.one(1, departure::done{give_up_vote})) == end_workers);
   CHECK(it.step(1, departure::done{give_up_vote}).empty());
+  CHECK(stage_of(it.one(1, departure::done{end_workers})) == take_back);
   CHECK(stage_of(it.one(1, departure::done{take_back})) == turn_away);
   CHECK(it.step(1, departure::done{take_back}).empty());
   auto next = it.one(1, departure::done{turn_away});
@@ -277,8 +287,8 @@ TEST_CASE("each stage that waits for others has its bound", "[node][departure]")
 
 TEST_CASE("whatever comes of its stages, a node that departs ends in order, or goes on",
           "[node][departure]") {
-  // Each of the eleven stages may fail, and the services may be here.
-  for (unsigned fails = 0; fails < 1U << 11U; ++fails)
+  // Each of the twelve stages may fail, and the services may be here.
+  for (unsigned fails = 0; fails < 1U << 12U; ++fails)
     for (auto has_services : {false, true}) {
       node it;
       stages run;
@@ -292,8 +302,9 @@ TEST_CASE("whatever comes of its stages, a node that departs ends in order, or g
         CHECK_FALSE(it.it.is_ending());
         continue;
       }
-      REQUIRE(run.size() == 11);
-      CHECK((why.code == errc::failed) == ((fails & 2U) != 0));
+      REQUIRE(run.size() == 12);
+      CHECK((why.code == errc::failed) == ((fails >> static_cast<unsigned>(take_back) & 1U) != 0));
+      CHECK(place(run, end_workers) < place(run, take_back));
       CHECK(place(run, take_back) < place(run, say_farewell));
       CHECK(place(run, hand_over) < place(run, say_farewell));
       CHECK(place(run, say_farewell) < place(run, end_links));

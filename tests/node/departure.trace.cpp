@@ -23,8 +23,9 @@ namespace {
 
 using enum departure::stage;
 
-constexpr std::array<std::pair<departure::stage, std::string_view>, 11> stages{{
+constexpr std::array<std::pair<departure::stage, std::string_view>, 12> stages{{
   {give_up_vote, "give_up_vote"},
+  {end_workers, "end_workers"},
   {take_back, "take_back"},
   {turn_away, "turn_away"},
   {hand_over, "hand_over"},

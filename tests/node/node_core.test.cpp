@@ -1007,7 +1007,7 @@ TEST_CASE_METHOD(one_node, "an agent that no registry takes is not added", "[nod
 TEST_CASE("a node that has its share of the records hears that as it adds an agent",
           "[node][core]") {
   node_core_options how;
-  how.table.max_records = 6; // half for this node: itself and two agents
+  how.table.max_records = 4; // half for this node
   one_node it{how};
   it.begin();
   auto add = [&](const std::string& name, bool is_unique, request_id id) {
@@ -1023,11 +1023,67 @@ TEST_CASE("a node that has its share of the records hears that as it adds an age
   auto done = it.only<claims::done>();
   REQUIRE(done);
   CHECK(done->why.code == errc::limit_reached);
-  CHECK_THAT(done->why.detail, ContainsSubstring("has 3 of 6 records"));
+  CHECK_THAT(done->why.detail, ContainsSubstring("has 2 of 4 records"));
   it.step(claims::remove{"a"});
   it.out.clear();
   add("c", false, 4);
   CHECK(it.ended(4) == errc::none);
+}
+
+TEST_CASE("names that are being given back do not count in the share of a node", "[node][core]") {
+  node_core_options how;
+  how.table.max_records = 4;
+  one_node it{how};
+  it.begin();
+  it.add("a", 1);
+  it.add("b", 2);
+  it.step(claims::remove{"a"});
+  it.step(claims::remove{"b"});
+  it.out.clear();
+  record made;
+  made.key.name = "c";
+  it.step(node_core::add_agent{made, false}, 1);
+  CHECK(it.ended(1) == errc::none);
+}
+
+TEST_CASE("a node shows what it says, also if others have filled its table meanwhile",
+          "[node][core]") {
+  node_core_options how;
+  how.table.max_records = 4;
+  one_node it{how};
+  it.begin();
+  record made;
+  made.key.name = "a";
+  it.step(node_core::add_agent{made, true}, 1);
+  auto asked = it.question<registry::names::claim>();
+  REQUIRE(asked);
+  for (auto number : {2, 3}) {
+    member other{number};
+    other.says_node("other");
+    other.says_agent("a");
+    other.says_agent("b");
+    it.hear(other);
+  }
+  it.out.clear();
+  registry::names::claims granted;
+  granted.claimed.push_back({.name = "a", .owner = self, .boot = 1, .token = 1});
+  it.step(claims::heard<registry::names::claims>{granted}, asked->first);
+  CHECK(it.ended(1) == errc::none);
+  auto shown = it.core().table().answer(registry::get_record{record_kind::agent, "a", self});
+  CHECK(shown.found);
+  CHECK_FALSE(it.only<node_core::complain>());
+}
+
+TEST_CASE("a node says more than one batch of its table has", "[node][core]") {
+  node_core_options how;
+  how.table.max_batch = 2;
+  one_node it{how};
+  it.begin();
+  for (auto* name : {"a", "b", "c"})
+    it.add(name, 1);
+  it.step(claims::risen{2}); // it says all again
+  CHECK_FALSE(it.only<node_core::complain>());
+  CHECK(it.core().table().answer(registry::find_owner{self}).records == 4);
 }
 
 TEST_CASE_METHOD(one_node, "a change of an agent that no registry takes is refused",

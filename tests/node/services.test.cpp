@@ -153,6 +153,20 @@ TEST_CASE("an agent does a task, wherever it lives", "[node]") {
   CHECK(worker.drain(10s));
 }
 
+TEST_CASE("a node that leaves ends its workers, and none registers again", "[node]") {
+  testing::cluster c{2};
+  auto ends = c[1].work({.name = "w"});
+  single_task slow{c, {.id = "t", .handler = "sleep", .input = "60"}};
+  REQUIRE(c.until([&] { return slow.look().state == scheduler::task_state::running; }));
+  auto goes = to_string(c[1].id());
+  CHECK(c[1].leave());
+  CHECK_FALSE(ends.drain(10s)); // it has ended
+  auto list = c[0].workflows().service().ask(scheduler::list_workers{}, 5s);
+  REQUIRE(list);
+  CHECK(std::ranges::none_of(list->workers, [&](auto& each) { return each.owner == goes; }));
+  CHECK(slow.look().state == scheduler::task_state::ready);
+}
+
 TEST_CASE("a task of an agent that does not answer can be cancelled, and ends with its time",
           "[node]") {
   testing::cluster c{2};

@@ -635,7 +635,7 @@ TEST_CASE("the digest of a record follows it", "[registry]") {
 
 TEST_CASE("requests outside the contract are refused by name", "[registry]") {
   clocked_table registry{
-    {.max_records = 4, .max_owners = 2, .max_batch = 4, .max_record_bytes = 600}};
+    {.max_records = 2, .max_owners = 2, .max_batch = 4, .max_record_bytes = 600}};
   registry.put({node("n1"), agent("a", "n1", 2), node("n2")});
   auto with = [](auto change) {
     auto result = agent("x", "n1", 9);
@@ -685,7 +685,7 @@ TEST_CASE("requests outside the contract are refused by name", "[registry]") {
        r.metadata = {{"x", std::string(600, 'x')}};
      }),
      errc::too_large},
-    {with([](auto&) {}), errc::limit_reached},        // three records already
+    {with([](auto&) {}), errc::limit_reached},        // one agent already
     {put_records{{node("n3")}}, errc::limit_reached}, // two owners already
     {put_records{std::vector<record>(5, node("n1"))}, errc::too_large},
     {verdict{"n9", 1, record_status::active}, errc::not_found},
@@ -725,6 +725,54 @@ TEST_CASE("a full registry still takes changes and removals", "[registry]") {
   CHECK(refusal(registry.ask(put_records{{agent("b", "n1", 3)}})).code == errc::limit_reached);
   CHECK(registry.put({removal(agent("a", "n1", 3))}).merged == 1);
   CHECK(registry.put({agent("b", "n1", 5)}).merged == 1);
+}
+
+TEST_CASE("a full registry still shows each node", "[registry]") {
+  clocked_table registry{{.max_records = 1, .max_owners = 3}};
+  auto is_full = [&] {
+    return refusal(registry.ask(put_records{{agent("b", "n2", 9)}})).code == errc::limit_reached;
+  };
+  auto other = node("n2", 8);
+  other.key.name = "other";
+  registry.put({agent("a", "n1", 2)});
+  CHECK(registry.put({node("n1"), node("n2")}).merged == 2);
+  CHECK(is_full());
+  SECTION("once") {
+    CHECK(refusal(registry.ask(put_records{{other}})).code == errc::limit_reached);
+    auto twice = node("n3", 2);
+    twice.key.name = "other";
+    CHECK(refusal(registry.ask(put_records{{node("n3"), twice}})).code == errc::limit_reached);
+  }
+  SECTION("also again") {
+    registry.put({removal(node("n2"))});
+    CHECK(is_full());
+    CHECK(registry.put({other}).merged == 1);
+    CHECK(is_full());
+    CHECK(registry.put({node("n2", 1, 2)}).merged == 1); // and that of the last life is gone
+    CHECK(is_full());
+    registry.ask(forget{"n2", 2});
+    CHECK(is_full());
+  }
+  SECTION("and has room for as much else as before") {
+    registry.put({removal(agent("a", "n1", 2))});
+    CHECK(registry.put({agent("b", "n2", 9)}).merged == 1);
+    CHECK(refusal(registry.ask(put_records{{agent("a", "n1", 4)}})).code == errc::limit_reached);
+  }
+  SECTION("up to the bound of nodes") {
+    CHECK(registry.put({node("n3")}).merged == 1);
+    CHECK(refusal(registry.ask(put_records{{node("n4")}})).code == errc::limit_reached);
+  }
+}
+
+TEST_CASE("a registry takes what its own node says, however full it is", "[registry]") {
+  clocked_table registry;
+  effects none;
+  registry.table.step(registry.now, 0, configure{{.max_records = 2}, 0, "n1"}, none);
+  registry.put({agent("a", "n2"), agent("b", "n3")});
+  CHECK(refusal(registry.ask(put_records{{agent("c", "n4")}})).code == errc::limit_reached);
+  CHECK(registry.put({node("n1"), agent("a", "n1", 2), agent("b", "n1", 3)}).merged == 3);
+  registry.put({removal(agent("a", "n2"))});
+  CHECK(refusal(registry.ask(put_records{{agent("c", "n4")}})).code == errc::limit_reached);
 }
 
 TEST_CASE("no node fills a registry for others", "[registry]") {

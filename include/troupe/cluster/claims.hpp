@@ -116,6 +116,11 @@ public:
     return book_.size() + names_.size();
   }
 
+  /// Records that are said, or will be once their names are granted.
+  [[nodiscard]] std::size_t count_to_say() const {
+    return book_.size() + names_.count_claims();
+  }
+
   /// The record that an agent is to have whose name is being claimed; null if none is. Valid until
   /// the next step.
   [[nodiscard]] const registry::record* find_wish(const agent_id& name) const {

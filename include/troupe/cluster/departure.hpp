@@ -36,8 +36,8 @@ struct departure_options {
 /// Decides in which order a node ends, and what it does before that if it leaves its cluster.
 ///
 /// - A node that leaves gives its vote up first, so that another one has taken its place before
-///   anything is taken back. If that is refused, the node goes on as before. Once it has begun to
-///   take back what it has said, it ends, whatever comes of that.
+///   anything is taken back. If that is refused, the node goes on as before. Once its workers have
+///   ended, it takes back what it has said, and ends, whatever comes of that.
 /// - A node that stops keeps its vote and what it has said: it is expected back.
 /// - One leave is under way at a time. A node that is stopped meanwhile ends at once.
 /// - Each stage begins after the one before is `done`, and is carried out once; one that fails or
@@ -52,6 +52,9 @@ public:
   enum class stage : std::uint8_t {
     /// Another node becomes a voter in place of this one.
     give_up_vote,
+    /// Its workers begin nothing more. Before the services hear that they are gone: a worker that
+    /// hears that first would register again, and the scheduler would wait for its lease.
+    end_workers,
     /// The services hear that its names, agents, records and workers are gone. Names are released
     /// before the registry hears of their agents, see `claims`.
     take_back,
@@ -179,7 +182,9 @@ private:
     force_ = what.force;
     // A member hears of its own seat after it hears of the leader.
     auto may_vote = what.has_log && (what.is_seated || what.knows_leader);
-    begin(id, leaves_at_ = may_vote ? stage::give_up_vote : stage::take_back, out);
+    if (may_vote)
+      return begin(id, leaves_at_ = stage::give_up_vote, out);
+    leave_for_good(id, out);
   }
 
   void handle(request_id id, const stop&, effects& out) {
@@ -198,18 +203,27 @@ private:
   void go_on_leaving(request_id id, done& what, effects& out) {
     leaves_at_.reset();
     auto gives_up = what.which == stage::give_up_vote;
+    auto takes_back = what.which == stage::take_back;
     if (is_ending() && gives_up && !what.why) // another one ends it
       what.why = {errc::outcome_unknown,
                   "this node was stopped meanwhile; whether it was done is not known"};
     if (is_ending())
       return end_call(std::exchange(leaver_, 0), std::move(what.why), out);
-    if (!gives_up) {
+    if (takes_back) {
       why_ = std::move(what.why);
       return end(id, out);
     }
-    if (what.why && !(force_ && nobody_leads(what.why.code)))
+    if (gives_up && what.why && !(force_ && nobody_leads(what.why.code)))
       return end_call(std::exchange(leaver_, 0), std::move(what.why), out);
+    if (gives_up)
+      return leave_for_good(id, out);
     begin(id, leaves_at_ = stage::take_back, out);
+  }
+
+  void leave_for_good(request_id id, effects& out) {
+    begin(id,
+          leaves_at_ = planted_flaw == flaw::workers_kept ? stage::take_back : stage::end_workers,
+          out);
   }
 
   void end(request_id id, effects& out) {

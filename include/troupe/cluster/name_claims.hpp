@@ -93,6 +93,10 @@ public:
     return claiming_.size() + releasing_.size() + unreleased_.size();
   }
 
+  [[nodiscard]] std::size_t count_claims() const {
+    return claiming_.size();
+  }
+
   static problem withdrawn(const agent_id& name) {
     return {errc::withdrawn, "agent '" + name.text() + "' ended before the cluster knew it"};
   }

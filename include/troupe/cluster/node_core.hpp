@@ -63,9 +63,13 @@ public:
       standings_(how.liveness.lost_after, how.forget_after, table_),
       catch_up_(how.catch_up_within),
       agents_(how.node, how.name, how.table.max_record_bytes, claims_, table_),
-      shown_(how.node, how.name, how.table.max_records, table_, nodes_) {
+      shown_(how.node, how.name,
+             std::size_t{how.table.max_records} + how.table.max_owners + how.claims.max_records,
+             table_, nodes_),
+      max_batch_(how.table.max_batch) {
     registry::effects none;
-    table_.step(time_point::min(), 0, registry::configure{how.table, how.revision_floor}, none);
+    table_.step(time_point::min(), 0, registry::configure{how.table, how.revision_floor, how.node},
+                none);
   }
 
   node_core(const node_core&) = delete;
@@ -188,7 +192,7 @@ private:
   }
 
   void pass_on(claims::says& what) {
-    constexpr std::size_t at_once = 500;
+    auto at_once = std::min<std::size_t>(500, std::max<std::size_t>(max_batch_, 1));
     for (std::size_t first = 0; first < what.what.size(); first += at_once) {
       auto from = what.what.begin() + static_cast<std::ptrdiff_t>(first);
       auto to = what.what.begin()
@@ -470,6 +474,7 @@ private:
   catch_up catch_up_;
   own_agents agents_;
   record_news shown_;
+  const std::size_t max_batch_;
   bool leads_ = false;
   /// While a step runs.
   time_point now_{};

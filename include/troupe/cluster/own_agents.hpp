@@ -64,7 +64,8 @@ public:
       called = registry::unclaimed_name(id, id_);
     if (auto why = refuse(id, as_registered(what, is_claimed)))
       return why;
-    if (auto why = table_.check_share(id_, said_.count()))
+    auto itself = said_.book().find(registry::record_kind::node, name_) ? 1U : 0U;
+    if (auto why = table_.check_share(id_, said_.count_to_say() - itself))
       return why;
     return claims::add{std::move(what), is_claimed};
   }

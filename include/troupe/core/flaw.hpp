@@ -181,9 +181,11 @@ enum class flaw : std::uint8_t {
   founding_by_majority,
   /// A node promises a second node what it has promised a first one.
   founding_promised_twice,
+  /// The workers of a node that leaves go on.
+  workers_kept,
 };
 
-inline constexpr std::array<std::string_view, 84> flaw_names{"none",
+inline constexpr std::array<std::string_view, 85> flaw_names{"none",
                                                              "vote_not_persisted",
                                                              "sync_skipped",
                                                              "old_terms_counted",
@@ -266,7 +268,8 @@ inline constexpr std::array<std::string_view, 84> flaw_names{"none",
                                                              "relay_overlooked",
                                                              "founding_promise_in_memory",
                                                              "founding_by_majority",
-                                                             "founding_promised_twice"};
+                                                             "founding_promised_twice",
+                                                             "workers_kept"};
 
 /// Returns the flaw called `name`; flaw::none if there is no such flaw.
 constexpr flaw flaw_of(std::string_view name) {

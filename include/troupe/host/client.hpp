@@ -151,6 +151,12 @@ public:
     return made;
   }
 
+  /// Ends all that is tied to this client and its copies, or will be. Their other calls go on.
+  void end_tied() {
+    if (inside_)
+      inside_->end_tied();
+  }
+
   /// Closes the client and all its copies: pending requests and later calls end with withdrawn.
   void close() {
     if (inside_)

@@ -103,8 +103,9 @@ public:
   /// as lost after node_options::lost_after.
   TROUPE_COMPILED void stop();
 
-  /// Leaves the cluster permanently: another node takes its place as a voter, then its vote,
-  /// agents, names and workers are removed, then it stops. Errors: in_use (it alone hosts the
+  /// Leaves the cluster permanently: another node takes its place as a voter, then its workers end,
+  /// its vote, agents, names and workers are removed, and it stops. Drain workers before, or other
+  /// workers run their tasks again. Errors: in_use (it alone hosts the
   /// services of its cluster, or no node can take its place as a voter: both need
   /// leave_options::force; or too few of the other voters are there, even with force), no_quorum
   /// (there is no leader; not with force), timed_out (the leader did not answer and may remove the

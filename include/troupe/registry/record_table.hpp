@@ -190,9 +190,9 @@ public:
         use(*each->is, each->digest);
   }
 
-  /// Why that node should add no further record of its own, if it has so many; errc::none: it may.
-  /// It leaves others as much room as it takes, see troupe::shares; beyond half of all, no table
-  /// takes more of it.
+  /// Why that node should add no further record of its own, if it has so many beside that about
+  /// itself; errc::none: it may. It leaves others as much room as it takes, see troupe::shares;
+  /// beyond half of all, no table takes more of it.
   [[nodiscard]] problem check_share(const std::string& owner, std::size_t has) const {
     auto taken = has + count_present() - count_of(owner);
     auto free = options_.max_records - std::min<std::size_t>(taken, options_.max_records);
@@ -209,6 +209,8 @@ private:
     std::uint64_t boot = 0;
     /// Records of this boot that the table does not have are stale up to this version.
     std::uint64_t floor = 0;
+    /// It has a record about itself.
+    bool has_node = false;
     /// Membership's verdict.
     record_status liveness = record_status::active;
     /// The worst status of its node records.
@@ -263,6 +265,7 @@ private:
 
   void handle(request_id, const configure& request, effects&) {
     options_ = request.options;
+    self_ = request.self;
     world_.log().begin_above(std::max<std::uint64_t>(request.revision_floor, 1));
   }
 
@@ -313,8 +316,20 @@ private:
     if (old_token != 0 || what.is->token != 0)
       settle_name(what.key());
     refresh(what);
-    if (what.key().kind == record_kind::node)
+    if (what.key().kind == record_kind::node) {
       settle_own_word(owner);
+      count_node(owner);
+    }
+  }
+
+  /// One record of each node about itself counts apart: max_owners bounds these.
+  void count_node(owner_state& owner) {
+    auto first = owner.records.begin(); // nodes come first
+    while (first != owner.records.end() && (*first)->gone_since)
+      ++first;
+    auto has = first != owner.records.end() && (*first)->key().kind == record_kind::node;
+    nodes_ += has ? 1 : 0;
+    nodes_ -= std::exchange(owner.has_node, has) ? 1 : 0;
   }
 
   /// Begins a boot of the owner: drops the records of earlier ones.
@@ -346,6 +361,8 @@ private:
     owner.records.erase(&what);
     auto last = what.is;
     entries_.erase(entries_.find(what.key()));
+    if (last->key.kind == record_kind::node)
+      count_node(owner);
     if (last->token != 0)
       settle_name(last->key);
   }
@@ -524,12 +541,15 @@ private:
   }
 
   [[nodiscard]] std::size_t count_present() const {
-    return entries_.size() - gone_.size();
+    return entries_.size() - gone_.size() - nodes_;
   }
 
   [[nodiscard]] std::size_t count_of(const std::string& owner) const {
     auto found = owners_.find(owner);
-    return found == owners_.end() ? 0 : found->second.records.size() - found->second.removed;
+    if (found == owners_.end())
+      return 0;
+    auto& known = found->second;
+    return known.records.size() - known.removed - (known.has_node ? 1 : 0);
   }
 
   /// What one node may have, whoever came first: all members keep the same of it.
@@ -541,16 +561,24 @@ private:
   /// does not count.
   [[nodiscard]] problem check_room(const std::set<record_key>& new_records,
                                    const std::map<std::string, std::uint64_t>& boots) const {
-    std::map<std::string, std::size_t> has;
+    struct stock {
+      std::size_t counted = 0;
+      bool has_node = false;
+    };
+    std::map<std::string, stock> has;
     auto all = count_present();
     for (auto& [owner, boot] : boots) {
       auto known = owners_.find(owner);
       auto goes = known != owners_.end() && known->second.boot < boot;
-      has[owner] = goes ? 0 : count_of(owner);
-      all -= count_of(owner) - has[owner];
+      if (goes)
+        all -= count_of(owner);
+      else if (known != owners_.end())
+        has[owner] = {count_of(owner), known->second.has_node};
     }
     for (auto& each : new_records) {
-      auto& own = has[each.owner];
+      auto& [own, has_node] = has[each.owner];
+      if (each.owner == self_ || (each.kind == record_kind::node && !std::exchange(has_node, true)))
+        continue;
       if (all >= options_.max_records)
         return detail::full("records", "max_records", options_.max_records);
       if (own >= most_of_one())
@@ -564,10 +592,13 @@ private:
   // -- state -------------------------------------------------------------------------
 
   registry_options options_;
+  std::string self_;
   entries entries_;
   owners owners_;
   detail::showcase world_;
   detail::health_book health_;
+  /// Owners that have a record about themselves.
+  std::size_t nodes_ = 0;
   /// Removed records by the time of their removal.
   std::set<std::pair<time_point, record_key>> gone_;
   detail::entry_set nobodys_;

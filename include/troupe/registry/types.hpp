@@ -28,10 +28,12 @@ struct registry_options {
   duration unhealthy_for = std::chrono::minutes{1};
   /// How often a node pings the agents that it shows unhealthy, 100 at a time.
   duration check_every = std::chrono::seconds{10};
-  /// Records that are not removed, about 1,000 bytes each with their indexes. Of one node half of
-  /// them are kept, and it adds no agent while it has as many as are free.
+  /// Records that are not removed, about 1,000 bytes each with their indexes; one of each node
+  /// about itself counts apart, see max_owners. Of one node half of them are kept, and it adds no
+  /// agent while it has as many as are free.
   std::uint32_t max_records = 100'000;
-  /// Nodes with a record since they were forgotten last, about 200 bytes each.
+  /// Nodes with a record since they were forgotten last, about 200 bytes each, and 1,000 for the
+  /// record about the node itself.
   std::uint32_t max_owners = 100'000;
   /// Removed records that are kept, so that late news of them is recognized. Beyond this
   /// number the oldest is forgotten early.
@@ -105,11 +107,14 @@ struct report_outcome {
   call_outcome outcome = call_outcome::succeeded;
 };
 
-/// Sent before anything else. Later revisions are above `revision_floor`: a watcher that knows
-/// those of a table with another floor gets a snapshot.
+/// Sent before anything else. `self` is the node that has the table: whatever else there is, it
+/// takes the records of that, which asks check_share() before it adds one. Later revisions are
+/// above `revision_floor`: a watcher that knows those of a table with another floor gets a
+/// snapshot.
 struct configure {
   registry_options options{};
   std::uint64_t revision_floor = 0;
+  std::string self{};
 };
 
 using event = std::variant<put_records, verdict, forget, report_outcome, configure>;

@@ -93,9 +93,9 @@ TROUPE_COMPILED result<duration> span_from_seconds(const std::string& text);
 
 /// Runs tasks in this process for one scheduler until it is destroyed. Continues through lost
 /// links and restarts of the scheduler. If it cannot renew its lease in time, it cancels its tasks,
-/// because other workers run them then. Thread-safe. Ends with its client, as where its node stops:
-/// its tasks are cancelled, and drain() returns false. Must be destroyed before its actor_system,
-/// unless its client was closed before, as those of a node are.
+/// because other workers run them then. Thread-safe. Ends with its client, as where its node stops
+/// or leaves: its tasks are cancelled, and drain() returns false. Must be destroyed before its
+/// actor_system, unless its client was closed before, as those of a node are.
 class worker {
 public:
   /// `owner` and `boot` identify this process. `in_maintenance` is called on an actor at each

@@ -78,8 +78,10 @@ public:
   /// destructor ends it.
   TROUPE_COMPILED void ask(std::shared_ptr<client_request> what);
 
-  /// Ends `what` when this is closed, at once if it is already.
+  /// Ends `what` when this is closed or ends what is tied to it, at once if it has already.
   TROUPE_COMPILED std::shared_ptr<tied_actor> tie(caf::actor what);
+
+  TROUPE_COMPILED void end_tied();
 
   /// The problem of requests to a closed client.
   TROUPE_COMPILED static problem closed();
@@ -88,13 +90,12 @@ private:
   template <class Job>
   void run(Job job);
 
-  void end_tied();
-
   caf::actor inside_;
   /// Held while the actor is used, so that nobody uses it once close() has returned: messages to
   /// the ended actor would be counted by its actor system, which may be gone.
   std::mutex mutex_;
   bool is_closed_ = false;
+  bool ends_tied_ = false;
   std::vector<std::weak_ptr<tied_actor>> tied_;
 };
 

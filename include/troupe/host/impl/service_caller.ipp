@@ -317,15 +317,16 @@ TROUPE_COMPILED std::shared_ptr<tied_actor> service_caller::tie(caf::actor what)
   std::unique_lock guard{mutex_};
   std::erase_if(tied_, [](auto& each) { return each.expired(); });
   tied_.push_back(made);
-  auto is_late = is_closed_;
+  auto is_late = ends_tied_;
   guard.unlock();
   if (is_late)
     made->end();
   return made;
 }
 
-inline void service_caller::end_tied() {
+TROUPE_COMPILED void service_caller::end_tied() {
   std::unique_lock guard{mutex_};
+  ends_tied_ = true;
   auto all = std::exchange(tied_, {});
   guard.unlock();
   for (auto& each : all)

@@ -70,6 +70,9 @@ inline problem node::inside::carry_out(const cluster::departure::run& what,
   switch (what.which) {
     case give_up_vote:
       return resign(what.force, what.within);
+    case end_workers:
+      clients_->scheduler.end_tied();
+      break;
     case take_back:
       return wait_until_done(
         [this](done_handler done) {

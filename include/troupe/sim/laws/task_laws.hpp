@@ -15,7 +15,8 @@ namespace troupe::sim {
 
 /// Checks, over all nodes of a world, that a task that runs on one node begins on another only if
 /// the first was given up, has left or has begun again, or has sent no sign of life for a lease
-/// that was answered. Times are of the world; the clock of the scheduler may be a tenth faster.
+/// that was answered; and that a node begins none after it has left. Times are of the world; the
+/// clock of the scheduler may be a tenth faster.
 class task_laws {
 public:
   explicit task_laws(duration lease) : lease_(lease) {}
@@ -34,9 +35,16 @@ public:
                   [&](auto& each) { return each.second.node == node && each.second.boot <= boot; });
   }
 
+  /// The scheduler is about to hear that this node has no workers any more, up to that boot.
+  void left(const std::string& node, boot_number boot) {
+    left_[node] = boot;
+  }
+
   void begins(duration now, const scheduler::attempt_id& what, const std::string& node,
               boot_number boot) {
     ++begun_;
+    if (auto found = left_.find(node); found != left_.end() && boot <= found->second)
+      violations_.push_back("a task begins on node " + node + ", which leaves");
     auto& gone = gone_[node];
     if (boot <= gone.boot && signs_[node] < gone.at)
       return;
@@ -82,6 +90,8 @@ private:
   std::map<std::string, duration> signs_;
   /// When each node was gone last.
   std::map<std::string, loss> gone_;
+  /// The boot with which each node left last.
+  std::map<std::string, boot_number> left_;
   std::uint64_t begun_ = 0;
   std::vector<std::string> violations_;
 };

@@ -373,7 +373,8 @@ private:
   }
 
   void leave(process_id which) {
-    auto gone = node_process::member_of(world_.at(which)->id());
+    auto id = world_.at(which)->id();
+    auto gone = node_process::member_of(id);
     auto is_known = is_member(which);
     world_.at(which)->leave(true); // there may be no other one to vote in its place
     world_.arm(which);
@@ -381,6 +382,8 @@ private:
     if (!world_.at(which)->has_ended())
       broken("node " + world_.at(which)->id() + " does not get to leave");
     world_.kill(which);
+    if (auto leads = leader(); is_known && leads && has_worker(*leads, id))
+      broken("a worker is registered of node " + id + ", which has left");
     run_for(node_times::given_up_within);
     for (process_id each = 0; each < world_.size(); ++each) {
       if (each == which)

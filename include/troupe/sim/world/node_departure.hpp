@@ -26,6 +26,7 @@ public:
   struct surroundings {
     /// Has another node vote in its place.
     std::function<void(bool force, duration within, done_handler)> give_up_vote;
+    std::function<void()> end_workers;
     /// Takes back what the node has said.
     std::function<void(done_handler)> take_back;
     /// Has another node lead, if this one does.
@@ -76,6 +77,9 @@ private:
     switch (what.which) {
       case give_up_vote:
         return around_.give_up_vote(what.force, what.within, done);
+      case end_workers:
+        around_.end_workers();
+        return done();
       case take_back:
         here_.after(what.within, [done] { done({errc::timed_out, "no answer in time"}); });
         return around_.take_back(done);

@@ -329,10 +329,11 @@ private:
           here_.setting().facts.wished_away(id_, force);
           clients_.change({cluster::voter_change::leave, id_, force}, within, std::move(done));
         },
+      .end_workers = [this] { worker_.end(); },
       .take_back =
         [this](done_handler done) {
           here_.setting().facts.wished_away(id_, true);
-          worker_.end();
+          here_.setting().tasks.left(id_, book().boot());
           tasks_gone(id_, book().boot());
           lose_worker(id_, book().boot());
           ask_core(cluster::claims::leave{}, "leave", [done] { done({}); });
