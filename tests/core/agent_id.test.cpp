@@ -2,6 +2,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <cstddef>
 #include <functional>
 #include <map>
 #include <optional>
@@ -30,6 +31,10 @@ static_assert(!std::is_convertible_v<agent_id, std::string>, "no id is a capabil
 static_assert(!std::is_convertible_v<agent_id, std::string_view>);
 static_assert(!std::is_constructible_v<std::string, agent_id>);
 static_assert(!std::is_constructible_v<agent_id, std::set<std::string>>);
+static_assert(!std::is_constructible_v<agent_id, std::nullptr_t>);
+static_assert(!std::is_convertible_v<std::nullptr_t, agent_id>);
+static_assert(std::is_same_v<decltype(std::declval<const agent_id>().text()), std::string>,
+              "nobody keeps the text of an id that is gone");
 static_assert(sizeof(agent_id) == sizeof(std::string));
 static_assert(std::is_nothrow_move_constructible_v<agent_id>);
 static_assert(std::is_nothrow_move_assignable_v<agent_id>);

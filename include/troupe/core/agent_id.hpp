@@ -2,6 +2,7 @@
 
 #include <compare>
 #include <concepts>
+#include <cstddef>
 #include <iosfwd>
 #include <string>
 #include <string_view>
@@ -32,6 +33,8 @@ public:
     agent_id(Text&& text) // not explicit: see above
     : text_(std::forward<Text>(text)) {}
 
+  agent_id(std::nullptr_t) = delete; // as of a std::string in C++23
+
   explicit agent_id(std::string_view text) : text_(text) {}
 
   [[nodiscard]] const std::string& text() const& {
@@ -42,12 +45,18 @@ public:
     return std::move(text_);
   }
 
+  [[nodiscard]] std::string text() const&& {
+    return text_;
+  }
+
   [[nodiscard]] bool empty() const {
     return text_.empty();
   }
 
   friend bool operator==(const agent_id&, const agent_id&) = default;
   friend auto operator<=>(const agent_id&, const agent_id&) = default;
+
+  friend bool operator==(const agent_id&, std::nullptr_t) = delete;
 
   /// Compares with a text, without a copy of it.
   template <std::convertible_to<std::string_view> Text>

@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -20,7 +21,7 @@ namespace troupe::sim {
 ///
 /// - running attempts take no more room than the worker has;
 /// - attempts are stopped when no sign of life sent within the lease was answered, and when the
-///   worker registers again;
+///   worker registers again, and for no other reason but an order to do so;
 /// - an attempt is begun once in a registration and has one outcome;
 /// - an outcome that the scheduler has acknowledged is not sent again;
 /// - a drained worker runs nothing, and all its outcomes are acknowledged.
@@ -39,7 +40,7 @@ public:
   void hears(request_id id, const core::event& what) {
     auto judge = overloaded{
       [&](const core::heard<scheduler::worker_receipt>& each) { receipt(id, each.what); },
-      [&](const core::heard<scheduler::worker_orders>& each) { is_forgotten(id, each.what); },
+      [&](const core::heard<scheduler::worker_orders>& each) { ordered(id, each.what); },
       [&](const core::heard<scheduler::report_receipt>& each) { reported(id, each.what); },
       [&](const core::ended& each) { ended(id, each); },
       [](const auto&) {},
@@ -56,7 +57,7 @@ public:
       [&](const core::begin& each) { begins(now, each); },
       [&](const core::stop& each) {
         if (auto found = running_.find(each.id); found != running_.end())
-          found->second.is_stopped = true;
+          stops(now, found->second);
       },
       [&](const core::drained&) { drained(); },
       [](const auto&) {},
@@ -95,6 +96,9 @@ private:
   template <class Words>
   void sends(time_point now, request_id id, const Words& words) {
     sent_.emplace(id, sign{now, words.worker});
+    if (std::is_same_v<Words,
+                       scheduler::check_in> || std::is_same_v<Words, scheduler::renew_worker>)
+      living_ = id;
   }
 
   void sends(time_point now, request_id id, const scheduler::register_worker&) {
@@ -131,6 +135,13 @@ private:
     }
   }
 
+  void stops(time_point now, running& what) {
+    what.is_stopped = true;
+    if (is_known_ && what.owner == worker_ && now < sure_until_
+        && !cancelled_.contains({worker_, what.what}))
+      broken(what.what, "is stopped for no reason");
+  }
+
   void drained() {
     for (auto& [id, each] : running_)
       broken(each.what, "runs on a worker that says that it has drained");
@@ -145,7 +156,7 @@ private:
       return;
     if (id == registration_ && answer->worker != worker_) {
       worker_ = answer->worker;
-      lease_end_ = time_point{};
+      lease_end_ = sure_until_ = time_point{};
       owed_.clear();
     }
     if (answer->worker != worker_)
@@ -153,6 +164,15 @@ private:
     is_known_ = true;
     lease_ = answer->lease;
     renew(id);
+    if (std::exchange(living_, living_ == id ? 0 : living_) == id || id == registration_)
+      sure_until_ = std::max(sure_until_, sent_.at(id).at + lease_);
+  }
+
+  void ordered(request_id id, const result<scheduler::worker_orders>& answer) {
+    if (is_forgotten(id, answer) || !answer)
+      return;
+    for (auto& each : answer->cancellations)
+      cancelled_.emplace(sent_.at(id).who, each);
   }
 
   void reported(request_id id, const result<scheduler::report_receipt>& answer) {
@@ -163,6 +183,7 @@ private:
     renew(id);
     if (!is_waited_for)
       return; // too late: the worker was told that no answer came
+    sure_until_ = std::max(sure_until_, sent_.at(id).at + lease_);
     for (auto& each : report_.second.outcomes)
       if (each.kind != scheduler::outcome_kind::progress) {
         heard_.emplace(worker_, each.what);
@@ -180,6 +201,7 @@ private:
     if (answer || answer.error().code != errc::not_found || sent_.at(id).who != worker_)
       return false;
     is_known_ = false;
+    living_ = 0;
     owed_.clear();
     return true;
   }
@@ -196,12 +218,17 @@ private:
   request_id registration_ = 0;
   duration lease_{};
   time_point lease_end_{};
+  /// As far as the worker waited for the answers that prolonged the lease.
+  time_point sure_until_{};
+  /// The last sign of life; zero once it is answered.
+  request_id living_ = 0;
   bool is_known_ = false;
   std::map<request_id, sign> sent_;
   /// The last report and its id; zero once it is answered.
   std::pair<request_id, scheduler::report> report_;
   std::map<request_id, running> running_;
   std::set<told_by> begun_;
+  std::set<told_by> cancelled_;
   std::map<told_by, scheduler::outcome> told_;
   std::set<told_by> heard_;
   /// Attempts that ended in this registration and are not acknowledged.
