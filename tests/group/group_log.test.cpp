@@ -134,7 +134,7 @@ struct fixture {
 
 TEST_CASE_METHOD(fixture, "a log that is new has a seat, and keeps it") {
   auto first = loaded();
-  CHECK(first.seat != raft::seat_id{});
+  CHECK(first.seat != raft::member_id{});
   CHECK(loaded().seat == first.seat);
   CHECK(first.state.entries.empty());
 }
@@ -245,7 +245,7 @@ TEST_CASE_METHOD(fixture, "the time of a group is known after a restart") {
 
 TEST_CASE_METHOD(fixture, "a seat that was changed stays so") {
   with([](group_log& log) { REQUIRE(log.change_seat({9}).code == errc::none); });
-  CHECK(loaded().seat == raft::seat_id{9});
+  CHECK(loaded().seat == raft::member_id{9});
 }
 
 TEST_CASE_METHOD(fixture, "entries of a later term replace what stood there") {

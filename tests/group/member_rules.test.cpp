@@ -12,9 +12,9 @@ using namespace troupe::host;
 
 namespace {
 
-constexpr raft::seat_id a{1};
-constexpr raft::seat_id b{2};
-constexpr raft::seat_id c{3};
+constexpr raft::member_id a{1};
+constexpr raft::member_id b{2};
+constexpr raft::member_id c{3};
 constexpr service_id locks = 1;
 constexpr auto tickets = number_of_own("tickets");
 const service_title tickets_title{"tickets", "ticket_service"};
@@ -28,7 +28,7 @@ struct leader {
   member_rules rules{locks_by(3)};
   raft::configuration members{{{a, {true, "A"}}, {b, {true, "B"}}, {c, {false, "C"}}}};
 
-  void told(raft::seat_id who, const known_rules& what) {
+  void told(raft::member_id who, const known_rules& what) {
     rules.told(who, to_bytes(what));
   }
 
@@ -99,7 +99,7 @@ SCENARIO("rules come into force when all members know them", "[host][group]") {
 
 TEST_CASE("a leader knows which members lack a service, or know older rules", "[host][group]") {
   leader one;
-  auto lacks = [&](raft::seat_id who) { return one.rules.lacks(who, tickets, tickets_title); };
+  auto lacks = [&](raft::member_id who) { return one.rules.lacks(who, tickets, tickets_title); };
   CHECK_FALSE(lacks(b)); // it has not told anything
   CHECK_FALSE(one.rules.is_older(b, locks));
   one.told(b, locks_by(2));

@@ -60,8 +60,8 @@ public:
   /// `own`: what its program adds.
   explicit one_of_a_group(group_options how = options(), std::uint64_t voters = 3,
                           const std::map<service_id, service_title>& own = {})
-    : core_(
-      std::make_unique<group_core>(raft::seat_id{1}, how, rules(own), stored(voters), now_, own)) {}
+    : core_(std::make_unique<group_core>(raft::member_id{1}, how, rules(own), stored(voters), now_,
+                                         own)) {}
 
   static group_options options() {
     group_options made;

@@ -442,7 +442,7 @@ TEST_CASE("the leader names the members that lack a service, and those with olde
   REQUIRE(views.size() == 1);
   CHECK(views.front().title == tickets_title);
   CHECK(views.front().why.code == errc::none);
-  CHECK(views.front().lacking == std::vector{raft::seat_id{2}});
+  CHECK(views.front().lacking == std::vector{raft::member_id{2}});
   CHECK(views.front().older.empty());
   auto others = group.at(2).core->own_view_of_all();
   REQUIRE(others.size() == 1);
@@ -485,7 +485,7 @@ TEST_CASE("where a service has failed it counts as one that a program lacks") {
   CHECK(group.at(3).states[tickets] == "a;b;"); // two of three run it
   auto views = group.at(1).core->own_view_of_all();
   REQUIRE(views.size() == 1);
-  CHECK(views.front().lacking == std::vector{raft::seat_id{2}});
+  CHECK(views.front().lacking == std::vector{raft::member_id{2}});
   group.give(3, group_core::ended{tickets, {errc::failed, "its rules threw"}});
   group.beat();
   group.note("c;", tickets);

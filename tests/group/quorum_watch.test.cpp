@@ -18,17 +18,17 @@ using Catch::Matchers::ContainsSubstring;
 
 namespace {
 
-constexpr raft::seat_id a{1};
-constexpr raft::seat_id b{2};
-constexpr raft::seat_id c{3};
-constexpr raft::seat_id nobody{};
+constexpr raft::member_id a{1};
+constexpr raft::member_id b{2};
+constexpr raft::member_id c{3};
+constexpr raft::member_id nobody{};
 
 /// What replica a of {a, b, c} hears.
 struct listener {
   raft::configuration members{{{a, {true, "A"}}, {b, {true, "B"}}, {c, {true, "C"}}}};
   quorum_watch watch{a, raft::wan(), nullptr, time_point{}};
   time_point now{};
-  raft::seat_id leader = nobody;
+  raft::member_id leader = nobody;
   problem told;
 
   /// Steps of a replica come at least this often.
@@ -43,13 +43,13 @@ struct listener {
     review();
   }
 
-  void hears_answer_of(raft::seat_id from) {
+  void hears_answer_of(raft::member_id from) {
     watch.time_is(now);
     watch.heard(from, {1, raft::vote_answer{true, false}});
     review();
   }
 
-  void hears_heartbeat_of(raft::seat_id from) {
+  void hears_heartbeat_of(raft::member_id from) {
     watch.time_is(now);
     watch.heard(from, {1, raft::append{}});
     review();
@@ -125,7 +125,7 @@ TEST_CASE("a replica that changes its seat misses a majority as the voter that i
   listener one;
   one.leader = b;
   one.hears_heartbeat_of(b);
-  constexpr raft::seat_id d{4};
+  constexpr raft::member_id d{4};
   one.watch.self_is(d);
   one.members.members.erase(a);
   one.members.members[d] = {true, "A"};
@@ -140,8 +140,8 @@ TEST_CASE("a replica that changes its seat misses a majority as the voter that i
 
 TEST_CASE("a voter that comes or goes meanwhile is named anew", "[host][quorum]") {
   listener one;
-  auto d = raft::seat_id{4};
-  auto e = raft::seat_id{5};
+  auto d = raft::member_id{4};
+  auto e = raft::member_id{5};
   one.members.members[d] = {true, "D"};
   one.members.members[e] = {true, "E"};
   one.run(2s);
@@ -205,7 +205,7 @@ TEST_CASE("a voter whose link has ended is not reached until it is heard again",
 TEST_CASE("a voter that answers from a log that does not go with this one helps no majority",
           "[host][quorum]") {
   listener one;
-  auto hears_astray = [&](raft::seat_id from) {
+  auto hears_astray = [&](raft::member_id from) {
     one.watch.time_is(one.now);
     one.watch.heard(from, {1, raft::vote_answer{true, false, true}});
   };
@@ -301,7 +301,7 @@ TEST_CASE("a follower reaches those that it has a link to, and nobody else witho
 TEST_CASE("a link from before a replica is a member counts once it is one", "[host][quorum]") {
   listener one;
   one.leader = b;
-  constexpr raft::seat_id d{4};
+  constexpr raft::member_id d{4};
   one.watch.linked(d);
   for (auto each = 0; each < 50; ++each) {
     one.wake(100ms);

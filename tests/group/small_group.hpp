@@ -55,7 +55,7 @@ public:
       nodes_[each];
     }
     for (auto& [seat, each] : nodes_)
-      each.core = std::make_unique<group_core>(raft::seat_id{seat}, how_,
+      each.core = std::make_unique<group_core>(raft::member_id{seat}, how_,
                                                services(rules.at(seat - 1), brought.at(seat - 1)),
                                                stored_, time_point{}, brought.at(seat - 1));
     now_ = nodes_[1].core->next_deadline().value();
@@ -130,8 +130,8 @@ public:
 
 private:
   struct letter {
-    raft::seat_id from;
-    raft::seat_id to;
+    raft::member_id from;
+    raft::member_id to;
     raft::message what;
   };
 

@@ -33,7 +33,7 @@ TEST_CASE("a leader that lacks what is committed here is not heard", "[raft]") {
     CHECK_THAT(replica.only<replica::ignored>().why.detail,
                ContainsSubstring("is committed here in term 1"));
     CHECK(replica.all<replica::send>().empty());
-    CHECK((*replica).leader() == seat_id{});
+    CHECK((*replica).leader() == member_id{});
     CHECK((*replica).term_of(2) == 1);
   };
   SECTION("by an entry") {
@@ -57,7 +57,7 @@ TEST_CASE("a leader that lacks what is committed here is not heard", "[raft]") {
   SECTION("and hears the one that has it") {
     replica.hear({2, entries_behind(1, 1, {{2, 2, {}, no_op{}}})}, {3});
     replica.hear({3, committed});
-    CHECK((*replica).leader() == seat_id{2});
+    CHECK((*replica).leader() == member_id{2});
   }
 }
 
@@ -84,7 +84,7 @@ TEST_CASE("a leader whose log ends before what is committed here is not heard", 
   auto is_heard = [&](term_number term, log_index last) {
     news.last_index = last;
     replica.hear({term, news});
-    return (*replica).leader() == seat_id{2};
+    return (*replica).leader() == member_id{2};
   };
   CHECK_FALSE(is_heard(6, 999));
   CHECK_THAT(replica.only<replica::ignored>().why.detail,
@@ -96,7 +96,7 @@ TEST_CASE("a leader whose log ends before what is committed here is not heard", 
   subject later{lan(), snapshot_of(3)};
   news.last_index = 999;
   later.hear({5, news});
-  CHECK((*later).leader() == seat_id{2});
+  CHECK((*later).leader() == member_id{2});
 }
 
 TEST_CASE("a leader that contradicts what a snapshot has here is not heard", "[raft]") {
@@ -111,7 +111,7 @@ TEST_CASE("a leader that contradicts what a snapshot has here is not heard", "[r
              ContainsSubstring("is committed here in term 1"));
   CHECK(replica.all<replica::send>().empty()); // that it has what is committed, say
   replica.hear({2, entries_behind(2, 1, {})}, {3});
-  CHECK((*replica).leader() == seat_id{3});
+  CHECK((*replica).leader() == member_id{3});
 }
 
 TEST_CASE("a replica that committed what the leader of the others lacks does not disturb them",
@@ -126,7 +126,7 @@ TEST_CASE("a replica that committed what the leader of the others lacks does not
     replica.run(lan().heartbeat);
     for (auto& [to, what] : replica.all<replica::send>()) // it may ask for votes, as a trial
       CHECK(std::get<vote_request>(what.body).trial);
-    CHECK((*replica).leader() == seat_id{});
+    CHECK((*replica).leader() == member_id{});
   }
   CHECK((*replica).term() == 3);
 }
@@ -165,7 +165,7 @@ subject lonely_leader() {
 }
 
 /// That seat votes from here on, too; the leader's log ended before `next`.
-void take_in_a_voter(subject& replica, seat_id seat = {2}, log_index next = 4) {
+void take_in_a_voter(subject& replica, member_id seat = {2}, log_index next = 4) {
   replica.step(replica::add_learner{seat, ""});
   append_answer has_all{true, next, 0, 0, 0, next};
   replica.hear({9, has_all}, seat);
@@ -204,7 +204,7 @@ TEST_CASE("one that leads alone leads no more when an earlier leader has committ
   SECTION("and a leader that says nothing of what it lacks does not end that") {
     CHECK(hears({8, heartbeat}) == "stops"s);
     replica.hear({10, append{2, 7, 2, {}, 1, {}}});
-    CHECK((*replica).leader() == seat_id{2});
+    CHECK((*replica).leader() == member_id{2});
     replica.run(lan().election_timeout * 90);
     CHECK((*replica).current_role() == role::follower);
   }
@@ -285,7 +285,7 @@ TEST_CASE("what a leader sends from below a snapshot is heard, and acknowledged 
           "[raft]") {
   subject replica{lan(), snapshot_of(3)};
   replica.hear({9, append{600, 3, 602, {}, 1, {}}});
-  CHECK((*replica).leader() == seat_id{2});
+  CHECK((*replica).leader() == member_id{2});
   CHECK(replica.said<append_answer>().accepted);
   CHECK(replica.said<append_answer>().index == 602);
   replica.hear({9, append{600, 3, 900, {}, 1, {{601, 3, {}, no_op{}}}}});
@@ -294,7 +294,7 @@ TEST_CASE("what a leader sends from below a snapshot is heard, and acknowledged 
   CHECK(replica.said<append_answer>().index == 1'000);
   INFO("what it adds in its own term contradicts the snapshot");
   replica.hear({9, append{602, 3, 602, {}, 3, {{603, 9, {}, no_op{}}}}});
-  CHECK((*replica).leader() == seat_id{});
+  CHECK((*replica).leader() == member_id{});
 }
 
 TEST_CASE(
@@ -326,7 +326,7 @@ TEST_CASE("one that led alone stands again once it has what the others have, on 
   auto replica = lonely_leader();
   replica.hear({8, append{3, 8, 3, {}, 1, {}}});
   REQUIRE((*replica).current_role() == role::follower);
-  auto seat = seat_id{3};
+  auto seat = member_id{3};
   replica.step(replica::change_seat{seat});
   auto header = header_at(50);
   snapshot_part whole{header, 0, 1, crc32c("x"), "x"};
@@ -386,7 +386,7 @@ TEST_CASE("one that leads alone leads no more when a voter knows to be committed
   CHECK((*replica).current_role() == role::follower);
   auto why = replica.only<replica::ignored>();
   CHECK(why.contradicts);
-  CHECK(replica.only<replica::forgot>().seat == seat_id{1});
+  CHECK(replica.only<replica::forgot>().seat == member_id{1});
   CHECK_THAT(why.why.detail, ContainsSubstring("entry " + std::to_string(asked.commit_index))
                                && ContainsSubstring("it led alone without that"));
   INFO("nor does it lead again while it is asked");
@@ -492,7 +492,7 @@ TEST_CASE("who asks for votes says what it knows to be committed", "[raft]") {
 }
 
 TEST_CASE("a new link is asked for votes within a heartbeat, unless there is a leader", "[raft]") {
-  auto asked_after = [](subject& replica, seat_id other) {
+  auto asked_after = [](subject& replica, member_id other) {
     replica.step(replica::found_link{other});
     replica.run(lan().heartbeat * 3);
     for (auto& each : replica.all<replica::send>())
@@ -554,7 +554,7 @@ TEST_CASE("of two that need nobody's vote neither hears the other", "[raft]") {
     how.lead_alone_after = 3s;
     subject replica{how, disk};
     replica.hear({40'000, news});
-    CHECK((*replica).leader() == seat_id{});
+    CHECK((*replica).leader() == member_id{});
     CHECK(replica.all<replica::forgot>().empty());
     replica.run(4s);
     CHECK((*replica).current_role() == role::leader);
@@ -572,7 +572,7 @@ TEST_CASE("one that would be the only voter, if that was committed, hears a lead
   subject replica{lan(), disk};
   replica.hear(
     {9, append{1, 7, 2, {}, 1, {{2, 8, {}, configuration{{{{2}, {true, ""}}}}}}, 2, true}});
-  CHECK((*replica).leader() == seat_id{2});
+  CHECK((*replica).leader() == member_id{2});
   CHECK((*replica).members().votes({2}));
 }
 
@@ -673,7 +673,7 @@ TEST_CASE("who leads alone where voters were added less often is not heard", "[r
   auto hears = [&](term_number term, auto body) {
     replica.hear({term, std::move(body)}, {9});
     CHECK((*replica).last_index() == 40);
-    return (*replica).leader() == seat_id{9};
+    return (*replica).leader() == member_id{9};
   };
   append news{500, 9, 500, {}, 1, {}, 500, true, 3};
   SECTION("in a later term, which is not taken") {
@@ -722,7 +722,7 @@ TEST_CASE("a leader is heard that knows nothing of a voter whose addition was ne
   disk.entries = {{41, 1, {}, members}};
   subject replica{lan(), disk};
   replica.hear({9, append{40, 1, 40, {}, 1, {{41, 9, {}, no_op{}}}, 41, true}}, {9});
-  CHECK((*replica).leader() == seat_id{9});
+  CHECK((*replica).leader() == member_id{9});
   CHECK((*replica).members().promotions == 0);
 }
 

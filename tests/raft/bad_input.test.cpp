@@ -70,7 +70,7 @@ TEST_CASE("a message with numbers that no group counts to is dropped and named")
   auto last = (*replica).last_index();
   replica.hear(bad);
   auto why = replica.only<replica::ignored>();
-  CHECK(why.from == seat_id{2});
+  CHECK(why.from == member_id{2});
   CHECK_FALSE(why.why.detail.empty());
   CHECK_FALSE(why.contradicts); // no disk has lost anything
   CHECK(replica.all<replica::send>().empty());
@@ -111,7 +111,7 @@ TEST_CASE("a member that was away takes the term of the group, however often tha
   subject replica;
   replica.hear({1 + max_term_jump, entries_behind(3, 1, {})});
   CHECK((*replica).term() == 1 + max_term_jump);
-  CHECK((*replica).leader() == seat_id{2});
+  CHECK((*replica).leader() == member_id{2});
 }
 
 TEST_CASE("a new member takes the term of the leader that adds it, not that of a candidate") {
@@ -123,7 +123,7 @@ TEST_CASE("a new member takes the term of the leader that adds it, not that of a
   CHECK(fresh.term() == 0);
   fresh.step(time_point{}, 2, replica::received{{2}, {term, append{}}}, out);
   CHECK(fresh.term() == term);
-  CHECK(fresh.leader() == seat_id{2});
+  CHECK(fresh.leader() == member_id{2});
 }
 
 TEST_CASE("an answer about entries that a leader never had does not move it") {
@@ -175,17 +175,17 @@ TEST_CASE("a refusal from before an acknowledgement is late, one of a later roun
   // Who is handed the lead unless somebody is named: the other one, though that has less.
   replica.step(replica::transfer{});
   replica.hear({2, append_answer{true, last, 0, 0, 3, last}}, {3});
-  std::vector<seat_id> take_over;
+  std::vector<member_id> take_over;
   for (auto& each : replica.all<replica::send>())
     if (std::holds_alternative<raft::take_over>(each.what.body))
       take_over.push_back(each.to);
-  CHECK(take_over == std::vector{seat_id{3}});
+  CHECK(take_over == std::vector{member_id{3}});
 }
 
 TEST_CASE("a learner that has lost what it acknowledged gets no vote") {
   subject replica;
   replica.lead();
-  auto all_is_synced = [&](seat_id by) {
+  auto all_is_synced = [&](member_id by) {
     auto last = (*replica).last_index();
     replica.hear({2, append_answer{true, last, 0, 0, 1, last}}, by);
   };
@@ -384,7 +384,7 @@ TEST_CASE("of two leaders of one term only the first is heard", "[raft]") {
   replica.hear({2, append{3, 1, 3, {}, 1, {}}}, {3});
   CHECK_THAT(replica.only<replica::ignored>().why.detail,
              ContainsSubstring("two leaders of one term"));
-  CHECK((*replica).leader() == seat_id{2});
+  CHECK((*replica).leader() == member_id{2});
 }
 
 } // namespace bad_input_test

@@ -25,7 +25,7 @@ using raft::replica;
 namespace {
 
 struct older_configuration {
-  std::map<raft::seat_id, raft::member> members;
+  std::map<raft::member_id, raft::member> members;
   std::set<std::string> kept_out;
   std::uint64_t promotions = 0;
 
@@ -71,7 +71,7 @@ struct founder {
 
   time_point now{1h};
   request_id last_id = 0;
-  replica self{raft::seat_id{1}, raft::lan(), {}, now};
+  replica self{raft::member_id{1}, raft::lan(), {}, now};
 };
 
 } // namespace
@@ -140,7 +140,7 @@ TEST_CASE_METHOD(founder, "what is written down of a replica goes on under its n
   raft::event_log log{lines, self.self(), {}};
   replica::effects out;
   log.made(self, out);
-  self.step(now, 0, replica::change_seat{raft::seat_id{9}}, out);
+  self.step(now, 0, replica::change_seat{raft::member_id{9}}, out);
   log.made(self, out);
   CHECK_THAT(lines.str(), ContainsSubstring(R"({"node":"1","ev":"seat","now":"9"})"
                                             "\n"
@@ -151,14 +151,14 @@ TEST_CASE("what the old seat was about to acknowledge is not said of the new one
   raft::stored_state disk;
   for (std::uint64_t each = 1; each <= 3; ++each)
     disk.base.members.members[{each}] = {true, ""};
-  replica follower{raft::seat_id{1}, raft::lan(), disk, time_point{}};
+  replica follower{raft::member_id{1}, raft::lan(), disk, time_point{}};
   replica::effects out;
   raft::append what{0, 0, 0, {}, 1, {{1, 1, {}, raft::no_op{}}}};
   follower.step(time_point{}, 1, replica::received{{2}, {1, what}}, out);
   REQUIRE(std::holds_alternative<replica::write>(out.back()));
   auto number = std::get<replica::write>(out.back()).number;
   out.clear();
-  follower.step(time_point{}, 2, replica::change_seat{raft::seat_id{9}}, out);
+  follower.step(time_point{}, 2, replica::change_seat{raft::member_id{9}}, out);
   follower.step(time_point{}, 3, replica::written{number}, out);
   for (auto& each : out)
     CHECK_FALSE(std::holds_alternative<replica::send>(each));
@@ -167,8 +167,8 @@ TEST_CASE("what the old seat was about to acknowledge is not said of the new one
 TEST_CASE_METHOD(founder, "a replica with another seat neither leads nor stands", "[raft]") {
   REQUIRE(self.current_role() == raft::role::leader);
   auto term = self.term();
-  REQUIRE_FALSE(step(replica::change_seat{raft::seat_id{9}}));
-  CHECK(self.self() == raft::seat_id{9});
+  REQUIRE_FALSE(step(replica::change_seat{raft::member_id{9}}));
+  CHECK(self.self() == raft::member_id{9});
   CHECK(self.current_role() == raft::role::follower);
   for (auto each = 0; each < 100; ++each) {
     replica::effects out;

@@ -23,7 +23,7 @@ using namespace troupe::raft;
 namespace {
 
 /// When a replica that hears nothing stands for the first time.
-time_point stands_at(seat_id seat, std::uint64_t seed) {
+time_point stands_at(member_id seat, std::uint64_t seed) {
   auto how = wan();
   how.seed = seed;
   stored_state disk;
@@ -107,7 +107,7 @@ public:
   }
 
   replica self{{1}, how(), disk(), time_point{}};
-  std::vector<seat_id> forgot;
+  std::vector<member_id> forgot;
 
 private:
   static options how() {
@@ -155,8 +155,8 @@ TEST_CASE("the only voter waits for the leader of others that it was told of", "
     configuration both{{{{1}, {true, ""}}, {{2}, {true, ""}}}};
     message news{8, append{1, 7, 2, {}, 1, {{2, 8, {}, both}}}};
     replica.hear(news);
-    CHECK(replica.self.leader() == seat_id{2});
-    CHECK(replica.forgot == std::vector{seat_id{1}});
+    CHECK(replica.self.leader() == member_id{2});
+    CHECK(replica.forgot == std::vector{member_id{1}});
     INFO("it takes nothing, and leads no more, until it has another seat");
     replica.run_until(60s);
     CHECK_FALSE(replica.leads());
@@ -171,7 +171,7 @@ TEST_CASE("the only voter waits for the leader of others that it was told of", "
   SECTION("their leader comes with a snapshot") {
     configuration both{{{{1}, {true, ""}}, {{2}, {true, ""}}}};
     replica.hear({8, snapshot_part{{9, 8, {}, both}, 0, 1, crc32c("x"), "x"}});
-    CHECK(replica.forgot == std::vector{seat_id{1}});
+    CHECK(replica.forgot == std::vector{member_id{1}});
     CHECK(replica.self.last_index() == 1);
   }
   SECTION("one of them wants its vote again and again, and has more than it has") {

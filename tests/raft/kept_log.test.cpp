@@ -118,7 +118,7 @@ private:
     return made;
   }
 
-  void hear(seat_id from, message what) {
+  void hear(member_id from, message what) {
     step(replica::received{from, std::move(what)});
   }
 
@@ -127,8 +127,8 @@ private:
       if (auto* begun = std::get_if<replica::write>(&what))
         step(replica::written{begun->number});
       else if (auto* letter = std::get_if<replica::send>(&what))
-        letter->to == seat_id{3} ? tell_follower(replica::received{{1}, letter->what})
-                                 : acknowledge(letter->what);
+        letter->to == member_id{3} ? tell_follower(replica::received{{1}, letter->what})
+                                   : acknowledge(letter->what);
   }
 
   void acknowledge(const message& what) {

@@ -28,7 +28,7 @@ namespace {
 
 /// What was sent to that seat, of one kind.
 template <class Body>
-std::vector<Body> sent_to(const subject& replica, seat_id to) {
+std::vector<Body> sent_to(const subject& replica, member_id to) {
   std::vector<Body> found;
   for (auto& each : replica.all<replica::send>())
     if (auto* body = std::get_if<Body>(&each.what.body); body && each.to == to)
@@ -123,7 +123,7 @@ TEST_CASE("a leader is kept when another one of its term contradicts what is com
   REQUIRE((*replica).commit_index() == 3);
   replica.hear({2, entries_behind(2, 2, {})}, {2});
   CHECK(replica.only<replica::ignored>().contradicts);
-  CHECK((*replica).leader() == seat_id{3});
+  CHECK((*replica).leader() == member_id{3});
 }
 
 TEST_CASE("who led alone leads no more where a leader of its term has an entry of a later term",
@@ -144,7 +144,7 @@ TEST_CASE("who was cut off cannot overthrow a leader that is heard", "[raft]") {
   replica.hear({9, vote_request{9, 2, false, false}}, {2});
   CHECK(replica.all<replica::send>().empty());
   CHECK((*replica).term() == 2);
-  CHECK((*replica).leader() == seat_id{3});
+  CHECK((*replica).leader() == member_id{3});
 }
 
 TEST_CASE("the answer to an earlier trial is no vote in this one", "[raft]") {
@@ -158,7 +158,7 @@ TEST_CASE("the answer to an earlier trial is no vote in this one", "[raft]") {
 }
 
 TEST_CASE("a replica hears neither itself nor nobody", "[raft]") {
-  for (auto from : {seat_id{1}, seat_id{}}) {
+  for (auto from : {member_id{1}, member_id{}}) {
     subject replica;
     replica.hear({2, heartbeat}, from);
     CHECK(replica.only<replica::ignored>().why.code == errc::bad_argument);
@@ -168,7 +168,7 @@ TEST_CASE("a replica hears neither itself nor nobody", "[raft]") {
 
 TEST_CASE("a voter has one vote in a term, and none for a term that is over", "[raft]") {
   subject replica;
-  auto has_vote = [&](term_number term, seat_id from, log_index last) {
+  auto has_vote = [&](term_number term, member_id from, log_index last) {
     replica.hear({term, vote_request{last, 1, false, false}}, from);
     return replica.said<vote_answer>().granted;
   };
@@ -299,7 +299,7 @@ TEST_CASE("a leader that is removed leads until that is committed", "[raft]") {
   subject replica;
   replica.lead();
   auto both_have = [&](log_index last) {
-    for (auto seat : {seat_id{2}, seat_id{3}})
+    for (auto seat : {member_id{2}, member_id{3}})
       replica.hear({2, append_answer{true, last, 0, 0, 1, last}}, seat);
     return (*replica).commit_index() == last;
   };
@@ -334,7 +334,7 @@ subject leader_with_learner() {
   replica.lead();
   replica.hear({2, append_answer{true, 4, 0, 0, 1, 4}});
   replica.step(raft::replica::add_learner{{4}, "new"});
-  for (auto seat : {seat_id{2}, seat_id{4}})
+  for (auto seat : {member_id{2}, member_id{4}})
     replica.hear({2, append_answer{true, 5, 0, 0, 1, 5}}, seat);
   REQUIRE((*replica).commit_index() == 5);
   return replica;

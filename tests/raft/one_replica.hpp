@@ -24,7 +24,7 @@ public:
   explicit subject(options how = lan(), const stored_state& from = disk())
     : inside_({1}, how, from, time_point{}) {}
 
-  void hear(message what, seat_id from = {2}) {
+  void hear(message what, member_id from = {2}) {
     step(replica::received{from, std::move(what)});
   }
 

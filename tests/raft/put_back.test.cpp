@@ -221,7 +221,7 @@ private:
     auto* process = world_.at(who);
     return process == nullptr
            || process->inside().members().voters()
-                == std::set<raft::seat_id>{sim::raft_process::seat_of(who)};
+                == std::set<raft::member_id>{sim::raft_process::seat_of(who)};
   }
 
   [[nodiscard]] bool all_have(raft::log_index index) {
@@ -292,7 +292,7 @@ private:
   /// What the founder does, or did, alone with its older copy is its own affair.
   void applied(sim::process_id who, const raft::entry& line, const sim::applied_state& state) {
     if (who == founder && !kept_.empty()
-        && (is_alone(who) || world_.at(who)->inside().leader() == raft::seat_id{}))
+        && (is_alone(who) || world_.at(who)->inside().leader() == raft::member_id{}))
       return;
     if (broken_.empty() && line.index > 1 && !states_.contains(line.index - 1))
       broken_ = "process " + std::to_string(who) + " applies entry " + std::to_string(line.index)

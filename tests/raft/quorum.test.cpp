@@ -15,19 +15,19 @@ using nlohmann::json;
 
 namespace {
 
-std::set<seat_id> seats(const json& list) {
-  std::set<seat_id> found;
+std::set<member_id> seats(const json& list) {
+  std::set<member_id> found;
   for (auto& each : list)
-    found.insert(seat_id{each.get<std::uint64_t>()});
+    found.insert(member_id{each.get<std::uint64_t>()});
   return found;
 }
 
 template <class Value>
-std::map<seat_id, Value> known(const json& table) {
-  std::map<seat_id, Value> found;
+std::map<member_id, Value> known(const json& table) {
+  std::map<member_id, Value> found;
   for (auto& [seat, value] : table.items())
     if (!value.is_null())
-      found.emplace(seat_id{std::stoull(seat)}, value.template get<Value>());
+      found.emplace(member_id{std::stoull(seat)}, value.template get<Value>());
   return found;
 }
 
@@ -38,14 +38,14 @@ std::string text(election how) {
 } // namespace
 
 TEST_CASE("a majority of three has reached what two of them have") {
-  std::set<seat_id> voters{{1}, {2}, {3}};
+  std::set<member_id> voters{{1}, {2}, {3}};
   CHECK(agreed<log_index>(voters, {{{1}, 5}, {{2}, 9}}) == 5);
   CHECK(agreed<log_index>(voters, {{{1}, 5}}) == 0);
   CHECK(agreed<log_index>(voters, {{{1}, 5}, {{2}, 9}, {{3}, 7}}) == 7);
 }
 
 TEST_CASE("a majority of four is three") {
-  std::set<seat_id> voters{{1}, {2}, {3}, {4}};
+  std::set<member_id> voters{{1}, {2}, {3}, {4}};
   CHECK(agreed<log_index>(voters, {{{1}, 9}, {{2}, 9}, {{3}, 4}}) == 4);
   CHECK(count(voters, {{{1}, true}, {{2}, true}}) == election::pending);
   CHECK(count(voters, {{{1}, true}, {{2}, true}, {{3}, true}}) == election::won);

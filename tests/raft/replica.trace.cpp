@@ -113,7 +113,7 @@ private:
   void start(std::uint64_t which) {
     auto& node = nodes_.at(which);
     node.pending.reset();
-    node.inside = std::make_unique<replica>(seat_id{which}, how(which), node.disk, now_);
+    node.inside = std::make_unique<replica>(member_id{which}, how(which), node.disk, now_);
   }
 
   void one_replica(const std::string& verb, std::uint64_t which, std::istream& in) {

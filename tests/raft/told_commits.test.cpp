@@ -82,7 +82,7 @@ private:
     return made;
   }
 
-  void hear(seat_id from, message what) {
+  void hear(member_id from, message what) {
     step(replica::received{from, std::move(what)});
   }
 

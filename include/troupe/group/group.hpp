@@ -78,16 +78,16 @@ public:
   }
 
   /// Returns the member id of this node.
-  [[nodiscard]] raft::seat_id seat() const {
-    return driver_ ? driver_->seat() : raft::seat_id{};
+  [[nodiscard]] raft::member_id seat() const {
+    return driver_ ? driver_->seat() : raft::member_id{};
   }
 
   /// Replaces the member id `lost`, whose disk has lost synced data, by a new one; does nothing if
   /// this node has another id by now. Then calls `done`, on any thread; it must not block.
   /// Errors: those of the disk.
-  void change_seat(raft::seat_id lost, std::function<void(const problem&)> done) const {
+  void change_seat(raft::member_id lost, std::function<void(const problem&)> done) const {
     if (driver_)
-      driver_->change_seat(lost, raft::seat_id{random_seed() | 1U}, std::move(done));
+      driver_->change_seat(lost, raft::member_id{random_seed() | 1U}, std::move(done));
   }
 
   /// Returns whether the log is empty: this node has to found the group, or to join it.
@@ -101,7 +101,7 @@ public:
   }
 
   /// Sets the actor of member `seat`; null: it cannot be reached.
-  void set_peer(raft::seat_id seat, const caf::strong_actor_ptr& where) const {
+  void set_peer(raft::member_id seat, const caf::strong_actor_ptr& where) const {
     if (driver_ && driver_->set_peer(seat, where) && where)
       run_on_state<detail::group_state_actor>(
         inside_, [where](detail::group_state_actor& state) { state.watch(where); });

@@ -158,7 +158,7 @@ public:
 
   /// Continues from the stored state. `services`: the newest rules that each service knows here.
   /// `own`: the titles of those services that the program adds.
-  group_core(raft::seat_id self, const group_options& how,
+  group_core(raft::member_id self, const group_options& how,
              const std::map<service_id, std::uint32_t>& services, const raft::stored_state& stored,
              time_point now, const std::map<service_id, service_title>& own = {})
     : max_unread_bytes_(how.max_unread_bytes),
@@ -252,8 +252,8 @@ public:
     problem why;
     /// On the leader only: other members that lack it, and other members that do not know all
     /// rules that this replica knows.
-    std::vector<raft::seat_id> lacking{};
-    std::vector<raft::seat_id> older{};
+    std::vector<raft::member_id> lacking{};
+    std::vector<raft::member_id> older{};
   };
 
   /// The introduced services, in the order of their numbers. `lacking` and `older` leave out
@@ -534,7 +534,7 @@ private:
       return {};
     auto voters = replica_.members().voters();
     auto& title = own_.title(which);
-    auto lacking = std::ranges::count_if(voters, [&](raft::seat_id seat) {
+    auto lacking = std::ranges::count_if(voters, [&](raft::member_id seat) {
       return seat == replica_.self() ? !own_.runs(which) : rules_.lacks(seat, which, title);
     });
     if (2 * (voters.size() - static_cast<std::size_t>(lacking)) > voters.size())

@@ -15,9 +15,9 @@ struct group_listener {
   std::function<void(const group_core::changed_role&)> changed_role;
   std::function<void(const raft::configuration&)> members_are;
   /// A message for this member could not be sent: make a link to `contact`, then call set_peer().
-  std::function<void(raft::seat_id, const std::string& contact)> wants_peer;
+  std::function<void(raft::member_id, const std::string& contact)> wants_peer;
   /// This member has lost synced data: remove it; if it is this node, call change_seat().
-  std::function<void(raft::seat_id)> forgot;
+  std::function<void(raft::member_id)> forgot;
   /// A message of a member was dropped; called for each.
   std::function<void(const group_core::ignored&)> ignored;
   /// The group continues, but an operator has to act; called each time the problem is found.

@@ -29,7 +29,7 @@ namespace troupe::host {
 /// The content of a replica's disk.
 struct stored_group {
   /// The member id. It is created with the log: a lost disk does not keep the vote.
-  raft::seat_id seat;
+  raft::member_id seat;
   raft::stored_state state;
   /// The state after entry `state.base.index`; empty if there is no snapshot.
   std::string snapshot;
@@ -185,7 +185,7 @@ public:
   [[nodiscard]] problem begin_anew(const stored_group& content, const std::string& contact,
                                    std::optional<raft::snapshot> base = std::nullopt) {
     storage::size_limit_is_error guard;
-    raft::seat_id seat{random_seed() | 1U};
+    raft::member_id seat{random_seed() | 1U};
     raft::configuration alone{{{seat, raft::member{true, contact}}}};
     alone.promotions = newest_members(content.state).promotions;
     raft::replica::write what;
@@ -207,7 +207,7 @@ public:
   }
 
   /// Writes and syncs a new member id for this disk.
-  [[nodiscard]] problem change_seat(raft::seat_id seat) {
+  [[nodiscard]] problem change_seat(raft::member_id seat) {
     storage::size_limit_is_error guard;
     return put_fact("seat", to_bytes(seat)) ? problem{} : database_.failed("write");
   }
@@ -320,7 +320,7 @@ private:
       if (crc32c(bytes) != rows.integer(2))
         return damaged("the " + name + " has a wrong checksum");
       if (name == "seat")
-        content.seat = from_bytes<raft::seat_id>(bytes).value_or(raft::seat_id{});
+        content.seat = from_bytes<raft::member_id>(bytes).value_or(raft::member_id{});
       if (name == "recovered") {
         content.token_floor = from_bytes<std::uint64_t>(bytes).value_or(0);
         if (content.token_floor == 0)
@@ -330,7 +330,7 @@ private:
         content.state.last_ballot = from_bytes<raft::ballot>(bytes).value_or(raft::ballot{});
     }
     kept_.vote = content.state.last_ballot;
-    if (content.seat != raft::seat_id{})
+    if (content.seat != raft::member_id{})
       return {};
     content.seat = {random_seed() | 1U}; // never zero
     return put_fact("seat", to_bytes(content.seat)) ? problem{} : database_.failed("open");
@@ -401,7 +401,7 @@ private:
       return damaged("the log ends at entry " + std::to_string(kept_.last_index) + ", but "
                      + std::to_string(marked.last_index) + " was synced");
     if (kept_.vote.term < marked.vote.term
-        || (kept_.vote.term == marked.vote.term && marked.vote.vote != raft::seat_id{}
+        || (kept_.vote.term == marked.vote.term && marked.vote.vote != raft::member_id{}
             && kept_.vote.vote != marked.vote.vote))
       return damaged("the vote of term " + std::to_string(marked.vote.term) + " is lost");
     return {};

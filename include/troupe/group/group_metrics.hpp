@@ -42,11 +42,11 @@ public:
                                                caf::make_span(entries), "Entries in a write.");
   }
 
-  void changed_role(raft::role now, raft::term_number term, raft::seat_id leader) {
+  void changed_role(raft::role now, raft::term_number term, raft::member_id leader) {
     term_->value(static_cast<std::int64_t>(term));
     leads_->value(now == raft::role::leader ? 1 : 0);
-    if (leader != raft::seat_id{}) {
-      if (leader_ != raft::seat_id{} && leader != leader_)
+    if (leader != raft::member_id{}) {
+      if (leader_ != raft::member_id{} && leader != leader_)
         changes_->inc();
       leader_ = leader;
     }
@@ -82,7 +82,7 @@ private:
   caf::telemetry::int_counter* ignored_ = nullptr;
   caf::telemetry::dbl_histogram* syncs_ = nullptr;
   caf::telemetry::dbl_histogram* batches_ = nullptr;
-  raft::seat_id leader_; // the last leader known
+  raft::member_id leader_; // the last leader known
 };
 
 } // namespace troupe::host

@@ -48,7 +48,7 @@ public:
     mine_.own.erase(which);
   }
 
-  void told(raft::seat_id who, const std::string& about) {
+  void told(raft::member_id who, const std::string& about) {
     if (auto known = from_bytes<known_rules>(about))
       others_[who] = *std::move(known);
   }
@@ -60,7 +60,8 @@ public:
 
   /// Whether member `who` lacks this service: its program does not have it, or it has ended there.
   /// False if it has not reported yet.
-  [[nodiscard]] bool lacks(raft::seat_id who, service_id which, const service_title& title) const {
+  [[nodiscard]] bool lacks(raft::member_id who, service_id which,
+                           const service_title& title) const {
     auto known = others_.find(who);
     if (known == others_.end())
       return false;
@@ -69,7 +70,7 @@ public:
   }
 
   /// Whether member `who` knows fewer rules than the leader; false if it has not reported yet.
-  [[nodiscard]] bool is_older(raft::seat_id who, service_id which) const {
+  [[nodiscard]] bool is_older(raft::member_id who, service_id which) const {
     auto known = others_.find(who);
     return known != others_.end() && !known->second.of(which).include(mine_.of(which));
   }
@@ -78,7 +79,7 @@ public:
   /// member that is away could not read the entries written under them when it returns. Returns the
   /// number of the rules if newer ones may come into force now.
   [[nodiscard]] std::optional<std::uint32_t>
-  allow(service_id which, const raft::configuration& members, raft::seat_id self) {
+  allow(service_id which, const raft::configuration& members, raft::member_id self) {
     auto known = mine_.of(which);
     for (auto& [seat, who] : members.members)
       if (seat != self && planted_flaw != flaw::rules_rushed)
@@ -91,13 +92,13 @@ public:
   }
 
 private:
-  [[nodiscard]] known_rules known_of(raft::seat_id who) const {
+  [[nodiscard]] known_rules known_of(raft::member_id who) const {
     auto found = others_.find(who);
     return found == others_.end() ? known_rules{} : found->second;
   }
 
   known_rules mine_;
-  std::map<raft::seat_id, known_rules> others_;
+  std::map<raft::member_id, known_rules> others_;
   std::map<service_id, service_rules> allowed_;
 };
 

@@ -21,7 +21,7 @@ namespace troupe::host {
 /// What one replica knows about the quorum of its group.
 struct quorum_view {
   struct voter {
-    raft::seat_id seat;
+    raft::member_id seat;
     /// See raft::member.
     std::string contact;
     /// True for this replica itself, and for a voter that was heard within quorum_watch::patience()
@@ -32,7 +32,7 @@ struct quorum_view {
   };
 
   /// The leader that this replica knows; seat 0 if it knows none.
-  raft::seat_id leader;
+  raft::member_id leader;
   /// Time since this replica last knew a leader; zero while it knows one.
   duration leaderless_for{};
   /// By the latest configuration in its log. Empty if it is not in a group yet.
@@ -91,7 +91,8 @@ public:
   static constexpr duration min_patience = std::chrono::seconds{2};
 
   /// `name_of`: see group_options::name_of.
-  quorum_watch(raft::seat_id self, const raft::options& how, contact_naming name_of, time_point now)
+  quorum_watch(raft::member_id self, const raft::options& how, contact_naming name_of,
+               time_point now)
     : self_(self),
       name_of_(name_of),
       patience_(std::max(min_patience, 2 * how.election_timeout)),
@@ -115,12 +116,12 @@ public:
   }
 
   /// This replica has another member id from here on.
-  void self_is(raft::seat_id seat) {
+  void self_is(raft::member_id seat) {
     self_ = seat;
   }
 
   /// A message of this member has arrived.
-  void heard(raft::seat_id from, const raft::message& what) {
+  void heard(raft::member_id from, const raft::message& what) {
     auto& peer = peers_[from];
     if (auto* vote = std::get_if<raft::vote_answer>(&what.body))
       peer.is_astray = vote->astray;
@@ -137,14 +138,14 @@ public:
   }
 
   /// A link to this member was established.
-  void linked(raft::seat_id which) {
+  void linked(raft::member_id which) {
     auto& peer = peers_[which];
     peer.is_linked = true;
     peer.has_ended = false;
   }
 
   /// The link to this member was lost.
-  void lost_link(raft::seat_id which) {
+  void lost_link(raft::member_id which) {
     auto& peer = peers_[which];
     peer.is_linked = false;
     peer.has_ended = true;
@@ -154,10 +155,10 @@ public:
   /// Call it after each step, with the leader that the replica knows (zero if none) and the
   /// members. Returns what to tell clients, if that has changed: no_quorum with the missing voters,
   /// or errc::none once a majority is reached again.
-  std::optional<problem> review(raft::seat_id leader, const raft::configuration& members) {
-    if (leader == raft::seat_id{} && leader_ != raft::seat_id{})
+  std::optional<problem> review(raft::member_id leader, const raft::configuration& members) {
+    if (leader == raft::member_id{} && leader_ != raft::member_id{})
       leaderless_since_ = stepped_at_;
-    if (leader != leader_ && leader != raft::seat_id{} && leader != self_)
+    if (leader != leader_ && leader != raft::member_id{} && leader != self_)
       counts_from_ = stepped_at_; // its first heartbeat
     leader_ = leader;
     if (!why_ && stepped_at_ < review_at_)
@@ -185,7 +186,7 @@ public:
   [[nodiscard]] quorum_view look(const raft::configuration& members, time_point now) const {
     quorum_view found;
     found.leader = leader_;
-    if (leader_ == raft::seat_id{})
+    if (leader_ == raft::member_id{})
       found.leaderless_for = std::max(now - leaderless_since_, duration::zero());
     for (auto seat : members.voters())
       found.voters.push_back(
@@ -212,7 +213,7 @@ private:
     auto voters = members.voters();
     if (!voters.contains(self_))
       return far_future;
-    std::map<raft::seat_id, duration::rep> heard;
+    std::map<raft::member_id, duration::rep> heard;
     for (auto seat : voters)
       heard[seat] = counts_from_.time_since_epoch().count();
     for (auto& [seat, each] : peers_)
@@ -222,17 +223,17 @@ private:
     return time_point{duration{raft::agreed(voters, heard)}};
   }
 
-  [[nodiscard]] bool is_reached(raft::seat_id seat, time_point now) const {
+  [[nodiscard]] bool is_reached(raft::member_id seat, time_point now) const {
     if (seat == self_)
       return true;
     auto found = peers_.find(seat);
     if (found == peers_.end() || found->second.has_ended)
       return false;
-    auto follows = leader_ != raft::seat_id{} && leader_ != self_; // followers are silent
+    auto follows = leader_ != raft::member_id{} && leader_ != self_; // followers are silent
     return (follows && found->second.is_linked) || found->second.heard > now - patience_;
   }
 
-  [[nodiscard]] bool is_astray(raft::seat_id seat) const {
+  [[nodiscard]] bool is_astray(raft::member_id seat) const {
     auto found = peers_.find(seat);
     return found != peers_.end() && found->second.is_astray;
   }
@@ -246,7 +247,7 @@ private:
   /// Half of the range, so that adding a duration does not overflow.
   static constexpr time_point far_future{duration::max() / 2};
 
-  raft::seat_id self_;
+  raft::member_id self_;
   contact_naming name_of_;
   duration patience_;
   time_point stepped_at_;
@@ -255,8 +256,8 @@ private:
   time_point counts_from_;
   time_point leaderless_since_;
   time_point review_at_;
-  raft::seat_id leader_;
-  std::map<raft::seat_id, evidence> peers_;
+  raft::member_id leader_;
+  std::map<raft::member_id, evidence> peers_;
   problem why_;
 };
 

@@ -38,7 +38,7 @@ namespace troupe::raft {
 class event_log {
 public:
   /// Begins with the stored state. `out` must outlive this.
-  event_log(std::ostream& out, seat_id self, const stored_state& stored)
+  event_log(std::ostream& out, member_id self, const stored_state& stored)
     : out_(out), self_(hex(self.value)), term_(stored.last_ballot.term), synced_(term_) {
     auto& lines = stored.entries;
     base_ = lines.empty() ? stored.base.index : lines.front().index - 1;
@@ -156,7 +156,7 @@ private:
   }
 
   void vote(const ballot& what) {
-    if (what.vote == seat_id{})
+    if (what.vote == member_id{})
       return enter(what.term);
     if (what.term < term_)
       return; // a vote of an older term, which is never sent

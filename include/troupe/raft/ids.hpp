@@ -17,12 +17,12 @@ using term_number = std::uint64_t;
 
 /// Member id of a replica: random, created with its log and stored with it. A replica whose disk
 /// was emptied, or restored from a copy, may not vote under its old id again. Zero: no replica.
-struct seat_id {
+struct member_id {
   std::uint64_t value = 0;
 
-  friend auto operator<=>(const seat_id&, const seat_id&) = default;
+  friend auto operator<=>(const member_id&, const member_id&) = default;
 
-  TROUPE_FIELDS(seat_id, value);
+  TROUPE_FIELDS(member_id, value);
 };
 
 /// The time of the group: zero when it is founded. The leader sets it, and it never goes back,

@@ -25,7 +25,7 @@ enum class election : std::uint8_t {
 /// Returns the largest value that a majority of `voters` has reached. A voter that is not in
 /// `reached` counts as `Value{}`. Without voters, returns the maximum.
 template <class Value>
-Value agreed(const std::set<seat_id>& voters, const std::map<seat_id, Value>& reached) {
+Value agreed(const std::set<member_id>& voters, const std::map<member_id, Value>& reached) {
   if (voters.empty())
     return std::numeric_limits<Value>::max();
   std::vector<Value> values;
@@ -41,13 +41,13 @@ Value agreed(const std::set<seat_id>& voters, const std::map<seat_id, Value>& re
 
 /// The same for a joint configuration: both halves have to reach it (thesis 4.3).
 template <class Value>
-Value agreed(const std::set<seat_id>& incoming, const std::set<seat_id>& outgoing,
-             const std::map<seat_id, Value>& reached) {
+Value agreed(const std::set<member_id>& incoming, const std::set<member_id>& outgoing,
+             const std::map<member_id, Value>& reached) {
   return std::min(agreed(incoming, reached), agreed(outgoing, reached));
 }
 
 /// Counts votes. A voter that is not in `votes` has not voted yet.
-inline election count(const std::set<seat_id>& voters, const std::map<seat_id, bool>& votes) {
+inline election count(const std::set<member_id>& voters, const std::map<member_id, bool>& votes) {
   std::size_t granted = 0;
   std::size_t open = 0;
   for (auto seat : voters) {
@@ -63,8 +63,8 @@ inline election count(const std::set<seat_id>& voters, const std::map<seat_id, b
   return granted + open >= majority ? election::pending : election::lost;
 }
 
-inline election count(const std::set<seat_id>& incoming, const std::set<seat_id>& outgoing,
-                      const std::map<seat_id, bool>& votes) {
+inline election count(const std::set<member_id>& incoming, const std::set<member_id>& outgoing,
+                      const std::map<member_id, bool>& votes) {
   auto first = count(incoming, votes);
   auto second = count(outgoing, votes);
   if (first == second)

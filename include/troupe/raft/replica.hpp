@@ -49,7 +49,7 @@ class replica : public replica_types {
 public:
   /// Continues from the stored state.
   /// @throws std::invalid_argument if an option is outside its bounds
-  replica(seat_id self, const options& how, const stored_state& stored, time_point now)
+  replica(member_id self, const options& how, const stored_state& stored, time_point now)
     : self_(self),
       options_(detail::checked(how)),
       step_(how.first_step),
@@ -100,11 +100,11 @@ public:
     return disk_.term();
   }
 
-  [[nodiscard]] seat_id leader() const {
+  [[nodiscard]] member_id leader() const {
     return leader_;
   }
 
-  [[nodiscard]] seat_id self() const {
+  [[nodiscard]] member_id self() const {
     return self_;
   }
 
@@ -191,7 +191,7 @@ private:
   }
 
   void refuse(request_id id, problem why) {
-    put(refused{id, std::move(why), leading_ ? seat_id{} : leader_});
+    put(refused{id, std::move(why), leading_ ? member_id{} : leader_});
   }
 
   /// Ends each step: writes, sends and delivers.
@@ -281,7 +281,7 @@ private:
 
   // -- roles and terms ----------------------------------------------------------------
 
-  void change_role(role now, seat_id leader, std::string cause) {
+  void change_role(role now, member_id leader, std::string cause) {
     if (leading_ && now != role::leader)
       stop_leading();
     auto same = role_ == now && leader_ == leader && said_term_ == term();
@@ -298,7 +298,7 @@ private:
     elections_.clear();
   }
 
-  void follow(term_number next, seat_id leader, const std::string& cause) {
+  void follow(term_number next, member_id leader, const std::string& cause) {
     if (next > term())
       enter_term(next);
     change_role(role::follower, leader, cause);
@@ -347,7 +347,7 @@ private:
     await_leader();
     if (!detail::elections::may_stand(turn()) || disk_.is_resting(now_) || !may_lead_alone())
       return;
-    auto cause = leader_ == seat_id{} ? std::string{"nobody leads"} : "the leader is silent";
+    auto cause = leader_ == member_id{} ? std::string{"nobody leads"} : "the leader is silent";
     change_role(role::pre_candidate, {}, cause);
     elections_.clear();
     elections_.add(self_, true);
@@ -379,11 +379,11 @@ private:
   /// others.
   [[nodiscard]] bool has_leader() const {
     return leading_
-           || (leader_ != seat_id{} && !misses_leader_
+           || (leader_ != member_id{} && !misses_leader_
                && now_ < heard_at_ + options_.election_timeout);
   }
 
-  void handle_body(seat_id from, term_number wanted, const vote_request& what) {
+  void handle_body(member_id from, term_number wanted, const vote_request& what) {
     if (!what.trial && detail::elections::is_newer(what, log()))
       hear_of_more();
     // The only voter votes for no other replica.
@@ -392,7 +392,7 @@ private:
     elections_.answer(from, wanted, what, leader_, has_leader(), turn());
   }
 
-  void handle_body(seat_id from, term_number voted, const vote_answer& what) {
+  void handle_body(member_id from, term_number voted, const vote_answer& what) {
     auto expected = what.trial ? role::pre_candidate : role::candidate;
     if (role_ != expected || (what.granted && voted != term() + (what.trial ? 1 : 0)))
       return;
@@ -407,7 +407,7 @@ private:
     }
   }
 
-  void handle_body(seat_id from, term_number, const take_over&) {
+  void handle_body(member_id from, term_number, const take_over&) {
     if (from == leader_ && members().votes(self_))
       campaign(true, "the leader hands over");
   }
@@ -417,14 +417,14 @@ private:
   void handle(request_id, const received& what) {
     if (auto why = detail::check(what.what, options_))
       return put(ignored{what.from, why});
-    if (what.from == self_ || what.from == seat_id{})
+    if (what.from == self_ || what.from == member_id{})
       return put(ignored{what.from, {errc::bad_argument, "a message of oneself"}});
     if (auto why = detail::check_term(what.what, term()))
       return put(ignored{what.from, why});
     receive(what.from, what.what);
   }
 
-  void receive(seat_id from, const message& what) {
+  void receive(member_id from, const message& what) {
     auto* wish = std::get_if<vote_request>(&what.body);
     if (is_of_another_alone(from, what) || is_alone_astray(from, what))
       return;
@@ -436,8 +436,8 @@ private:
       auto leads = detail::follower::is_of_leader(what);
       // Its vote is told once that is synced, and an answer may come before it.
       auto is_asked_for = leading_ && ((wish && wish->forced) || leading_->hands_over_to(from));
-      follow(what.term, leads ? from : seat_id{},
-             leads          ? "it leads a later term"
+      follow(what.term, leads ? from : member_id{},
+             leads          ? "it won a later election"
              : is_asked_for ? handed_over
                             : "there is a later term");
     }
@@ -453,8 +453,8 @@ private:
   }
 
   /// Takes a message of the leader `from`. Returns false if another replica leads this term.
-  bool hear_leader(seat_id from) {
-    if (leading_ || (leader_ != seat_id{} && leader_ != from)) {
+  bool hear_leader(member_id from) {
+    if (leading_ || (leader_ != member_id{} && leader_ != from)) {
       put(ignored{from, {errc::damaged, "two leaders of one term"}});
       return false;
     }
@@ -466,7 +466,7 @@ private:
     return true;
   }
 
-  void handle_body(seat_id from, term_number term, const append& what) {
+  void handle_body(member_id from, term_number term, const append& what) {
     if (auto found = own().contradicts(what, term, leading_.has_value()))
       return disown(from, *found);
     if (!hear_leader(from) || is_astray(what.commit))
@@ -475,7 +475,7 @@ private:
     take_from_leader(from, what, what.commit);
   }
 
-  void handle_body(seat_id from, term_number, const snapshot_part& what) {
+  void handle_body(member_id from, term_number, const snapshot_part& what) {
     if (auto found = own().contradicts(what.header))
       return disown(from, *found);
     if (hear_leader(from) && !is_astray(what.header.index))
@@ -483,7 +483,7 @@ private:
   }
 
   template <class News>
-  void take_from_leader(seat_id from, const News& what, log_index known) {
+  void take_from_leader(member_id from, const News& what, log_index known) {
     auto before = commit_;
     following_.take(from, what, turn());
     if (commit_ > before)
@@ -509,7 +509,7 @@ private:
   /// Both replicas are the only voter by their own logs: one log is an older copy, and the logs do
   /// not tell which. Neither replica ends the other's term. A message of an earlier term may be
   /// late, from before the other replica was removed.
-  [[nodiscard]] bool is_of_another_alone(seat_id from, const message& what) {
+  [[nodiscard]] bool is_of_another_alone(member_id from, const message& what) {
     if (!is_told_alone(what) || !own().is_left_alone())
       return false;
     if (what.term >= term())
@@ -524,7 +524,7 @@ private:
   /// The only voter begins a later term whenever it hears of one. If its log contradicts entries
   /// committed here, its messages are dropped, so that the two do not keep ending each other's
   /// terms.
-  [[nodiscard]] bool is_alone_astray(seat_id from, const message& what) {
+  [[nodiscard]] bool is_alone_astray(member_id from, const message& what) {
     if (what.term == term())
       return false;
     auto found = own().contradicts_alone(what);
@@ -535,7 +535,7 @@ private:
     return true;
   }
 
-  void disown(seat_id from, const detail::loss& found) {
+  void disown(member_id from, const detail::loss& found) {
     doubt(from, found);
     if (role_ == role::follower && leader_ == from)
       change_role(role::follower, {}, "its log contradicts what is committed here");
@@ -555,7 +555,7 @@ private:
 
   /// Reports a contradiction between the two logs. A leader steps down, also within its own term,
   /// before others hear of that term and callers of both have to look for a leader.
-  void doubt(seat_id from, const detail::loss& found) {
+  void doubt(member_id from, const detail::loss& found) {
     put(ignored{from, found.why(), true});
     if (leading_ && found.ends_lead)
       change_role(role::follower, {}, "another replica contradicts what is committed here");
@@ -571,7 +571,7 @@ private:
 
   /// Whether the disk of this replica or of the candidate has lost committed entries. The candidate
   /// gets no vote then.
-  [[nodiscard]] bool has_lost(seat_id from, const vote_request& what) {
+  [[nodiscard]] bool has_lost(member_id from, const vote_request& what) {
     if (has_leader() && !leads_alone() && !what.forced)
       return false; // the candidate gets no vote anyway
     // It led its own term alone, so it has all entries of earlier terms. From its term on, voters
@@ -585,12 +585,12 @@ private:
     return true;
   }
 
-  void handle_body(seat_id from, term_number, const append_answer& what) {
+  void handle_body(member_id from, term_number, const append_answer& what) {
     if (leading_)
       leading_->take(from, what, turn());
   }
 
-  void handle_body(seat_id from, term_number, const snapshot_answer& what) {
+  void handle_body(member_id from, term_number, const snapshot_answer& what) {
     if (leading_)
       leading_->take(from, what, turn());
   }
@@ -634,8 +634,8 @@ private:
   bool leads(request_id id) {
     if (leading_)
       return true;
-    refuse(id, {errc::not_leader, leader_ == seat_id{} ? "nobody leads now; retry with backoff"
-                                                       : "another replica leads; ask that one"});
+    refuse(id, {errc::not_leader, leader_ == member_id{} ? "nobody leads now; retry with backoff"
+                                                         : "another replica leads; ask that one"});
     return false;
   }
 
@@ -685,7 +685,7 @@ private:
     leading_->change_members(id, *std::move(next), turn());
   }
 
-  seat_id self_;
+  member_id self_;
   options options_;
   std::uint32_t step_; // how far the next candidacy raises the term
   time_point now_{};
@@ -698,7 +698,7 @@ private:
   time_point note_at_{};
 
   role role_ = role::follower;
-  seat_id leader_;
+  member_id leader_;
   bool misses_leader_ = false; // the link to the leader is lost, and it was not heard since
   bool leads_alone_ = false;   // it was the only voter when it was elected
   term_number said_term_ = 0;

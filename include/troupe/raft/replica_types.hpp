@@ -24,7 +24,7 @@ struct replica_types {
   };
 
   struct received {
-    seat_id from;
+    member_id from;
     message what;
   };
 
@@ -37,23 +37,23 @@ struct replica_types {
   struct read {};
 
   struct add_learner {
-    seat_id seat;
+    member_id seat;
     std::string contact;
   };
 
   /// Makes a learner a voter. Refused with busy unless it has acknowledged to this leader the
   /// configuration that has it as a member, and has nearly all entries.
   struct promote {
-    seat_id seat;
+    member_id seat;
   };
 
   struct remove {
-    seat_id seat;
+    member_id seat;
   };
 
   /// Changes the address of a member.
   struct move {
-    seat_id seat;
+    member_id seat;
     std::string contact;
   };
 
@@ -77,12 +77,12 @@ struct replica_types {
   /// entries that it acknowledged under the old one. It does not lead, stand for election or vote
   /// until the group has made the new id a voter.
   struct change_seat {
-    seat_id seat;
+    member_id seat;
   };
 
   /// Hands leadership over to `to`; if that is zero, to the voter with the longest log.
   struct transfer {
-    seat_id to;
+    member_id to;
   };
 
   /// The write of this number is synced.
@@ -110,12 +110,12 @@ struct replica_types {
 
   /// The link to this member is lost, with all messages that were on the way.
   struct lost_link {
-    seat_id seat;
+    member_id seat;
   };
 
   /// A link to this member was established.
   struct found_link {
-    seat_id seat;
+    member_id seat;
   };
 
   /// Replaces options::about. Ignored if it is too large.
@@ -130,7 +130,7 @@ struct replica_types {
   // -- effects --------------------------------------------------------------------
 
   struct send {
-    seat_id to;
+    member_id to;
     message what;
   };
 
@@ -175,7 +175,7 @@ struct replica_types {
     request_id id = 0;
     problem why;
     /// The leader to ask instead; zero if unknown.
-    seat_id leader;
+    member_id leader;
   };
 
   /// Answer this read from a state that has applied all entries up to `index`.
@@ -187,7 +187,7 @@ struct replica_types {
   struct changed_role {
     role now = role::follower;
     term_number term = 0;
-    seat_id leader;
+    member_id leader;
     /// Reason in words, for logs.
     std::string cause;
   };
@@ -206,14 +206,14 @@ struct replica_types {
   /// without it or have elected a leader: step `change_seat`. Until then it takes no entries and
   /// does not lead. Repeated with each message that shows it.
   struct forgot {
-    seat_id seat;
+    member_id seat;
     log_index synced = 0;
     log_index found = 0;
   };
 
   /// On a leader: options::about of another member, when first received and when it changes.
   struct told_about {
-    seat_id seat;
+    member_id seat;
     std::string about;
   };
 
@@ -226,7 +226,7 @@ struct replica_types {
 
   /// An invalid message, which was dropped.
   struct ignored {
-    seat_id from;
+    member_id from;
     problem why;
     /// It contradicts entries that are committed here, or shows that committed ones are missing.
     bool contradicts = false;
@@ -239,7 +239,7 @@ struct replica_types {
   // -- what can be seen ---------------------------------------------------------------
 
   struct member_status {
-    seat_id seat;
+    member_id seat;
     member who;
     /// Zero for a member that has lost entries; see `forgot`.
     log_index match = 0;
@@ -250,10 +250,10 @@ struct replica_types {
   };
 
   struct status {
-    seat_id self;
+    member_id self;
     role now = role::follower;
     term_number term = 0;
-    seat_id leader;
+    member_id leader;
     log_index first = 0;
     log_index last = 0;
     log_index synced = 0;

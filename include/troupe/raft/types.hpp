@@ -59,7 +59,7 @@ struct member {
 
 /// The members of the group. In force as soon as it is in the log, committed or not (thesis 4.1).
 struct configuration {
-  std::map<seat_id, member> members;
+  std::map<member_id, member> members;
   /// Names that the host does not add automatically; opaque here.
   std::set<std::string> kept_out{};
   /// How often a member was made a voter since the group was founded. Of two logs of one group, the
@@ -69,15 +69,15 @@ struct configuration {
   /// under it, and from its copy of this entry, they count as not forced.
   std::set<std::string> forced_out{};
 
-  [[nodiscard]] std::set<seat_id> voters() const {
-    std::set<seat_id> found;
+  [[nodiscard]] std::set<member_id> voters() const {
+    std::set<member_id> found;
     for (auto& [seat, who] : members)
       if (who.votes)
         found.insert(found.end(), seat);
     return found;
   }
 
-  [[nodiscard]] bool votes(seat_id seat) const {
+  [[nodiscard]] bool votes(member_id seat) const {
     auto found = members.find(seat);
     return found != members.end() && found->second.votes;
   }
@@ -127,7 +127,7 @@ inline std::size_t size_of(const entry& line) {
 /// This replica's vote in its latest term. Synced before it is sent.
 struct ballot {
   term_number term = 0;
-  seat_id vote;
+  member_id vote;
 
   friend bool operator==(const ballot&, const ballot&) = default;
 

@@ -141,14 +141,14 @@ public:
     });
   }
 
-  [[nodiscard]] raft::seat_id seat() const {
+  [[nodiscard]] raft::member_id seat() const {
     return seat_;
   }
 
   /// Replaces the member id `lost`, whose disk has lost synced data, by `fresh`; then calls `done`,
   /// on any thread.
   /// Errors: those of the disk; the member id does not change then.
-  void change_seat(raft::seat_id lost, raft::seat_id fresh,
+  void change_seat(raft::member_id lost, raft::member_id fresh,
                    std::function<void(const problem&)> done) {
     run_on_disk([self = shared_from_this(), lost, fresh, done = std::move(done)](group_log& log) {
       if (self->seat() != lost)
@@ -180,7 +180,7 @@ public:
   }
 
   /// Returns false if `who` is already set, and after the end.
-  bool set_peer(raft::seat_id seat, const caf::strong_actor_ptr& who) {
+  bool set_peer(raft::member_id seat, const caf::strong_actor_ptr& who) {
     std::unique_lock guard{mutex_};
     if (!writer_)
       return false;
@@ -198,7 +198,7 @@ public:
 
   void lost(const caf::actor_addr& gone) {
     std::unique_lock guard{mutex_};
-    std::vector<raft::seat_id> seats;
+    std::vector<raft::member_id> seats;
     std::erase_if(peers_, [&](auto& each) {
       auto is_gone = each.second->address() == gone;
       if (is_gone)
@@ -285,7 +285,7 @@ private:
   }
 
   /// Under the lock.
-  [[nodiscard]] bool is_of_another(raft::seat_id seat, const caf::strong_actor_ptr& from) const {
+  [[nodiscard]] bool is_of_another(raft::member_id seat, const caf::strong_actor_ptr& from) const {
     if (core_ && from_.listener.speaks_for) {
       auto& members = core_->consensus().members().members;
       if (auto member = members.find(seat); member != members.end())
@@ -560,7 +560,7 @@ private:
 
   caf::actor_clock& clock_;
   prepared from_;
-  std::atomic<raft::seat_id> seat_; // changes on the disk's thread only
+  std::atomic<raft::member_id> seat_; // changes on the disk's thread only
   std::function<void(time_point)> alarm_;
   caf::weak_actor_ptr actor_;
   std::map<service_id, service> services_; // does not change after the start
@@ -578,7 +578,7 @@ private:
   std::optional<group_core> core_; // empty before the start and after a stop
   group_core::effects out_;
   bool is_carrying_out_ = false;
-  std::map<raft::seat_id, caf::strong_actor_ptr> peers_;
+  std::map<raft::member_id, caf::strong_actor_ptr> peers_;
   std::map<request_id, std::function<void(const problem&)>> askers_;
   request_id last_asker_ = 0;
   std::function<void(result<group_backup>)> back_up_;

@@ -50,7 +50,7 @@ private:
 /// beyond the thesis, which trusts disks. That a replica which has lost entries grants no vote is
 /// from Alagappan et al., Protocol-Aware Recovery for Consensus-Based Storage, FAST 2018.
 struct ledger {
-  seat_id self;
+  member_id self;
   const entry_log& log;
   log_index commit = 0;
 
@@ -146,7 +146,7 @@ struct ledger {
 
 private:
   [[nodiscard]] bool votes_alone_at(const configuration& members) const {
-    return members.voters() == std::set<seat_id>{self};
+    return members.voters() == std::set<member_id>{self};
   }
 
   /// A leader has all entries committed in earlier terms, so its log cannot end before them.

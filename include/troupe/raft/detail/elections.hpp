@@ -38,7 +38,7 @@ public:
   /// their links at once, so they stand one after the other, a heartbeat apart, instead of waiting
   /// for the whole time-out. A leader that is alive has that time to be heard again, and voters
   /// that still hear it grant no vote (thesis 9.6). Goes beyond the thesis, which has no links.
-  void stand_soon(seat_id leader, const turn& t) {
+  void stand_soon(member_id leader, const turn& t) {
     auto place = 1;
     for (auto seat : t.members().voters())
       place += seat < t.self && seat != leader ? 1 : 0;
@@ -55,7 +55,7 @@ public:
     votes_.clear();
   }
 
-  void add(seat_id from, bool granted) {
+  void add(member_id from, bool granted) {
     votes_.emplace(from, granted);
   }
 
@@ -90,7 +90,7 @@ public:
 
   /// Answers a request for a vote in the term `wanted`. A trial changes no state. One vote is
   /// granted per term, and only to a candidate that has all entries that may be committed.
-  void answer(seat_id from, term_number wanted, const vote_request& what, seat_id leader,
+  void answer(member_id from, term_number wanted, const vote_request& what, member_id leader,
               bool has_leader, const turn& t) {
     auto term = t.disk.term();
     if (what.trial) {
@@ -101,7 +101,7 @@ public:
     if (wanted < term)
       return t.tell(from, vote_answer{false, false});
     auto vote = t.disk.vote();
-    auto is_free = vote == from || (vote == seat_id{} && leader == seat_id{});
+    auto is_free = vote == from || (vote == member_id{} && leader == member_id{});
     auto granted = is_free && is_up_to_date(what, t.log());
     if (granted) {
       t.disk.vote_for(from);
@@ -148,7 +148,7 @@ private:
 
   random_source random_;
   time_point due_{};
-  std::map<seat_id, bool> votes_;
+  std::map<member_id, bool> votes_;
 };
 
 } // namespace troupe::raft::detail

@@ -115,7 +115,7 @@ public:
   }
 
   /// Whether by this log no other replica was ever a voter.
-  [[nodiscard]] bool nobody_else_voted(seat_id self) const {
+  [[nodiscard]] bool nobody_else_voted(member_id self) const {
     return std::ranges::all_of(configurations_, [&](auto& each) {
       return each.second.promotions == 0
              && std::ranges::all_of(each.second.members, [&](auto& one) {
@@ -130,7 +130,7 @@ public:
   }
 
   /// Whether `seat` is a voter in any configuration in force at `index` or later.
-  [[nodiscard]] bool votes_since(log_index index, seat_id seat) const {
+  [[nodiscard]] bool votes_since(log_index index, member_id seat) const {
     return std::any_of(std::prev(configurations_.upper_bound(index)), configurations_.end(),
                        [&](auto& each) { return each.second.votes(seat); });
   }

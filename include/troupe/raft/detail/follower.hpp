@@ -29,7 +29,7 @@ public:
     said_ = {};
   }
 
-  void take(seat_id leader, const append& what, const turn& t) {
+  void take(member_id leader, const append& what, const turn& t) {
     auto last = what.previous_index + what.entries.size();
     if (last <= t.commit) // nothing new; above its own commit index the leader may lack entries
       return answer(leader, std::max(last, std::min(t.commit, what.commit)), what, t);
@@ -45,7 +45,7 @@ public:
     answer(leader, last, what, t);
   }
 
-  void take(seat_id leader, const snapshot_part& what, const turn& t) {
+  void take(member_id leader, const snapshot_part& what, const turn& t) {
     auto& header = what.header;
     auto has_it = t.log().term_at(header.index) == header.term;
     if (header.index <= t.commit || (has_it && planted_flaw != flaw::suffix_dropped)) {
@@ -102,7 +102,7 @@ private:
   }
 
   /// Answers a heartbeat at once, with the synced index; entries when they are synced.
-  void answer(seat_id leader, log_index last, const append& what, const turn& t) {
+  void answer(member_id leader, log_index last, const append& what, const turn& t) {
     append_answer found{true, last, 0, 0, what.round, t.log().last_index()};
     auto waits = t.disk.is_ballot_dirty() || !what.entries.empty();
     if (!waits)
@@ -116,7 +116,7 @@ private:
       t.tell(leader, found);
   }
 
-  void refuse(seat_id leader, const append& what, const turn& t) {
+  void refuse(member_id leader, const append& what, const turn& t) {
     said_ = {};
     auto place = t.log().last_not_above(what.previous_index, what.previous_term);
     append_answer found{false,      what.previous_index, place, *t.log().term_at(place),

@@ -50,7 +50,7 @@ public:
       begin_round(t);
   }
 
-  [[nodiscard]] time_point next_deadline(seat_id self, const configuration& members,
+  [[nodiscard]] time_point next_deadline(member_id self, const configuration& members,
                                          const options& how) const {
     auto next = std::min(heartbeat_at_, quorum_lost_at(self, members, how));
     next = std::min(next, tell_commit_at_.value_or(next));
@@ -104,7 +104,7 @@ public:
   /// Whether this learner lacks so many entries that as a voter it would delay commits, or has not
   /// acknowledged the latest configuration: then it may be dead or have another disk, even if the
   /// log is so short that it lacks little.
-  [[nodiscard]] bool is_behind(seat_id seat, const turn& t) const {
+  [[nodiscard]] bool is_behind(member_id seat, const turn& t) const {
     auto match = replication_.match(seat);
     auto knows = match >= t.log().members_index() || planted_flaw == flaw::silent_promoted;
     return replication_.contains(seat)
@@ -143,10 +143,10 @@ public:
 
   /// Takes no proposals until `to` has all entries and stands for election, or for one election
   /// time-out (thesis 3.10).
-  void hand_over(request_id id, seat_id to, const turn& t) {
+  void hand_over(request_id id, member_id to, const turn& t) {
     if (handover_)
       return refuse(id, hands_over(), t);
-    if (to == seat_id{})
+    if (to == member_id{})
       to = replication_.most_advanced(t.members());
     if (!replication_.contains(to) || !t.members().votes(to))
       return refuse(
@@ -158,13 +158,13 @@ public:
   }
 
   /// Whether leadership is on its way to that member.
-  [[nodiscard]] bool hands_over_to(seat_id member) const {
+  [[nodiscard]] bool hands_over_to(member_id member) const {
     return handover_ && handover_->to == member;
   }
 
   // -- answers of other members -----------------------------------------------------------
 
-  void take(seat_id from, const append_answer& what, const turn& t) {
+  void take(member_id from, const append_answer& what, const turn& t) {
     if (!replication_.contains(from))
       return;
     if (replication_.take(from, what, t) && hands_over_to(from))
@@ -172,7 +172,7 @@ public:
     confirm_reads(t);
   }
 
-  void take(seat_id from, const snapshot_answer& what, const turn& t) {
+  void take(member_id from, const snapshot_answer& what, const turn& t) {
     replication_.take(from, what, t);
   }
 
@@ -180,7 +180,7 @@ public:
     replication_.take(what, t);
   }
 
-  void lose_link(seat_id seat) {
+  void lose_link(member_id seat) {
     replication_.lose_link(seat);
   }
 
@@ -244,7 +244,7 @@ public:
 
 private:
   struct handover {
-    seat_id to;
+    member_id to;
     time_point ends{};
   };
 
@@ -279,13 +279,13 @@ private:
       begin_round(t);
   }
 
-  [[nodiscard]] time_point quorum_lost_at(seat_id self, const configuration& members,
+  [[nodiscard]] time_point quorum_lost_at(member_id self, const configuration& members,
                                           const options& how) const {
     auto heard = replication_.quorum_heard(self, members);
     return heard ? *heard + how.election_timeout : time_point::max();
   }
 
-  void let_take_over(seat_id to, const turn& t) {
+  void let_take_over(member_id to, const turn& t) {
     if (replication_.match(to) == t.log().last_index())
       t.tell(to, take_over{});
   }

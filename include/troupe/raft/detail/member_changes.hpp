@@ -12,7 +12,7 @@ namespace troupe::raft::detail {
 
 inline result<configuration> changed(configuration members,
                                      const replica_types::add_learner& what) {
-  if (what.seat == seat_id{}
+  if (what.seat == member_id{}
       || !members.members.try_emplace(what.seat, member{false, what.contact}).second)
     return problem{errc::bad_argument, "that seat is none, or in the group already"};
   return members;

@@ -28,13 +28,13 @@ public:
 
   // -- what the others have --------------------------------------------------------------
 
-  [[nodiscard]] bool contains(seat_id seat) const {
+  [[nodiscard]] bool contains(member_id seat) const {
     return peers_.contains(seat);
   }
 
   /// Last index that is synced there and equal to this log; zero for a replica that is not a member
   /// or has lost entries.
-  [[nodiscard]] log_index match(seat_id seat) const {
+  [[nodiscard]] log_index match(member_id seat) const {
     auto found = peers_.find(seat);
     return found == peers_.end() ? 0 : found->second.counted();
   }
@@ -54,9 +54,9 @@ public:
   }
 
   /// When a majority was last heard; nothing if this replica alone is a majority.
-  [[nodiscard]] std::optional<time_point> quorum_heard(seat_id self,
+  [[nodiscard]] std::optional<time_point> quorum_heard(member_id self,
                                                        const configuration& members) const {
-    std::map<seat_id, duration::rep> heard{{self, duration::max().count()}};
+    std::map<member_id, duration::rep> heard{{self, duration::max().count()}};
     for (auto& [seat, peer] : peers_)
       heard.emplace(seat, peer.heard.time_since_epoch().count());
     auto last = duration{agreed(members.voters(), heard)};
@@ -65,11 +65,11 @@ public:
 
   /// The other voter with the longest log among those that have lost no entries; zero if there is
   /// none.
-  [[nodiscard]] seat_id most_advanced(const configuration& members) const {
-    seat_id best;
+  [[nodiscard]] member_id most_advanced(const configuration& members) const {
+    member_id best;
     for (auto& [seat, peer] : peers_)
       if (members.votes(seat) && !peer.has_forgotten
-          && (best == seat_id{} || peer.match > match(best)))
+          && (best == member_id{} || peer.match > match(best)))
         best = seat;
     return best;
   }
@@ -132,7 +132,7 @@ public:
   }
 
   /// Returns whether the answer was accepted as the member's progress.
-  bool take(seat_id from, const append_answer& what, const turn& t) {
+  bool take(member_id from, const append_answer& what, const turn& t) {
     auto found = peers_.find(from);
     if (found == peers_.end())
       return false;
@@ -162,7 +162,7 @@ public:
     return true;
   }
 
-  void take(seat_id from, const snapshot_answer& what, const turn& t) {
+  void take(member_id from, const snapshot_answer& what, const turn& t) {
     auto found = peers_.find(from);
     if (found == peers_.end())
       return;
@@ -175,7 +175,7 @@ public:
   }
 
   /// Messages on the way to this member are lost.
-  void lose_link(seat_id seat) {
+  void lose_link(member_id seat) {
     auto found = peers_.find(seat);
     if (found == peers_.end())
       return;
@@ -204,11 +204,11 @@ public:
   }
 
 private:
-  using peers = std::map<seat_id, progress>;
+  using peers = std::map<member_id, progress>;
 
   template <class Value, class Of>
   [[nodiscard]] Value agreed_on(const turn& t, Value own, Of of) const {
-    std::map<seat_id, Value> reached{{t.self, own}};
+    std::map<member_id, Value> reached{{t.self, own}};
     for (auto& [seat, peer] : peers_)
       reached.emplace(seat, of(peer));
     return agreed(t.members().voters(), reached);
@@ -218,18 +218,18 @@ private:
 
   [[nodiscard]] append behind(log_index previous, term_number term, const turn& t) const {
     auto& members = t.members();
-    auto is_alone = members.voters() == std::set<seat_id>{t.self};
+    auto is_alone = members.voters() == std::set<member_id>{t.self};
     return {previous,          term, t.commit, t.time, round_, {}, t.log().last_index(), is_alone,
             members.promotions};
   }
 
   /// A heartbeat that every log accepts. The answer tells how much of the committed log the member
   /// has: perhaps it needs no snapshot.
-  void send_bare_heartbeat(seat_id seat, const turn& t) const {
+  void send_bare_heartbeat(member_id seat, const turn& t) const {
     t.tell(seat, behind(0, 0, t));
   }
 
-  void send_on(seat_id seat, progress& peer, bool tells_commits, const turn& t) {
+  void send_on(member_id seat, progress& peer, bool tells_commits, const turn& t) {
     if (peer.has_forgotten)
       return;
     switch (peer.state) {
@@ -252,7 +252,7 @@ private:
   }
 
   /// Heartbeats, probes and messages for a commit index alone carry no entries.
-  void send_entries(seat_id seat, progress& peer, bool with_entries, const turn& t) {
+  void send_entries(member_id seat, progress& peer, bool with_entries, const turn& t) {
     auto previous = peer.next - 1;
     auto term = t.log().term_at(previous);
     if (!term)
@@ -327,7 +327,7 @@ private:
   }
 
   /// @pre on_its_way()
-  void send_part(seat_id seat, progress& peer, const turn& t) {
+  void send_part(member_id seat, progress& peer, const turn& t) {
     assert(outgoing_);
     auto& bytes = *outgoing_->bytes;
     if (peer.snapshot_index != outgoing_->header.index)

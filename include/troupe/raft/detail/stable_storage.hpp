@@ -24,7 +24,7 @@ public:
   using write = replica_types::write;
 
   struct letter {
-    seat_id to;
+    member_id to;
     message what;
   };
 
@@ -47,7 +47,7 @@ public:
   }
 
   /// This replica's vote in its term; zero if it has not voted.
-  [[nodiscard]] seat_id vote() const {
+  [[nodiscard]] member_id vote() const {
     return ballot_.vote;
   }
 
@@ -71,7 +71,7 @@ public:
       held_.clear(); // answers of an older term may refer to entries that are gone
   }
 
-  void vote_for(seat_id seat) {
+  void vote_for(member_id seat) {
     is_ballot_dirty_ = is_ballot_dirty_ || ballot_.vote != seat;
     ballot_.vote = seat;
   }
@@ -189,7 +189,7 @@ public:
   // -- messages that wait for it -----------------------------------------------------------
 
   /// Holds `what` until all changes so far are on the disk.
-  void hold(seat_id to, message what) {
+  void hold(member_id to, message what) {
     held_.push_back({is_dirty() ? write_number_ + 1 : write_number_, {to, std::move(what)}});
   }
 

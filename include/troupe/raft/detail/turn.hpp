@@ -11,7 +11,7 @@ namespace troupe::raft::detail {
 /// The context of one step of a replica, for its parts: the time, the state that they may change,
 /// and where their effects go.
 struct turn {
-  seat_id self;
+  member_id self;
   const options& how;
   /// Local and steady.
   time_point now;
@@ -34,13 +34,13 @@ struct turn {
   }
 
   template <class Body>
-  void tell(seat_id to, Body body) const {
+  void tell(member_id to, Body body) const {
     put(replica_types::send{to, {disk.term(), std::move(body)}});
   }
 
   /// Sends `body` once all changes so far are on the disk.
   template <class Body>
-  void tell_when_written(seat_id to, Body body) const {
+  void tell_when_written(member_id to, Body body) const {
     disk.hold(to, {disk.term(), std::move(body)});
   }
 };
