@@ -11,7 +11,8 @@ namespace bundle_fuzz {
 
 namespace {
 
-// What a router gets from another one: letters of the application, in CAF's binary form.
+// What a router gets from another one: letters of the application, in CAF's binary form behind
+// headers in ours.
 
 using namespace troupe;
 using router::bundle;
@@ -86,8 +87,16 @@ int one_input(const std::uint8_t* data, std::size_t size) {
   test::must_hold(came.letters.size() <= bundle::max_letters, "letters are bounded");
   std::size_t recipients = 0;
   for (auto& each : came.letters) {
-    test::must_hold(!each.to.empty(), "each letter is for somebody");
-    test::must_hold(each.wanted == router::word::nothing || each.to.size() == 1,
+    test::must_hold(!each.to.empty() || each.unreadable.code != errc::none,
+                    "each letter is for somebody");
+    test::must_hold(each.unreadable.code == errc::none || !each.unreadable.detail.empty(),
+                    "what is refused is told with its cause");
+    test::must_hold(!each.how || check(*each.how).code == errc::none
+                      || each.unreadable.code != errc::none,
+                    "what may be said of a message is valid");
+    test::must_hold(each.life == router::longest_life || each.life <= 10 * longest_span,
+                    "lives are bounded");
+    test::must_hold(each.wanted == router::word::nothing || each.to.size() <= 1,
                     "one agent answers");
     recipients += each.to.size();
   }

@@ -43,7 +43,7 @@ void restore(std::string_view section) {
 
 void begin_group(const std::string& state) {
   constexpr host::service_id locks = 1;
-  host::group_core group{raft::seat_id{1}, {raft::lan()}, {{locks, 1}}, {}, time_point{}};
+  host::group_core group{raft::member_id{1}, {raft::lan()}, {{locks, 1}}, {}, time_point{}};
   host::group_core::effects out;
   if (group.begin(state, out).code != errc::none)
     return;

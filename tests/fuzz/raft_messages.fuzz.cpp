@@ -34,7 +34,7 @@ public:
     carry_out(out);
   }
 
-  void hear(seat_id from, const message& what) {
+  void hear(member_id from, const message& what) {
     replica::effects out;
     auto term = inside_.term();
     inside_.step(now_, 0, replica::received{from, what}, out);

@@ -550,6 +550,27 @@ TEST_CASE("who is denied hears so at once, whether it hurries or not", "[host][c
   CHECK_FALSE(client.end_of(client.ask(10s)));
 }
 
+TEST_CASE("a refusal is over once the service was reached", "[host][client]") {
+  auto client = driven_client::in_session();
+  client.step(client_core::lost{});
+  client.step(client_core::refuse{{errc::no_quorum, "1 of 3 voters"}});
+  client.step(client_core::reached{});
+  client.step(client_core::lost{});
+  CHECK_FALSE(client.end_of(client.ask(10s, true, true)));
+}
+
+TEST_CASE("many failures put a retry off no further than the first", "[host][client]") {
+  auto client = driven_client::in_session();
+  auto first = client.ask();
+  client.fail(first, errc::not_leader);
+  auto due = client.core.next_deadline();
+  for (auto rest = 50; rest > 0; --rest) {
+    client.pass(1us);
+    client.fail(client.ask(), errc::not_leader);
+  }
+  CHECK(client.core.next_deadline() == due);
+}
+
 TEST_CASE("more than max_pending is refused", "[host][client]") {
   driven_client client{{.max_pending = 2}};
   client.ask();
@@ -632,7 +653,8 @@ TEST_CASE("what the service does not understand is not repeated", "[host][client
 
 TEST_CASE("a try that is refused says nothing of those before it", "[host][client]") {
   auto client = driven_client::in_session();
-  auto code = GENERATE(errc::limit_reached, errc::storage_full, errc::busy, errc::too_large);
+  auto code = GENERATE(errc::limit_reached, errc::storage_full, errc::busy, errc::too_large,
+                       errc::unreachable, errc::wrong_type, errc::denied, errc::incompatible);
   auto twice = client.ask();
   client.step(client_core::lost{});
   client.step(client_core::reached{});
@@ -642,6 +664,21 @@ TEST_CASE("a try that is refused says nothing of those before it", "[host][clien
   CHECK(client.end_of(twice)->code == errc::outcome_unknown);
   CHECK_THAT(client.end_of(twice)->detail, ContainsSubstring("so says the service"));
   CHECK(client.end_of(once)->code == code);
+}
+
+TEST_CASE("that one node does not understand a request says nothing of what another has done",
+          "[host][client]") {
+  auto client = driven_client::in_session();
+  auto twice = client.ask();
+  client.step(client_core::reached{}); // of an older release
+  auto question = client.ask(10s, false);
+  client.step(client_core::reached{});
+  problem why{errc::incompatible, "no such request"};
+  for (auto [id, attempt] : {std::pair{twice, 3U}, std::pair{question, 2U}})
+    client.step(client_core::failed{attempt, why, client_core::failed::kind::misunderstood}, id);
+  CHECK(client.end_of(twice)->code == errc::outcome_unknown);
+  CHECK_THAT(client.end_of(twice)->detail, ContainsSubstring("no such request"));
+  CHECK(client.end_of(question) == why);
 }
 
 TEST_CASE("a try that is refused after all before it were ends with the reason", "[host][client]") {

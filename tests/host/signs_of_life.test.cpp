@@ -141,6 +141,34 @@ TEST_CASE("signs of life cost no records", "[host]") {
     }
     CHECK(host.state_of(ann) == worker_state::active);
   }
+  SECTION("a registration that is repeated is one, too, as its answer grants a lease") {
+    for (int each = 0; each < 10; ++each) {
+      host.pass(3s);
+      REQUIRE(host.add("ann") == ann);
+    }
+    host.pass(10s - 1ns);
+    CHECK(host.state_of(ann) == worker_state::active);
+    host.pass(2s);
+    CHECK(host.state_of(ann) == worker_state::silent);
+  }
+  SECTION("that of another boot or another name is not") {
+    for (int each = 0; each < 4; ++each) {
+      host.pass(3s);
+      host.add("ben");
+      host.ask(register_worker{.name = "ann", .owner = "node", .boot = 0, .handlers = {"work"}});
+    }
+    CHECK(host.state_of(ann) == worker_state::silent);
+  }
+  SECTION("what a worker says when it begins to leave is one, too") {
+    host.ask(scheduler::submit{.tasks = {{.id = "a", .handler = "work"}}});
+    for (int each = 0; each < 10; ++each) {
+      host.pass(3s);
+      host.ask(deregister_worker{ann, 1});
+    }
+    auto seen = host.inside.answer(list_workers{}).workers.at(0);
+    CHECK(seen.attempts == 1);
+    CHECK(seen.cancelled == 0);
+  }
   SECTION("a sign that comes while its end is written down does not count") {
     host.now += 20s;
     host.tick();

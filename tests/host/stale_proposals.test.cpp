@@ -99,7 +99,7 @@ TEST_CASE_METHOD(lone_replica, "a refusal of an earlier leadership is none of wh
 TEST_CASE("a group takes no proposal of an earlier leadership", "[host][replicated]") {
   host::group_options how;
   how.consensus.seed = 1;
-  host::group_core group{raft::seat_id{5}, how, {{1, 1}}, {}, time_point{}};
+  host::group_core group{raft::member_id{5}, how, {{1, 1}}, {}, time_point{}};
   host::group_core::effects out;
   std::optional<raft::term_number> leads;
   std::vector<std::uint64_t> refused;

@@ -460,42 +460,6 @@ TEST_CASE_METHOD(proving_table, "a connection is relayed for those who prove to 
   CHECK(std::get<drop>(out.front()).why == verdict::bad_greeting);
 }
 
-TEST_CASE("a node without a cluster relays nothing", "[net]") {
-  auto alone = test::member(5);
-  alone.cluster = {};
-  link_table table{alone};
-  link_table::effects out;
-  time_point now{1h};
-  table.step(now, accepted{1}, out);
-  table.step(now, connected{1}, out);
-  table.step(now, heard{1, relay_request{}}, out);
-  REQUIRE(out.size() == 2);
-  CHECK(std::get<answer>(std::get<say>(out.front()).what).said == verdict::no_cluster);
-}
-
-TEST_CASE_METHOD(proving_table, "a node with a cluster says so to those who prove who they are",
-                 "[net][bootstrap]") {
-  auto asks = [&](connection_id id, std::optional<security::facts> by) {
-    step(accepted{id});
-    step(connected{id, std::move(by)});
-    out.clear();
-    step(heard{id, bootstrap_request{.from = {.node = node_of(8), .expect = 3}}});
-    REQUIRE(out.size() == 2);
-    return std::get<bootstrap_answer>(std::get<say>(out.front()).what);
-  };
-  auto said = asks(200, certified(node_of(8), role::member));
-  CHECK(said.said == verdict::go);
-  CHECK(said.cluster == table.self().cluster);
-  CHECK(said.from == founding_word{.node = table.self().node});
-  CHECK(std::get<drop>(out.back()).why == verdict::asked);
-  for (auto& other : {certified(node_of(7), role::member), certified(node_of(8), role::client)}) {
-    auto refused = asks(++last_id, other);
-    CHECK(refused.said == verdict::unproven);
-    CHECK(refused.cluster == cluster_id{});
-    CHECK(std::get<drop>(out.back()).why == verdict::unproven);
-  }
-}
-
 namespace {
 
 /// Without a cluster.
@@ -505,22 +469,9 @@ struct lone_table {
     table.step(now, what, out);
   }
 
-  /// Node 8 asks over this connection.
-  void ask(connection_id id, wire_range wire = wire_versions) {
-    step(accepted{id});
-    step(connected{id});
-    step(heard{id, bootstrap_request{wire, {.node = node_of(8), .expect = 3}}});
-  }
-
-  [[nodiscard]] bootstrap_answer said() const {
-    REQUIRE(out.size() == 2);
-    CHECK(std::holds_alternative<drop>(out.back()));
-    return std::get<bootstrap_answer>(std::get<say>(out.front()).what);
-  }
-
   [[nodiscard]] verdict why_dropped() const {
-    REQUIRE(out.size() == 1);
-    return std::get<drop>(out.front()).why;
+    REQUIRE_FALSE(out.empty());
+    return std::get<drop>(out.back()).why;
   }
 
   link_table table{[] {
@@ -537,29 +488,25 @@ struct lone_table {
 TEST_CASE_METHOD(lone_table, "a node without a cluster answers what its owner says",
                  "[net][bootstrap]") {
   founding_word word{.node = node_of(5), .expect = 3};
-  ask(1);
+  step(accepted{1});
+  step(connected{1});
+  step(heard{1, bootstrap_request{.from = {.node = node_of(8), .expect = 3}}});
   REQUIRE(out.size() == 1);
   CHECK(std::get<bootstrap_wanted>(out.front()).from.node == node_of(8));
-  SECTION("its word") {
+  CHECK(table.unfinished() == 1);
+  SECTION("once") {
     step(bootstrap_reply{1, verdict::go, word});
-    CHECK(said() == bootstrap_answer{verdict::go, {}, word});
+    CHECK(std::get<bootstrap_answer>(std::get<say>(out.front()).what).from == word);
+    CHECK(why_dropped() == verdict::asked);
     CHECK(table.unfinished() == 0);
     step(bootstrap_reply{1, verdict::go, word});
     CHECK(out.empty());
   }
-  SECTION("no") {
-    step(bootstrap_reply{1});
-    CHECK(said().said == verdict::no_cluster);
-  }
-  SECTION("its cluster, if it has one by then") {
+  SECTION("with its cluster, if it has one by then") {
     auto cluster = test::member(5).cluster;
     step(founded{cluster});
     step(bootstrap_reply{1, verdict::go, word});
-    CHECK(said() == bootstrap_answer{verdict::go, cluster, {.node = node_of(5)}});
-  }
-  SECTION("and nothing twice") {
-    step(heard{1, bootstrap_request{.from = {.node = node_of(8)}}});
-    CHECK(why_dropped() == verdict::bad_greeting);
+    CHECK(std::get<bootstrap_answer>(std::get<say>(out.front()).what).cluster == cluster);
   }
   SECTION("and links nobody who has asked") {
     step(heard{1, test::member(8)});
@@ -571,51 +518,27 @@ TEST_CASE_METHOD(lone_table, "a node without a cluster answers what its owner sa
     table.tick(now, out);
     CHECK(why_dropped() == verdict::timed_out);
   }
-  SECTION("to those of its own version only") {
-    ask(2, {60'000, 60'001});
-    CHECK(said().said == verdict::incompatible);
-  }
 }
 
 TEST_CASE_METHOD(lone_table, "a node asks others instead of linking them", "[net][bootstrap]") {
   founding_word word{.node = node_of(5), .expect = 3};
   step(dial{.connection = 1, .who = {}, .asks = word});
   step(reached{1});
+  step(connected{1});
+  REQUIRE(out.size() == 1);
+  CHECK(std::get<bootstrap_request>(std::get<say>(out.front()).what).from == word);
   SECTION("and hears their word") {
-    step(connected{1});
+    step(heard{1, bootstrap_answer{verdict::go, {}, {.node = node_of(8), .expect = 3}}});
     REQUIRE(out.size() == 1);
-    CHECK(std::get<bootstrap_request>(std::get<say>(out.front()).what)
-          == bootstrap_request{.from = word});
-    bootstrap_answer told{verdict::go, {}, {.node = node_of(8), .expect = 3}};
-    step(heard{1, told});
-    REQUIRE(out.size() == 1);
-    CHECK(std::get<bootstrap_heard>(out.front()).what == told);
+    CHECK(std::holds_alternative<bootstrap_heard>(out.front()));
     CHECK(table.unfinished() == 0);
+    CHECK_FALSE(table.next_deadline());
     CHECK(table.self().cluster == cluster_id{});
   }
-  SECTION("or why there is none") {
-    step(connected{1});
-    step(heard{1, bootstrap_answer{.said = verdict::no_cluster}});
-    CHECK(why_dropped() == verdict::no_cluster);
-  }
   SECTION("and takes no other answer") {
-    step(connected{1});
     step(heard{1, answer{verdict::go, test::member(8)}});
     CHECK(why_dropped() == verdict::bad_greeting);
   }
-  SECTION("nor one before it is connected") {
-    step(heard{1, bootstrap_answer{.from = {.node = node_of(8)}}});
-    CHECK(why_dropped() == verdict::bad_greeting);
-  }
-}
-
-TEST_CASE_METHOD(proving_table, "a node that is asked proves who it is", "[net][bootstrap]") {
-  step(dial{.connection = 200, .who = {}, .asks = founding_word{.node = node_of(5)}});
-  step(connected{200, certified(node_of(8), role::member)});
-  out.clear();
-  step(heard{200, bootstrap_answer{.from = {.node = node_of(9)}}});
-  REQUIRE(out.size() == 1);
-  CHECK(std::get<drop>(out.front()).why == verdict::unproven);
 }
 
 namespace {

@@ -3,8 +3,10 @@
 #include "support/seeds.hpp"
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <map>
 #include <string>
 #include <utility>
@@ -12,6 +14,7 @@
 
 namespace directory_test {
 
+using namespace std::literals;
 using namespace troupe;
 using namespace troupe::router;
 
@@ -69,43 +72,155 @@ TEST_CASE("a directory finds agents by what they are registered with", "[router]
   }
 }
 
-TEST_CASE("any with a capability is the least loaded, in turn among equals", "[router]") {
-  directory places;
-  places.put({"a", n1, {"work"}, {}, 1});
-  places.put({"b", n1, {"work"}, {}, 1});
-  places.put({"c", n1, {"work"}, {}, 2});
-  std::map<agent_id, int> hits;
-  for (auto round = 0; round < 10; ++round)
-    ++hits[places.find(to_any("work"), 1).front().agent];
-  CHECK(hits == std::map<agent_id, int>{{"a", 5}, {"b", 5}});
-  places.put({"c", n1, {"work"}, {}, 0});
-  CHECK(places.find(to_any("work"), 1).front().agent == "c");
-  CHECK(places.find(to_any("rest"), 1).empty());
+namespace {
+
+/// Chooses who does work of that kind, `times` at the same moment; without an answer.
+std::map<std::string, int> chosen(directory& places, int times, const std::string& work = "work",
+                                  time_point now = {}) {
+  std::map<std::string, int> hits;
+  for (auto round = 0; round < times; ++round)
+    if (const auto* found = places.find_one(to_any(work), false, now).where)
+      ++hits[found->agent.text()];
+  return hits;
 }
 
-TEST_CASE("an agent that rests gets what any could do only where all rest", "[router]") {
+using hits = std::map<std::string, int>;
+
+} // namespace
+
+TEST_CASE("equals with a capability are taken in turn", "[router]") {
+  directory places{7};
+  for (auto* each : {"a", "b", "c"})
+    places.put({each, n1, {"work"}, {}, 4});
+  CHECK(chosen(places, 3) == hits{{"a", 1}, {"b", 1}, {"c", 1}});
+  places.remove("b", n1);
+  CHECK(chosen(places, 2).size() == 2);
+  places.remove("a", n1);
+  CHECK(chosen(places, 2) == hits{{"c", 2}});
+  places.remove("c", n1);
+  CHECK(chosen(places, 1).empty());
+  CHECK(chosen(places, 1, "rest").empty());
+}
+
+TEST_CASE("of two the less loaded one gets the work, until it has as much", "[router]") {
   directory places;
-  places.put({"a", n1, {"work"}, {"g"}, 0, true});
+  places.put({"a", n1, {"work"}, {}, 100});
+  places.put({"b", n1, {"work"}, {}, 0});
+  auto first = chosen(places, 80);
+  CHECK(first["b"] > 45); // whenever it is its turn, and half of the other times
+  auto rest = chosen(places, 1'000);
+  CHECK(first["b"] + rest["b"] > 560); // 50 more than the other, at least
+  CHECK(first["b"] + rest["b"] < 610);
+}
+
+TEST_CASE("work that was given counts until it has ended, or the agent says its load anew",
+          "[router]") {
+  directory places;
+  places.put({"a", n1, {"work"}});
+  places.put({"b", n1, {"work"}, {}, 1'000});
+  auto give = [&](int times) {
+    std::vector<std::uint64_t> given;
+    for (auto round = 0; round < times; ++round) {
+      auto found = places.find_one(to_any("work"), true, time_point{});
+      if (found.where->agent == "a")
+        given.push_back(found.given);
+    }
+    return given;
+  };
+  auto first = give(4'000); // more than it takes until both have as much
+  CHECK(first.size() > 2'400);
+  CHECK(first.size() < 2'600);
+  auto after = [&] { return static_cast<double>(give(400).size()) / 400; };
+  CHECK(after() < 0.6);
+  SECTION("until it has ended") {
+    for (auto each : first)
+      places.ended("a", n1, each);
+    CHECK(after() > 0.7);
+  }
+  SECTION("until the agent says its load") {
+    places.put({"a", n1, {"work"}});
+    CHECK(after() > 0.7);
+    SECTION("what was given before that does not count, nor does its end") {
+      for (auto round = 0; round < 2; ++round)
+        for (auto each : first)
+          places.ended("a", n1, each);
+      places.put({"b", n1, {"work"}, {}, 0});
+      CHECK(give(100).size() < 60); // what it was given since still counts
+    }
+  }
+  SECTION("or the agent is gone") {
+    places.remove("a", n1);
+    places.ended("a", n1, first.front());
+    places.ended("nobody", n2, 1);
+    CHECK(give(10).empty());
+  }
+}
+
+TEST_CASE("a message without an answer counts for one to two seconds", "[router]") {
+  directory places;
+  places.put({"a", n1, {"work"}});
+  places.put({"b", n1, {"work"}, {}, 1'000});
+  auto share = [&](time_point now) { return chosen(places, 100, "work", now)["a"]; };
+  auto start = time_point{} + 10s;
+  chosen(places, 4'000, "work", start);
+  CHECK(share(start) < 60);
+  CHECK(share(start + 1s) < 60);
+  CHECK(share(start + 3s) > 70);
+  chosen(places, 4'000, "work", start + 20s);
+  CHECK(share(start + 20s) < 60);
+  CHECK(share(start + 60s) > 70); // nothing was given for longer
+}
+
+TEST_CASE("an agent that rests, or is ill, gets what any could do only where all do", "[router]") {
+  auto is_ill = GENERATE(false, true);
+  directory places;
+  auto put = [&](const std::string& name, bool is_well) {
+    places.put({.agent = name,
+                .node = n1,
+                .capabilities = {"work"},
+                .groups = {"g"},
+                .rests = !is_well && !is_ill,
+                .ill = !is_well && is_ill});
+  };
+  for (auto each = 0; each < 1'000; ++each)
+    put("x" + std::to_string(each), false);
   places.put({"b", n2, {"work"}, {"g"}, 7});
-  for (auto round = 0; round < 3; ++round)
-    CHECK(places.find(to_any("work"), 1).front().agent == "b");
-  CHECK(names_of(places.find(to_agent("a"), all)) == names{"a@n1"});
-  CHECK(names_of(places.find(to_group("g"), all)) == names{"a@n1", "b@n2"});
+  CHECK(chosen(places, 100) == hits{{"b", 100}}); // it is found among any number of others
+  CHECK(names_of(places.find(to_agent("x5"), all)) == names{"x5@n1"});
+  CHECK(places.find(to_group("g"), 2'000).size() == 1'001);
+  put("x7", true);
+  CHECK(chosen(places, 100).size() == 2);
+  put("x7", false);
+  CHECK(chosen(places, 100) == hits{{"b", 100}});
   places.remove("b", n2);
-  CHECK(places.find(to_any("work"), 1).front().agent == "a");
+  CHECK(chosen(places, 1'000).size() == 1'000);
 }
 
-TEST_CASE("an agent that is ill gets what any could do only where all are, or rest", "[router]") {
-  directory places;
-  places.put({.agent = "a", .node = n1, .capabilities = {"work"}, .ill = true});
-  places.put({.agent = "b", .node = n2, .capabilities = {"work"}, .load = 7});
-  for (auto round = 0; round < 3; ++round)
-    CHECK(places.find(to_any("work"), 1).front().agent == "b");
-  CHECK(names_of(places.find(to_agent("a"), all)) == names{"a@n1"});
-  places.put({.agent = "b", .node = n2, .capabilities = {"work"}, .load = 7, .rests = true});
-  CHECK(places.find(to_any("work"), 1).front().agent == "a"); // the least loaded of these
-  places.put({.agent = "a", .node = n1, .capabilities = {"work"}});
-  CHECK(places.find(to_any("work"), 1).front().agent == "a");
+TEST_CASE("directories of different seeds draw differently, of the same seed alike", "[router]") {
+  auto draws = [](std::uint64_t seed) {
+    directory places{seed};
+    for (auto each = 0; each < 100; ++each)
+      places.put({"x" + std::to_string(each), n1, {"work"}});
+    names result;
+    for (auto round = 0; round < 20; ++round)
+      result.push_back(places.find_one(to_any("work"), false, {}).where->agent.text());
+    return result;
+  };
+  CHECK(draws(1) == draws(1));
+  CHECK(draws(1) != draws(2));
+}
+
+TEST_CASE("many who hear of loads late do not all choose the same agent", "[router]") {
+  std::map<std::string, int> hits;
+  for (std::uint64_t seed = 0; seed < 200; ++seed) {
+    directory places{seed};
+    for (std::uint32_t each = 0; each < 20; ++each)
+      places.put({"x" + std::to_string(each), n1, {"work"}, {}, each == 0 ? 0U : 50U});
+    ++hits[places.find_one(to_any("work"), false, {}).where->agent.text()];
+  }
+  CHECK(hits.size() == 20);
+  CHECK(hits["x0"] < 50);
+  CHECK(hits["x0"] > 10);
 }
 
 TEST_CASE("a directory agrees with a list that is looked through", "[router][property]") {
@@ -130,6 +245,8 @@ TEST_CASE("a directory agrees with a list that is looked through", "[router][pro
         for (auto count = random.below(3); count > 0; --count)
           what.groups.insert(pick("g", 3));
         what.load = static_cast<std::uint32_t>(random.below(3));
+        what.rests = random.one_in(4);
+        what.ill = random.one_in(4);
         plain.insert_or_assign({what.agent, what.node}, what);
         places.put(std::move(what));
       }
@@ -157,10 +274,15 @@ TEST_CASE("a directory agrees with a list that is looked through", "[router][pro
       REQUIRE(places.count(to_agent(agent)) == found.size());
       if (!found.empty())
         REQUIRE(found.front() == of_name.front());
-      auto any = places.find(to_any(capability), 1);
-      REQUIRE(any.size() == std::min<std::size_t>(able.size(), 1));
-      for (auto& each : able)
-        REQUIRE(any.front().load <= each.load);
+      auto any = places.find_one(to_any(capability), random.one_in(2), {});
+      REQUIRE((any.where == nullptr) == able.empty());
+      auto is_well = [](const location& each) { return !each.rests && !each.ill; };
+      if (any.where != nullptr) {
+        REQUIRE(std::ranges::find(able, *any.where) != able.end());
+        REQUIRE((is_well(*any.where) || std::ranges::none_of(able, is_well)));
+        if (random.one_in(2))
+          places.ended(any.where->agent, any.where->node, any.given);
+      }
     }
   });
 }

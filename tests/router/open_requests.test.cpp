@@ -22,7 +22,9 @@ struct asked : router::detail::open_requests<std::string, std::uint64_t, std::st
   std::vector<std::string> ended;
 
   std::size_t lose(std::uint64_t link) {
-    return lost(link, [this](const std::string& who) { ended.push_back(who); });
+    return lost(link, [this](const std::string& who, const std::string& whom) {
+      ended.push_back(who + " to " + whom);
+    });
   }
 
   void expire_at(time_point now) {
@@ -44,7 +46,7 @@ TEST_CASE("a lost link ends the requests that went over it, not those of another
   all.sent(3, 7);
   CHECK(all.waits_for(7));
   CHECK(all.lose(7) == 2);
-  CHECK(all.ended == std::vector{"caller 1"s, "caller 3"s});
+  CHECK(all.ended == std::vector{"caller 1 to n1"s, "caller 3 to n1"s});
   CHECK_FALSE(all.waits_for(7));
   CHECK(all.lose(7) == 0);
   CHECK(all.waits_for(8));

@@ -16,6 +16,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <string>
@@ -125,6 +126,11 @@ private:
   /// As it may not have looked at its clock.
   static bool may_rest(const peer& it) {
     return it.closing || it.asked_until || it.agreed_until;
+  }
+
+  template <class Iterator>
+  static bool has_mark(Iterator from, Iterator to) {
+    return std::any_of(from, to, [](auto& each) { return each.second.has_value(); });
   }
 
   static std::size_t bytes_on_link(const peer& it) {
@@ -270,15 +276,21 @@ private:
   void receive(const node_id& node, peer& it) {
     if (!it.link)
       return;
-    for (auto each = it.on_link.begin(); each != it.on_link.end(); ++each)
-      if (each->second) {
-        auto mark = *each->second;
-        it.on_link.erase(it.on_link.begin(), each + 1);
-        if (random_.one_in(4))
-          step(lines::received{node, *it.link - 1, mark}); // of a link before: it says nothing
-        step(lines::received{node, *it.link, mark});
-        return;
+    auto skips = random_.one_in(4) ? random_.below(3) : 0; // words that the link has dropped
+    for (auto each = it.on_link.begin(); each != it.on_link.end(); ++each) {
+      if (!each->second)
+        continue;
+      if (skips > 0 && has_mark(std::next(each), it.on_link.end())) {
+        --skips;
+        continue;
       }
+      auto mark = *each->second;
+      it.on_link.erase(it.on_link.begin(), each + 1);
+      if (random_.one_in(4))
+        step(lines::received{node, *it.link - 1, mark}); // of a link before: it says nothing
+      step(lines::received{node, *it.link, mark});
+      return;
+    }
     step(lines::received{node, *it.link, random_.below(10)}); // one too many
   }
 
@@ -312,7 +324,9 @@ private:
 
   void ask_to_rest(const node_id& node) {
     answered_ = false;
-    step(lines::rest_asked{node});
+    auto link = peers_.at(node).link.value_or(last_link_);
+    asked_over_ = random_.one_in(8) ? link - 1 : link;
+    step(lines::rest_asked{node, asked_over_});
     law(answered_, "a question is answered at once");
   }
 
@@ -350,6 +364,15 @@ private:
     for (auto& [node, it] : peers_)
       law(it.link || it.wanted || !is_waiting(it),
           "where something waits there is a link or will be");
+    for (auto& [number, each] : visits_)
+      law(each.ended || may_wait(each), "a visit waits for a link, or for what was before it");
+  }
+
+  [[nodiscard]] bool may_wait(const visitor& each) const {
+    auto& it = peers_.at(each.to);
+    return !it.link || may_rest(it) || std::ranges::any_of(it.parcels, [&](auto& parcel) {
+      return !parcel.second.empty() && parcel.second.front() <= each.behind;
+    });
   }
 
   void see(const lines::await_turn&) {
@@ -463,6 +486,8 @@ private:
   void see(const lines::answer_rest& what) {
     answered_ = true;
     auto& it = peers_.at(what.peer);
+    if (it.link != asked_over_)
+      return law(!what.agrees, "only over a link it is asked whether that may rest");
     it.agreed_until.reset(); // who asks anew has not closed it
     if (!what.agrees)
       return;
@@ -509,6 +534,7 @@ private:
   std::size_t in_turn_ = 0;
   bool turn_awaited_ = false;
   bool answered_ = false;
+  lines::link_number asked_over_ = 0;
   std::map<std::string, std::size_t> seen_;
   std::string broken_;
 };

@@ -84,6 +84,20 @@ TEST_CASE("the letters of a turn go in one bundle to each peer, at its end", "[r
   CHECK(m.enclose(a) == texts{"await turn"}); // the next turn
 }
 
+TEST_CASE(
+  "at the end of a turn peers get their letters in the order of the first ones of that turn",
+  "[router]") {
+  host m;
+  m.step(lines::link_up{a, 1});
+  m.step(lines::link_up{b, 2});
+  m.enclose(a);
+  m.enclose(b);
+  m.turn_over();
+  m.enclose(b);
+  m.enclose(a);
+  CHECK(m.turn_over() == texts{"send b#2: parcel 3 of 1", "send a#1: parcel 4 of 1"});
+}
+
 TEST_CASE("a full parcel goes before the end of the turn, and the next letter lies in another",
           "[router]") {
   host m;
@@ -249,6 +263,17 @@ TEST_CASE("a visit needs no room on the link, but what waits for some goes first
   CHECK(m.step(lines::link_full{a, 1, false}) == texts{"send a#1: parcel 1 of 1", "admit a#1: 6"});
 }
 
+TEST_CASE("a visit does not wait for room once nothing is left before it", "[router]") {
+  host m;
+  m.step(lines::link_up{a, 1});
+  m.step(lines::link_full{a, 1, true});
+  m.enclose(a, 1);
+  m.enclose(a, 2);
+  CHECK(m.step(lines::visit{a, 5}).empty());
+  CHECK(m.step(lines::withdrawn{a, 1}) == texts{"cut 1 from parcel 1"});
+  CHECK(m.step(lines::withdrawn{a, 2}) == texts{"cut 2 from parcel 1, the last", "admit a#1: 5"});
+}
+
 TEST_CASE("a visit whose caller was told why it gets no link is turned away", "[router]") {
   host m;
   m.enclose(a, 1);
@@ -289,6 +314,25 @@ TEST_CASE("what a link has no room for waits until the peer has what is on it", 
   CHECK(m.step(lines::received{b, 1, 1}).empty());
   CHECK(m.step(lines::received{a, 1, 1}) == texts{"send a#1: parcel 2 of 2, mark 2"});
   CHECK(m.step(lines::received{a, 1, 1}).empty());
+}
+
+TEST_CASE("the word that a peer has a parcel is of those before it, too", "[router]") {
+  host m;
+  m.step(lines::link_up{a, 1});
+  for (auto each = 0; each < 3; ++each) {
+    m.enclose(a, 0, 30);
+    CHECK(m.turn_over().size() == 1);
+  }
+  m.enclose(a, 0, 30);
+  CHECK(m.turn_over().size() == 1); // 120 of 100 bytes, marks 1 to 4
+  m.enclose(a, 0, 100);
+  CHECK(m.turn_over().empty());
+  CHECK(m.step(lines::received{a, 1, 3}) == texts{"send a#1: parcel 5 of 1, mark 5"});
+  m.enclose(a, 0, 10);
+  CHECK(m.turn_over().empty()); // 30 and 100 are on the link
+  CHECK(m.step(lines::received{a, 1, 2}).empty());
+  CHECK(m.step(lines::received{a, 1, 1}).empty());
+  CHECK(m.step(lines::received{a, 1, 5}) == texts{"send a#1: parcel 6 of 1"});
 }
 
 TEST_CASE("nothing goes over a link that others have filled", "[router]") {
@@ -424,11 +468,14 @@ TEST_CASE("a link that nobody uses rests: nothing is sent behind the question, n
 TEST_CASE("whoever agrees to let a link rest sends nothing behind the answer", "[router]") {
   host m;
   m.step(lines::link_up{a, 1});
-  CHECK(m.step(lines::rest_asked{b}) == texts{"answer b: no"}); // there is no link
+  CHECK(m.step(lines::rest_asked{b, 1}) == texts{"answer b: no"}); // there is no link
   m.now += 29s;
-  CHECK(m.step(lines::rest_asked{a}) == texts{"answer a: no"}); // too early
+  CHECK(m.step(lines::rest_asked{a, 1}) == texts{"answer a: no"}); // too early
   m.now += 1s;
-  CHECK(m.step(lines::rest_asked{a}) == texts{"answer a: yes"});
+  CHECK(m.step(lines::rest_asked{a, 2})
+        == texts{"answer a: no"});                              // that was not said over its link
+  CHECK(m.step(lines::rest_asked{a}) == texts{"answer a: no"}); // nor over any
+  CHECK(m.step(lines::rest_asked{a, 1}) == texts{"answer a: yes"});
   m.enclose(a);
   CHECK(m.turn_over().empty());
   CHECK(m.step(lines::received{a, 1, 1}).empty());
@@ -469,13 +516,13 @@ TEST_CASE("a link that is in use does not rest", "[router]") {
   SECTION("as a visit holds it") {
     m.step(lines::visit{.peer = a, .number = 5, .holds = true});
     m.now += 60s;
-    CHECK(m.step(lines::rest_asked{a}) == texts{"answer a: no"});
+    CHECK(m.step(lines::rest_asked{a, 1}) == texts{"answer a: no"});
     m.step(lines::visit{a, 6}); // one that does not hold it takes nothing away
     m.now += 60s;
   }
   SECTION("as its host says") {
     m.now += 60s;
-    CHECK(m.lines.looks_at_uses(m.now, lines::rest_asked{a}));
+    CHECK(m.lines.looks_at_uses(m.now, lines::rest_asked{a, 1}));
     m.step(lines::used{a});
     CHECK(m.step(lines::used{b}).empty());
   }
@@ -483,7 +530,7 @@ TEST_CASE("a link that is in use does not rest", "[router]") {
     m.now += 60s;
     m.step(lines::keep_links{true});
   }
-  CHECK(m.step(lines::rest_asked{a}) == texts{"answer a: no"});
+  CHECK(m.step(lines::rest_asked{a, 1}) == texts{"answer a: no"});
 }
 
 TEST_CASE("what holds a link does not hold the next", "[router]") {
@@ -492,7 +539,7 @@ TEST_CASE("what holds a link does not hold the next", "[router]") {
   m.step(lines::visit{.peer = a, .number = 5, .holds = true});
   m.step(lines::link_up{a, 2});
   m.now += 60s;
-  CHECK(m.step(lines::rest_asked{a}) == texts{"answer a: yes"});
+  CHECK(m.step(lines::rest_asked{a, 2}) == texts{"answer a: yes"});
 }
 
 TEST_CASE("what is said late about one link finds the uses of all", "[router]") {

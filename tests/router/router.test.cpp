@@ -17,6 +17,7 @@
 
 #include "caf/actor_system.hpp"
 #include "caf/scoped_actor.hpp"
+#include "caf/sec.hpp"
 #include "troupe/testing/comes_true.hpp"
 
 using namespace std::literals;
@@ -438,6 +439,55 @@ TEST_CASE_METHOD(live_routers, "a lost link fails what was sent over it, and no 
   end(there);
 }
 
+TEST_CASE_METHOD(live_routers, "work for any agent is answered, also if the agent ends",
+                 "[router]") {
+  auto here = make(n1);
+  auto give = [&] {
+    return self->request(here.handle(), 20s,
+                         dispatch{to_any("work"), {}, 10s, caf::make_message("hello"s)});
+  };
+  auto can_work = [&](const std::string& agent) {
+    here.run([=](router_state& state) { state.places().put({agent, n1, {"work"}}); });
+  };
+  SECTION("by its answer") {
+    add_echo(here, "echo");
+    can_work("echo");
+    CHECK(answer_to(give()) == "hello");
+  }
+  SECTION("by its end") {
+    auto silent = sys.spawn([](caf::event_based_actor* me) -> caf::behavior {
+      auto kept = std::make_shared<std::vector<caf::response_promise>>();
+      return {[me, kept](const std::string&) -> caf::delegated<std::string> {
+        kept->push_back(me->make_response_promise());
+        return {};
+      }};
+    });
+    agents.push_back(silent);
+    auto handle = caf::actor_cast<caf::strong_actor_ptr>(silent);
+    REQUIRE(on(here, [=](router_state& state) { return state.add_agent("silent", handle); }).code
+            == errc::none);
+    can_work("silent");
+    auto answer = give();
+    REQUIRE(testing::comes_true([&] { return statistics(here).delivered == 1; }));
+    CHECK(statistics(here).pending == 1);
+    caf::anon_send_exit(silent, caf::exit_reason::kill);
+    CHECK(answer_to(std::move(answer)) == "outcome_unknown");
+  }
+  SECTION("by an error, if that was the work") {
+    add_echo(here, "echo");
+    can_work("echo");
+    CHECK(answer_to(self->request(
+            here.handle(), 20s,
+            dispatch{to_any("work"),
+                     {},
+                     10s,
+                     caf::make_message(caf::make_error(caf::sec::bad_function_call))}))
+          == "wrong_type");
+  }
+  CHECK(statistics(here).pending == 0);
+  end(here);
+}
+
 TEST_CASE_METHOD(live_routers, "an answer goes through what stands before the router", "[router]") {
   auto here = make(n1);
   add_echo(here, "near");
@@ -481,6 +531,61 @@ TEST_CASE_METHOD(live_routers, "an agent that ends is unknown from then on", "[r
   CHECK(ended->get_future().get() == "mortal");
   CHECK(answer_to(ask(here, "mortal")) == "not_found");
   end(here);
+}
+
+TEST_CASE_METHOD(live_routers,
+                 "a router that has just started brings what is for agents that it hears of later",
+                 "[router]") {
+  auto one = make(n1);
+  on(one, [](router_state& state) {
+    state.await_all();
+    return 0;
+  });
+  add_echo(one, "near");
+  tell(one, "near", n1);
+  CHECK(answer_to(ask(one, "near")) == "hello"); // it is here
+
+  auto early = ask(one, "late", "1"s);
+  auto many
+    = self->request(one.handle(), 20s, dispatch{to_all("sum"), {}, 10s, caf::make_message("x"s)});
+  auto after = ask(one, "late", "2"s);
+  CHECK(statistics(one).unknown == 0);
+
+  add_echo(one, "late");
+  one.run([](router_state& state) {
+    state.places().put({"late", n1, {"sum"}});
+    state.knows_all();
+  });
+  CHECK(answer_to(std::move(early)) == "1");
+  CHECK(answer_to(std::move(after)) == "2");
+  send_report report;
+  many.receive([&](const send_report& value) { report = value; },
+               [](const caf::error& why) { FAIL(to_string(why)); });
+  CHECK(report.sent == 1);
+  CHECK(answer_to(ask(one, "nobody")) == "not_found");
+  end(one);
+}
+
+TEST_CASE_METHOD(live_routers,
+                 "a router that is told nothing says that it does not know, and does not wait for "
+                 "longer than whoever asks",
+                 "[router]") {
+  auto one = make(n1);
+  on(one, [](router_state& state) {
+    state.await_all();
+    return 0;
+  });
+  auto begin = std::chrono::steady_clock::now();
+  auto early = self->request(one.handle(), 20s,
+                             dispatch{to_agent("late"), {}, 200ms, caf::make_message("x"s)});
+  auto held = self->request(one.handle(), 20s, resolve_agent{"late", 200ms});
+  CHECK(answer_to(std::move(early)) == "unreachable");
+  CHECK(std::chrono::steady_clock::now() - begin >= 200ms);
+  std::string found;
+  held.receive([&](const caf::strong_actor_ptr&) { found = "found"; },
+               [&](const caf::error& why) { found = name_of(to_problem(why).code); });
+  CHECK(found == "unreachable");
+  end(one);
 }
 
 TEST_CASE_METHOD(live_routers,

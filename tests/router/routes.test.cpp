@@ -3,9 +3,12 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <algorithm>
 #include <cstddef>
+#include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace routes_test {
 
@@ -25,6 +28,7 @@ struct known_routes {
   routes ways;
   std::size_t payload = 100;
   int asked_for_size = 0;
+  presence near = presence::here;
 
   explicit known_routes(const router_options& how = {}) : ways(n1, how) {
     ways.put({"near", n1, {}, {"team"}});
@@ -32,9 +36,10 @@ struct known_routes {
     ways.put({"other", n3, {}, {"team"}});
   }
 
-  route plan(const recipients& who) {
+  route plan(const recipients& who, bool is_awaited = false, duration life = longest_life) {
     return ways.plan(
-      who, 0, [](std::string_view id) { return id == "near"; },
+      time_point{}, who, {is_awaited, 0, life},
+      [this](std::string_view id) { return id == "near" ? near : presence::none; },
       [this] {
         ++asked_for_size;
         return payload;
@@ -102,6 +107,63 @@ TEST_CASE("a message of as many bytes as one may have is taken", "[router]") {
   CHECK(less.plan(to_agent("far")).refusal.code == errc::too_large);
 }
 
+TEST_CASE("what waits for all nodes is bounded, and each leaves room for others", "[router]") {
+  known_routes r{{.max_waiting_bytes = 100'000, .max_all_waiting_bytes = 10'000}};
+  auto fill = [&](const std::string& agent) {
+    std::size_t taken = 0;
+    for (;;) {
+      auto where = r.plan(to_agent(agent));
+      if (where.refusal) {
+        CHECK(where.refusal.code == errc::limit_reached);
+        CHECK(where.refusal.detail.find("router_options::max_all_waiting_bytes")
+              != std::string::npos);
+        return taken;
+      }
+      taken += where.stops.front().bytes;
+    }
+  };
+  auto first = fill("far"); // out of reach
+  CHECK(first > 4'800);
+  CHECK(first <= 5'200); // with one that leaves less than it has
+  auto second = fill("other");
+  CHECK(second > 2'300);
+  CHECK(second <= 2'600);
+  CHECK(r.counted().waiting_bytes == first + second);
+  CHECK(r.counted().refused == 2);
+  INFO("and what has gone leaves room");
+  r.ways.drop(n2, first);
+  CHECK(r.counted().waiting_bytes == second);
+  CHECK(fill("other") > 2'000);
+  r.ways.drop(n3, 10'000);
+  CHECK(r.counted().waiting_bytes == 0);
+}
+
+TEST_CASE("a message that is larger than the room for all is taken where nothing waits",
+          "[router]") {
+  known_routes r{{.max_all_waiting_bytes = 300}};
+  r.payload = 1'000;
+  auto large = r.plan(to_agent("far"));
+  CHECK(large.refusal.code == errc::none);
+  r.payload = 1;
+  CHECK(r.plan(to_agent("other")).refusal.code == errc::limit_reached);
+  r.ways.drop(n2, large.stops.front().bytes);
+  CHECK(r.plan(to_agent("other")).refusal.code == errc::none);
+}
+
+TEST_CASE("a message whose life is over is not taken", "[router]") {
+  known_routes r;
+  for (auto life : {0ns, -1ns, duration::min()})
+    for (auto& to : {to_agent("near"), to_agent("far"), to_agent("nobody"), to_group("team")}) {
+      auto where = r.plan(to, true, life);
+      CHECK(where.refusal.code == errc::expired);
+      CHECK(where.stops.empty());
+    }
+  CHECK(r.asked_for_size == 0);
+  CHECK(r.counted().expired == 12);
+  CHECK(r.counted().unknown == 0);
+  CHECK(r.plan(to_agent("near"), true, 1ns).refusal.code == errc::none);
+}
+
 TEST_CASE("an agent may be on the nodes that it is said to be on, and anywhere before that",
           "[router]") {
   known_routes r;
@@ -110,6 +172,46 @@ TEST_CASE("an agent may be on the nodes that it is said to be on, and anywhere b
   CHECK(r.ways.may_be_on("new", n2, false));
   CHECK_FALSE(r.ways.may_be_on("new", n2, true)); // on the router's own node, not yet said
   CHECK(r.ways.may_be_on("far", n2, true));       // on both
+}
+
+TEST_CASE("work that any agent could do is counted as given only as long as it is on its way",
+          "[router]") {
+  known_routes r{{.max_waiting_bytes = 200}};
+  r.ways.put({"spare", n3, {"work"}, {}, 10});
+  auto to_far = [&](bool is_awaited) {
+    auto where = r.plan(to_any("work"), is_awaited);
+    auto given = where.refusal ? 0 : where.stops.front().given;
+    CHECK((given != 0) == (is_awaited && !where.refusal));
+    if (!where.refusal)
+      r.ways.drop(where.stops.front().node, where.stops.front().bytes);
+    return where;
+  };
+  SECTION("not if there is no room for it") {
+    REQUIRE(r.plan(to_agent("far")).refusal.code == errc::none);
+    REQUIRE(r.plan(to_agent("other")).refusal.code == errc::none);
+    for (auto each = 0; each < 100; ++each)
+      CHECK(r.plan(to_any("work"), true).refusal.code == errc::limit_reached);
+    r.ways.drop(n2, 1'000);
+    r.ways.drop(n3, 1'000);
+  }
+  SECTION("not once it has ended") {
+    for (auto each = 0; each < 100; ++each) {
+      auto where = to_far(true);
+      auto& stop = where.stops.front();
+      r.ways.ended(call<int>{0, stop.agents.front(), false, stop.given}, stop.node);
+    }
+  }
+  // So nothing counts, and the one that has less to do gets more.
+  std::size_t far = 0;
+  for (auto each = 0; each < 8; ++each)
+    far += to_far(true).stops.front().node == n2 ? 1 : 0;
+  CHECK(far > 4);
+}
+
+TEST_CASE("an agent that is only said to be here is given no work", "[router]") {
+  known_routes r;
+  r.ways.put({"ghost", n1, {"haunt"}});
+  CHECK(r.plan(to_any("haunt"), true).refusal.code == errc::not_found);
 }
 
 TEST_CASE("an agent of this node that is only said to be here is not known", "[router]") {
@@ -162,6 +264,65 @@ TEST_CASE("agents of other nodes that are not heard of any more are forgotten to
   CHECK(r.ways.node_of("far") == n2);
   CHECK(r.ways.node_of("near") == n1);
   CHECK(r.ways.node_of("other") == node_id{});
+}
+
+TEST_CASE("nothing is sent to an agent of another node that can take no more, until it can",
+          "[router]") {
+  known_routes r;
+  r.ways.set_linked(n2, true);
+  CHECK(r.ways.hold_back(n2, "far"));
+  CHECK_FALSE(r.ways.hold_back(n2, "far")); // that is known
+  auto full = r.plan(to_agent("far"));
+  CHECK(full.refusal.code == errc::limit_reached);
+  CHECK(full.refusal.detail.find("agent_options::inbox") != std::string::npos);
+  CHECK(full.stops.empty());
+  CHECK(r.counted().waiting_bytes == 0);
+  CHECK(r.plan(to_agent("other")).refusal.code == errc::none);
+  auto some = r.plan(to_group("team"));
+  CHECK(some.report.sent == 2);
+  CHECK(some.report.refused == 1);
+  CHECK(some.refusal.code == errc::none);
+  CHECK(r.counted().refused == 2);
+  SECTION("as it says") {
+    r.ways.may_send(n2, "far");
+  }
+  SECTION("as the link ends over which that was said") {
+    r.ways.set_linked(n2, false);
+    CHECK_FALSE(r.ways.hold_back(n2, "far")); // said over the link before
+  }
+  SECTION("as another link takes its place") {
+    r.ways.set_linked(n2, true);
+  }
+  CHECK(r.plan(to_agent("far")).refusal.code == errc::none);
+}
+
+TEST_CASE("of a message to some agents of a node those get it that can take more", "[router]") {
+  known_routes r;
+  r.ways.put({"farther", n2, {}, {"team"}});
+  r.ways.set_linked(n2, true);
+  REQUIRE(r.ways.hold_back(n2, "far"));
+  auto where = r.plan(to_group("team"));
+  CHECK(where.report.sent == 3);
+  CHECK(where.report.refused == 1);
+  auto there = std::ranges::find(where.stops, n2, &stop::node);
+  REQUIRE(there != where.stops.end());
+  CHECK(there->agents == std::vector<agent_id>{"farther"});
+}
+
+TEST_CASE("nothing is sent to an agent of this node that can take no more", "[router]") {
+  known_routes r;
+  r.near = presence::full;
+  CHECK(r.plan(to_agent("near")).refusal.code == errc::limit_reached);
+  r.ways.put({"near", n1, {"rare"}, {"team"}});
+  for (auto time = 0; time < 3; ++time)
+    CHECK(r.plan(to_any("rare"), true).refusal.code == errc::limit_reached);
+  r.near = presence::here;
+  // What it did not get is no work under way: it has as little as the other one.
+  r.ways.put({"far", n2, {"rare"}});
+  std::set<std::string> asked;
+  for (auto time = 0; time < 2; ++time)
+    asked.insert(r.plan(to_any("rare"), true).stops.front().agents.front().text());
+  CHECK(asked.size() == 2);
 }
 
 } // namespace routes_test

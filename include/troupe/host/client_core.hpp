@@ -367,7 +367,7 @@ private:
     if (!std::exchange(each.is_under_way, false))
       return; // it has failed already
     if (what.how == failed::kind::misunderstood)
-      return give_up(found, what.why);
+      return give_up(found, refused(what.why, each, each.tries - 1));
     if (what.how == failed::kind::said) {
       if (what.why.code == errc::session_expired && each.what.numbered)
         return session_ended(found);
@@ -383,10 +383,12 @@ private:
   }
 
   /// Returns whether the refusal says nothing about the outcome of earlier tries, as the service
-  /// may not have looked at the request.
+  /// may not have looked at the request: `denied` and `incompatible` are of the node that was
+  /// asked, which may have other rules than the one before.
   static bool is_of_this_try(errc code) {
     return code == errc::limit_reached || code == errc::storage_full || code == errc::busy
-           || code == errc::too_large || code == errc::unreachable || code == errc::wrong_type;
+           || code == errc::too_large || code == errc::unreachable || code == errc::wrong_type
+           || code == errc::denied || code == errc::incompatible;
   }
 
   /// Returns whether to retry: the refusal comes from a change of leader, and a command that is

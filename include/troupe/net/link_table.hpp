@@ -11,8 +11,10 @@
 #include <variant>
 #include <vector>
 
+#include "troupe/core/overloaded.hpp"
 #include "troupe/core/visit.hpp"
-#include "troupe/net/client_id.hpp"
+#include "troupe/net/attempts.hpp"
+#include "troupe/net/linkless_requests.hpp"
 #include "troupe/net/types.hpp"
 
 namespace troupe::net {
@@ -58,7 +60,7 @@ public:
 
   /// @pre `self` is plausible, and no bound in `options` is zero.
   explicit link_table(hello self, table_options options = {}, trust believes = trust::told)
-    : self_(std::move(self)), options_(options), believes_(believes) {
+    : self_(std::move(self)), options_(options), believes_(believes), linkless_(believes) {
     assert(is_plausible(self_) && options_.max_accepting > 0 && options_.max_accepting_of_one > 0
            && options_.max_remembered > 0);
   }
@@ -123,34 +125,6 @@ public:
   }
 
 private:
-  /// A connection that is not a link yet.
-  struct attempt {
-    side end = side::dialled;
-    bool connecting = false;
-    time_point deadline{};
-    /// If dialled, the node that is expected there; if accepted, the node that is there, which
-    /// knows us.
-    std::optional<node_id> who;
-    /// The peer's hello, once the acceptor has answered go.
-    hello peer;
-    /// The deadline is that of the greeting, no more that of the connection.
-    bool is_reached = false;
-    /// Who is there, once that is proven.
-    std::optional<security::facts> proven = {};
-    /// The network that it comes from, if accepted.
-    std::string source = {};
-    /// It waits for a certificate, and takes no place of those who may become links.
-    bool is_joining = false;
-    /// If dialled: a node is there that has not agreed yet to relay it to this place.
-    std::optional<place_mark> relayed_to = {};
-    /// It has.
-    bool is_relayed = false;
-    /// If dialled: what is asked instead of a link.
-    std::optional<founding_word> asks = {};
-    /// If accepted: it waits for the answer to such a question.
-    bool waits_for_answer = false;
-  };
-
   /// A connection that BASP has; kept until BASP has forgotten it.
   struct live_link {
     hello peer;
@@ -183,14 +157,13 @@ private:
     std::optional<idle_place> idle_since = {};
   };
 
-  using attempts = std::map<connection_id, attempt>;
   using links = std::map<connection_id, live_link>;
 
   // -- connections ---------------------------------------------------------------
 
   void handle(time_point now, const dial& what, effects& out) {
     auto refuse = [&](verdict why) { out.push_back(drop{what.connection, why, what.who}); };
-    if (count(side::dialled) >= options_.max_dialling)
+    if (attempts_.count(side::dialled) >= options_.max_dialling)
       return refuse(verdict::full);
     if (what.who) {
       if (*what.who == self_.node)
@@ -210,10 +183,10 @@ private:
   }
 
   void handle(time_point now, const accepted& what, effects& out) {
-    if (!what.source.empty() && count_from(what.source) >= options_.max_accepting_of_one)
-      give_up(oldest_accepted(what.source), verdict::displaced, out);
-    else if (count(side::accepted) >= options_.max_accepting)
-      give_up(oldest_accepted(), verdict::displaced, out);
+    if (!what.source.empty() && attempts_.count_from(what.source) >= options_.max_accepting_of_one)
+      give_up(attempts_.oldest_accepted(what.source), verdict::displaced, out);
+    else if (attempts_.count(side::accepted) >= options_.max_accepting)
+      give_up(attempts_.oldest_accepted(), verdict::displaced, out);
     open(what.connection, {side::accepted, false, now + options_.greeting_timeout, std::nullopt,
                            hello{}, true, std::nullopt, what.source});
   }
@@ -222,7 +195,7 @@ private:
     auto found = attempts_.find(what.connection);
     if (found == attempts_.end())
       return;
-    if (joining() >= options_.max_joining)
+    if (attempts_.joining() >= options_.max_joining)
       return give_up(found, verdict::displaced, out);
     found->second.is_joining = true;
     rearm(found->first, found->second.deadline, now + options_.join_timeout);
@@ -254,12 +227,7 @@ private:
       return give_up(found, verdict::wrong_node, out);
     it.connecting = false;
     start_greeting(now, *found);
-    if (it.relayed_to)
-      out.push_back(say{what.connection, relay_request{self_.cluster, *it.relayed_to}});
-    else if (it.asks)
-      out.push_back(say{what.connection, bootstrap_request{self_.wire, *it.asks}});
-    else
-      out.push_back(say{what.connection, self_});
+    out.push_back(say{what.connection, linkless_requests::opening(self_, it)});
   }
 
   void handle(time_point, const broken& what, effects& out) {
@@ -278,9 +246,9 @@ private:
 
   void hear(time_point now, attempts::iterator from, const hello& said, effects& out) {
     auto& [connection, it] = *from;
-    if (it.end == side::dialled || it.who || it.waits_for_answer)
+    if (!it.may_ask())
       return give_up(from, verdict::bad_greeting, out);
-    auto reply = proves(it, said) ? judge_hello(now, it, said, out) : verdict::unproven;
+    auto reply = it.proves(believes_, said) ? judge_hello(now, it, said, out) : verdict::unproven;
     if (reply == verdict::go) {
       auto& there = peers_[said.node];
       there.accepting = connection;
@@ -297,12 +265,12 @@ private:
   void hear(time_point now, attempts::iterator from, const answer& said, effects& out) {
     auto& [connection, it] = *from;
     if (it.relayed_to && !it.connecting)
-      return hear_relay(now, from, said.said, out);
+      return settle(now, from, linkless_.hear_relay(connection, it, said.said, out), out);
     auto is_refusal = it.end == side::accepted && it.who == said.from.node
                       && said.said == verdict::old_boot; // from the dialler, instead of its commit
     if ((it.end == side::accepted && !is_refusal) || it.connecting || it.asks)
       return give_up(from, verdict::bad_greeting, out);
-    if (!proves(it, said.from)
+    if (!it.proves(believes_, said.from)
         || (believes_ == trust::proven && it.end == side::dialled
             && said.from.as != role::member)) // or a client could stand in for a node
       return give_up(from, verdict::unproven, out);
@@ -339,99 +307,37 @@ private:
     become_link(now, from, out);
   }
 
-  // -- relays --------------------------------------------------------------------
+  // -- what is to be no link -------------------------------------------------------
 
-  /// Whoever wants that has proven to be of this cluster, if connections prove anything.
-  void hear(time_point, attempts::iterator from, const relay_request& said, effects& out) {
-    auto& [connection, it] = *from;
-    if (it.end == side::dialled || it.who || it.waits_for_answer)
-      return give_up(from, verdict::bad_greeting, out);
-    auto why = believes_ == trust::proven && !it.proven ? verdict::unproven
-               : self_.cluster == cluster_id{}          ? verdict::no_cluster
-               : said.cluster != self_.cluster          ? verdict::foreign
-                                                        : verdict::go;
-    if (why != verdict::go) {
-      out.push_back(say{connection, answer{why, self_}});
-      return give_up(from, why, out);
-    }
-    out.push_back(relay_wanted{connection, said.to, it.proven});
-    close(from);
+  template <class Request>
+  requires requires(const linkless_requests& by, const hello& self, attempt& it,
+                    const Request& said, effects& out) {
+    by.hear(self, connection_id{}, it, said, out);
+  }
+  void hear(time_point now, attempts::iterator from, const Request& said, effects& out) {
+    settle(now, from, linkless_.hear(self_, from->first, from->second, said, out), out);
   }
 
-  /// What the node says that was asked to relay this connection. Who is at its other end proves
-  /// that itself, so nothing of the answer is believed.
-  void hear_relay(time_point now, attempts::iterator from, verdict said, effects& out) {
-    auto& [connection, it] = *from;
-    if (said != verdict::go)
-      return give_up(from, said, out);
-    it.relayed_to.reset();
-    it.is_relayed = true;
-    it.proven.reset();
-    it.connecting = true;
-    rearm(connection, it.deadline, now + options_.greeting_timeout);
-    out.push_back(start_over{connection});
+  void handle(time_point now, const bootstrap_reply& what, effects& out) {
+    if (auto found = attempts_.find(what.connection); found != attempts_.end())
+      settle(now, found, linkless_.take(self_, found->second, what, out), out);
   }
 
-  // -- questions of nodes that found a cluster together ----------------------------
-
-  void hear(time_point, attempts::iterator from, const bootstrap_request& said, effects& out) {
-    auto& [connection, it] = *from;
-    if (it.end == side::dialled || it.who || it.waits_for_answer)
-      return give_up(from, verdict::bad_greeting, out);
-    if (!proves(it, said.from.node))
-      return answer_question(from, verdict::unproven, {}, out);
-    if (!common_wire(self_.wire, said.wire))
-      return answer_question(from, verdict::incompatible, {}, out);
-    if (self_.cluster != cluster_id{})
-      return answer_question(from, verdict::go, {}, out);
-    it.waits_for_answer = true;
-    out.push_back(bootstrap_wanted{connection, said.from, it.proven});
+  void settle(time_point now, attempts::iterator which, const linkless_requests::outcome& what,
+              effects& out) {
+    using to = linkless_requests;
+    troupe::visit(overloaded{
+                    [](const to::waits&) {},
+                    [&](const to::begins_anew&) {
+                      rearm(which->first, which->second.deadline, now + options_.greeting_timeout);
+                    },
+                    [&](const to::handed_on&) { close(which); },
+                    [&](const to::given_up& end) { give_up(which, end.why, out); },
+                  },
+                  what);
   }
 
-  void handle(time_point, const bootstrap_reply& what, effects& out) {
-    auto found = attempts_.find(what.connection);
-    if (found == attempts_.end() || !found->second.waits_for_answer)
-      return;
-    auto has_cluster = self_.cluster != cluster_id{}; // by now
-    answer_question(found, has_cluster ? verdict::go : what.said, what.word, out);
-  }
-
-  void answer_question(attempts::iterator from, verdict said, founding_word word, effects& out) {
-    if (said != verdict::go || self_.cluster != cluster_id{})
-      word = {.node = self_.node};
-    auto cluster = said == verdict::go ? self_.cluster : cluster_id{};
-    out.push_back(say{from->first, bootstrap_answer{said, cluster, word}});
-    give_up(from, said == verdict::go ? verdict::asked : said, out);
-  }
-
-  void hear(time_point, attempts::iterator from, const bootstrap_answer& said, effects& out) {
-    auto& [connection, it] = *from;
-    if (it.connecting || !it.asks)
-      return give_up(from, verdict::bad_greeting, out);
-    if (!proves(it, said.from.node))
-      return give_up(from, verdict::unproven, out);
-    if (said.said != verdict::go)
-      return give_up(from, said.said, out);
-    out.push_back(bootstrap_heard{connection, said, it.proven});
-    close(from);
-  }
-
-  /// Whether the member `who` is there, as far as the connection must prove it.
-  [[nodiscard]] bool proves(const attempt& by, const node_id& who) const {
-    return believes_ == trust::told
-           || (by.proven && by.proven->as == role::member && by.proven->node == who);
-  }
-
-  /// Whether `said` is true, as far as the connection must prove it.
-  [[nodiscard]] bool proves(const attempt& by, const hello& said) const {
-    if (believes_ == trust::told)
-      return true;
-    if (!by.proven)
-      return false;
-    if (said.as == role::client)
-      return said.node == client_id(by.proven->node, said.basp_node);
-    return by.proven->as == role::member && said.node == by.proven->node;
-  }
+  // -- judgement -----------------------------------------------------------------
 
   /// The acceptor's answer to `said`. Records a later life.
   verdict judge_hello(time_point now, const attempt& by, const hello& said, effects& out) {
@@ -693,7 +599,7 @@ private:
 
   void open(connection_id connection, attempt what) {
     alarms_.emplace(what.deadline, connection);
-    auto added = attempts_.emplace(connection, std::move(what)).second;
+    auto added = attempts_.add(connection, std::move(what));
     assert(added);
     static_cast<void>(added);
   }
@@ -719,37 +625,6 @@ private:
     if (there.accepting == connection)
       there.accepting.reset();
     keep(*who);
-  }
-
-  /// Of those from `source`, if given. Strangers are replaced first, then connections without a
-  /// hello.
-  attempts::iterator oldest_accepted(const std::string& source = {}) {
-    auto is_accepted = [&](auto& each) {
-      return each.second.end == side::accepted && !each.second.is_joining
-             && (source.empty() || each.second.source == source);
-    };
-    auto is_silent = [&](auto& each) { return is_accepted(each) && !each.second.who; };
-    auto is_strange = [&](auto& each) { return is_silent(each) && !each.second.proven; };
-    auto found = std::ranges::find_if(attempts_, is_strange);
-    if (found == attempts_.end())
-      found = std::ranges::find_if(attempts_, is_silent);
-    return found != attempts_.end() ? found : std::ranges::find_if(attempts_, is_accepted);
-  }
-
-  [[nodiscard]] std::size_t count_from(const std::string& source) const {
-    return static_cast<std::size_t>(std::ranges::count_if(attempts_, [&](auto& each) {
-      return each.second.source == source && !each.second.is_joining;
-    }));
-  }
-
-  [[nodiscard]] std::size_t count(side end) const {
-    return static_cast<std::size_t>(std::ranges::count_if(
-      attempts_, [&](auto& each) { return each.second.end == end && !each.second.is_joining; }));
-  }
-
-  [[nodiscard]] std::size_t joining() const {
-    return static_cast<std::size_t>(
-      std::ranges::count_if(attempts_, [](auto& each) { return each.second.is_joining; }));
   }
 
   void rearm(connection_id connection, time_point& deadline, time_point next) {
@@ -788,6 +663,7 @@ private:
   hello self_;
   table_options options_;
   trust believes_;
+  linkless_requests linkless_;
   std::uint32_t rises_ = 0;
   attempts attempts_;
   links links_;

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <algorithm>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -18,26 +20,20 @@
 #include "troupe/core/agent_id.hpp"
 #include "troupe/core/caf/compat.hpp"
 #include "troupe/core/caf/incoming_message.hpp"
+#include "troupe/core/codec.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/router/message_header.hpp"
+#include "troupe/router/message_options.hpp"
 
 namespace troupe::router {
-
-/// What the sender of a message to one agent wants to hear of it. Numbers go over the wire:
-/// append at the end.
-enum class word : std::uint8_t {
-  nothing = 0,
-  /// What the agent says.
-  answer = 1,
-  /// A send_report once the agent has it in its mailbox, with not_found if there is none.
-  receipt = 2,
-};
 
 /// A message of the application for agents of another node.
 struct letter {
   word wanted = word::nothing;
-  /// Of the request, as the sender's router counts them; zero if nothing is wanted.
+  /// Of the request, as the sender's router counts them. Where nothing is wanted it stays here: for
+  /// remove(), if it is not zero.
   std::uint64_t number = 0;
   /// One, if anything is wanted.
   std::vector<agent_id> to;
@@ -46,19 +42,35 @@ struct letter {
   caf::message payload;
   /// Why the payload could not be read: incompatible, if a type of it is not known here.
   problem unreadable{};
-  /// How long an answer is waited for, up to 49 days.
+  /// How long an answer is waited for from now on: from add() where it is sent, from take() where
+  /// it has arrived.
   duration patience{};
   /// Whether it began outside of the process of the router that sends this letter.
   bool is_passed_on = false;
   /// If it is passed on: the node or client that sent it; all zero if that is not known.
   node_id first{};
+  /// Of its message_id, whose node is that of the link: the number, and where it has arrived the
+  /// start of that node.
+  std::uint64_t message = 0;
+  boot_number boot = 0;
+  /// How long it may still be delivered, counted as patience: longest_life for ever, zero or less
+  /// not at all.
+  duration life = longest_life;
+  /// When it was sent, by the sender's calendar. Set where it has arrived.
+  wall_time sent_at{};
+  /// What its sender said of it, but for the ttl. Null: nothing.
+  std::shared_ptr<const message_options> how{};
+  /// Of the payload. Set where it has arrived.
+  std::size_t bytes = 0;
 };
 
 /// Letters from router to router in one message, which costs about as much over a link as each
-/// of them alone. They are delivered in their order, and none is if the bundle is damaged.
+/// of them alone. They are delivered in their order, and none is if the bundle is damaged: if a
+/// length in it leads beyond its end.
 ///
-/// A letter is written once, when it is added, and read once, when the bundle arrives. That one
-/// cannot be read, as this node does not know its type, is no harm to the others.
+/// A letter is written once, when it is added, and read once, when the bundle arrives. One that
+/// cannot be read, or asks for what this release does not know, costs no other letter anything:
+/// each begins with the lengths of its header (see message_header.hpp) and of its content.
 class bundle {
 public:
   /// Bounds of a bundle with more than one letter: more costs no less for each, and whatever
@@ -86,6 +98,14 @@ public:
     return bytes_.size();
   }
 
+  /// To be called before the first letter is added: at `now`, which the calendar calls `calendar`,
+  /// by a node that has started for the time number `boot`.
+  void open(time_point now, wall_time calendar, boot_number boot) {
+    opened_ = now;
+    header_.opened_at = calendar;
+    header_.boot = boot;
+  }
+
   enum class added : std::uint8_t {
     yes,
     /// Begin another bundle; an empty one has room for any letter.
@@ -94,16 +114,21 @@ public:
     unwritable,
   };
 
-  /// Writes `what` behind the others, or leaves all as it was.
+  /// Writes `what` behind the others at `now`, or leaves all as it was.
   /// @pre `context` is that of a running actor, as payloads may hold handles of actors; `what` is
   /// for one agent or, if nothing is wanted, for at most max_recipients.
-  [[nodiscard]] added add(compat::execution_context* context, const letter& what) {
+  [[nodiscard]] added add(compat::execution_context* context, const letter& what,
+                          time_point now = {}) {
     auto begin = bytes_.size();
-    if (begin > 0 && recipients_ + what.to.size() > max_recipients)
+    if (begin > 0
+        && (recipients_ + what.to.size() > max_recipients
+            || what.message - header_.first > max_place)) // also if it is lower
       return added::no_room;
-    if (begin == 0)
+    if (begin == 0) {
       bytes_.reserve(first_bytes);
-    if (!write(context, what)) {
+      header_.first = what.message;
+    }
+    if (!write(context, what, now)) {
       bytes_.resize(begin);
       return added::unwritable;
     }
@@ -113,24 +138,30 @@ public:
     }
     ++count_;
     recipients_ += what.to.size();
-    if (what.wanted != word::nothing)
-      asked_.push_back({what.number, begin, bytes_.size() - begin});
+    if (what.number != 0)
+      marked_.push_back({what.number, begin, bytes_.size() - begin, what.to.size()});
     return added::yes;
   }
 
-  /// Takes the letter of a request out again. Returns false if it has none of that number.
+  /// Takes a letter out again. Returns false if it has none of that number.
   bool remove(std::uint64_t number) {
-    auto which = std::ranges::find(asked_, number, &asked::number);
-    if (which == asked_.end())
+    auto which = std::ranges::find(marked_, number, &marked::number);
+    if (which == marked_.end())
       return false;
     auto begin = bytes_.begin() + static_cast<std::ptrdiff_t>(which->begin);
     bytes_.erase(begin, begin + static_cast<std::ptrdiff_t>(which->bytes));
-    for (auto later = which + 1; later != asked_.end(); ++later)
+    for (auto later = which + 1; later != marked_.end(); ++later)
       later->begin -= which->bytes;
-    asked_.erase(which);
     --count_;
-    --recipients_; // a request has one
+    recipients_ -= which->recipients;
+    marked_.erase(which);
     return true;
+  }
+
+  /// To be called before it is sent, at `now`.
+  void close(time_point now) {
+    if (now > opened_)
+      header_.waited = now - opened_;
   }
 
   /// What has arrived; damaged, if that is no bundle, with the letters before the damage.
@@ -141,9 +172,16 @@ public:
 
   /// Takes the letters out. A bundle that came from this process is read here.
   [[nodiscard]] content take(compat::execution_context* context) {
-    if (!bytes_.empty())
-      return read(context, std::exchange(bytes_, {}));
-    return std::exchange(arrived_, {});
+    if (bytes_.empty())
+      return std::exchange(arrived_, {});
+    caf::byte_buffer all;
+    auto front = head();
+    auto first = as_span(front);
+    all.reserve(first.size() + bytes_.size());
+    all.insert(all.end(), first.begin(), first.end());
+    all.insert(all.end(), bytes_.begin(), bytes_.end());
+    bytes_.clear();
+    return read(context, all);
   }
 
   template <class Inspector>
@@ -151,41 +189,54 @@ public:
     if constexpr (Inspector::is_loading) {
       return x.load(f);
     } else {
-      return f.begin_sequence(x.bytes_.size()) && f.value(caf::make_span(std::as_const(x.bytes_)))
-             && f.end_sequence();
+      auto head = x.head();
+      return f.begin_sequence(head.size() + x.bytes_.size()) && f.value(as_span(head))
+             && f.value(caf::make_span(std::as_const(x.bytes_))) && f.end_sequence();
     }
   }
 
 private:
-  /// In the byte that says what is wanted.
-  static constexpr std::uint8_t passed_on_flag = 0x80;
-
   /// Room for one short letter.
   static constexpr std::size_t first_bytes = 256;
 
-  /// Where the letter of a request is.
-  struct asked {
+  /// Of a short one, to make room for all that have arrived at once.
+  static constexpr std::size_t usual_letter_bytes = 64;
+
+  /// Where a letter is that may be taken out.
+  struct marked {
     std::uint64_t number = 0;
     std::size_t begin = 0;
     std::size_t bytes = 0;
+    std::size_t recipients = 0;
   };
 
-  bool write(compat::execution_context* context, const letter& what) {
-    caf::binary_serializer sink{context, bytes_};
-    auto first = static_cast<unsigned>(what.wanted) | (what.is_passed_on ? passed_on_flag : 0U);
-    if (!sink.value(static_cast<std::uint8_t>(first)))
-      return false;
-    if (what.wanted != word::nothing
-        && (!sink.value(what.number) || !sink.value(to_ms(what.patience))))
-      return false;
-    if (!sink.begin_sequence(what.to.size()))
-      return false;
-    for (auto& each : what.to)
-      if (!sink.value(each.text()))
-        return false;
-    if (!(what.is_passed_on ? sink.value(text_of(what.first)) : sink.value(what.from.text())))
-      return false;
+  // -- the form --------------------------------------------------------------------------
+
+  static caf::span<const compat::byte> as_span(std::string_view bytes) {
+    return {reinterpret_cast<const compat::byte*>(bytes.data()), bytes.size()};
+  }
+
+  static std::string_view as_text(caf::span<const compat::byte> bytes) {
+    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+  }
+
+  /// What is in front of the letters; nothing without letters.
+  [[nodiscard]] std::string head() const {
+    if (bytes_.empty())
+      return {};
+    encoder sink{encoder::without_absent_end{}};
+    sink.put(header_);
+    return sink.take();
+  }
+
+  bool write(compat::execution_context* context, const letter& what, time_point now) {
+    header_sink_.clear();
+    header_sink_.put(header_of(what, now - opened_));
+    auto head = as_span(header_sink_.bytes());
+    bytes_.insert(bytes_.end(), head.begin(), head.end());
     auto size_at = bytes_.size();
+    caf::binary_serializer sink{context, bytes_};
+    sink.seek(size_at);
     sink.skip(sizeof(std::uint32_t));
     if (!sink.apply(what.payload))
       return false;
@@ -194,14 +245,31 @@ private:
     return size <= 0xFFFFFFFFU && sink.value(static_cast<std::uint32_t>(size));
   }
 
-  /// In the place of letter::from.
-  static std::string text_of(const node_id& first) {
-    return first == node_id{} ? std::string{} : to_string(first);
+  static duration bounded(duration span) {
+    return std::clamp(span, duration::zero(), longest_span);
   }
 
-  static std::uint32_t to_ms(duration span) {
-    auto ms = std::chrono::ceil<std::chrono::milliseconds>(span).count();
-    return static_cast<std::uint32_t>(std::clamp<std::int64_t>(ms, 0, 0xFFFFFFFF));
+  /// Of a letter that is added so long `after` the bundle was opened.
+  [[nodiscard]] message_header header_of(const letter& what, duration after) const {
+    message_header made{what.to.front(), static_cast<std::uint16_t>(what.message - header_.first)};
+    if (what.wanted != word::nothing) {
+      made.wanted = static_cast<std::uint8_t>(what.wanted);
+      made.request = what.number;
+      made.deadline = after + bounded(what.patience);
+    }
+    if (what.is_passed_on)
+      made.for_whom = what.first;
+    else if (!what.from.empty())
+      made.from = what.from;
+    if (what.to.size() > 1)
+      made.also_to.emplace(what.to.begin() + 1, what.to.end());
+    if (after >= least_after)
+      made.after = after;
+    if (what.life != longest_life)
+      made.life = after + bounded(what.life);
+    if (what.how)
+      say(*what.how, made);
+    return made;
   }
 
   template <class Inspector>
@@ -254,15 +322,25 @@ private:
       result.damage = damaged("it lies in another");
       return result;
     }
-    caf::binary_deserializer source{context, from};
+    bundle_header shared;
+    auto size = header_size(as_text(from));
+    if (from.empty())
+      return result;
+    if (!size || !decoder{as_text(from.subspan(0, *size))}.get(shared)) {
+      result.damage = damaged("its header cannot be read");
+      return result;
+    }
+    caf::binary_deserializer source{context, from.subspan(*size)};
+    result.letters.reserve(std::min(max_letters, source.remaining() / usual_letter_bytes + 1));
     std::size_t recipients = 0;
     while (source.remaining() > 0 && !result.damage) {
       if (result.letters.size() == max_letters)
         result.damage = damaged("it has more than " + std::to_string(max_letters) + " letters");
-      else if (!read_letter(source, max_recipients - recipients, result.letters.emplace_back())) {
+      else if (!read_letter(source, shared, max_recipients - recipients,
+                            result.letters.emplace_back())) {
         result.letters.pop_back();
-        result.damage = damaged("its letter " + std::to_string(result.letters.size() + 1)
-                                + " is cut short, is none, or is one for too many");
+        result.damage
+          = damaged("its letter " + std::to_string(result.letters.size() + 1) + " is cut short");
       } else {
         recipients += result.letters.back().to.size();
       }
@@ -270,47 +348,75 @@ private:
     return result;
   }
 
-  static bool read_letter(caf::binary_deserializer& source, std::size_t most, letter& into) {
-    std::uint8_t first = 0;
-    if (!source.value(first))
+  /// Returns false if the letter does not end within `source`. What else is wrong with it says
+  /// letter::unreadable.
+  static bool read_letter(caf::binary_deserializer& source, const bundle_header& shared,
+                          std::size_t most, letter& into) {
+    auto head = header_size(as_text(source.remainder()));
+    if (!head)
       return false;
-    into.is_passed_on = (first & passed_on_flag) != 0;
-    auto wanted = first & ~unsigned{passed_on_flag};
-    if (wanted > static_cast<std::uint8_t>(word::receipt))
-      return false;
-    into.wanted = static_cast<word>(wanted);
-    std::uint32_t patience_ms = 0;
-    if (into.wanted != word::nothing && (!source.value(into.number) || !source.value(patience_ms)))
-      return false;
-    into.patience = std::chrono::milliseconds{patience_ms};
-    std::size_t count = 0;
-    if (!source.begin_sequence(count) || count == 0 || count > most
-        || count > source.remaining() // each name has a byte or more
-        || (count > 1 && into.wanted != word::nothing))
-      return false;
-    into.to.reserve(count);
-    for (; count > 0; --count) {
-      std::string to;
-      if (!source.value(to))
-        return false;
-      into.to.emplace_back(std::move(to));
-    }
-    std::string from;
+    auto header_bytes = as_text(source.remainder().subspan(0, *head));
+    source.skip(*head);
     std::uint32_t size = 0;
-    if (!source.value(from) || !source.value(size) || size > source.remaining())
+    if (!source.value(size) || size > source.remaining())
       return false;
-    if (into.is_passed_on)
-      into.first = node_id::from_string(from).value_or(node_id{});
+    auto content = source.remainder().subspan(0, size);
+    into.bytes = size;
+    source.skip(size);
+    message_header header;
+    if (!decoder{header_bytes}.get(header))
+      into.unreadable = {errc::damaged, "the header of a message cannot be read; check the version "
+                                        "of the node it comes from"};
     else
-      into.from = std::move(from);
-    caf::binary_deserializer payload{source.context(), source.remainder().subspan(0, size)};
+      take_header(header, shared, most, into);
+    if (into.unreadable)
+      return true;
+    caf::binary_deserializer payload{source.context(), content};
     if (!payload.apply(into.payload) || payload.remaining() > 0) {
       into.payload = {};
       into.unreadable = {errc::incompatible, "the agent's node cannot read this message; check "
                                              "that both know its types in the same version"};
     }
-    source.skip(size);
     return true;
+  }
+
+  static void take_header(message_header& header, const bundle_header& shared, std::size_t most,
+                          letter& into) {
+    into.unreadable = check(header);
+    into.number = header.request.value_or(0);
+    if (header.wanted && header.request)
+      // A wish that is not known is one for an answer at least: the refusal is.
+      into.wanted = *header.wanted <= static_cast<std::uint8_t>(word::receipt)
+                      ? static_cast<word>(*header.wanted)
+                      : word::answer;
+    auto recipients = 1 + (header.also_to ? header.also_to->size() : 0);
+    if (!into.unreadable && recipients > most)
+      into.unreadable = {errc::too_large,
+                         "the messages of a bundle name more than " + std::to_string(max_recipients)
+                           + " agents; check the version of the node that sends it"};
+    if (says_anything(header)) {
+      auto how = std::make_shared<message_options>(said_in(header));
+      if (!into.unreadable)
+        into.unreadable = check(*how);
+      into.how = std::move(how);
+    }
+    if (into.unreadable)
+      return;
+    into.to.reserve(recipients);
+    into.to.push_back(std::move(header.to));
+    if (header.also_to)
+      std::ranges::move(*header.also_to, std::back_inserter(into.to));
+    into.is_passed_on = header.for_whom.has_value();
+    into.first = header.for_whom.value_or(node_id{});
+    if (header.from && !header.for_whom)
+      into.from = *std::move(header.from);
+    into.message = shared.first + header.place;
+    into.boot = shared.boot;
+    into.sent_at = sent_at(header, shared);
+    if (header.deadline)
+      into.patience = left_of(*header.deadline, shared);
+    if (header.life)
+      into.life = left_of(*header.life, shared);
   }
 
   static problem damaged(std::string_view how) {
@@ -318,12 +424,15 @@ private:
                              + std::string{how} + "; check the version of the node it comes from"};
   }
 
-  /// To be sent.
+  /// To be sent: the letters, which the header goes in front of.
   caf::byte_buffer bytes_;
   std::size_t count_ = 0;
   std::size_t recipients_ = 0;
   /// In their order.
-  std::vector<asked> asked_;
+  std::vector<marked> marked_;
+  bundle_header header_;
+  time_point opened_{};
+  encoder header_sink_{encoder::without_absent_end{}};
   /// Received.
   content arrived_;
 };

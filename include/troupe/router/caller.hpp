@@ -11,7 +11,7 @@
 #include "troupe/core/problem.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/core/time.hpp"
-#include "troupe/router/types.hpp"
+#include "troupe/router/messages.hpp"
 
 namespace troupe::router {
 
@@ -30,16 +30,14 @@ public:
   /// Without `on_throw`, what a handler throws ends the program, as of a thread.
   TROUPE_COMPILED caller(caf::actor_system& sys, thrown_handler on_throw);
 
-  /// Calls `done` with the answer to `what`, or with an error: within `wait` and a second. Errors:
-  /// as router_client::request(); limit_reached and cancelled (after stop()), before this returns;
-  /// cancelled also where the actor system ends before there is an answer.
-  TROUPE_COMPILED void ask(const caf::actor& router, recipients to, duration wait,
-                           caf::message what, handler done) const;
+  /// Calls `done` with the answer to `what`, or with an error: within its timeout and a second.
+  /// Errors: as router_client::request(); limit_reached and cancelled (after stop()), before this
+  /// returns; cancelled also where the actor system ends before there is an answer.
+  TROUPE_COMPILED void ask(const caf::actor& router, dispatch what, handler done) const;
 
   /// Sends `what` without a word of what becomes of it, from an actor of this, so that the router
   /// knows which process sends it. Returns false after stop().
-  [[nodiscard]] TROUPE_COMPILED bool send(const caf::actor& router, recipients to, duration wait,
-                                          caf::message what) const;
+  [[nodiscard]] TROUPE_COMPILED bool send(const caf::actor& router, dispatch what) const;
 
   /// Ends all open requests with cancelled, and returns when no handler runs any more; in a
   /// handler of this, at once.

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -12,6 +14,8 @@
 
 #include "troupe/core/agent_id.hpp"
 #include "troupe/core/ids.hpp"
+#include "troupe/core/random.hpp"
+#include "troupe/core/time.hpp"
 #include "troupe/router/types.hpp"
 
 namespace troupe::router {
@@ -38,19 +42,31 @@ struct location {
 ///
 /// An id may stand for several agents only if none of them claimed it; a message to the
 /// id goes to the one on the node with the smallest id then.
+///
+/// Work that any agent with a capability may do goes to the less loaded one of two: the one whose
+/// turn it is, and one that is drawn at random. Agents that rest or are ill are among them only
+/// where there is no other. To its load counts what an agent was given here since it was put here
+/// last: requests until ended(), messages without an answer for one to two seconds. So equals are
+/// taken in turn, and many directories, which hear of loads some time later, do not all choose the
+/// same agent. Source: Mitzenmacher, "The power of two choices in randomized load balancing", IEEE
+/// TPDS 2001; there both are drawn at random.
 class directory {
 public:
-  directory() = default;
+  /// Directories with different seeds draw differently.
+  explicit directory(std::uint64_t seed = 0) : random_(seed) {}
   directory(directory&&) = default; // not copied: indexes point at what it holds
   directory& operator=(directory&&) = default;
 
   /// Puts `what` in the place of what was known of that agent on that node. O(log n) for
-  /// each capability and group.
+  /// each capability and group, and O(c^2) in the capabilities of one agent.
   void put(location what) {
     remove(what.agent, what.node);
-    auto* put = &*agents_.insert(std::move(what)).first;
-    for (auto& each : put->capabilities)
+    const auto* put = &*agents_.insert(holder{std::move(what)}).first;
+    put->given.since = ++last_put_;
+    for (auto& each : put->capabilities) {
       by_capability_[each].insert(put);
+      sit_down(*put, pool_of(each));
+    }
     for (auto& each : put->groups)
       by_group_[each].insert(put);
   }
@@ -70,7 +86,7 @@ public:
   /// Forgets all for which `condition(agent, node)` holds. O(n).
   template <class Condition>
   void remove_if(Condition condition) {
-    std::erase_if(agents_, [&](const location& each) {
+    std::erase_if(agents_, [&](const holder& each) {
       auto goes = condition(each.agent, each.node);
       if (goes)
         take_out(each);
@@ -78,25 +94,44 @@ public:
     });
   }
 
-  /// Returns the agents that `who` stands for, at most `most`, in the order of their ids.
-  /// any_with_capability turns round among the least loaded that neither rest nor are ill,
-  /// so it is not const.
-  [[nodiscard]] std::vector<location> find(const recipients& who, std::size_t most) {
-    if (who.who == audience::any_with_capability)
-      return only(any_in(who.name));
+  /// One agent that a message goes to.
+  struct choice {
+    /// Null: there is none. Good until the next change.
+    const location* where = nullptr;
+    /// For ended(), if this is work that any agent could do; else zero.
+    std::uint64_t given = 0;
+  };
+
+  /// Returns the agents that `who`, many, stands for, at most `most`, in the order of their ids.
+  [[nodiscard]] std::vector<location> find(const recipients& who, std::size_t most) const {
     return list(who, {}, most);
   }
 
-  /// As find() for one of `who`; null if there is none. Good until the next change.
-  [[nodiscard]] const location* find_one(const recipients& who) {
+  /// Chooses one of `who`, who are one. Work that any could do is counted as given to it: if an
+  /// answer `is_awaited`, until ended(). `now`: that of one clock. Cost: O(log n).
+  [[nodiscard]] choice find_one(const recipients& who, bool is_awaited, time_point now) {
     if (who.who == audience::agent)
-      return one_of(who.name);
-    if (who.who == audience::any_with_capability)
-      return any_in(who.name);
-    return nullptr;
+      return {one_of(who.name)};
+    const auto* found = who.who == audience::any_with_capability ? draw(who.name, now) : nullptr;
+    if (found == nullptr)
+      return {};
+    if (!is_awaited)
+      found->given.send(now);
+    else
+      ++found->given.open;
+    return {found, is_awaited ? found->given.since : 0};
   }
 
-  /// As find(), behind the id `after`; of any_with_capability all that could be meant.
+  /// A request that was `given` as work has ended, however it did. Harmless if the agent has been
+  /// put here anew, or is gone.
+  void ended(const agent_id& agent, const node_id& node, std::uint64_t given) {
+    auto found = agents_.find(key{agent.text(), node});
+    if (found != agents_.end() && found->given.since == given && found->given.open > 0)
+      --found->given.open;
+  }
+
+  /// As find(), behind the id `after`; of any_with_capability all that could be meant, of an agent
+  /// it.
   [[nodiscard]] std::vector<location> list(const recipients& who, const agent_id& after,
                                            std::size_t most) const {
     switch (who.who) {
@@ -137,6 +172,68 @@ private:
   /// Agent, node.
   using key = std::pair<std::string_view, const node_id&>;
 
+  /// What an agent was given since it was put here.
+  struct work {
+    /// Which put() that was.
+    std::uint64_t since = 0;
+    /// Requests that have not ended.
+    std::uint32_t open = 0;
+    /// Other messages, in this second and the one before.
+    std::array<std::uint32_t, 2> sent{};
+    std::int64_t second = 0;
+
+    void send(time_point now) {
+      pass(now);
+      ++sent[0];
+    }
+
+    [[nodiscard]] std::uint64_t count(time_point now) {
+      pass(now);
+      return std::uint64_t{open} + sent[0] + sent[1];
+    }
+
+    void pass(time_point now) {
+      auto current = std::chrono::floor<std::chrono::seconds>(now.time_since_epoch()).count();
+      if (current == second)
+        return;
+      sent = {0, current == second + 1 ? sent[0] : 0};
+      second = current;
+    }
+  };
+
+  struct holder;
+
+  /// Those with a capability, in no order: one can be drawn by its place.
+  struct pool {
+    std::vector<const holder*> well{};
+    /// Who rest or are ill.
+    std::vector<const holder*> others{};
+    /// Whose turn it is, modulo their number.
+    std::uint64_t turn = 0;
+
+    [[nodiscard]] bool empty() const {
+      return well.empty() && others.empty();
+    }
+  };
+
+  /// Where one stands in a pool.
+  struct seat {
+    pool* in = nullptr;
+    std::size_t at = 0;
+  };
+
+  struct holder : location {
+    explicit holder(location what) : location(std::move(what)) {}
+
+    [[nodiscard]] std::vector<const holder*>& among(pool& which) const {
+      return rests || ill ? which.others : which.well;
+    }
+
+    /// For each of its capabilities, in their order.
+    mutable std::vector<seat> seats;
+    mutable work given;
+  };
+
   /// Below all ids of nodes, and that of none.
   static constexpr node_id no_node{};
 
@@ -162,9 +259,14 @@ private:
 
   using index = std::map<std::string, std::set<const location*, by_key>, std::less<>>;
 
-  void take_out(const location& what) {
-    for (auto& each : what.capabilities)
+  void take_out(const holder& what) {
+    auto next = what.seats.begin();
+    for (auto& each : what.capabilities) {
       take_out(by_capability_, each, what);
+      stand_up(what, *next++);
+      if (auto found = pools_.find(each); found->second.empty())
+        pools_.erase(found);
+    }
     for (auto& each : what.groups)
       take_out(by_group_, each, what);
   }
@@ -176,6 +278,30 @@ private:
       from.erase(found);
   }
 
+  /// A new one begins anywhere, so that not all directories give their first work to the same
+  /// agent.
+  pool& pool_of(const std::string& capability) {
+    auto found = pools_.find(capability);
+    if (found == pools_.end())
+      found = pools_.emplace(capability, pool{.turn = random_.next()}).first;
+    return found->second;
+  }
+
+  static void sit_down(const holder& which, pool& in) {
+    auto& among = which.among(in);
+    which.seats.push_back({&in, among.size()});
+    among.push_back(&which);
+  }
+
+  /// The last of them takes the place of `which`.
+  static void stand_up(const holder& which, const seat& from) {
+    auto& among = which.among(*from.in);
+    const auto* last = among.back();
+    std::ranges::find(last->seats, from.in, &seat::in)->at = from.at;
+    among[from.at] = last;
+    among.pop_back();
+  }
+
   [[nodiscard]] const location* one_of(std::string_view agent) const {
     auto found = agents_.lower_bound(key{agent, no_node});
     return found != agents_.end() && found->agent == agent ? &*found : nullptr;
@@ -185,19 +311,15 @@ private:
     return found != nullptr ? std::vector{*found} : std::vector<location>{};
   }
 
-  [[nodiscard]] const location* any_in(const std::string& capability) {
-    auto found = by_capability_.find(capability);
-    if (found == by_capability_.end())
+  [[nodiscard]] const holder* draw(const std::string& capability, time_point now) {
+    auto found = pools_.find(capability);
+    if (found == pools_.end())
       return nullptr;
-    auto rank = [](const location& each) { return std::pair{each.rests || each.ill, each.load}; };
-    std::vector<const location*> best;
-    for (auto* each : found->second) {
-      if (!best.empty() && rank(*each) < rank(*best.front()))
-        best.clear();
-      if (best.empty() || rank(*each) == rank(*best.front()))
-        best.push_back(each);
-    }
-    return best[turn_++ % best.size()];
+    auto& among = found->second.well.empty() ? found->second.others : found->second.well;
+    const auto* next = among[found->second.turn++ % among.size()];
+    const auto* other = among[random_.below(among.size())];
+    auto load = [&](const holder& each) { return each.load + each.given.count(now); };
+    return load(*other) < load(*next) ? other : next;
   }
 
   [[nodiscard]] std::vector<location> all_in(const index& where, const std::string& name,
@@ -233,10 +355,13 @@ private:
   }
 
   /// Their addresses do not change, so indexes can point at them.
-  std::set<location, by_key> agents_;
+  std::set<holder, by_key> agents_;
   index by_capability_;
   index by_group_;
-  std::uint64_t turn_ = 0;
+  /// By capabilities.
+  std::map<std::string, pool, std::less<>> pools_;
+  random_source random_;
+  std::uint64_t last_put_ = 0;
 };
 
 } // namespace troupe::router

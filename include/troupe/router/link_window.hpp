@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <deque>
+#include <vector>
 
 namespace troupe::router {
 
@@ -53,7 +53,7 @@ public:
     if (marks_.empty())
       return;
     on_link_ -= marks_.front();
-    marks_.pop_front();
+    marks_.erase(marks_.begin());
   }
 
   /// Those that may be on the link.
@@ -77,8 +77,9 @@ private:
   std::size_t on_link_ = 0;
   /// Of those on the link: since the last of which the other router is to say so.
   std::size_t unmarked_ = 0;
-  /// Runs of bytes, each with one of which the other router is to say so at its end.
-  std::deque<std::size_t> marks_;
+  /// Runs of bytes, each with one of which the other router is to say so at its end. Few, as each
+  /// is a quarter of the window at least.
+  std::vector<std::size_t> marks_;
   bool is_linked_ = false;
   bool is_held_ = false;
 };

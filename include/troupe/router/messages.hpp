@@ -9,18 +9,46 @@
 
 #include "caf/actor_control_block.hpp"
 #include "caf/allowed_unsafe_message_type.hpp"
+#include "caf/inspector_access.hpp"
+#include "caf/inspector_access_base.hpp"
 #include "caf/message.hpp"
 #include "caf/result.hpp"
 #include "caf/type_id.hpp"
 #include "caf/typed_actor.hpp"
 #include "troupe/core/agent_id.hpp"
 #include "troupe/core/caf/inspect_enum.hpp"
+#include "troupe/core/codec.hpp"
 #include "troupe/core/fields.hpp"
 #include "troupe/core/messages.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/host/messages.hpp"
 #include "troupe/router/bundle.hpp"
+#include "troupe/router/message_options.hpp"
 #include "troupe/router/types.hpp"
+
+/// Carries what is said of a message through CAF's form in our own, as bytes: so it may get more
+/// fields, and nodes and clients of other releases read it.
+template <>
+struct caf::inspector_access<troupe::router::message_options>
+  : caf::inspector_access_base<troupe::router::message_options> {
+  template <class Inspector>
+  [[nodiscard]] static bool apply(Inspector& f, troupe::router::message_options& x) {
+    std::string bytes;
+    if constexpr (Inspector::is_loading) {
+      if (!f.apply(bytes))
+        return false;
+      x = {};
+      return bytes.empty() || troupe::decoder{bytes}.get(x);
+    } else {
+      if (!is_empty(x)) {
+        troupe::encoder sink;
+        sink.put(x);
+        bytes = sink.take();
+      }
+      return f.apply(bytes);
+    }
+  }
+};
 
 /// What routers say to each other, and what their clients may ask. A node's router is its
 /// entry point: the one actor that a new link knows. A router_service stands alone.
@@ -41,8 +69,9 @@ struct envelope {
 };
 
 /// From a program to the router of a node: find out who is meant and hand it on. As a
-/// request to one: answered by the agent, or with not_found, unreachable, limit_reached, too_large
-/// (nothing was sent), outcome_unknown or timed_out. To many: a send_report.
+/// request to one: answered by the agent, or with not_found, unreachable, limit_reached, too_large,
+/// bad_argument, expired (nothing was delivered), outcome_unknown or timed_out. To many: a
+/// send_report.
 struct dispatch {
   recipients to;
   /// Which of its ids, if the sender is an agent with several. Nothing else is believed; see
@@ -51,8 +80,9 @@ struct dispatch {
   /// For the answer of the agent.
   duration timeout = std::chrono::seconds{10};
   caf::message payload;
+  message_options how{};
 
-  TROUPE_FIELDS(dispatch, to, from, timeout, payload);
+  TROUPE_FIELDS(dispatch, to, from, timeout, payload, how);
 };
 
 /// From a program to the router of a node: hand it on as dispatch does, and say so. Answered
@@ -67,8 +97,9 @@ struct post {
   /// For the word of the other node.
   duration timeout = std::chrono::seconds{10};
   caf::message payload;
+  message_options how{};
 
-  TROUPE_FIELDS(post, to, from, timeout, payload);
+  TROUPE_FIELDS(post, to, from, timeout, payload, how);
 };
 
 /// From router to router: this side has sent its last message and does not use the link
@@ -81,6 +112,16 @@ struct rest_link {
   std::string node;
 
   TROUPE_FIELDS(rest_link, node);
+};
+
+/// From router to router, once that said that an agent there can take no more messages for now (see
+/// agent_inbox): answered when it can, or is there no more.
+struct await_room {
+  using result = bool;
+
+  agent_id agent;
+
+  TROUPE_FIELDS(await_room, agent);
 };
 
 /// Asks for the handle of an agent of this very node, for raw CAF messages. Errors: not_found,
@@ -278,6 +319,7 @@ CAF_BEGIN_TYPE_ID_BLOCK(troupe_router, ::troupe::type_ids::router)
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::maintenance_receipt))
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::maintain_node))
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::message_info))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::await_room))
 
 CAF_END_TYPE_ID_BLOCK(troupe_router)
 

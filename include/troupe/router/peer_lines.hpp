@@ -30,9 +30,9 @@ namespace troupe::router {
 /// rests (see idle_links). Nothing goes out behind the question or answer that lets a link rest.
 ///
 /// Each letter has one end: it is sent once; or refused, since there is no link and will be none;
-/// or cut, since its caller was told how the request ended. What waits outlives links: it goes over
-/// the next one. What was sent over a link that has ended is repeated by nobody, so its open
-/// requests fail, also if another link took its place before the end was told.
+/// or cut, since its caller was told how the request ended, or it has expired. What waits outlives
+/// links: it goes over the next one. What was sent over a link that has ended is repeated by
+/// nobody, so its open requests fail, also if another link took its place before the end was told.
 ///
 /// What waits in bytes is bounded where letters are taken (waiting_room): each effect that ends
 /// letters says for how much they were taken. Here visits are.
@@ -194,7 +194,7 @@ private:
     flush_all(now, out);
   }
 
-  void handle(time_point, const lines::withdrawn& what, effects& out) {
+  void handle(time_point now, const lines::withdrawn& what, effects& out) {
     auto found = find(what.peer);
     if (found == lines_.end())
       return;
@@ -218,8 +218,10 @@ private:
     among.bytes -= which->bytes;
     among.taken -= which->taken;
     among.requests.erase(which);
-    if (among.empty() && where != it.closed.end())
-      it.closed.erase(where);
+    if (!among.empty() || where == it.closed.end())
+      return;
+    it.closed.erase(where);
+    flush(now, what.peer, it, out); // a visit behind it needs no room
   }
 
   void handle(time_point now, const lines::visit& what, effects& out) {
@@ -299,10 +301,12 @@ private:
 
   void handle(time_point now, const lines::received& what, effects& out) {
     auto* it = line_over(what.peer, what.link);
-    if (it == nullptr || it->marks.empty() || it->marks.front() != what.mark)
+    if (it == nullptr || std::ranges::find(it->marks, what.mark) == it->marks.end())
       return;
-    it->marks.pop_front();
-    it->window.received();
+    for (auto is_last = false; !is_last; it->marks.pop_front()) {
+      is_last = it->marks.front() == what.mark;
+      it->window.received();
+    }
     flush(now, what.peer, *it, out);
   }
 
@@ -389,7 +393,7 @@ private:
   }
 
   void handle(time_point now, const lines::rest_asked& what, effects& out) {
-    if (!link_to(what.peer)) {
+    if (line_over(what.peer, what.link) == nullptr) {
       out.emplace_back(lines::answer_rest{what.peer, false});
       return;
     }

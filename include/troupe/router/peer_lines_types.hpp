@@ -31,7 +31,7 @@ struct options {
   std::size_t max_visits = 100'000; // as many as requests, see router_options::max_pending
 };
 
-/// A request in a parcel.
+/// A letter in a parcel that may be withdrawn: a request, or one that may expire.
 struct request {
   std::uint64_t number = 0;
   /// Of its letter in the parcel.
@@ -44,8 +44,8 @@ struct request {
 
 // -- events -------------------------------------------------------------------------
 
-/// A letter lies in parcel_for(peer). A request has a number above all those before it; zero: no
-/// answer is wanted.
+/// A letter lies in parcel_for(peer). One that may be withdrawn has a number above all those before
+/// it, as `request`; others have zero.
 struct enclosed {
   node_id peer{};
   std::size_t bytes = 0;
@@ -61,7 +61,8 @@ struct parcel_full {
 /// What await_turn asked for.
 struct turn_over {};
 
-/// Whoever asked has been told how the request ended. Harmless if it has gone out.
+/// Whoever asked has been told how the request ended, or the letter has expired. Harmless if it has
+/// gone out.
 struct withdrawn {
   node_id peer{};
   std::uint64_t request = 0;
@@ -124,9 +125,11 @@ struct keep_links {
   bool all = false;
 };
 
-/// The peer wants to close the link.
+/// That peer wants to close its link. `link`: over which that was said, zero if over none: only the
+/// router of the peer itself may stop what is sent to it.
 struct rest_asked {
   node_id peer{};
+  link_number link = 0;
 };
 
 /// What the peer said to ask_to_rest; false as well if it said nothing.
@@ -161,8 +164,7 @@ struct send {
   std::optional<std::uint64_t> mark{};
 };
 
-/// Takes the letter of a request that was withdrawn out of its parcel; `is_last`: the parcel goes,
-/// too.
+/// Takes a letter that was withdrawn out of its parcel; `is_last`: the parcel goes, too.
 struct cut {
   node_id peer{};
   parcel_number parcel = 0;

@@ -1,12 +1,13 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <iterator>
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -17,17 +18,21 @@
 #include "caf/stateful_actor.hpp"
 #include "troupe/core/agent_id.hpp"
 #include "troupe/core/caf/compat.hpp"
+#include "troupe/core/caf/deadline_timer.hpp"
 #include "troupe/core/caf/ignore_strays.hpp"
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/result.hpp"
+#include "troupe/core/time.hpp"
+#include "troupe/host/early_questions.hpp"
 #include "troupe/router/detail/delivery.hpp"
 #include "troupe/router/detail/entrance.hpp"
 #include "troupe/router/detail/outbound.hpp"
 #include "troupe/router/detail/routes.hpp"
 #include "troupe/router/detail/service_places.hpp"
 #include "troupe/router/idle_links.hpp"
+#include "troupe/router/message_options.hpp"
 #include "troupe/router/messages.hpp"
 #include "troupe/router/peer_lines_types.hpp"
 #include "troupe/router/router_events.hpp"
@@ -47,11 +52,17 @@ inline void kill_next(const caf::strong_actor_ptr& which) {
 /// An agent gets the application's own message and sees no envelope.
 ///
 /// Delivery is at most once. Messages from one sender to one agent keep their order as
-/// long as the link lasts; what goes to other nodes, and when, peer_lines decides. What waits for a
+/// long as the link lasts; a router_core decides what becomes of each. What waits for a
 /// link, or for room on it, is bounded in bytes (see waiting_room); beyond that messages are
-/// refused, and so are the answers of agents. A request is not sent after its caller was told that
+/// refused, and so are the answers of agents. What waits for an agent of this node is bounded as
+/// well (see agent_inbox), and those who send to one of another node are refused while it has no
+/// room. A request is not sent after its caller was told that
 /// it timed out. A link that neither side uses is closed (see idle_links) and made again for the
 /// next message; those over which handles were found stay.
+///
+/// A node that has just started does not know yet who is where: until it does, messages to agents
+/// that it does not know, and to many, wait (see host::early_questions), all but those that a
+/// program gives to router_access::send().
 ///
 /// Public functions other than make_behavior() are for the node, through router_access.
 class router_state {
@@ -66,7 +77,7 @@ public:
       options_(options),
       events_(std::move(events)),
       services_(self),
-      outbound_(self, *entrance_, node, options, events_, idle, counts_) {
+      outbound_(self, *entrance_, node, options, events_, idle) {
     self_->set_down_handler([this](const caf::down_msg& gone) { end_agent(gone.source); });
   }
 
@@ -74,6 +85,7 @@ public:
   router_state& operator=(const router_state&) = delete;
 
   ~router_state() {
+    early_.refuse_all(detail::has_stopped());
     entrance_->close();
   }
 
@@ -81,13 +93,10 @@ public:
   caf::behavior make_behavior() {
     ignore_strays(self_);
     return {
-      [this](dispatch& what) { send(what, word::answer); },
-      [this](post& what) {
-        dispatch as{std::move(what.to), std::move(what.from), what.timeout,
-                    std::move(what.payload)};
-        send(as, self_->current_message_id().is_request() ? word::receipt : word::answer);
-      },
+      [this](dispatch& what) { send(what, awaited::answer); },
+      [this](post& what) { send(what, awaited::receipt); },
       [this](const rest_link& what) { outbound_.let_rest(what); },
+      [this](const await_room& what) { await(what); },
       [this](const find_agent& what) -> caf::result<caf::strong_actor_ptr> {
         auto found = entrance_->agents.find(what.id).handle;
         if (!found)
@@ -131,13 +140,13 @@ public:
   /// One that takes_info gets a message_info in front of what is sent to it. Returns limit_reached
   /// or name_taken.
   [[nodiscard]] problem add_agent(const agent_id& id, const caf::strong_actor_ptr& handle,
-                                  bool takes_info = false) {
-    return entrance_->agents.add(self_, id, handle, options_.max_agents, takes_info);
+                                  bool takes_info = false, const inbox_options& inbox = {}) {
+    return entrance_->agents.add(self_, id, handle, options_.max_agents, takes_info, inbox);
   }
 
   /// Hands nothing to the agent from here on. Returns it, null if there was none.
   caf::strong_actor_ptr remove_agent(const agent_id& id) {
-    return entrance_->agents.remove(self_, id);
+    return entrance_->remove_agent(self_, id);
   }
 
   /// The same, if `agent` is the one of that id. By then another one may be.
@@ -152,16 +161,42 @@ public:
     return entrance_->ways;
   }
 
-  /// Sends what was taken for `where`; nobody hears what becomes of it.
-  void send(std::vector<detail::stop> where, const caf::message& payload) {
-    auto from = entrance_->own_origin();
-    for (auto& each : where)
-      fire(each, from, payload);
+  /// Others have yet to tell where the agents of their nodes are; until knows_all().
+  void await_all() {
+    early_.begin(self_->clock().now());
   }
 
-  /// Hands a message to an agent of this node, behind all that was sent before.
-  void bring(const detail::agent_table::entry& agent, const caf::message& payload) {
-    hand_to(agent, payload, entrance_->own_origin());
+  /// They can be reached from here on.
+  void finds_others() {
+    early_.finds_others(self_->clock().now());
+  }
+
+  /// All is known that others knew when this node joined them.
+  void knows_all() {
+    early_.knows_all_now();
+  }
+
+  /// Sends what was taken for `where`; nobody hears what becomes of it.
+  void send(std::vector<detail::stop> where, caf::message payload,
+            const detail::said_by_program& said = {}) {
+    auto from = own_origin(said);
+    auto expires_at = from.said.expires_at();
+    outbound_.step(detail::outbound::core::message{{.stops = std::move(where)},
+                                                   awaited::nothing,
+                                                   {},
+                                                   {},
+                                                   {std::move(payload), std::move(from)},
+                                                   expires_at});
+  }
+
+  /// Gives a message without a ttl to an agent of this node, which has a place for it, behind all
+  /// that was sent before.
+  void bring(const detail::agent_table::reservation& to, const caf::message& payload,
+             const detail::said_by_program& said = {}) {
+    auto from = own_origin(said);
+    auto made = detail::message_for(to.agent, payload, [&] { return from.info(); });
+    entrance_->give(self_->ctrl(), {}, entrance_->agents.pass(to), {made, {}, to.bytes, {}, true},
+                    self_->context());
   }
 
   /// See service_places::set_gauges().
@@ -206,13 +241,13 @@ public:
   /// `holds` the link, that stays until it is lost; else as long as it is used.
   void reach(const node_id& node, std::function<void(result<caf::strong_actor_ptr>)> done,
              bool holds = true) {
-    outbound_.visit(node, holds,
-                    [done = std::move(done)](const caf::strong_actor_ptr& entry, std::uint64_t,
-                                             const problem& why) {
-                      if (!entry)
-                        return done(why);
-                      done(entry);
-                    });
+    outbound_.visit(
+      node, holds,
+      [done = std::move(done)](const caf::strong_actor_ptr& entry, const problem& why) {
+        if (!entry)
+          return done(why);
+        done(entry);
+      });
   }
 
   /// There is no link to `node` and will be none for now: refuses what waits for it.
@@ -221,14 +256,18 @@ public:
   }
 
   [[nodiscard]] router_statistics statistics() const {
-    auto result = counts_;
+    router_statistics result;
     auto& counted = entrance_->counted();
-    result.delivered += counted.delivered.load();
-    result.unknown += counted.unknown.load();
-    result.damaged += counted.damaged.load();
-    result.uninvited += counted.uninvited.load();
+    result.delivered = counted.delivered.load();
+    result.unknown = counted.unknown.load();
+    result.damaged = counted.damaged.load();
+    result.uninvited = counted.uninvited.load();
+    result.expired = counted.expired.load();
+    result.refused = counted.refused.load();
+    auto waiting = entrance_->agents.waiting();
+    result.waiting = static_cast<std::uint32_t>(waiting.messages());
+    result.waiting_bytes = waiting.bytes();
     result.agents = static_cast<std::uint32_t>(entrance_->agents.size());
-    result.pending = static_cast<std::uint32_t>(entrance_->pending.size());
     entrance_->ways.add_to(result);
     entrance_->going_out.add_to(result);
     outbound_.add_to(result);
@@ -236,10 +275,6 @@ public:
   }
 
 private:
-  [[nodiscard]] detail::routes& ways() {
-    return entrance_->ways;
-  }
-
   /// Answers first: the links end with the node.
   void leave(bool force) {
     auto answer = self_->make_response_promise();
@@ -247,6 +282,11 @@ private:
       return answer.deliver(to_error(std::move(why)));
     answer.deliver(leave_receipt{to_string(node_)});
     events_.leave(force);
+  }
+
+  void await(const await_room& what) {
+    if (self_->current_message_id().is_request())
+      entrance_->await_room(self_->ctrl(), what.agent, detail::asker::of(self_), self_->context());
   }
 
   void maintain(bool on) {
@@ -278,65 +318,62 @@ private:
       self_->make_response_promise().deliver(std::move(what));
   }
 
-  bool hand_to(const detail::agent_table::entry& agent, const caf::message& payload,
-               const detail::origin& from) {
-    return entrance_->hand_to(agent.handle, nullptr, caf::make_message_id(),
-                              detail::message_for(agent, payload, [&] { return from.info(); }),
-                              self_->context());
+  [[nodiscard]] time_point now() const {
+    return time_point{self_->clock().now().time_since_epoch()};
+  }
+
+  /// The clock is looked at for those of which something is said.
+  [[nodiscard]] detail::origin own_origin(const detail::said_by_program& said) {
+    auto moment = said.how ? now() : time_point{};
+    auto ago = said.at != time_point{} ? moment - said.at : duration{};
+    return entrance_->own_origin(entrance_->begin(said.how, moment, ago));
   }
 
   // -- messages that go out ------------------------------------------------------------
 
-  void send(dispatch& what, word wanted) {
+  /// A dispatch or a post.
+  template <class What>
+  void send(What& what, awaited wants) {
+    if (auto why = check(what.how))
+      return reply(to_error(std::move(why)));
     auto from = entrance_->origin_of(self_->ctrl(), self_->current_sender(), what.from);
-    auto where = entrance_->plan(self_->system(), what.to, from.said_bytes(), what.payload);
-    if (where.refusal)
-      return reply(to_error(std::move(where.refusal)));
-    if (what.to.who == audience::agent || what.to.who == audience::any_with_capability)
-      send_to_one(where.stops.front(), from, what, wanted);
+    from.said = entrance_->begin(detail::shared(std::move(what.how)), now());
+    auto waits = self_->current_message_id().is_request();
+    auto asks = waits && wants == awaited::answer;
+    if (asks && is_to_one(what.to))
+      from.said.patience = patience(what.timeout);
+    outgoing made{std::move(what.to),
+                  waits ? wants : awaited::nothing,
+                  what.timeout,
+                  waits ? detail::asker::of(self_) : detail::asker{},
+                  {std::move(what.payload), std::move(from)}};
+    if (has_to_wait(made.to))
+      hold(std::move(made));
     else
-      send_to_many(where, from, what);
+      send(std::move(made));
   }
 
-  void send_to_one(detail::stop& where, const detail::origin& from, dispatch& what, word wanted) {
-    if (where.node == node_)
-      return hand_over(where.agents.front(), from, what, wanted);
-    if (!self_->current_message_id().is_request())
-      return fire(where, from, what.payload);
-    auto says_how_it_is = wanted == word::answer && what.timeout >= least_patience;
-    auto number = outbound_.open_request(where.node, what.timeout,
-                                         says_how_it_is ? where.agents.front() : agent_id{});
-    if (!number)
-      return ways().drop(where.node, where.bytes);
-    auto why = outbound_.enclose(where, {wanted,
-                                         number->request_id().integer_value(),
-                                         std::move(where.agents),
-                                         from.agent,
-                                         std::move(what.payload),
-                                         {},
-                                         detail::patience(what.timeout),
-                                         !from.is_here,
-                                         from.where.id});
-    if (!why)
-      return;
-    ++counts_.refused;
-    outbound_.refuse(number->request_id().integer_value(), why);
-  }
+  /// A message that a router has taken.
+  struct outgoing {
+    recipients to;
+    awaited wants = awaited::nothing;
+    duration timeout{};
+    detail::asker by;
+    detail::content what;
+  };
 
-  /// Gives it to an agent of this node.
-  void hand_over(const agent_id& agent, const detail::origin& from, const dispatch& what,
-                 word wanted) {
-    auto here = entrance_->agents.find(agent);
-    if (!here)
-      return reply(to_error(detail::no_agent(agent)));
-    if (wanted != word::receipt)
-      entrance_->ask(
-        self_->ctrl(), here.handle, detail::asker::of(self_), detail::patience(what.timeout),
-        detail::message_for(here, what.payload, [&] { return from.info(); }), self_->context());
-    else if (hand_to(here, what.payload, from))
-      reply(send_report{1});
-    else
-      reply(to_error(detail::no_agent(agent)));
+  void send(outgoing what) {
+    auto asks = what.wants == awaited::answer;
+    auto& from = what.what.from;
+    auto where = entrance_->plan(self_->system(), what.to,
+                                 {asks, from.said_bytes(), from.said.life}, what.what.payload);
+    if (where.refusal.code == errc::not_found && !early_.knows_all())
+      where.refusal = detail::not_told_yet(what.to);
+    auto expires_at = from.said.expires_at();
+    auto holder = what.wants != awaited::nothing ? from.by() : detail::share_holder{};
+    outbound_.step(detail::outbound::core::message{std::move(where), what.wants, what.timeout,
+                                                   std::move(what.by), std::move(what.what),
+                                                   expires_at, std::move(holder)});
   }
 
   void resolve(const resolve_agent& what) {
@@ -346,87 +383,85 @@ private:
         return answer.deliver(to_error(std::move(why)));
       return answer.deliver(here);
     }
-    auto node = ways().node_of(what.id);
-    if (node == node_id{} || node == node_)
-      return self_->make_response_promise().deliver(to_error(detail::nobody(to_agent(what.id))));
-    if (auto& asks = self_->current_sender(); asks && asks->node() != self_->node())
-      return reply(to_error({errc::bad_argument, "agent '" + what.id.text()
-                                                   + "' lives on another node than the one asked, "
-                                                     "and handles are of use only with a link to "
-                                                     "its own; send to its id instead"}));
-    auto id = outbound_.open_request(node, what.timeout, {});
-    if (!id)
-      return;
-    auto number = id->request_id().integer_value();
-    outbound_.visit(
-      node, true, // the answer is a handle
-      [this, id = *id, number, asked = find_agent{what.id, what.takes}](
-        const caf::strong_actor_ptr& entry, std::uint64_t link, const problem& why) {
-        if (!entry) {
-          if (outbound_.refuse(number, why))
-            ++(why.code == errc::limit_reached ? counts_.refused : counts_.unreachable);
-          return;
-        }
-        entrance_->pending.sent(number, link);
-        ++counts_.forwarded;
-        entry->enqueue(self_->ctrl(), id, caf::make_message(asked), self_->context());
-      },
-      number);
+    auto& asks = self_->current_sender();
+    auto is_from_elsewhere = asks && asks->node() != self_->node();
+    auto by = entrance_->origin_of(self_->ctrl(), asks, agent_id{}).by();
+    detail::outbound::core::look_up made{what.id,
+                                         is_from_elsewhere,
+                                         what.timeout,
+                                         detail::asker::of(self_),
+                                         {caf::make_message(find_agent{what.id, what.takes})},
+                                         std::move(by)};
+    if (has_to_wait(to_agent(what.id)))
+      hold(std::move(made));
+    else
+      outbound_.step(std::move(made));
   }
 
-  void send_to_many(detail::route& where, const detail::origin& from, const dispatch& what) {
-    for (auto& each : where.stops) {
-      if (each.node != node_) {
-        fire(each, from, what.payload);
-        continue;
-      }
-      for (auto& agent : each.agents) {
-        auto here = entrance_->agents.find(agent);
-        if (!here || !hand_to(here, what.payload, from))
-          --where.report.sent;
-      }
-    }
-    reply(where.report);
+  // -- what waits until this node knows all --------------------------------------------
+
+  [[nodiscard]] bool has_to_wait(const recipients& who) const {
+    if (early_.knows_all())
+      return false;
+    auto is_here = who.who == audience::agent && entrance_->agents.find(std::string_view{who.name});
+    auto is_known = is_here || (is_to_one(who) && entrance_->ways.knows(who));
+    return early_.has_to_wait(self_->clock().now(), key_of(who), is_known);
   }
 
-  /// Sends a message of which nothing is wanted.
-  void fire(detail::stop& where, const detail::origin& from, const caf::message& payload) {
-    if (where.node == node_) {
-      for (auto& each : where.agents)
-        if (auto here = entrance_->agents.find(each))
-          hand_to(here, payload, from);
-      return;
-    }
-    while (where.agents.size() > bundle::max_recipients) {
-      detail::stop some{where.node, {}, where.bytes / 2};
-      auto middle = where.agents.end() - bundle::max_recipients;
-      some.agents.assign(std::move_iterator{middle}, std::move_iterator{where.agents.end()});
-      where.agents.erase(middle, where.agents.end());
-      where.bytes -= some.bytes;
-      fire(some, from, payload);
-    }
-    if (outbound_
-          .enclose(where, {word::nothing,
-                           0,
-                           std::move(where.agents),
-                           from.agent,
-                           payload,
-                           {},
-                           {},
-                           !from.is_here,
-                           from.where.id})
-          .code
-        != errc::none)
-      ++counts_.refused;
+  static std::string key_of(const recipients& who) {
+    return std::to_string(static_cast<int>(who.who)) + who.name;
   }
 
-  /// Who waits less long for an answer says nothing about the agent when it gives up.
-  static constexpr duration least_patience = std::chrono::milliseconds{100};
+  void hold(outgoing what) {
+    auto& from = what.what.from;
+    auto by = from.is_here || from.where.id == node_id{} ? std::string{} : to_string(from.where.id);
+    auto longest
+      = what.wants == awaited::answer ? std::min(what.timeout, from.said.life) : from.said.life;
+    hold(what.to, std::move(by), longest, std::move(what), [this](outgoing& late, duration waited) {
+      auto& said = late.what.from.said;
+      said.life -= said.life == longest_life ? duration::zero() : waited;
+      said.patience -= said.patience == longest_life ? duration::zero() : waited;
+      said.now += waited;
+      late.timeout -= waited;
+      send(std::move(late));
+    });
+  }
 
-  // -- errors -------------------------------------------------------------------------
+  void hold(detail::outbound::core::look_up what) {
+    hold(to_agent(what.agent), {}, what.timeout, std::move(what),
+         [this](detail::outbound::core::look_up& late, duration waited) {
+           late.timeout -= waited;
+           if (!early_.knows_all() && !entrance_->ways.knows(to_agent(late.agent)))
+             return tell(late.by, detail::not_told_yet(to_agent(late.agent)));
+           outbound_.step(std::move(late));
+         });
+  }
+
+  /// Calls `then` with it, and for how long it has waited.
+  template <class What, class Then>
+  void hold(const recipients& who, std::string by, duration longest, What&& what, Then then) {
+    auto since = self_->clock().now();
+    auto held = std::make_shared<What>(std::forward<What>(what)); // a function wants to be copied
+    auto answer = [this, since, held, then] { then(*held, self_->clock().now() - since); };
+    auto refuse = [this, held](const problem& why) { tell(held->by, why); };
+    if (auto why = early_.hold(since, longest, {key_of(who), std::move(by), answer, refuse}))
+      return tell(held->by, why);
+    arm();
+  }
+
+  void arm() {
+    timer_.arm(self_, early_.next_deadline(), [this] {
+      early_.tick(self_->clock().now());
+      arm();
+    });
+  }
+
+  void tell(detail::asker& whom, problem why) {
+    whom.tell(self_->ctrl(), caf::make_message(to_error(std::move(why))), self_->context());
+  }
 
   void end_agent(const caf::actor_addr& who) {
-    for (auto& id : entrance_->agents.end_of(who))
+    for (auto& id : entrance_->end_agent(self_, who))
       events_.agent_ended(id);
   }
 
@@ -439,8 +474,9 @@ private:
   std::map<std::uint64_t, caf::response_promise> maintained_;
   std::uint64_t last_maintained_ = 0;
   detail::service_places services_;
-  router_statistics counts_;
   detail::outbound outbound_;
+  host::early_questions early_;
+  deadline_timer timer_;
 };
 
 /// The actor of a router. What its entrance takes never comes into its mailbox.
@@ -468,32 +504,32 @@ private:
 class router_access {
 public:
   /// With `peers` a request is answered by the node that was asked, or by nobody, and an agent can
-  /// ask who sent a message over a link.
+  /// ask who sent a message over a link. `boot` counts the starts of the node: see message_id.
   router_access(caf::actor_system& sys, const node_id& node, router_options options,
-                router_events events, idle_options idle = {}, link_peer_finder peers = {})
+                router_events events, idle_options idle = {}, link_peer_finder peers = {},
+                boot_number boot = 0)
     : system_(&sys),
-      entrance_(std::make_shared<detail::entrance>(node, options, events.called, std::move(peers))),
+      entrance_(
+        std::make_shared<detail::entrance>(node, boot, options, events.called, std::move(peers))),
       inside_(sys.spawn<node_router>(entrance_, node, options, std::move(events), idle)) {}
 
   /// Sends a message to one or many; does not block. Errors (to one, nothing was sent): not_found,
   /// limit_reached (too much waits for its node; to many: nothing was sent to some of them),
-  /// too_large, bad_argument (it cannot be written), cancelled (the router has ended).
+  /// too_large, bad_argument (it cannot be written; or of `how`), expired (its ttl is zero or
+  /// less), cancelled (the router has ended).
+  [[nodiscard]] problem send(const recipients& to, const caf::message& payload,
+                             message_options how) const {
+    if (auto why = check(how))
+      return why;
+    detail::said_by_program said{detail::shared(std::move(how))};
+    if (said.how && said.how->ttl)
+      said.at = time_point{system_->clock().now().time_since_epoch()};
+    return send(to, payload, std::move(said));
+  }
+
+  /// The same without options.
   [[nodiscard]] problem send(const recipients& to, const caf::message& payload) const {
-    if (to.who == audience::agent)
-      if (auto here = entrance_->agents.find(std::string_view{to.name}))
-        return outcome(run(
-          [here = std::move(here), payload](router_state& state) { state.bring(here, payload); }));
-    auto where = entrance_->plan(*system_, to, 0, payload);
-    if (where.refusal)
-      return where.refusal;
-    auto taken = where.stops.empty()
-                 || run([stops = std::move(where.stops), payload](router_state& state) mutable {
-                      state.send(std::move(stops), payload);
-                    });
-    if (!taken)
-      return outcome(false);
-    return where.report.refused + where.report.left_out > 0 ? detail::not_all(where.report)
-                                                            : problem{};
+    return send(to, payload, {nullptr, {}});
   }
 
   // -- answers over links, of nodes and of clients -------------------------------------
@@ -526,6 +562,35 @@ public:
   }
 
 private:
+  [[nodiscard]] problem send(const recipients& to, const caf::message& payload,
+                             detail::said_by_program&& said) const {
+    auto expires = said.how && said.how->ttl;
+    if (to.who == audience::agent && !expires) {
+      auto place = entrance_->agents.take(to.name, std::nullopt);
+      if (place.wants_size)
+        place = entrance_->agents.take(to.name, compat::size_of(*system_, payload).value_or(0));
+      if (place.is_taken)
+        return outcome(run([place = std::move(place), payload, said = std::move(said)](
+                             router_state& state) { state.bring(place, payload, said); }));
+      if (place.agent)
+        return entrance_->refuse(agent_id{to.name});
+    }
+    auto where = entrance_->plan(
+      *system_, to,
+      {false, said.how ? text_bytes(*said.how) : 0, expires ? life_of(*said.how) : longest_life},
+      payload);
+    if (where.refusal)
+      return where.refusal;
+    auto taken
+      = where.stops.empty()
+        || run([stops = std::move(where.stops), payload, said = std::move(said)](
+                 router_state& state) mutable { state.send(std::move(stops), payload, said); });
+    if (!taken)
+      return outcome(false);
+    return where.report.refused + where.report.left_out > 0 ? detail::not_all(where.report)
+                                                            : problem{};
+  }
+
   static problem outcome(bool is_taken) {
     return is_taken ? problem{}
                     : problem{errc::cancelled, "the node is stopping; nothing was sent"};

@@ -21,6 +21,7 @@
 #include "troupe/core/result.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/router/caller.hpp"
+#include "troupe/router/message_options.hpp"
 #include "troupe/router/messages.hpp"
 
 namespace troupe::router {
@@ -60,40 +61,69 @@ public:
   /// Sends `what` to one or many; at most once, without word of what became of it: a router that
   /// has too much to send already drops it. node::send() and post() tell.
   template <class... Ts>
-  void send(recipients to, Ts&&... what) const {
+  void send(recipients to, message_options how, Ts&&... what) const {
     must_be_sendable<Ts...>();
     if (!check_types<Ts...>())
-      send_message(std::move(to), caf::make_message(std::forward<Ts>(what)...));
+      send_message(std::move(to), std::move(how), caf::make_message(std::forward<Ts>(what)...));
+  }
+
+  /// The same without options. All that follow have both forms.
+  template <class... Ts>
+  requires without_options<Ts...>
+  void send(recipients to, Ts&&... what) const {
+    send(std::move(to), message_options{}, std::forward<Ts>(what)...);
   }
 
   /// Sends `what` to many and says to how many.
   template <class... Ts>
-  result<send_report> broadcast(recipients to, Ts&&... what) const {
-    return request<send_report>(std::move(to), default_wait, std::forward<Ts>(what)...);
+  result<send_report> broadcast(recipients to, message_options how, Ts&&... what) const {
+    return request<send_report>(std::move(to), default_wait, std::move(how),
+                                std::forward<Ts>(what)...);
+  }
+
+  template <class... Ts>
+  requires without_options<Ts...> result<send_report> broadcast(recipients to, Ts&&... what)
+  const {
+    return broadcast(std::move(to), message_options{}, std::forward<Ts>(what)...);
   }
 
   /// Sends `what` to one agent and waits up to `wait` (at most longest_wait) for its answer, a
   /// Result; void for one that has none. Errors:
-  /// bad_argument (a message type that is not registered; recipients that are many), wrong_type (it
-  /// takes no such message, or answers with something else), cancelled (the node has stopped),
+  /// bad_argument (a message type that is not registered; recipients that are many; of `how`),
+  /// expired (its ttl ran out before the agent could get it), wrong_type (it takes no such message,
+  /// or answers with something else), cancelled (the node has stopped),
   /// not_found, unreachable, limit_reached (nothing was sent), too_large (nothing was sent; or the
   /// answer is), outcome_unknown (the link was lost before the answer, or too many bytes of answers
   /// wait for it), timed_out; failed with the agent's own words for its errors.
   template <class Result, class... Ts>
-  result<Result> request(recipients to, duration wait, Ts&&... what) const {
+  result<Result> request(recipients to, duration wait, message_options how, Ts&&... what) const {
     must_be_answer<Result>();
     must_be_sendable<Ts...>();
     if (auto why = check<Result, Ts...>(to))
       return why;
-    return value_of<Result>(
-      request_message(std::move(to), wait, caf::make_message(std::forward<Ts>(what)...)));
+    return value_of<Result>(request_message(std::move(to), wait, std::move(how),
+                                            caf::make_message(std::forward<Ts>(what)...)));
+  }
+
+  template <class Result, class... Ts>
+  requires without_options<Ts...> result<Result> request(recipients to, duration wait, Ts&&... what)
+  const {
+    return request<Result>(std::move(to), wait, message_options{}, std::forward<Ts>(what)...);
   }
 
   /// The same without a thread that waits: what comes back has the answer later. Errors: as
   /// request(); limit_reached (caller::max_open requests wait already), cancelled (the node has
   /// stopped).
   template <class Result, class... Ts>
-  pending<Result> async_request(recipients to, duration wait, Ts&&... what) const {
+  requires without_options<Ts...> pending<Result> async_request(recipients to, duration wait,
+                                                                Ts&&... what)
+  const {
+    return async_request<Result>(std::move(to), wait, message_options{}, std::forward<Ts>(what)...);
+  }
+
+  template <class Result, class... Ts>
+  pending<Result> async_request(recipients to, duration wait, message_options how,
+                                Ts&&... what) const {
     must_be_answer<Result>();
     must_be_sendable<Ts...>();
     promise<Result> made;
@@ -102,8 +132,11 @@ public:
     if (auto why = check<Result, Ts...>(to))
       made.set(why);
     else
-      caller_.ask(router_, std::move(to), wait, caf::make_message(std::forward<Ts>(what)...),
-                  [made](result<caf::message> got) { made.set(value_of<Result>(std::move(got))); });
+      caller_.ask(
+        router_,
+        dispatch{
+          std::move(to), {}, wait, caf::make_message(std::forward<Ts>(what)...), std::move(how)},
+        [made](result<caf::message> got) { made.set(value_of<Result>(std::move(got))); });
     return answer;
   }
 
@@ -122,11 +155,19 @@ public:
   /// nobody says. Routers of nodes only. Errors: not_found (no such agent), unreachable,
   /// limit_reached, too_large (nothing was sent), outcome_unknown, timed_out.
   template <class... Ts>
-  result<send_report> post(recipients to, duration wait, Ts&&... what) const {
+  result<send_report> post(recipients to, duration wait, message_options how, Ts&&... what) const {
     must_be_sendable<Ts...>();
     if (auto why = check_types<Ts...>())
       return why;
-    return post_message(std::move(to), wait, caf::make_message(std::forward<Ts>(what)...));
+    return post_message(std::move(to), wait, std::move(how),
+                        caf::make_message(std::forward<Ts>(what)...));
+  }
+
+  template <class... Ts>
+  requires without_options<Ts...> result<send_report> post(recipients to, duration wait,
+                                                           Ts&&... what)
+  const {
+    return post(std::move(to), wait, message_options{}, std::forward<Ts>(what)...);
   }
 
   /// Returns the handle of an agent, for messages at the speed of CAF. It is good as long
@@ -148,8 +189,7 @@ private:
   /// What is to be known before anything is sent.
   template <class Result, class... Ts>
   static problem check(const recipients& to) {
-    auto is_one = to.who == audience::agent || to.who == audience::any_with_capability;
-    if (!std::is_same_v<Result, send_report> && !is_one)
+    if (!std::is_same_v<Result, send_report> && !is_to_one(to))
       return many_answers(to);
     return check_types<Result, Ts...>();
   }
@@ -168,13 +208,13 @@ private:
     return other_type(*answer);
   }
 
-  TROUPE_COMPILED void send_message(recipients to, caf::message what) const;
+  TROUPE_COMPILED void send_message(recipients to, message_options how, caf::message what) const;
 
-  TROUPE_COMPILED result<caf::message> request_message(recipients to, duration wait,
-                                                       caf::message what) const;
+  TROUPE_COMPILED result<caf::message>
+  request_message(recipients to, duration wait, message_options how, caf::message what) const;
 
   TROUPE_COMPILED result<send_report> post_message(recipients to, duration wait,
-                                                   caf::message what) const;
+                                                   message_options how, caf::message what) const;
 
   TROUPE_COMPILED result<caf::strong_actor_ptr> resolve(agent_id id, duration wait,
                                                         std::set<std::string> takes) const;

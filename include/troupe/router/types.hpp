@@ -1,9 +1,11 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -14,6 +16,7 @@
 #include "troupe/core/fields.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/router/message_options.hpp"
 
 /// Vocabulary of the router: who a message is for, and what bounds it.
 namespace troupe::router {
@@ -22,7 +25,7 @@ namespace troupe::router {
 enum class audience : std::uint8_t {
   /// The agent of that id.
   agent = 0,
-  /// One agent that has that capability: the least loaded, in turn among equals.
+  /// One agent that has that capability: the less loaded one of two, in turn among equals.
   any_with_capability = 1,
   /// All agents that have that capability.
   all_with_capability = 2,
@@ -72,10 +75,19 @@ inline recipients to_everyone() {
   return {audience::everyone, {}};
 }
 
-/// Who sent a message that an agent handles. What it says comes from the links and the routers of
-/// the members, never from the sender: a member is believed about its own agents and its clients.
-/// Empty, and not proven, if a message came past the routers, or without a sender.
+/// Whether one agent is meant, whichever it is.
+inline bool is_to_one(const recipients& who) {
+  return who.who == audience::agent || who.who == audience::any_with_capability;
+}
+
+/// What is known of a message that an agent handles, beside its content. Who sent it comes from the
+/// links and the routers of the members, never from the sender: a member is believed about its own
+/// agents and its clients. From `priority` to `traceparent` it is what the sender says, and not
+/// proven: see message_options. Empty if a message came past the routers; who sent it also if it
+/// came without a sender.
 struct message_info {
+  using moment = std::chrono::time_point<std::chrono::steady_clock, duration>;
+
   /// The agent that sent it through an actor of its own; empty for a program or a client.
   agent_id from{};
   /// The node that sent it, or the client, also if that is linked to another node. All zero if that
@@ -86,6 +98,21 @@ struct message_info {
   /// Whether it came from this process, or over an encrypted link with certificates; false with
   /// link_options::insecure, where all the above is only claimed.
   bool is_proven = false;
+  /// Number zero if it has none.
+  message_id id{};
+  /// When the router of the sender took it, by the calendar of that computer.
+  wall_time sent_at{};
+  message_priority priority = message_priority::normal;
+  /// message_options::type, else the C++ types of the content, as in "std::string, int32_t".
+  std::string type{};
+  std::string correlation{};
+  agent_id reply_to{};
+  std::string tenant{};
+  std::string traceparent{};
+  /// When its ttl runs out, by the steady clock of this process.
+  std::optional<moment> expires_at{};
+  /// Until when whoever asked waits for an answer; nothing if nobody does.
+  std::optional<moment> deadline{};
 
   friend bool operator==(const message_info&, const message_info&) = default;
 };
@@ -126,6 +153,11 @@ struct agent_receipt {
 /// The longest wait for the answer to a request; longer ones are shortened to it.
 inline constexpr duration longest_wait = std::chrono::hours{1};
 
+/// Returns how long a request that asks for `wanted` waits for its answer.
+inline duration patience(duration wanted) {
+  return std::clamp<duration>(wanted, std::chrono::milliseconds{1}, longest_wait);
+}
+
 /// Bounds of one router.
 struct router_options {
   /// Agents on this node.
@@ -133,8 +165,10 @@ struct router_options {
   /// Bytes of messages that wait for one other node: for a link, or for room on it. Beyond it,
   /// messages to that node are refused with limit_reached until half of the bytes have been sent.
   std::uint64_t max_waiting_bytes = 8U << 20U; // 80 ms of a network of 1 Gbit/s
-  /// Requests to other nodes without an answer; and, for each other node or client, its requests to
-  /// agents here. Beyond it the oldest ends with outcome_unknown.
+  /// Requests without an answer, to other nodes and to any agent with a capability; more are
+  /// refused with limit_reached. Each client, each agent and the program itself may have another
+  /// one while it has fewer than are free: alone half of them. And, for each other node or client,
+  /// its requests to agents here: beyond it the oldest ends with outcome_unknown.
   std::uint32_t max_pending = 100'000;
   /// Recipients of one message to many; send_report counts those left out.
   std::uint32_t max_recipients = 10'000;
@@ -147,18 +181,24 @@ struct router_options {
   /// Bytes of answers that wait for room on the link to one other node or client. Beyond it further
   /// requests end with outcome_unknown until half of the bytes have been sent.
   std::uint64_t max_answer_bytes = 64U << 20U;
-  /// The same, on all links together.
+  /// The same, on all links together: each may have more while it has less than is free.
   std::uint64_t max_all_answer_bytes = 256U << 20U;
+  /// As max_waiting_bytes, for all other nodes together: each may have more while it has less than
+  /// is free, so that nodes out of reach leave room for others. As much may wait for agents of this
+  /// node, of which each may have more likewise.
+  std::uint64_t max_all_waiting_bytes = 256U << 20U;
 
   TROUPE_FIELDS(router_options, max_agents, max_waiting_bytes, max_pending, max_recipients,
-                window_bytes, max_message_bytes, max_answer_bytes, max_all_answer_bytes);
+                window_bytes, max_message_bytes, max_answer_bytes, max_all_answer_bytes,
+                max_all_waiting_bytes);
 };
 
 /// What became of a message to many.
 struct send_report {
   /// Agents that it was handed to or put on the way to; at most once each.
   std::uint32_t sent = 0;
-  /// Agents of nodes for which too much waits (router_options::max_waiting_bytes).
+  /// Agents for which, or for whose nodes, too much waits (agent_options::inbox,
+  /// router_options::max_waiting_bytes).
   std::uint32_t refused = 0;
   /// Agents beyond router_options::max_recipients.
   std::uint32_t left_out = 0;
@@ -176,18 +216,19 @@ struct router_statistics {
   std::uint64_t unreachable = 0; ///< for nodes out of reach
   std::uint64_t refused = 0;     ///< beyond a bound
   std::uint64_t failed = 0;      ///< requests that ended with their link
-  std::uint64_t damaged = 0;     ///< bundles of other routers that could not be read
+  std::uint64_t damaged = 0;     ///< bundles of other routers, and headers, that could not be read
   std::uint32_t agents = 0;
   std::uint32_t links = 0;
   std::uint32_t pending = 0;
-  std::uint32_t waiting = 0;       ///< messages and answers for a link, or for room on it
+  std::uint32_t waiting = 0;       ///< for a link, for room on it, or for an agent of this node
   std::uint64_t waiting_bytes = 0; ///< of those, and of those on their way to the router
   std::uint64_t uninvited = 0;     ///< answers of nodes that were not asked
+  std::uint64_t expired = 0;       ///< whose ttl ran out before their agents could get them
 
   friend bool operator==(const router_statistics&, const router_statistics&) = default;
 
   TROUPE_FIELDS(router_statistics, delivered, forwarded, unknown, unreachable, refused, failed,
-                damaged, agents, links, pending, waiting, waiting_bytes, uninvited);
+                damaged, agents, links, pending, waiting, waiting_bytes, uninvited, expired);
 };
 
 } // namespace troupe::router

@@ -16,7 +16,7 @@ public:
 
   /// Takes a message of `bytes`, or returns false if too much waits.
   [[nodiscard]] bool take(std::size_t bytes) {
-    if (is_full_ && waiting_ > max_bytes_ / 2)
+    if (refuses_all())
       return false;
     is_full_ = waiting_ > 0 && (waiting_ > max_bytes_ || bytes > max_bytes_ - waiting_);
     if (!is_full_)
@@ -32,6 +32,11 @@ public:
   /// So much of what was taken waits no more.
   void drop(std::size_t bytes) {
     waiting_ -= std::min(waiting_, bytes);
+  }
+
+  /// Whether one was refused, and less than half of what waits has gone since.
+  [[nodiscard]] bool refuses_all() const {
+    return is_full_ && waiting_ > max_bytes_ / 2;
   }
 
   [[nodiscard]] std::size_t waiting_bytes() const {

@@ -1,45 +1,82 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <limits>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "caf/actor_addr.hpp"
 #include "caf/actor_control_block.hpp"
 #include "caf/event_based_actor.hpp"
+#include "caf/message.hpp"
 #include "caf/node_id.hpp"
+#include "caf/scheduled_actor.hpp"
 #include "troupe/core/agent_id.hpp"
 #include "troupe/core/problem.hpp"
+#include "troupe/core/time.hpp"
+#include "troupe/router/agent_inbox.hpp"
+#include "troupe/router/detail/asker.hpp"
+#include "troupe/router/detail/routes.hpp"
 
 namespace troupe::router::detail {
 
-/// The actors that a router hands messages to, by their ids as agents. The router watches each,
-/// so that it hears of its end and calls end_of(). One actor may have several ids.
+/// A message that waits for an agent of this process.
+struct waiting_message {
+  caf::message payload;
+  /// Who asks the agent; of a message that wants no answer: nobody.
+  asker by;
+};
+
+/// The actors that a router hands messages to, by their ids as agents, each with its inbox. The
+/// router watches each, so that it hears of its end and calls end_of(). One actor may have several
+/// ids.
 ///
 /// Thread-safe; add() and remove() are for the router's own actor, `self`. Calls nothing while
 /// it is locked.
 class agent_table {
 public:
+  using inbox = agent_inbox<waiting_message>;
+  /// Of no other agent of this table, not even of a later one with the same id.
+  using place_number = std::uint64_t;
+
   struct entry {
     /// Null: there is no such agent.
     caf::strong_actor_ptr handle;
     /// Whether it gets a message_info in front of each message.
     bool takes_info = false;
+    place_number place = 0;
 
     explicit operator bool() const {
       return handle != nullptr;
     }
   };
 
+  /// What has waited for an agent that is gone, and those who have waited for room.
+  struct remains {
+    std::vector<std::pair<agent_id, waiting_message>> messages;
+    std::vector<asker> askers;
+  };
+
+  /// What waits for all agents has so many bytes at most.
+  explicit agent_table(std::size_t max_waiting_bytes = std::numeric_limits<std::size_t>::max())
+    : room_(max_waiting_bytes) {}
+
+  // -- agents --------------------------------------------------------------------------
+
   /// Returns limit_reached or name_taken.
   [[nodiscard]] problem add(caf::event_based_actor* self, const agent_id& id,
                             const caf::strong_actor_ptr& agent, std::size_t most,
-                            bool takes_info = false) {
+                            bool takes_info = false, const inbox_options& how = {}) {
     auto is_first = false;
     {
       std::lock_guard guard{mutex_};
@@ -50,7 +87,9 @@ public:
         return {errc::limit_reached, std::to_string(by_id_.size())
                                        + " agents are registered here; use another node or raise "
                                          "router_options::max_agents"};
-      by_id_.emplace(id, entry{agent, takes_info});
+      auto made = by_id_.try_emplace(id, entry{agent, takes_info, ++last_place_}, how, room_).first;
+      made->second.gives_signs = gives_signs(self, agent);
+      by_place_.emplace(last_place_, made);
       auto& ids = ids_[agent->address()];
       ids.insert(id);
       is_first = ids.size() == 1;
@@ -61,14 +100,14 @@ public:
   }
 
   /// Returns the agent that had this id, null if there was none.
-  caf::strong_actor_ptr remove(caf::event_based_actor* self, const agent_id& id) {
+  caf::strong_actor_ptr remove(caf::event_based_actor* self, const agent_id& id, remains& left) {
     caf::strong_actor_ptr agent;
     {
       std::lock_guard guard{mutex_};
-      auto found = by_id_.extract(id);
-      if (!found)
+      auto found = by_id_.find(id);
+      if (found == by_id_.end())
         return nullptr;
-      agent = std::move(found.mapped().handle);
+      agent = take_out(found, left);
       auto who = ids_.find(agent->address());
       who->second.erase(id);
       if (!who->second.empty())
@@ -80,14 +119,14 @@ public:
   }
 
   /// Takes out an actor that has ended and returns the ids that it had.
-  std::set<agent_id> end_of(const caf::actor_addr& who) {
+  std::set<agent_id> end_of(const caf::actor_addr& who, remains& left) {
     std::vector<caf::strong_actor_ptr> gone; // let go of when the lock is
     std::lock_guard guard{mutex_};
     auto found = ids_.extract(who);
     if (!found)
       return {};
     for (auto& id : found.mapped())
-      gone.push_back(std::move(by_id_.extract(id).mapped().handle));
+      gone.push_back(take_out(by_id_.find(id), left));
     return std::move(found.mapped());
   }
 
@@ -99,7 +138,7 @@ public:
   [[nodiscard]] entry find(std::string_view id) const {
     std::lock_guard guard{mutex_};
     auto found = by_id_.find(id);
-    return found != by_id_.end() ? found->second : entry{};
+    return found != by_id_.end() ? found->second.agent : entry{};
   }
 
   /// Returns the id of this actor, `wanted` if it is one of several; empty if it is no agent.
@@ -115,8 +154,8 @@ public:
     std::lock_guard guard{mutex_};
     std::vector<caf::strong_actor_ptr> result;
     result.reserve(by_id_.size());
-    for (auto& [id, agent] : by_id_)
-      result.push_back(agent.handle);
+    for (auto& [id, it] : by_id_)
+      result.push_back(it.agent.handle);
     return result;
   }
 
@@ -124,17 +163,18 @@ public:
   [[nodiscard]] std::vector<agent_id> ids_on(const caf::node_id& where) const {
     std::lock_guard guard{mutex_};
     std::vector<agent_id> result;
-    for (auto& [id, agent] : by_id_)
-      if (agent.handle->node() == where)
+    for (auto& [id, it] : by_id_)
+      if (it.agent.handle->node() == where)
         result.push_back(id);
     return result;
   }
 
   /// Lets go of all; they are watched until the router ends.
-  void clear() {
-    std::map<agent_id, entry, std::less<>> gone;
+  void clear(remains& left) {
+    std::vector<caf::strong_actor_ptr> gone;
     std::lock_guard guard{mutex_};
-    gone.swap(by_id_);
+    while (!by_id_.empty())
+      gone.push_back(take_out(by_id_.begin(), left));
     ids_.clear();
   }
 
@@ -143,10 +183,183 @@ public:
     return by_id_.size();
   }
 
+  // -- messages: see agent_inbox -------------------------------------------------------
+
+  /// Whether there is a place for one more message, which a sender of this process is about to
+  /// send.
+  struct reservation {
+    entry agent{};
+    /// It is taken, for so many bytes: those of the message, and routes::letter_bytes.
+    bool is_taken = false;
+    std::size_t bytes = 0;
+    /// Ask again with the size.
+    bool wants_size = false;
+  };
+
+  /// Where a message goes that has come for an agent.
+  struct passage {
+    entry agent{};
+    inbox::passage how{};
+  };
+
+  [[nodiscard]] passage pass(const agent_id& id, std::size_t bytes) {
+    std::lock_guard guard{mutex_};
+    auto found = by_id_.find(std::string_view{id.text()});
+    return found != by_id_.end() ? pass(found->second, bytes, false) : passage{};
+  }
+
+  /// The same for one that take() has taken for that agent.
+  [[nodiscard]] passage pass(const reservation& to) {
+    std::lock_guard guard{mutex_};
+    auto found = by_place_.find(to.agent.place);
+    return found != by_place_.end() ? pass(found->second->second, to.bytes, true)
+                                    : passage{to.agent};
+  }
+
+  [[nodiscard]] reservation take(std::string_view id, const std::optional<std::size_t>& bytes) {
+    std::lock_guard guard{mutex_};
+    auto found = by_id_.find(id);
+    if (found == by_id_.end())
+      return {};
+    auto& it = found->second;
+    if (!it.gives_signs)
+      return {it.agent, true};
+    if (!bytes && it.box.wants_size())
+      return {it.agent, false, 0, true};
+    auto size = bytes.value_or(0) + routes::letter_bytes;
+    return {it.agent, it.box.take(size), size};
+  }
+
+  /// A message comes that does not pass(), and is moved into the inbox, or into `out`. Returns
+  /// false if it is refused, or if the agent has just ended: then `what` is as it was, and `out`
+  /// too.
+  bool arrive(time_point now, place_number place, waiting_message& what, std::size_t bytes,
+              const std::optional<time_point>& expires_at, bool is_taken, inbox::effects& out) {
+    auto result = false;
+    with(place, [&](inbox& box) {
+      result = box.arrive(now, std::move(what), bytes, expires_at, is_taken, out);
+    });
+    return result;
+  }
+
+  /// The agent has taken out what it was to say so of.
+  entry signed_for(time_point now, place_number place, inbox::effects& out) {
+    return with(place, [&](inbox& box) { box.signed_for(now, out); });
+  }
+
+  void handed(time_point now, place_number place, inbox::effects& out) {
+    with(place, [&](inbox& box) { box.handed(now, out); });
+  }
+
+  [[nodiscard]] presence look_for(std::string_view id) const {
+    std::lock_guard guard{mutex_};
+    auto found = by_id_.find(id);
+    if (found == by_id_.end())
+      return presence::none;
+    auto& it = found->second;
+    return it.tells_when_full && it.box.is_full() ? presence::full : presence::here;
+  }
+
+  /// At most so many are said to be full at a time.
+  static constexpr std::size_t most_full = 1'000;
+
+  /// The ids of those that have as many messages as they may, as texts.
+  [[nodiscard]] std::vector<std::string> full_ones() const {
+    std::vector<std::string> result;
+    std::lock_guard guard{mutex_};
+    for (auto place : full_)
+      if (result.size() < most_full)
+        result.push_back(by_place_.at(place)->first.text());
+    return result;
+  }
+
+  /// Keeps `by` until there is room; returns false if there is some, or if too many wait for it.
+  bool await_room(std::string_view id, asker& by) {
+    constexpr std::size_t most = 1'000;
+    std::lock_guard guard{mutex_};
+    auto found = by_id_.find(id);
+    if (found == by_id_.end() || found->second.askers.size() >= most
+        || !found->second.box.await_room())
+      return false;
+    found->second.askers.push_back(std::move(by));
+    return true;
+  }
+
+  /// Those who have waited for it.
+  std::vector<asker> take_askers(place_number place) {
+    std::lock_guard guard{mutex_};
+    auto found = by_place_.find(place);
+    return found != by_place_.end() ? std::exchange(found->second->second.askers, {})
+                                    : std::vector<asker>{};
+  }
+
+  /// What waits for all agents.
+  [[nodiscard]] inbox_room waiting() const {
+    std::lock_guard guard{mutex_};
+    return room_;
+  }
+
 private:
+  struct row {
+    row(entry who, const inbox_options& how, inbox_room& all)
+      : agent(std::move(who)), box(how, all), tells_when_full(how.full == when_full::reject) {}
+
+    entry agent;
+    inbox box;
+    /// Others get all that comes at once.
+    bool gives_signs = false;
+    /// Others have room for each message, whatever has to give way.
+    bool tells_when_full = false;
+    std::vector<asker> askers{};
+  };
+
+  using rows = std::map<agent_id, row, std::less<>>;
+
+  /// Blocking actors answer no pings, and those of another process have a link of their own.
+  static bool gives_signs(caf::event_based_actor* self, const caf::strong_actor_ptr& agent) {
+    return agent->node() == self->node()
+           && dynamic_cast<const caf::scheduled_actor*>(agent->get()) != nullptr;
+  }
+
+  static passage pass(row& it, std::size_t bytes, bool is_taken) {
+    return {it.agent, it.gives_signs ? it.box.pass(bytes, is_taken) : inbox::passage{true, false}};
+  }
+
+  template <class Job>
+  entry with(place_number place, Job job) {
+    std::lock_guard guard{mutex_};
+    auto found = by_place_.find(place);
+    if (found == by_place_.end())
+      return {};
+    auto& it = found->second->second;
+    job(it.box);
+    if (it.box.is_full() && it.tells_when_full)
+      full_.insert(place);
+    else if (!full_.empty())
+      full_.erase(place);
+    return it.agent;
+  }
+
+  caf::strong_actor_ptr take_out(rows::iterator which, remains& left) {
+    auto& [id, it] = *which;
+    for (auto& each : it.box.end())
+      left.messages.emplace_back(id, std::move(each));
+    std::ranges::move(it.askers, std::back_inserter(left.askers));
+    auto agent = std::move(it.agent.handle);
+    full_.erase(it.agent.place);
+    by_place_.erase(it.agent.place);
+    by_id_.erase(which);
+    return agent;
+  }
+
   mutable std::mutex mutex_;
-  std::map<agent_id, entry, std::less<>> by_id_;
+  inbox_room room_;
+  rows by_id_;
+  std::unordered_map<place_number, rows::iterator> by_place_;
   std::map<caf::actor_addr, std::set<agent_id>> ids_;
+  /// Places of those whose senders elsewhere are to hold back.
+  std::set<place_number> full_;
+  place_number last_place_ = 0;
 };
 
 } // namespace troupe::router::detail

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <algorithm>
-#include <chrono>
 #include <cstddef>
 #include <set>
 #include <string>
@@ -54,11 +52,6 @@ inline problem check_type(const agent_id& id, const caf::strong_actor_ptr& agent
     if (!known.contains(each))
       return wrong_type(id, each);
   return {};
-}
-
-/// Returns how long a request that asks for `wanted` waits for its answer.
-inline duration patience(duration wanted) {
-  return std::clamp<duration>(wanted, std::chrono::milliseconds{1}, longest_wait);
 }
 
 /// What the agent itself answered stays as it is.

@@ -1,13 +1,18 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string_view>
 #include <utility>
 
 #include "caf/actor_control_block.hpp"
+#include "caf/actor_system.hpp"
 #include "caf/error.hpp"
+#include "caf/event_based_actor.hpp"
 #include "caf/mailbox_element.hpp"
 #include "caf/message.hpp"
 #include "caf/message_id.hpp"
@@ -17,6 +22,10 @@
 #include "troupe/core/caf/node_finder.hpp"
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/core/ids.hpp"
+#include "troupe/core/overloaded.hpp"
+#include "troupe/core/problem.hpp"
+#include "troupe/core/time.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/router/detail/agent_table.hpp"
 #include "troupe/router/detail/answers.hpp"
 #include "troupe/router/detail/asker.hpp"
@@ -24,17 +33,12 @@
 #include "troupe/router/detail/delivery.hpp"
 #include "troupe/router/detail/open_requests.hpp"
 #include "troupe/router/detail/origin.hpp"
+#include "troupe/router/detail/refusals.hpp"
 #include "troupe/router/detail/routes.hpp"
+#include "troupe/router/message_options.hpp"
 #include "troupe/router/messages.hpp"
 
 namespace troupe::router::detail {
-
-/// A request to another node.
-struct call {
-  asker by;
-  /// Whose answer says that it is well. Empty: none does.
-  agent_id agent;
-};
 
 /// The part of a router that works in the thread which brings a message: hands on what comes
 /// for agents, and answers to those who wait for them. So between a link and either there is no
@@ -44,19 +48,22 @@ struct call {
 /// Thread-safe; outlives the state of its actor, which closes it.
 class entrance {
 public:
-  entrance(const node_id& node, const router_options& options, call_outcomes::teller called,
-           link_peer_finder peers)
-    : ways(node, options),
+  /// `boot` counts the starts of the node, for the ids of messages.
+  entrance(const node_id& node, boot_number boot, const router_options& options,
+           call_outcomes::teller called, link_peer_finder peers)
+    : agents(options.max_all_waiting_bytes),
+      ways(node, options),
       outcomes(std::move(called)),
       going_out(options),
       peers_(std::move(peers)),
-      own_{node, true, true} {}
+      own_{node, true, true},
+      boot_(boot) {}
 
   agent_table agents;
   /// To the agents of all nodes.
   routes ways;
   /// By the numbers of their requests; sent over links, by their numbers.
-  open_requests<node_id, std::uint64_t, call> pending;
+  open_requests<node_id, std::uint64_t, call<asker>> pending;
   /// What becomes of these.
   call_outcomes outcomes;
   /// To those who ask over links.
@@ -67,6 +74,9 @@ public:
     std::atomic<std::uint64_t> unknown{0};
     std::atomic<std::uint64_t> damaged{0};
     std::atomic<std::uint64_t> uninvited{0};
+    std::atomic<std::uint64_t> expired{0};
+    /// For which there was no room in the inbox of their agent.
+    std::atomic<std::uint64_t> refused{0};
   };
 
   [[nodiscard]] const counts& counted() const {
@@ -83,32 +93,95 @@ public:
       return bring_back(self, what, context);
     if (what.payload.match_elements<bundle>()) {
       deliver(self, what.sender, what.payload.get_mutable_as<bundle>(0), context);
-      say_that_it_is_here(self, what, context);
+      say_that_it_is_here(
+        self, what, [this] { return full_agents(); }, context);
     } else if (what.payload.match_elements<envelope>()) {
       auto& letter = what.payload.get_as<envelope>(0);
       deliver_to(
-        letter.to, self, {what.sender, what.mid}, patience(quiet_patience), letter.payload,
+        letter.to, self, {letter.payload, {what.sender, what.mid}}, patience(quiet_patience),
         [&] { return origin_of(self, what.sender, agent_id{}).info(); }, context);
     } else if (what.payload.match_elements<ready_answer>()) {
       going_out.tell(self, {what.sender, what.mid, what.stages},
                      std::move(what.payload.get_mutable_as<ready_answer>(0).what), context,
                      patience(quiet_patience));
     } else if (compat::is_ping(what.payload)) {
-      say_that_it_is_here(self, what, context);
+      say_that_it_is_here(
+        self, what, [] { return caf::message{}; }, context);
     } else {
       return false;
     }
     return true;
   }
 
-  /// Hands a message to an agent of this process, which answers `asks` if `id` asks for an
-  /// answer. Returns false if the agent has just ended; who asks has heard so then.
-  bool hand_to(const caf::strong_actor_ptr& agent, const caf::strong_actor_ptr& asks,
-               caf::message_id id, const caf::message& payload, compat::execution_context* context,
-               caf::mailbox_element::forwarding_stack stages = {}) {
-    auto taken = detail::hand_to(agent, asks, id, payload, context, std::move(stages));
-    (taken ? counts_.delivered : counts_.unknown).fetch_add(1, std::memory_order_relaxed);
-    return taken;
+  // -- agents of this process ------------------------------------------------------------
+
+  /// What has become of a message for an agent.
+  enum class given : std::uint8_t {
+    /// It is in the mailbox, or in the inbox.
+    yes,
+    /// Whoever asks has been told.
+    refused,
+    /// The agent has just ended. Whoever asks has been told.
+    gone,
+  };
+
+  /// A message for an agent, as it came.
+  struct arrival {
+    const caf::message& payload;
+    /// Who asks the agent, if anybody does.
+    asker by{};
+    /// Zero: not known. If it `is_taken`: those for which it was.
+    std::size_t bytes = 0;
+    std::optional<time_point> expires_at{};
+    /// agent_table::take() has taken it.
+    bool is_taken = false;
+  };
+
+  /// Gives a message to the agent of that id, to which it passes: at once, or once that has room.
+  given give(const caf::strong_actor_ptr& self, const agent_id& id, const agent_table::passage& to,
+             arrival what, compat::execution_context* context) {
+    if (to.how.is_open) {
+      waiting_message made{what.payload, std::move(what.by)};
+      return hand_over(self, to.agent, std::move(made), to.how.wants_sign, context) ? given::yes
+                                                                                    : given::gone;
+    }
+    agent_table::inbox::effects out;
+    waiting_message made{what.payload, std::move(what.by)};
+    if (what.bytes == 0)
+      what.bytes = compat::size_of(*self->home_system, what.payload).value_or(0);
+    if (!what.is_taken)
+      what.bytes += routes::letter_bytes;
+    auto taken = agents.arrive(now(*self->home_system), to.agent.place, made, what.bytes,
+                               what.expires_at, what.is_taken, out);
+    if (!taken && out.empty()) {
+      made.by.tell(self, caf::make_message(to_error(unknown(id))), context);
+      return given::gone;
+    }
+    carry_out(self, to.agent, std::move(out), context);
+    return taken ? given::yes : given::refused;
+  }
+
+  /// Hands nothing to the agent from here on. Returns it, null if there was none.
+  caf::strong_actor_ptr remove_agent(caf::event_based_actor* self, const agent_id& id) {
+    agent_table::remains left;
+    auto gone = agents.remove(self, id, left);
+    tell(self->ctrl(), std::move(left), self->context());
+    return gone;
+  }
+
+  /// That actor has ended. Returns the ids that it had.
+  std::set<agent_id> end_agent(caf::event_based_actor* self, const caf::actor_addr& who) {
+    agent_table::remains left;
+    auto gone = agents.end_of(who, left);
+    tell(self->ctrl(), std::move(left), self->context());
+    return gone;
+  }
+
+  /// Answers `by` as soon as there is room for more messages for that agent.
+  void await_room(const caf::strong_actor_ptr& self, const agent_id& id, asker by,
+                  compat::execution_context* context) {
+    if (!agents.await_room(id.text(), by))
+      by.tell(self, caf::make_message(true), context);
   }
 
   /// Returns who asks the router for something; an agent of this process may say which of its ids
@@ -123,44 +196,72 @@ public:
   }
 
   /// The origin of what this node sends itself.
-  [[nodiscard]] origin own_origin() const {
-    return {own_, {}, true};
+  [[nodiscard]] origin own_origin(terms said) const {
+    return {own_, {}, true, std::move(said)};
+  }
+
+  [[nodiscard]] boot_number boot() const {
+    return boot_;
+  }
+
+  /// Begins a message of which its sender says `how`, if anything, at `now`; it was taken `ago`.
+  [[nodiscard]] terms begin(std::shared_ptr<const message_options> how, time_point now,
+                            duration ago = {}) {
+    terms made{{own_.id, boot_, last_message_.fetch_add(1, std::memory_order_relaxed) + 1}};
+    made.now = now;
+    if (!how)
+      return made;
+    made.life = life_of(*how, ago);
+    made.how = std::move(how);
+    return made;
+  }
+
+  /// Counts what had expired when it came.
+  problem count_expired(std::size_t recipients) {
+    counts_.expired.fetch_add(recipients, std::memory_order_relaxed);
+    return expired();
+  }
+
+  /// Counts one that found no place.
+  problem refuse(const agent_id& id) {
+    counts_.refused.fetch_add(1, std::memory_order_relaxed);
+    return inbox_full(id);
   }
 
   /// Finds out where a message goes and takes it; see routes::plan().
-  [[nodiscard]] route plan(caf::actor_system& sys, const recipients& to, std::size_t from_bytes,
+  [[nodiscard]] route plan(caf::actor_system& sys, const recipients& to, const question& of,
                            const caf::message& payload) {
     return ways.plan(
-      to, from_bytes, [this](std::string_view id) { return bool{agents.find(id)}; },
+      to.who == audience::any_with_capability ? now(sys) : time_point{}, to, of,
+      [this](std::string_view id) { return agents.look_for(id); },
       [&] { return compat::size_of(sys, payload).value_or(routes::npos); });
-  }
-
-  /// Hands it to an agent of this process for `asks`, and brings back the answer, for which they
-  /// wait so long.
-  bool ask(const caf::strong_actor_ptr& self, const caf::strong_actor_ptr& agent, asker asks,
-           duration wait, const caf::message& payload, compat::execution_context* context) {
-    auto by = going_out.stand_in(self, std::move(asks), wait, context);
-    return hand_to(agent, by.who, by.id, payload, context, std::move(by.stages));
   }
 
   /// Ends all requests and lets go of all agents. The answers have no sender: the router may be
   /// at the end of its life, when nobody may hold it any more.
   void close() {
+    agent_table::remains left;
     closed_.store(true, std::memory_order_release);
-    pending.clear([](call& each) {
+    pending.clear([](call<asker>& each) {
       each.by.tell(nullptr, caf::make_message(caf::make_error(caf::sec::broken_promise)), nullptr);
     });
-    agents.clear();
+    agents.clear(left);
+    tell(nullptr, std::move(left), nullptr);
     going_out.clear();
   }
 
 private:
-  /// Its router counts what has arrived.
+  [[nodiscard]] static time_point now(caf::actor_system& sys) {
+    return time_point{sys.clock().now().time_since_epoch()};
+  }
+
+  /// Its router counts what has arrived, and hears which agents here are `full`.
+  template <class Find>
   static void say_that_it_is_here(const caf::strong_actor_ptr& self,
-                                  const caf::mailbox_element& what,
+                                  const caf::mailbox_element& what, const Find& full,
                                   compat::execution_context* context) {
     if (what.sender && what.mid.is_request())
-      what.sender->enqueue(self, what.mid.response_id(), caf::message{}, context);
+      what.sender->enqueue(self, what.mid.response_id(), full(), context);
   }
 
   bool bring_back(const caf::strong_actor_ptr& self, caf::mailbox_element& what,
@@ -168,13 +269,23 @@ private:
     if (going_out.take(self, what, context))
       return true;
     auto number = what.mid.request_id().integer_value();
-    auto deliver = [&](call& to, const node_id& node) {
-      if (!to.agent.empty() && !what.payload.match_elements<caf::error>())
+    auto is_from_here = !what.sender || what.sender->node() == self->node();
+    if (is_from_here && (number & ~place_mask) == sign_flag) {
+      if (what.payload.match_elements<caf::error>())
+        return true; // it has ended, and gets nothing more
+      agent_table::inbox::effects out;
+      auto agent = agents.signed_for(now(*self->home_system), number & place_mask, out);
+      carry_out(self, agent, std::move(out), context);
+      return true;
+    }
+    auto deliver = [&](call<asker>& to, const node_id& node) {
+      if (to.is_telling && !what.payload.match_elements<caf::error>())
         outcomes.answered(node, to.agent);
+      ways.ended(to, node);
       going_out.tell(self, std::move(to.by), in_our_words(std::move(what.payload)), context);
     };
     // From this process, or without a sender, it is CAF's word for what never got there.
-    if (!peers_ || !what.sender || what.sender->node() == self->node())
+    if (!peers_ || is_from_here)
       return pending.finish(number, deliver);
     if (auto by = peers_(what.sender).id; by != node_id{} && pending.finish_by(by, number, deliver))
       return true;
@@ -195,43 +306,122 @@ private:
                   ? caf::make_message_id()
                   : caf::message_id{each.number & caf::message_id::request_id_mask}
                       .with_normal_priority();
+      if (!arrived.damage && each.unreadable.code == errc::damaged)
+        counts_.damaged.fetch_add(1, std::memory_order_relaxed);
       auto why = arrived.damage ? arrived.damage : each.unreadable;
+      if (!why && each.life <= duration::zero())
+        why = count_expired(each.to.size());
       if (why)
         answer(self, asks, id, to_error(std::move(why)), context);
       else if (each.wanted == word::receipt)
-        deliver_and_say(self, asks, id, each, context);
+        deliver_and_say(self, {asks, id}, each, context);
       else
         for (auto& agent : each.to)
           deliver_to(
-            agent, self, {asks, id}, patience(each.patience), each.payload,
-            [&] { return origin_of(self, asks, each).info(); }, context);
+            agent, self, {each.payload, {asks, id}, each.bytes, expiry(self, each)},
+            patience(each.patience), [&] { return origin_of(self, asks, each).info(); }, context);
     }
   }
 
-  /// The receipt is for what is in the mailbox.
-  void deliver_and_say(const caf::strong_actor_ptr& self, const caf::strong_actor_ptr& asks,
-                       caf::message_id id, const letter& what, compat::execution_context* context) {
-    auto agent = agents.find(what.to.front());
-    if (!agent)
-      answer(self, asks, id, to_error(unknown(what.to.front())), context);
-    else if (hand_to(
-               agent.handle, nullptr, caf::make_message_id(),
-               message_for(agent, what.payload, [&] { return origin_of(self, asks, what).info(); }),
-               context))
-      answer(self, asks, id, send_report{1}, context);
-    else
-      answer(self, asks, id, to_error(no_agent(what.to.front())), context);
+  static std::optional<time_point> expiry(const caf::strong_actor_ptr& self, const letter& what) {
+    return what.life != longest_life ? std::optional{now(*self->home_system) + what.life}
+                                     : std::nullopt;
   }
 
+  /// The receipt is for what the agent has, in its mailbox or its inbox.
+  void deliver_and_say(const caf::strong_actor_ptr& self, const asker& asks, const letter& what,
+                       compat::execution_context* context) {
+    auto& id = what.to.front();
+    auto to = agents.pass(id, what.bytes);
+    if (!to.agent)
+      return answer(self, asks.who, asks.id, to_error(unknown(id)), context);
+    auto payload
+      = message_for(to.agent, what.payload, [&] { return origin_of(self, asks.who, what).info(); });
+    switch (give(self, id, to, {payload, {}, what.bytes, expiry(self, what)}, context)) {
+      case given::yes:
+        return answer(self, asks.who, asks.id, send_report{1}, context);
+      case given::refused:
+        return answer(self, asks.who, asks.id, to_error(inbox_full(id)), context);
+      case given::gone:
+        return answer(self, asks.who, asks.id, to_error(no_agent(id)), context);
+    }
+  }
+
+  /// Whoever asks waits for `wait`.
   template <class FindInfo>
-  void deliver_to(const agent_id& id, const caf::strong_actor_ptr& self, asker asks, duration wait,
-                  const caf::message& payload, const FindInfo& find_info,
-                  compat::execution_context* context) {
-    if (auto agent = agents.find(id))
-      ask(self, agent.handle, std::move(asks), wait, message_for(agent, payload, find_info),
-          context);
-    else
-      answer(self, asks.who, asks.id, to_error(unknown(id)), context);
+  void deliver_to(const agent_id& id, const caf::strong_actor_ptr& self, arrival what,
+                  duration wait, const FindInfo& find_info, compat::execution_context* context) {
+    auto to = agents.pass(id, what.bytes);
+    if (!to.agent)
+      return answer(self, what.by.who, what.by.id, to_error(unknown(id)), context);
+    what.by = going_out.stand_in(self, std::move(what.by), wait, context);
+    auto payload = message_for(to.agent, what.payload, find_info);
+    give(self, id, to, {payload, std::move(what.by), what.bytes, what.expires_at}, context);
+  }
+
+  // -- inboxes -------------------------------------------------------------------------
+
+  /// Returns false if the agent has just ended; who asks has heard so then.
+  bool hand_over(const caf::strong_actor_ptr& self, const agent_table::entry& agent,
+                 waiting_message what, bool wants_sign, compat::execution_context* context) {
+    auto taken = hand_to(agent.handle, what.by.who, what.by.id, what.payload, context,
+                         std::move(what.by.stages));
+    (taken ? counts_.delivered : counts_.unknown).fetch_add(1, std::memory_order_relaxed);
+    if (wants_sign && taken)
+      agent.handle->enqueue(self, caf::message_id{sign_flag | agent.place}.with_normal_priority(),
+                            ping_, context);
+    return taken;
+  }
+
+  /// Hands over in order, also what others leave to this thread meanwhile.
+  void carry_out(const caf::strong_actor_ptr& self, const agent_table::entry& agent,
+                 agent_table::inbox::effects out, compat::execution_context* context) {
+    using inbox = agent_table::inbox;
+    while (!out.empty()) {
+      auto hands = false;
+      for (auto& each : out)
+        troupe::visit(overloaded{[&](inbox::hand& next) {
+                                   hand_over(self, agent, std::move(next.what), next.wants_sign,
+                                             context);
+                                   hands = true;
+                                 },
+                                 [&](inbox::refuse& next) {
+                                   auto id = agents.id_of(agent.handle->address(), {});
+                                   tell(self, next.what.by, refuse(id), context);
+                                 },
+                                 [&](inbox::expire& next) {
+                                   tell(self, next.what.by, count_expired(1), context);
+                                 },
+                                 [&](inbox::has_room&) {
+                                   for (auto& by : agents.take_askers(agent.place))
+                                     by.tell(self, caf::make_message(true), context);
+                                 }},
+                      each);
+      out.clear();
+      if (hands)
+        agents.handed(now(*self->home_system), agent.place, out);
+    }
+  }
+
+  static void tell(const caf::strong_actor_ptr& self, asker& whom, problem why,
+                   compat::execution_context* context) {
+    if (whom.id.is_request())
+      whom.tell(self, caf::make_message(to_error(std::move(why))), context);
+  }
+
+  /// Of agents that are gone.
+  void tell(const caf::strong_actor_ptr& self, agent_table::remains left,
+            compat::execution_context* context) {
+    for (auto& [id, what] : left.messages)
+      tell(self, what.by, unknown(id), context);
+    for (auto& by : left.askers)
+      by.tell(self, caf::make_message(true), context);
+  }
+
+  /// Their ids; empty without any.
+  [[nodiscard]] caf::message full_agents() const {
+    auto found = agents.full_ones();
+    return found.empty() ? caf::message{} : caf::make_message(std::move(found));
   }
 
   /// Of the peer of a link, or of this node's own process.
@@ -243,12 +433,19 @@ private:
   [[nodiscard]] origin origin_of(const caf::strong_actor_ptr& self,
                                  const caf::strong_actor_ptr& sender, const letter& what) const {
     auto by = origin_of(self, sender, agent_id{});
-    if (by.where.id == node_id{} || !by.where.is_member)
-      return by;
-    if (what.is_passed_on)
-      return what.first != node_id{} ? origin{{what.first, false, by.where.is_proven}} : origin{};
-    if (!what.from.empty() && ways.may_be_on(what.from, by.where.id, bool{agents.find(what.from)}))
+    terms said{{by.where.id, what.boot, what.message},
+               what.life,
+               what.wanted == word::answer ? what.patience : longest_life,
+               now(*self->home_system),
+               what.sent_at,
+               what.how};
+    auto is_member = by.where.id != node_id{} && by.where.is_member;
+    if (is_member && what.is_passed_on)
+      by = what.first != node_id{} ? origin{{what.first, false, by.where.is_proven}} : origin{};
+    else if (is_member && !check(what.from)
+             && ways.may_be_on(what.from, by.where.id, bool{agents.find(what.from)}))
       by.agent = what.from;
+    by.said = std::move(said);
     return by;
   }
 
@@ -268,9 +465,17 @@ private:
   /// Of who asks by an envelope, or a service: they say nothing of it.
   static constexpr duration quiet_patience = std::chrono::minutes{1};
 
+  /// In the number of a ping that an agent gives a sign with; the rest is its place. Numbers of CAF
+  /// do not come so far, and those of requests have other flags.
+  static constexpr std::uint64_t sign_flag = std::uint64_t{1} << 56U;
+  static constexpr std::uint64_t place_mask = sign_flag - 1;
+
+  const caf::message ping_ = compat::ping();
   const link_peer_finder peers_;
   const link_peer own_;
+  const boot_number boot_;
   std::atomic<bool> closed_{false};
+  std::atomic<std::uint64_t> last_message_{0};
   counts counts_;
 };
 

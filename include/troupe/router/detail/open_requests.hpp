@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -9,23 +10,50 @@
 #include <utility>
 #include <vector>
 
+#include "troupe/core/agent_id.hpp"
+#include "troupe/core/ids.hpp"
+#include "troupe/core/shares.hpp"
 #include "troupe/core/time.hpp"
 
 namespace troupe::router::detail {
 
+/// Who sends a message, for its share of what is bounded: the node or client, and the agent there;
+/// all empty if that is not known.
+using share_holder = std::pair<node_id, agent_id>;
+
+/// Who waits for the answer to a request.
+template <class Caller>
+struct call {
+  Caller by;
+  /// Who is asked; empty: the router of the node.
+  agent_id agent{};
+  /// Whether an answer says that the agent is well.
+  bool is_telling = false;
+  /// If it is work that any agent could do: see directory::choice.
+  std::uint64_t given = 0;
+};
+
 /// Requests that a router passes on, by their numbers, and who waits for their answers. A Whom is
 /// whoever is asked: a node, or an agent. A Way is what its answer comes over, and by what its loss
-/// is known: a link, or that agent. An Answer is the way to whoever asks. Thread-safe; calls
-/// nothing while it is locked.
+/// is known: a link, or that agent. An Answer is the way to whoever asks. Those who ask share the
+/// places that there are, see shares. Thread-safe; calls nothing while it is locked.
 template <class Whom, class Way, class Answer>
 class open_requests {
 public:
-  /// From `deadline` on expire() ends it.
+  /// Whether `by` may open one more, where `most` may be open.
+  [[nodiscard]] bool may_open(const share_holder& by, std::size_t most) const {
+    std::lock_guard guard{mutex_};
+    return shares_.may_take(by, most - std::min(most, requests_.size()));
+  }
+
+  /// From `deadline` on expire() ends it. It takes a place of `by`, if that may_open() it or not.
   /// @pre No open request has this number.
   void open(std::uint64_t number, Answer answer, Whom whom,
-            std::optional<time_point> deadline = std::nullopt) {
+            std::optional<time_point> deadline = std::nullopt, share_holder by = {}) {
     std::lock_guard guard{mutex_};
-    requests_.emplace(number, request{std::move(answer), std::move(whom), deadline});
+    shares_.take(by);
+    requests_.emplace(number,
+                      request{std::move(answer), std::move(whom), deadline, {}, std::move(by)});
     if (deadline)
       deadlines_.emplace(*deadline, number);
   }
@@ -83,10 +111,10 @@ public:
     return true;
   }
 
-  /// Ends with `deliver(answer)` whatever was sent over `over`. Returns how many that were.
+  /// Ends with `deliver(answer, whom)` whatever was sent over `over`. Returns how many that were.
   template <class Deliver>
   std::size_t lost(const Way& over, Deliver deliver) {
-    std::vector<Answer> ended;
+    std::vector<request> ended;
     {
       std::lock_guard guard{mutex_};
       auto gone = sent_.extract(over);
@@ -94,12 +122,12 @@ public:
         return 0;
       for (auto number : gone.mapped()) {
         auto found = requests_.extract(number);
-        forget_deadline(number, found.mapped());
-        ended.push_back(std::move(found.mapped().answer));
+        forget(number, found.mapped());
+        ended.push_back(std::move(found.mapped()));
       }
     }
     for (auto& each : ended)
-      deliver(each);
+      deliver(each.answer, each.whom);
     return ended.size();
   }
 
@@ -112,6 +140,7 @@ public:
       ended.swap(requests_);
       sent_.clear();
       deadlines_.clear();
+      shares_.clear();
     }
     for (auto& [number, each] : ended)
       deliver(each.answer);
@@ -133,6 +162,12 @@ public:
     return requests_.size();
   }
 
+  /// Returns how many of these are by `whom`; none if that is not known.
+  [[nodiscard]] std::size_t of(const share_holder& whom) const {
+    std::lock_guard guard{mutex_};
+    return shares_.of(whom);
+  }
+
 private:
   struct request {
     Answer answer;
@@ -140,9 +175,11 @@ private:
     std::optional<time_point> deadline{};
     /// Once it was sent.
     std::optional<Way> over{};
+    share_holder by{};
   };
 
-  void forget_deadline(std::uint64_t number, const request& what) {
+  void forget(std::uint64_t number, const request& what) {
+    shares_.give_back(what.by);
     if (what.deadline)
       deadlines_.erase({*what.deadline, number});
   }
@@ -153,7 +190,7 @@ private:
     if (open == requests_.end() || (by != nullptr && open->second.whom != *by))
       return typename decltype(requests_)::node_type{};
     auto found = requests_.extract(open);
-    forget_deadline(number, found.mapped());
+    forget(number, found.mapped());
     if (!found.mapped().over)
       return found;
     auto there = sent_.find(*found.mapped().over);
@@ -167,6 +204,7 @@ private:
   std::map<std::uint64_t, request> requests_;
   std::map<Way, std::set<std::uint64_t>> sent_;
   std::set<std::pair<time_point, std::uint64_t>> deadlines_;
+  shares<share_holder> shares_;
 };
 
 } // namespace troupe::router::detail

@@ -1,18 +1,58 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
 
 #include "caf/message.hpp"
 #include "caf/message_builder.hpp"
+#include "caf/timestamp.hpp"
 #include "troupe/core/agent_id.hpp"
 #include "troupe/core/caf/node_finder.hpp"
+#include "troupe/core/caf/to_error.hpp"
 #include "troupe/core/ids.hpp"
+#include "troupe/core/time.hpp"
+#include "troupe/router/bundle.hpp"
 #include "troupe/router/detail/agent_table.hpp"
+#include "troupe/router/detail/open_requests.hpp"
+#include "troupe/router/message_options.hpp"
 #include "troupe/router/messages.hpp"
 
 namespace troupe::router::detail {
 
-/// Who sent a message, as its router knows.
+/// What a router knows of a message beside its content and where it goes.
+struct terms {
+  message_id id{};
+  /// As of `now`: how long it may be delivered, and how long an answer is waited for.
+  duration life = longest_life;
+  duration patience = longest_life;
+  time_point now{};
+  /// Nothing: just now.
+  std::optional<wall_time> sent_at{};
+  /// What its sender said of it. Null: nothing.
+  std::shared_ptr<const message_options> how{};
+
+  /// Nothing: never.
+  [[nodiscard]] std::optional<time_point> expires_at() const {
+    return life != longest_life ? std::optional{now + life} : std::nullopt;
+  }
+};
+
+/// Returns what was said of a message for all who need it; null if that is nothing.
+inline std::shared_ptr<const message_options> shared(message_options how) {
+  return is_empty(how) ? nullptr : std::make_shared<const message_options>(std::move(how));
+}
+
+/// What a program says of a message that it gives to its own node, and when it did.
+struct said_by_program {
+  std::shared_ptr<const message_options> how{};
+  /// Only with a ttl.
+  time_point at{};
+};
+
+/// Who sent a message, as its router knows, and what was said of it.
 struct origin {
   /// Where it began; its id is all zero if that is not known.
   link_peer where{};
@@ -20,27 +60,67 @@ struct origin {
   agent_id agent{};
   /// Whether it began on this node.
   bool is_here = false;
+  terms said{};
 
-  /// The bytes of who sent it in a letter.
+  /// Whose share it takes of what is bounded.
+  [[nodiscard]] share_holder by() const {
+    return {where.id, agent};
+  }
+
+  /// The bytes of who sent it, and of what was said of it, in a letter.
   [[nodiscard]] std::size_t said_bytes() const {
-    return is_here || where.id == node_id{} ? agent.text().size() : 2 * node_id::size;
+    return (is_here || where.id == node_id{} ? agent.text().size() : node_id::size)
+           + (said.how ? text_bytes(*said.how) : 0);
   }
 
   [[nodiscard]] message_info info() const {
-    return {agent, where.id, where.is_member, where.is_proven};
+    message_info made{agent, where.id, where.is_member, where.is_proven};
+    made.id = said.id;
+    if (said.id.number != 0)
+      made.sent_at
+        = said.sent_at ? *said.sent_at : wall_time{caf::make_timestamp().time_since_epoch()};
+    auto in
+      = [this](duration span) { return message_info::moment{said.now.time_since_epoch() + span}; };
+    if (said.life != longest_life)
+      made.expires_at = in(said.life);
+    if (said.patience != longest_life)
+      made.deadline = in(said.patience);
+    if (!said.how)
+      return made;
+    made.priority = said.how->priority;
+    made.type = said.how->type;
+    made.correlation = said.how->correlation;
+    made.reply_to = said.how->reply_to;
+    made.tenant = said.how->tenant;
+    made.traceparent = said.how->traceparent;
+    return made;
+  }
+
+  /// Returns a letter of it for these agents of another node.
+  [[nodiscard]] letter to(std::vector<agent_id> agents, caf::message payload) const {
+    letter made{word::nothing, 0, std::move(agents), agent, std::move(payload)};
+    made.is_passed_on = !is_here;
+    made.first = where.id;
+    made.message = said.id.number;
+    made.life = said.life;
+    made.how = said.how;
+    return made;
   }
 };
 
 /// Returns what an agent gets of `payload`, with what `find_info()` says in front if it wants
 /// that. An error alone stays alone, so that hand_to() refuses it. Cost: for an agent that wants
-/// it, a copy of the payload's elements and of the ids.
+/// it, a copy of the payload's elements and of the info.
 template <class FindInfo>
 caf::message message_for(const agent_table::entry& agent, const caf::message& payload,
                          const FindInfo& find_info) {
   if (!agent.takes_info || payload.match_elements<caf::error>())
     return payload;
+  auto info = find_info();
+  if (info.type.empty())
+    info.type = troupe::detail::types_in(payload);
   caf::message_builder both; // CAF 0.18 declares message::concat() only
-  both.append(find_info());
+  both.append(std::move(info));
   both.append_from(payload, 0, payload.size());
   return both.move_to_message();
 }

@@ -22,11 +22,33 @@ inline problem nobody(const recipients& who) {
                      "no agent has the capability '" + shown + "'; check its name, or start one"};
 }
 
+/// It may be one that this node has not heard of: nobody has told it yet who is there.
+inline problem not_told_yet(const recipients& who) {
+  constexpr std::size_t max_shown = 64;
+  return {errc::unreachable,
+          std::string{who.who == audience::agent ? "no agent '" : "no agent with the capability '"}
+            + who.name.substr(0, max_shown)
+            + "' is known yet: this node has not been told who is in its cluster since it "
+              "started; retry with backoff, or ask another node"};
+}
+
 /// An agent was said to be on this node.
 inline problem no_agent(const agent_id& id) {
   constexpr std::size_t max_shown = 64;
   return {errc::not_found,
           "no agent '" + id.text().substr(0, max_shown) + "' is on this node; look it up again"};
+}
+
+/// Its handle was asked for from another process.
+inline problem of_no_use(const agent_id& id) {
+  constexpr std::size_t max_shown = 64;
+  return {errc::bad_argument, "agent '" + id.text().substr(0, max_shown)
+                                + "' lives on another node than the one asked, and handles are of "
+                                  "use only with a link to its own; send to its id instead"};
+}
+
+inline problem no_answer_in_time() {
+  return {errc::timed_out, "no answer in time; look at the state before a repeat"};
 }
 
 /// `missing` is a signature of a typed actor.
@@ -43,13 +65,22 @@ inline problem error_alone() {
           "an error alone is no message for an agent; put it beside a value, or into a struct"};
 }
 
+/// Also of one that was on its way.
+inline problem expired() {
+  return {errc::expired, "the ttl of the message ran out before its agent could get it; it was not "
+                         "delivered, send it again with a longer message_options::ttl if it still "
+                         "matters"};
+}
+
 inline problem has_stopped() {
   return {errc::cancelled, "this node has stopped; nothing was sent"};
 }
 
-inline problem too_many_pending(std::size_t pending) {
-  return {errc::limit_reached, std::to_string(pending)
-                                 + " requests wait for other nodes; retry with backoff or raise "
+/// `own`: of whoever asks.
+inline problem too_many_pending(std::size_t pending, std::size_t own) {
+  return {errc::limit_reached, std::to_string(pending) + " requests wait for other nodes, "
+                                 + std::to_string(own)
+                                 + " of the same sender; retry with backoff or raise "
                                    "router_options::max_pending"};
 }
 
@@ -60,6 +91,16 @@ inline problem too_much_waits(const node_id& node, std::size_t bytes) {
                                  + to_string(node).substr(0, max_shown)
                                  + "; nothing was sent, retry with backoff or raise "
                                    "router_options::max_waiting_bytes"};
+}
+
+/// For all nodes together.
+inline problem too_much_waits_in_all(const node_id& node, std::size_t bytes, std::size_t all) {
+  constexpr std::size_t max_shown = 8;
+  return {errc::limit_reached, std::to_string(all) + " bytes wait for other nodes, "
+                                 + std::to_string(bytes) + " of them for node "
+                                 + to_string(node).substr(0, max_shown)
+                                 + "; nothing was sent, retry with backoff or raise "
+                                   "router_options::max_all_waiting_bytes"};
 }
 
 inline problem too_large(std::size_t bytes, std::size_t most) {
@@ -87,6 +128,13 @@ inline problem no_answer(std::size_t pending) {
           "the agent has not answered while " + std::to_string(pending)
             + " later requests came to its node (router_options::max_pending); have it answer "
               "every request"};
+}
+
+inline problem inbox_full(const agent_id& id) {
+  constexpr std::size_t max_shown = 64;
+  return {errc::limit_reached, "as many messages wait for agent '" + id.text().substr(0, max_shown)
+                                 + "' as may; it did not get this one, retry with backoff or raise "
+                                   "agent_options::inbox"};
 }
 
 inline problem unwritable() {

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <mutex>
 #include <set>
@@ -15,8 +16,12 @@
 #include "troupe/core/agent_id.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/problem.hpp"
+#include "troupe/core/shares.hpp"
+#include "troupe/core/time.hpp"
+#include "troupe/router/detail/open_requests.hpp"
 #include "troupe/router/detail/refusals.hpp"
 #include "troupe/router/directory.hpp"
+#include "troupe/router/message_options.hpp"
 #include "troupe/router/types.hpp"
 #include "troupe/router/waiting_room.hpp"
 
@@ -28,30 +33,57 @@ struct stop {
   std::vector<agent_id> agents;
   /// What it was taken for; zero on the router's own node, where nothing waits.
   std::size_t bytes = 0;
+  /// If it is work that any agent could do, and an answer is awaited: see directory::choice.
+  std::uint64_t given = 0;
 };
 
 /// Where a message goes.
 struct route {
-  std::vector<stop> stops;
-  send_report report;
-  /// Why it goes nowhere: not_found, limit_reached, too_large or bad_argument.
+  /// Whether it is to one agent.
+  bool is_one = false;
+  std::vector<stop> stops{};
+  send_report report{};
+  /// Why it goes nowhere: not_found, limit_reached, too_large, bad_argument or expired.
   problem refusal{};
 };
 
+/// What plan() has to know of a message beside whom it is for.
+struct question {
+  /// Whoever asks says ended() of what was given.
+  bool is_awaited = false;
+  /// Of who sent it, and of what was said of it (see letter::from).
+  std::size_t said_bytes = 0;
+  /// How long it may be delivered.
+  duration life = longest_life;
+};
+
+/// Whether an agent is on a node.
+enum class presence : std::uint8_t {
+  none,
+  here,
+  /// It is, and as many messages wait for it as may.
+  full,
+};
+
 /// Finds out where messages go, and takes them only as far as there is room on the way: so whoever
-/// sends one hears at once that it is refused, without waiting for the router.
+/// sends one hears at once that it is refused, without waiting for the router. What waits is
+/// bounded for each node, and for all of them together: of that each node may take more while it
+/// has less than is free, so that those out of reach leave room for others.
 ///
 /// Thread-safe. Calls nothing of others while it is locked.
 class routes {
 public:
   /// Says whether an agent of that id is on the router's own node.
-  using is_here = std::function<bool(std::string_view agent)>;
+  using is_here = std::function<presence(std::string_view agent)>;
   /// Says how many bytes a payload has; npos if it cannot be written.
   using size_of_payload = std::function<std::size_t()>;
 
   static constexpr std::size_t npos = static_cast<std::size_t>(-1);
+  /// What a message has beside its payload and names.
+  static constexpr std::size_t letter_bytes = 48;
 
-  routes(const node_id& node, const router_options& options) : node_(node), options_(options) {}
+  routes(const node_id& node, const router_options& options)
+    : node_(node), options_(options), places_(seed_of(node)) {}
 
   // -- where agents are ----------------------------------------------------------------
 
@@ -76,8 +108,14 @@ public:
   /// Returns the node of an agent, all zero if there is none.
   [[nodiscard]] node_id node_of(const agent_id& agent) {
     std::lock_guard guard{mutex_};
-    const auto* found = places_.find_one(to_agent(agent));
-    return found != nullptr ? found->node : node_id{};
+    auto found = places_.find_one(to_agent(agent), false, {});
+    return found.where != nullptr ? found.where->node : node_id{};
+  }
+
+  /// Whether anybody that is meant is known.
+  [[nodiscard]] bool knows(const recipients& who) const {
+    std::lock_guard guard{mutex_};
+    return places_.count(who) > 0;
   }
 
   /// Whether that agent is said to be on `node`, or nowhere: a new one may not be heard of yet. One
@@ -88,31 +126,75 @@ public:
     return places_.is_on(agent, node) || (!is_own_agent && places_.count(to_agent(agent)) == 0);
   }
 
+  /// See directory::list().
+  [[nodiscard]] std::vector<location> list(const recipients& among, const agent_id& after,
+                                           std::size_t most) const {
+    std::lock_guard guard{mutex_};
+    return places_.list(among, after, most);
+  }
+
   // -- messages ------------------------------------------------------------------------
 
-  /// Finds out where a message for `who` goes and takes it, with so many bytes for who sent it (see
-  /// letter::from). Whoever asks sends it, or says drop() of its bytes.
-  [[nodiscard]] route plan(const recipients& who, std::size_t from_bytes, const is_here& here,
-                           const size_of_payload& size) {
-    auto is_one = who.who == audience::agent || who.who == audience::any_with_capability;
-    auto result = is_one ? find_one(who, here) : find_many(who);
+  /// Finds out where a message for `who` goes and takes it. Whoever asks sends it, or says drop()
+  /// of its bytes, or expire().
+  [[nodiscard]] route plan(time_point now, const recipients& who, const question& of,
+                           const is_here& here, const size_of_payload& size) {
+    if (of.life <= duration::zero())
+      return {.is_one = is_to_one(who), .refusal = count_expired(1)};
+    auto result = is_to_one(who) ? find_one(now, who, of.is_awaited, here) : find_many(who);
     auto is_elsewhere = [this](const stop& each) { return each.node != node_; };
     auto payload = std::ranges::any_of(result.stops, is_elsewhere) ? size() : 0;
-    std::vector<stop> taken;
-    for (auto& each : result.stops) {
-      auto why = is_elsewhere(each) ? take(each, payload, from_bytes) : problem{};
-      auto agents = static_cast<std::uint32_t>(each.agents.size());
+    auto taken = result.stops.begin();
+    for (auto each = taken; each != result.stops.end(); ++each) {
+      auto why
+        = is_elsewhere(*each) ? take(*each, payload, of.said_bytes, result.report) : problem{};
+      auto agents = static_cast<std::uint32_t>(each->agents.size());
       (!why ? result.report.sent : result.report.refused) += agents;
-      if (!why)
-        taken.push_back(std::move(each));
-      else if (is_one || why.code != errc::limit_reached)
+      if (why && (result.is_one || why.code != errc::limit_reached))
         result.refusal = std::move(why);
+      else if (!why && taken++ != each)
+        *std::prev(taken) = std::move(*each);
     }
-    result.stops = std::move(taken);
+    result.stops.erase(taken, result.stops.end());
     if (result.refusal)
       take_back(result);
     count(result);
     return result;
+  }
+
+  /// It has expired before it was sent; returns what whoever waits is told.
+  [[nodiscard]] problem expire(route& what) {
+    std::size_t agents = 0;
+    for (auto& each : what.stops) {
+      agents += each.agents.size();
+      if (each.node != node_)
+        drop(each.node, each.bytes);
+      ended(each.agents.front(), each.node, each.given);
+    }
+    what.stops.clear();
+    return count_expired(agents);
+  }
+
+  /// A request has ended, however it did.
+  template <class Caller>
+  void ended(const call<Caller>& which, const node_id& node) {
+    ended(which.agent, node, which.given);
+  }
+
+  // -- agents of other nodes for which much waits ----------------------------------------
+
+  /// That agent of `node`, over the link there, can take no more messages for now: until may_send()
+  /// or the end of the link, senders are refused. Returns false if that was known, or if it is said
+  /// of too many.
+  bool hold_back(const node_id& node, const agent_id& agent) {
+    constexpr std::size_t most = 1'000;
+    return with(node, [&](room& it) {
+      return it.is_linked && it.full.size() < most && it.full.insert(agent).second;
+    });
+  }
+
+  void may_send(const node_id& node, const agent_id& agent) {
+    with(node, [&](room& it) { it.full.erase(agent); });
   }
 
   // -- what waits: for the router ------------------------------------------------------
@@ -124,7 +206,10 @@ public:
 
   /// While a node has a link, messages for it come and go: it is not forgotten each time.
   void set_linked(const node_id& node, bool is_linked) {
-    with(node, [&](room& it) { it.is_linked = is_linked; });
+    with(node, [&](room& it) {
+      it.is_linked = is_linked;
+      it.full.clear(); // said over the link before
+    });
   }
 
   /// Whether anything that was taken for a node still waits.
@@ -139,37 +224,59 @@ public:
     std::lock_guard guard{mutex_};
     sum.unknown += unknown_;
     sum.refused += refused_;
-    for (auto& [node, each] : rooms_)
-      sum.waiting_bytes += each.bytes.waiting_bytes();
+    sum.expired += expired_;
+    sum.waiting_bytes += waiting_bytes_;
   }
 
 private:
-  /// What a letter has beside its payload and names.
-  static constexpr std::size_t letter_bytes = 20;
-
   /// For messages to one node.
   struct room {
+    explicit room(std::size_t max_bytes) : bytes(max_bytes) {}
+
     waiting_room bytes;
     bool is_linked = false;
+    /// Agents that can take no more.
+    std::set<agent_id> full{};
   };
 
-  route find_one(const recipients& who, const is_here& here) {
-    route result;
-    if (who.who == audience::agent && here(who.name)) {
-      result.stops.push_back({node_, {who.name}});
+  /// Each node draws its own numbers.
+  static std::uint64_t seed_of(const node_id& node) {
+    std::uint64_t seed = 0;
+    for (auto each : node.bytes)
+      seed = seed * 31 + std::to_integer<std::uint64_t>(each);
+    return seed;
+  }
+
+  void ended(const agent_id& agent, const node_id& node, std::uint64_t given) {
+    if (given == 0)
+      return;
+    std::lock_guard guard{mutex_};
+    places_.ended(agent, node, given);
+  }
+
+  route find_one(time_point now, const recipients& who, bool is_awaited, const is_here& here) {
+    route result{.is_one = true};
+    if (auto near = who.who == audience::agent ? here(who.name) : presence::none;
+        near != presence::none) {
+      if (near == presence::full)
+        result.refusal = inbox_full(agent_id{who.name});
+      else
+        result.stops.push_back({node_, {who.name}});
       return result;
     }
     {
       std::lock_guard guard{mutex_};
-      if (const auto* found = places_.find_one(who))
-        result.stops.push_back({found->node, {found->agent}});
+      if (auto found = places_.find_one(who, is_awaited, now); found.where != nullptr)
+        result.stops.push_back({found.where->node, {found.where->agent}, 0, found.given});
     }
-    if (result.stops.empty()
-        || (result.stops.front().node == node_
-            && !here(result.stops.front().agents.front().text()))) {
-      result.stops.clear();
+    if (result.stops.empty())
       result.refusal = nobody(who);
-    }
+    else if (auto& found = result.stops.front(); found.node == node_)
+      if (auto near = here(found.agents.front().text()); near != presence::here)
+        result.refusal = near == presence::full ? inbox_full(found.agents.front()) : nobody(who);
+    if (result.refusal)
+      for (auto& each : std::exchange(result.stops, {}))
+        ended(each.agents.front(), each.node, each.given);
     return result;
   }
 
@@ -189,7 +296,15 @@ private:
     return result;
   }
 
-  problem take(stop& where, std::size_t payload, std::size_t from_bytes) {
+  problem take(stop& where, std::size_t payload, std::size_t from_bytes, send_report& report) {
+    auto why = take_bytes(where, payload, from_bytes, report);
+    if (why && where.given != 0)
+      ended(where.agents.front(), where.node, where.given);
+    return why;
+  }
+
+  problem take_bytes(stop& where, std::size_t payload, std::size_t from_bytes,
+                     send_report& report) {
     if (payload == npos)
       return unwritable();
     where.bytes = payload + from_bytes + letter_bytes;
@@ -198,9 +313,25 @@ private:
     if (where.bytes > options_.max_message_bytes)
       return too_large(where.bytes, options_.max_message_bytes);
     return with(where.node, [&](room& it) {
-      return it.bytes.take(where.bytes) ? problem{}
-                                        : too_much_waits(where.node, it.bytes.waiting_bytes());
+      if (!it.full.empty())
+        if (auto why = leave_out(it.full, where, report))
+          return why;
+      auto has = it.bytes.waiting_bytes();
+      auto most = options_.max_all_waiting_bytes;
+      auto free = most - std::min<std::size_t>(most, waiting_bytes_);
+      if (waiting_bytes_ > 0 && !shares<node_id>::may_take(has, free, where.bytes))
+        return too_much_waits_in_all(where.node, has, waiting_bytes_);
+      return it.bytes.take(where.bytes) ? problem{} : too_much_waits(where.node, has);
     });
+  }
+
+  /// Takes those out that can take no more; returns why nobody is left.
+  static problem leave_out(const std::set<agent_id>& full, stop& where, send_report& report) {
+    auto is_full = [&](const agent_id& each) { return full.contains(each); };
+    if (std::ranges::all_of(where.agents, is_full))
+      return inbox_full(where.agents.front());
+    report.refused += static_cast<std::uint32_t>(std::erase_if(where.agents, is_full));
+    return {};
   }
 
   /// It goes nowhere.
@@ -209,6 +340,12 @@ private:
       if (each.node != node_)
         drop(each.node, each.bytes);
     what.report.refused += std::exchange(what.report.sent, 0);
+  }
+
+  problem count_expired(std::size_t agents) {
+    std::lock_guard guard{mutex_};
+    expired_ += agents;
+    return expired();
   }
 
   void count(const route& what) {
@@ -226,17 +363,20 @@ private:
     struct tidy {
       std::map<node_id, room>& rooms;
       std::map<node_id, room>::iterator which;
+      std::size_t& all;
+      std::size_t before;
 
       ~tidy() {
+        all += which->second.bytes.waiting_bytes() - before;
         if (!which->second.is_linked && which->second.bytes.waiting_bytes() == 0)
           rooms.erase(which);
       }
     };
 
     std::lock_guard guard{mutex_};
-    auto most = waiting_room{options_.max_waiting_bytes};
-    tidy after{rooms_, rooms_.try_emplace(node, room{most}).first};
-    return job(after.which->second);
+    auto found = rooms_.try_emplace(node, options_.max_waiting_bytes).first;
+    tidy after{rooms_, found, waiting_bytes_, found->second.bytes.waiting_bytes()};
+    return job(found->second);
   }
 
   const node_id node_;
@@ -244,8 +384,11 @@ private:
   mutable std::mutex mutex_;
   directory places_;
   std::map<node_id, room> rooms_;
+  /// In all of them.
+  std::size_t waiting_bytes_ = 0;
   std::uint64_t unknown_ = 0;
   std::uint64_t refused_ = 0;
+  std::uint64_t expired_ = 0;
 };
 
 } // namespace troupe::router::detail

@@ -245,8 +245,7 @@ private:
 TROUPE_COMPILED caller::caller(caf::actor_system& sys, thrown_handler on_throw)
   : inside_(std::make_shared<inside>(sys, std::move(on_throw))) {}
 
-TROUPE_COMPILED void caller::ask(const caf::actor& router, recipients to, duration wait,
-                                 caf::message what, handler done) const {
+TROUPE_COMPILED void caller::ask(const caf::actor& router, dispatch what, handler done) const {
   auto request = inside_->begin(std::move(done));
   if (request->among() > max_open)
     return request->end(
@@ -254,16 +253,13 @@ TROUPE_COMPILED void caller::ask(const caf::actor& router, recipients to, durati
                                      + " requests wait for answers already; nothing was sent, wait "
                                        "for some of them"});
   // If it is dropped, it ends here: not before the lock is free, as its handler may call this.
-  inside_->run([router, asked = dispatch{std::move(to), {}, wait, std::move(what)},
-                request](detail::caller_state& state) mutable {
+  inside_->run([router, asked = std::move(what), request](detail::caller_state& state) mutable {
     state.ask(router, std::move(asked), std::move(request));
   });
 }
 
-TROUPE_COMPILED bool caller::send(const caf::actor& router, recipients to, duration wait,
-                                  caf::message what) const {
-  return inside_->send(router,
-                       caf::make_message(dispatch{std::move(to), {}, wait, std::move(what)}));
+TROUPE_COMPILED bool caller::send(const caf::actor& router, dispatch what) const {
+  return inside_->send(router, caf::make_message(std::move(what)));
 }
 
 TROUPE_COMPILED bool caller::before_stop(const std::function<void()>& job) const {

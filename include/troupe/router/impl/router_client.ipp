@@ -72,27 +72,33 @@ TROUPE_COMPILED problem router_client::begin(const std::function<void()>& use) c
   return caller_.before_stop(use) ? problem{} : detail::has_stopped();
 }
 
-TROUPE_COMPILED void router_client::send_message(recipients to, caf::message what) const {
+TROUPE_COMPILED void router_client::send_message(recipients to, message_options how,
+                                                 caf::message what) const {
   if (router_)
-    static_cast<void>(caller_.send(router_, std::move(to), default_wait, std::move(what)));
+    static_cast<void>(
+      caller_.send(router_, {std::move(to), {}, default_wait, std::move(what), std::move(how)}));
 }
 
 TROUPE_COMPILED result<caf::message> router_client::request_message(recipients to, duration wait,
+                                                                    message_options how,
                                                                     caf::message what) const {
   std::optional<caf::scoped_actor> self;
   if (auto why = begin([&] { self.emplace(*system_); }))
     return why;
-  return ask_and_wait(*self, router_, detail::beyond(wait),
-                      caf::make_message(dispatch{std::move(to), {}, wait, std::move(what)}));
+  return ask_and_wait(
+    *self, router_, detail::beyond(wait),
+    caf::make_message(dispatch{std::move(to), {}, wait, std::move(what), std::move(how)}));
 }
 
 TROUPE_COMPILED result<send_report> router_client::post_message(recipients to, duration wait,
+                                                                message_options how,
                                                                 caf::message what) const {
   std::optional<caf::scoped_actor> self;
   if (auto why = begin([&] { self.emplace(*system_); }))
     return why;
-  return ask_and_wait<send_report>(*self, router_, detail::beyond(wait),
-                                   router::post{std::move(to), {}, wait, std::move(what)});
+  return ask_and_wait<send_report>(
+    *self, router_, detail::beyond(wait),
+    router::post{std::move(to), {}, wait, std::move(what), std::move(how)});
 }
 
 TROUPE_COMPILED result<caf::strong_actor_ptr>

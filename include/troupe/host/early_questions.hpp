@@ -1,0 +1,137 @@
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "troupe/core/problem.hpp"
+#include "troupe/host/waiting_questions.hpp"
+
+namespace troupe::host {
+
+/// Holds what is asked of a node that has just started and does not know yet what others know: so
+/// nobody is told that something does not exist because this node has not heard of it. Questions
+/// wait until the node knows all. Once the first has waited for `patience`, or `period` after the
+/// start, none waits any more, so that a node that finds no others answers, too; when it finds them
+/// after all, they do again.
+///
+/// A plain class, as waiting_questions: the caller provides the time. At most `most` wait, and of
+/// one identity as many as there is room for others. Cost of a call: O(log n), knows_all_now():
+/// O(n log n) for the n that wait.
+class early_questions {
+public:
+  using time_point = waiting_questions::time_point;
+
+  static constexpr std::chrono::seconds patience{5};
+  static constexpr std::chrono::seconds period{10};
+  static constexpr std::size_t most = 10'000;
+
+  struct question {
+    /// What it is about: while one waits, later ones about the same wait behind it.
+    std::string about;
+    /// Who asks; empty: that is not known.
+    std::string by;
+    /// Answers it with what is known by then.
+    std::function<void()> answer;
+    std::function<void(const problem&)> refuse;
+  };
+
+  early_questions() = default;
+  early_questions(const early_questions&) = delete;
+  early_questions& operator=(const early_questions&) = delete;
+
+  /// Questions wait from here on.
+  void begin(time_point now) {
+    until_ = now + period;
+    knows_all_ = false;
+  }
+
+  /// The others can be reached from here on, and tell what they know in a moment.
+  void finds_others(time_point now) {
+    if (!knows_all_)
+      begin(now);
+  }
+
+  [[nodiscard]] bool knows_all() const {
+    return knows_all_;
+  }
+
+  [[nodiscard]] bool may_wait(time_point now) const {
+    return !knows_all_ && now < until_;
+  }
+
+  [[nodiscard]] bool is_waiting(const std::string& about) const {
+    return abouts_.contains(about);
+  }
+
+  /// Whether a question about that waits: behind an earlier one, also where that is about to be
+  /// answered, or what it is about has come to be known since; or because it is not known.
+  [[nodiscard]] bool has_to_wait(time_point now, const std::string& about, bool is_known) const {
+    return is_waiting(about) || (may_wait(now) && !is_known);
+  }
+
+  /// Holds it, for `longest` at most. Returns limit_reached, and forgets it, if too many wait.
+  [[nodiscard]] problem hold(time_point now, std::chrono::nanoseconds longest, question what) {
+    if (waiting_.no_room_for(what.by, most))
+      return {errc::limit_reached,
+              "too much waits until this node, which has just started, knows the others of its "
+              "cluster; retry with backoff, or ask another node"};
+    until_ = std::min(until_, now + patience);
+    ++abouts_[what.about];
+    waiting_.add(
+      {.about = {},
+       .has_news = [this](std::uint64_t) { return knows_all_; },
+       .answer =
+         [this, about = std::move(what.about), answer = std::move(what.answer)](std::uint64_t) {
+           if (auto found = abouts_.find(about); --found->second == 0)
+             abouts_.erase(found);
+           answer();
+         },
+       .refuse = std::move(what.refuse),
+       .ends = now + std::min<std::chrono::nanoseconds>(longest, until_ - now),
+       .by = std::move(what.by)});
+    return {};
+  }
+
+  /// Answers all that wait, in their order.
+  void knows_all_now() {
+    if (std::exchange(knows_all_, true))
+      return;
+    waiting_.look();
+    answer_all();
+  }
+
+  /// Refuses all that wait: nobody is there to answer.
+  void refuse_all(const problem& why) {
+    abouts_.clear();
+    waiting_.refuse_all(why);
+  }
+
+  void tick(time_point now) {
+    waiting_.tick(now);
+    answer_all();
+  }
+
+  [[nodiscard]] std::optional<time_point> next_deadline() const {
+    return waiting_.next_deadline();
+  }
+
+private:
+  void answer_all() {
+    waiting_.answer_some(std::numeric_limits<std::size_t>::max());
+  }
+
+  bool knows_all_ = true;
+  time_point until_{};
+  waiting_questions waiting_;
+  std::map<std::string, std::size_t> abouts_;
+};
+
+} // namespace troupe::host

@@ -1,0 +1,356 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "troupe/core/shares.hpp"
+#include "troupe/core/time.hpp"
+#include "troupe/router/link_window.hpp"
+#include "troupe/router/waiting_room.hpp"
+
+namespace troupe::router {
+
+/// What becomes of messages for an agent for which too many wait already.
+enum class when_full : std::uint8_t {
+  /// Whoever sends one more is told limit_reached.
+  reject = 0,
+  /// The one that has waited for longest gives way: whoever waits for its answer is told
+  /// limit_reached.
+  drop_oldest = 1,
+};
+
+/// Bounds of what waits for one agent, beside the few messages in its mailbox.
+struct inbox_options {
+  /// Messages. Beyond it the inbox is full until half of them have gone.
+  std::size_t max_messages = 100'000; // by default the bytes decide
+  /// Their bytes, likewise, and 48 for each message. A message of any size is taken where nothing
+  /// waits.
+  std::size_t max_bytes = 4U << 20U; // four times that is more than waits for and is on a link
+  /// What becomes of one more.
+  when_full full = when_full::reject;
+
+  friend bool operator==(const inbox_options&, const inbox_options&) = default;
+};
+
+/// What waits for all agents of a node. Each may have more while it has less than is free, so that
+/// those that are slow leave room for the messages of others; see shares.
+class inbox_room {
+public:
+  explicit inbox_room(std::size_t max_bytes) : max_bytes_(max_bytes) {}
+
+  /// Whether an agent for which `own` bytes wait may have `bytes` more.
+  [[nodiscard]] bool has_room(std::size_t own, std::size_t bytes) const {
+    auto free = max_bytes_ - std::min(max_bytes_, bytes_);
+    return bytes_ == 0 || shares<int>::may_take(own, free, bytes);
+  }
+
+  void add(std::size_t bytes) {
+    ++messages_;
+    bytes_ += bytes;
+  }
+
+  void remove(std::size_t messages, std::size_t bytes) {
+    messages_ -= messages;
+    bytes_ -= bytes;
+  }
+
+  [[nodiscard]] std::size_t messages() const {
+    return messages_;
+  }
+
+  [[nodiscard]] std::size_t bytes() const {
+    return bytes_;
+  }
+
+private:
+  std::size_t max_bytes_;
+  std::size_t messages_ = 0;
+  std::size_t bytes_ = 0;
+};
+
+/// Decides when an agent gets each message. Its mailbox holds few; the agent says so for each
+/// quarter of these, once it has taken them out (see link_window). What is more waits here, in
+/// order.
+///
+/// What waits is bounded. A sender in this process is refused at once: it takes a place before it
+/// sends. One behind a link has sent already: its node is told that the inbox is full, and what is
+/// on its way by then is still taken, up to `slack` times the bounds.
+///
+/// Who carries out `hand` says handed() after it; until then later messages wait, so that they keep
+/// their order whatever thread brings them. Steps like any machine. It has no snapshot: messages
+/// in memory do not outlive a process. Pekko's ConsumerController has such a window as well, and
+/// asks its producer for more at half of it.
+template <class Letter>
+class agent_inbox {
+public:
+  /// In the mailbox. One message counts as one, and as one more for each 4 KiB.
+  static constexpr std::size_t max_held = 128;
+  static constexpr std::size_t bytes_per_unit = 4U << 10U;
+  /// A window of a link and what waits for that are more than the default bounds.
+  static constexpr std::size_t slack = 4;
+
+  /// The agent gets it. With wants_sign, the agent is to say when it has come so far.
+  struct hand {
+    Letter what;
+    bool wants_sign = false;
+  };
+
+  /// There is no room for it.
+  struct refuse {
+    Letter what;
+  };
+
+  /// Its time is over.
+  struct expire {
+    Letter what;
+  };
+
+  /// Those who waited for room may send again.
+  struct has_room {};
+
+  using effect = std::variant<hand, refuse, expire, has_room>;
+  using effects = std::vector<effect>;
+
+  /// `all` outlives this.
+  agent_inbox(const inbox_options& how, inbox_room& all)
+    : options_(how), all_(all), messages_(how.max_messages), bytes_(how.max_bytes) {
+    held_.link_up();
+  }
+
+  agent_inbox(const agent_inbox&) = delete;
+  agent_inbox& operator=(const agent_inbox&) = delete;
+
+  ~agent_inbox() {
+    all_.remove(waiting(), waiting_bytes());
+  }
+
+  // -- messages ------------------------------------------------------------------------
+
+  /// How a message goes that has come.
+  struct passage {
+    /// The agent may have it; else arrive() follows.
+    bool is_open = false;
+    /// The agent is to say when it has come so far.
+    bool wants_sign = false;
+  };
+
+  /// A message of `bytes` has come; `is_taken`: take() has taken it, for so many bytes. This is all
+  /// that it costs an agent that keeps up.
+  [[nodiscard]] passage pass(std::size_t bytes, bool is_taken) {
+    if (is_handing_ || is_awaited_ || !held_.has_room())
+      return {};
+    if (is_taken)
+      come(bytes);
+    return {true, held_.send(units(bytes))};
+  }
+
+  /// Whether take() has to know the size: where little waits each message has room.
+  [[nodiscard]] bool wants_size() const {
+    return waiting() >= few_messages;
+  }
+
+  /// Takes a place for a message that is about to come, and says in arrive() that it was; returns
+  /// false if there is none. It is of `bytes`, zero unless it wants_size().
+  [[nodiscard]] bool take(std::size_t bytes) {
+    // Of those on their way none is old enough to give way.
+    auto is_full = options_.full == when_full::drop_oldest
+                   && coming_ >= std::max<std::size_t>(options_.max_messages, 1);
+    if (is_full || !all_.has_room(waiting_bytes(), bytes))
+      return false;
+    if (options_.full == when_full::drop_oldest) {
+      messages_.take_anyway(1);
+      bytes_.take_anyway(bytes);
+    } else if (!messages_.take(1)) {
+      return false;
+    } else if (!bytes_.take(bytes)) {
+      messages_.drop(1);
+      return false;
+    }
+    all_.add(bytes);
+    ++coming_;
+    return true;
+  }
+
+  /// A message that does not pass() has come. Returns false if it is refused; then there is an
+  /// effect of it as well.
+  bool arrive(time_point now, Letter what, std::size_t bytes,
+              const std::optional<time_point>& expires_at, bool is_taken, effects& out) {
+    if (is_taken)
+      come(bytes);
+    if (!is_handing_ && held_.has_room()) {
+      is_handing_ = true;
+      out.emplace_back(hand{std::move(what), held_.send(units(bytes))});
+      return true;
+    }
+    if (!is_taken && !has_slack(bytes)) {
+      out.emplace_back(refuse{std::move(what)});
+      return false;
+    }
+    if (!line_)
+      line_ = std::make_unique<std::deque<entry>>();
+    line_->push_back({std::move(what), bytes, expires_at.value_or(time_point::max())});
+    enter(bytes);
+    while (options_.full == when_full::drop_oldest && line_->size() > 1
+           && (is_over() || !all_.has_room(waiting_bytes(), 0)))
+      drop_oldest(out);
+    hand_on(now, out);
+    return true;
+  }
+
+  // -- the agent -----------------------------------------------------------------------
+
+  /// It has taken out the messages up to the first of those of which it was to say so.
+  void signed_for(time_point now, effects& out) {
+    held_.received();
+    hand_on(now, out);
+  }
+
+  /// What was to be handed to it has been.
+  void handed(time_point now, effects& out) {
+    is_handing_ = false;
+    hand_on(now, out);
+  }
+
+  /// It has ended, or gets nothing more under this name. Returns what has waited.
+  [[nodiscard]] std::vector<Letter> end() {
+    std::vector<Letter> result;
+    for (; line_; pop())
+      result.push_back(std::move(line_->front().what));
+    return result;
+  }
+
+  // -- those who send ------------------------------------------------------------------
+
+  /// Whether they are to hold back.
+  [[nodiscard]] bool is_full() const {
+    return waiting() > 0
+           && (waiting() >= options_.max_messages || waiting_bytes() >= options_.max_bytes
+               || messages_.refuses_all() || bytes_.refuses_all());
+  }
+
+  /// Somebody waits for room: has_room follows. Returns false if there is some; then it does not.
+  [[nodiscard]] bool await_room() {
+    is_awaited_ = is_awaited_ || !is_low();
+    return is_awaited_;
+  }
+
+  /// Messages that wait, also those on their way for which a place was taken.
+  [[nodiscard]] std::size_t waiting() const {
+    return messages_.waiting_bytes();
+  }
+
+  [[nodiscard]] std::size_t waiting_bytes() const {
+    return bytes_.waiting_bytes();
+  }
+
+  /// In the mailbox, as far as it has not said that they are not.
+  [[nodiscard]] std::size_t held() const {
+    return held_.link_bytes();
+  }
+
+private:
+  /// That may wait whatever their sizes, as to find out a size costs more than to hand it over.
+  static constexpr std::size_t few_messages = 64;
+
+  struct entry {
+    Letter what;
+    std::size_t bytes = 0;
+    time_point expires_at = time_point::max();
+  };
+
+  static std::size_t units(std::size_t bytes) {
+    return 1 + bytes / bytes_per_unit;
+  }
+
+  [[nodiscard]] bool has_slack(std::size_t bytes) const {
+    if (options_.full == when_full::drop_oldest)
+      return true;
+    return waiting() == 0
+           || (waiting() < slack * options_.max_messages
+               && waiting_bytes() + bytes <= slack * options_.max_bytes
+               && all_.has_room(waiting_bytes(), bytes));
+  }
+
+  [[nodiscard]] bool is_over() const {
+    return waiting() > options_.max_messages || waiting_bytes() > options_.max_bytes;
+  }
+
+  [[nodiscard]] bool is_low() const {
+    return waiting() <= options_.max_messages / 2 && waiting_bytes() <= options_.max_bytes / 2;
+  }
+
+  void enter(std::size_t bytes) {
+    messages_.take_anyway(1);
+    bytes_.take_anyway(bytes);
+    all_.add(bytes);
+  }
+
+  void come(std::size_t bytes) {
+    --coming_;
+    leave(bytes);
+  }
+
+  void leave(std::size_t bytes) {
+    messages_.drop(1);
+    bytes_.drop(bytes);
+    all_.remove(1, bytes);
+  }
+
+  /// The first of those that wait goes; its letter has gone already.
+  void pop() {
+    leave(line_->front().bytes);
+    line_->pop_front();
+    if (line_->empty())
+      line_.reset(); // idle agents are many
+  }
+
+  void drop_oldest(effects& out) {
+    out.emplace_back(refuse{std::move(line_->front().what)});
+    pop();
+  }
+
+  void hand_on(time_point now, effects& out) {
+    while (line_ && !is_handing_ && held_.has_room())
+      hand_some(now, out);
+    if (is_awaited_ && is_low()) {
+      is_awaited_ = false;
+      out.emplace_back(has_room{});
+    }
+  }
+
+  /// As much as there is room for.
+  void hand_some(time_point now, effects& out) {
+    out.reserve(std::min(line_->size(), max_held / 4));
+    for (; line_ && held_.has_room(); pop()) {
+      auto& next = line_->front();
+      if (next.expires_at <= now) {
+        out.emplace_back(expire{std::move(next.what)});
+        continue;
+      }
+      is_handing_ = true;
+      out.emplace_back(hand{std::move(next.what), held_.send(units(next.bytes))});
+    }
+  }
+
+  inbox_options options_;
+  inbox_room& all_;
+  waiting_room messages_;
+  waiting_room bytes_;
+  /// Of those that wait: not here yet.
+  std::size_t coming_ = 0;
+  link_window held_{max_held};
+  /// Null if it is empty, as it is where there is room and nothing is being handed over.
+  std::unique_ptr<std::deque<entry>> line_;
+  /// What was handed last is not in the mailbox yet.
+  bool is_handing_ = false;
+  bool is_awaited_ = false;
+};
+
+} // namespace troupe::router

@@ -1,0 +1,195 @@
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "troupe/core/agent_id.hpp"
+#include "troupe/core/codec.hpp"
+#include "troupe/core/fields.hpp"
+#include "troupe/core/ids.hpp"
+#include "troupe/core/problem.hpp"
+#include "troupe/core/time.hpp"
+#include "troupe/router/message_options.hpp"
+
+/// What routers write of messages on a link, in our own binary form (core/codec.hpp): one
+/// bundle_header, then a message_header in front of the content of each message. Both begin with
+/// their length and grow at the end only, so that releases with other fields read each other.
+///
+/// Spans of time are relative to the opening of the bundle: no clock of the other side matters.
+namespace troupe::router {
+
+/// What the sender of a message to one agent wants to hear of it. Numbers go over the wire:
+/// append at the end.
+enum class word : std::uint8_t {
+  nothing = 0,
+  /// What the agent says.
+  answer = 1,
+  /// A send_report once the agent has it in its mailbox, with not_found if there is none.
+  receipt = 2,
+};
+
+/// What is promised of the delivery of a message. Numbers go over the wire: append at the end.
+enum class delivery : std::uint8_t {
+  /// At most once.
+  fire = 0,
+};
+
+/// What the messages of a bundle share.
+struct bundle_header {
+  /// Of the node that sends it; see message_id.
+  boot_number boot = 0;
+  /// message_id::number of the first message.
+  std::uint64_t first = 0;
+  /// When the first message was put into it, by the sender's calendar.
+  wall_time opened_at{};
+  /// From then until it was sent.
+  std::optional<duration> waited{};
+
+  friend bool operator==(const bundle_header&, const bundle_header&) = default;
+
+  TROUPE_FIELDS(bundle_header, boot, first, opened_at, waited);
+};
+
+/// The fields of one message, without its content. Those that most messages lack come last.
+///
+/// Who sent a message is not here: the receiver takes that from the link. `from` and `for_whom` are
+/// claims, which it believes of a member about its own agents and clients only.
+struct message_header {
+  /// The first recipient.
+  agent_id to;
+  /// message_id::number, counted from bundle_header::first.
+  std::uint16_t place = 0;
+  /// A word; absent: nothing.
+  std::optional<std::uint8_t> wanted{};
+  /// Of the request, as the sender's router counts them, if anything is wanted.
+  std::optional<std::uint64_t> request{};
+  /// Until when an answer is waited for.
+  std::optional<duration> deadline{};
+  /// The agent that sent it.
+  std::optional<agent_id> from{};
+  /// Present: it is passed on, for this client; all zero if that is not known.
+  std::optional<node_id> for_whom{};
+  /// Further recipients.
+  std::optional<std::vector<agent_id>> also_to{};
+  /// When it was put into the bundle; absent within the first 10 ms.
+  std::optional<duration> after{};
+  /// Until when it may be delivered.
+  std::optional<duration> life{};
+  /// A message_priority; absent: normal. One that this release does not know counts as normal.
+  std::optional<std::uint8_t> priority{};
+  /// A delivery; absent: fire.
+  std::optional<std::uint8_t> delivery_class{};
+  std::optional<std::string> type{};
+  std::optional<std::string> correlation{};
+  std::optional<agent_id> reply_to{};
+  std::optional<std::string> tenant{};
+  std::optional<std::string> traceparent{};
+
+  friend bool operator==(const message_header&, const message_header&) = default;
+
+  TROUPE_FIELDS(message_header, to, place, wanted, request, deadline, from, for_whom, also_to,
+                after, life, priority, delivery_class, type, correlation, reply_to, tenant,
+                traceparent);
+};
+
+/// Below it the time of a message is that of its bundle.
+inline constexpr duration least_after = std::chrono::milliseconds{10};
+
+/// How far message_header::place counts.
+inline constexpr std::uint64_t max_place = std::numeric_limits<std::uint16_t>::max();
+
+/// Puts the fields of `how` that are set into `into`; not its ttl, which a message_header has as
+/// its life.
+inline void say(const message_options& how, message_header& into) {
+  auto set = [](auto& field, const auto& text) {
+    if (!text.empty())
+      field = text;
+  };
+  if (how.priority != message_priority::normal)
+    into.priority = static_cast<std::uint8_t>(how.priority);
+  set(into.type, how.type);
+  set(into.correlation, how.correlation);
+  set(into.reply_to, how.reply_to);
+  set(into.tenant, how.tenant);
+  set(into.traceparent, how.traceparent);
+}
+
+/// Takes what say() has put there out of `from`.
+inline message_options said_in(message_header& from) {
+  auto take = [](auto& field) {
+    return field ? std::move(*field) : typename std::decay_t<decltype(field)>::value_type{};
+  };
+  message_options how;
+  constexpr auto highest = static_cast<std::uint8_t>(message_priority::critical);
+  if (from.priority && *from.priority <= highest)
+    how.priority = static_cast<message_priority>(*from.priority);
+  how.type = take(from.type);
+  how.correlation = take(from.correlation);
+  how.reply_to = take(from.reply_to);
+  how.tenant = take(from.tenant);
+  how.traceparent = take(from.traceparent);
+  return how;
+}
+
+/// Whether said_in() would give anything but the default.
+inline bool says_anything(const message_header& what) {
+  return what.priority || what.type || what.correlation || what.reply_to || what.tenant
+         || what.traceparent;
+}
+
+/// The bytes in front of a header that say how long it is.
+inline constexpr std::size_t header_length_bytes = sizeof(std::uint32_t);
+
+/// Returns how many bytes the header at the beginning of `bytes` has with its length; nothing if it
+/// does not end within `bytes`.
+inline std::optional<std::size_t> header_size(std::string_view bytes) {
+  std::uint32_t behind = 0;
+  if (bytes.size() < header_length_bytes || !decoder{bytes}.get(behind)
+      || behind > bytes.size() - header_length_bytes)
+    return std::nullopt;
+  return header_length_bytes + behind;
+}
+
+/// Returns why a message with this header is refused: incompatible, if this release does not know
+/// what it asks for; damaged, if it contradicts itself. errc::none if it is not.
+inline problem check(const message_header& what) {
+  auto unknown = [](const char* field, unsigned value) {
+    return problem{errc::incompatible,
+                   std::string{"the message has "} + field + ' ' + std::to_string(value)
+                     + ", which the agent's node does not know; upgrade that node"};
+  };
+  if (what.wanted && *what.wanted > static_cast<std::uint8_t>(word::receipt))
+    return unknown("the wish", *what.wanted);
+  if (what.delivery_class && *what.delivery_class > static_cast<std::uint8_t>(delivery::fire))
+    return unknown("the class", *what.delivery_class);
+  auto asks = what.wanted && *what.wanted != static_cast<std::uint8_t>(word::nothing);
+  if (asks && (!what.request || what.also_to))
+    return {errc::damaged, "the message asks for an answer without a number, or asks several "
+                           "agents; check the version of the node it comes from"};
+  return {};
+}
+
+/// Returns what is left, when the bundle is sent, of a span that began when it was opened: zero or
+/// less if it is over. Any bytes may be given: the result is at most about ten years.
+inline duration left_of(duration span, const bundle_header& in) {
+  constexpr auto longest = 10 * longest_span;
+  return std::clamp(span, duration::zero(), longest)
+         - std::max(in.waited.value_or(duration::zero()), duration::zero());
+}
+
+/// Returns when a message was sent, by the sender's calendar.
+inline wall_time sent_at(const message_header& what, const bundle_header& in) {
+  auto after = std::clamp(what.after.value_or(duration::zero()), duration::zero(), longest_span);
+  return in.opened_at > wall_time::max() - after ? wall_time::max() : in.opened_at + after;
+}
+
+} // namespace troupe::router

@@ -1,0 +1,164 @@
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include "troupe/core/agent_id.hpp"
+#include "troupe/core/fields.hpp"
+#include "troupe/core/ids.hpp"
+#include "troupe/core/names.hpp"
+#include "troupe/core/problem.hpp"
+#include "troupe/core/time.hpp"
+
+/// What a sender says of a message beside its content.
+namespace troupe::router {
+
+/// Numbers go over the wire: append at the end.
+enum class message_priority : std::uint8_t {
+  low = 0,
+  normal = 1,
+  high = 2,
+  critical = 3,
+};
+
+inline constexpr std::array<std::string_view, 4> message_priority_names{"low", "normal", "high",
+                                                                        "critical"};
+
+constexpr std::string_view name_of(message_priority value) noexcept {
+  auto index = static_cast<std::size_t>(value);
+  return index < message_priority_names.size() ? message_priority_names[index] : "unknown";
+}
+
+/// Identifies a message: no other one has the same id, also after a restart of the node. All
+/// recipients of one message see the same id.
+struct message_id {
+  /// The node whose router took the message from its sender.
+  node_id node{};
+  /// The start of that node. Zero for a router without a node.
+  boot_number boot = 0;
+  /// Counts the messages since then, from one. Zero: the message has no id.
+  std::uint64_t number = 0;
+
+  friend auto operator<=>(const message_id&, const message_id&) = default;
+
+  /// Returns `NODE:BOOT:NUMBER`, the node as hex digits.
+  friend std::string to_string(const message_id& x) {
+    return to_string(x.node) + ':' + std::to_string(x.boot) + ':' + std::to_string(x.number);
+  }
+
+  TROUPE_FIELDS(message_id, node, boot, number);
+};
+
+/// How a message is sent, and what its agents see of it by message_info. Each text is at most
+/// max_name_bytes (255) long; check() finds what is invalid.
+struct message_options {
+  /// How long the message is worth delivering, from when the router of the sender's node takes it.
+  /// An expired message is not delivered: a request ends with errc::expired. Zero or less has
+  /// expired at once; more than longest_span (a year) is shortened to that. Time in the network
+  /// and in the mailbox of the agent does not count. Without it a message does not expire.
+  std::optional<duration> ttl{};
+  /// Shown to the agents. It does not change the order of messages.
+  message_priority priority = message_priority::normal;
+  /// The application's name for this kind of message. Empty: the C++ types of its content.
+  std::string type{};
+  /// The application's mark of messages that belong together, such as the number of an order.
+  std::string correlation{};
+  /// The agent that answers should go to; agents send them there themselves. The value that a
+  /// function returns still goes to whoever asked.
+  agent_id reply_to{};
+  /// On whose behalf the message is sent, as the sender says. Not proven.
+  std::string tenant{};
+  /// The trace that the message belongs to, as W3C Trace Context writes it:
+  /// `00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01`.
+  std::string traceparent{};
+
+  friend bool operator==(const message_options&, const message_options&) = default;
+
+  TROUPE_FIELDS(message_options, ttl, priority, type, correlation, reply_to, tenant, traceparent);
+};
+
+/// Returns the bytes of all texts of `how`.
+inline std::size_t text_bytes(const message_options& how) {
+  return how.type.size() + how.correlation.size() + how.reply_to.text().size() + how.tenant.size()
+         + how.traceparent.size();
+}
+
+/// Returns whether nothing is set.
+inline bool is_empty(const message_options& how) {
+  return !how.ttl && how.priority == message_priority::normal && text_bytes(how) == 0;
+}
+
+namespace detail {
+
+template <class...>
+inline constexpr bool begins_with_options = false;
+template <class First, class... Others>
+inline constexpr bool begins_with_options<First, Others...> = std::is_same_v<
+  std::remove_cvref_t<First>, message_options>;
+
+/// Whether `text` is hex digits in lower case, not all of them zero.
+constexpr bool is_trace_id(std::string_view text) {
+  return std::ranges::all_of(
+           text,
+           [](char each) { return (each >= '0' && each <= '9') || (each >= 'a' && each <= 'f'); })
+         && text.find_first_not_of('0') != std::string_view::npos;
+}
+
+/// Later versions than 00 may have more behind the flags.
+constexpr bool is_traceparent(std::string_view text) {
+  constexpr std::size_t size = 55;
+  constexpr std::size_t trace_at = 3;
+  constexpr std::size_t parent_at = 36;
+  constexpr std::size_t flags_at = 53;
+  if (text.size() < size || text.size() > max_name_bytes || text[trace_at - 1] != '-'
+      || text[parent_at - 1] != '-' || text[flags_at - 1] != '-')
+    return false;
+  auto version = text.substr(0, 2);
+  if (text.size() > size && (version == "00" || text[size] != '-'))
+    return false;
+  auto is_hex = [](std::string_view digits) { return digits == "00" || is_trace_id(digits); };
+  return is_hex(version) && version != "ff" && is_hex(text.substr(flags_at, 2))
+         && is_trace_id(text.substr(trace_at, parent_at - 1 - trace_at))
+         && is_trace_id(text.substr(parent_at, flags_at - 1 - parent_at))
+         && is_name(text.substr(flags_at));
+}
+
+} // namespace detail
+
+/// Values that are sent: the first one does not say how.
+template <class... Ts>
+concept without_options = !detail::begins_with_options<Ts...>;
+
+/// Returns bad_argument for an invalid text of `how`. Does not judge the ttl.
+inline problem check(const message_options& how) {
+  using field = std::pair<const char*, const std::string*>;
+  for (auto& [name, text] : {field{"type", &how.type}, field{"correlation", &how.correlation},
+                             field{"reply_to", &how.reply_to.text()}, field{"tenant", &how.tenant}})
+    if (!text->empty() && !is_name(*text))
+      return bad_name(std::string{"message_options::"} + name, *text);
+  if (!how.traceparent.empty() && !detail::is_traceparent(how.traceparent))
+    return {errc::bad_argument,
+            "message_options::traceparent " + shortened(how.traceparent)
+              + " is invalid; write it as W3C Trace Context does, version 00 as in "
+                "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"};
+  return {};
+}
+
+/// A life of longest_life does not end.
+inline constexpr duration longest_life = duration::max();
+
+/// Returns how long a message that was taken `ago` still lives: longest_life without a ttl, zero or
+/// less if it has expired.
+inline duration life_of(const message_options& how, duration ago = {}) {
+  return how.ttl ? std::clamp(*how.ttl, duration::zero(), longest_span) - ago : longest_life;
+}
+
+} // namespace troupe::router

@@ -1,0 +1,161 @@
+// What a node is asked before it knows what others know.
+
+#include "troupe/host/early_questions.hpp" // the header under test
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <chrono>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace early_questions_test {
+
+using namespace std::literals;
+using namespace troupe;
+using host::early_questions;
+using texts = std::vector<std::string>;
+
+namespace {
+
+constexpr early_questions::time_point start{};
+
+struct newcomer {
+  newcomer() {
+    early.begin(start);
+  }
+
+  problem hold(const std::string& about, std::chrono::nanoseconds now = 0s,
+               std::chrono::nanoseconds longest = 1min, std::string by = {}) {
+    return early.hold(start + now, longest,
+                      {about, std::move(by), [this, about] { heard.push_back(about); },
+                       [this, about](const problem&) { heard.push_back("not " + about); }});
+  }
+
+  texts take() {
+    return std::exchange(heard, {});
+  }
+
+  early_questions early;
+  texts heard;
+};
+
+} // namespace
+
+TEST_CASE_METHOD(newcomer, "early questions wait until all is known, and keep their order",
+                 "[host]") {
+  REQUIRE_FALSE(hold("one"));
+  REQUIRE_FALSE(hold("two", 1s));
+  REQUIRE_FALSE(hold("one", 2s));
+  early.tick(start + 4s);
+  CHECK(take().empty());
+  CHECK(early.is_waiting("one"));
+  CHECK_FALSE(early.is_waiting("three"));
+
+  early.knows_all_now();
+  CHECK(take() == texts{"one", "two", "one"});
+  CHECK_FALSE(early.is_waiting("one"));
+  CHECK_FALSE(early.may_wait(start + 4s));
+  CHECK_FALSE(early.next_deadline());
+}
+
+TEST_CASE_METHOD(newcomer, "early questions are answered after five seconds at the latest",
+                 "[host]") {
+  REQUIRE_FALSE(hold("long", 1s));
+  REQUIRE_FALSE(hold("short", 1s, 2s));
+  REQUIRE_FALSE(hold("later", 5s));
+  CHECK(early.next_deadline() == start + 3s);
+  early.tick(start + 3s);
+  CHECK(take() == texts{"short"});
+  CHECK(early.next_deadline() == start + 6s);
+  CHECK(early.may_wait(start + 5999ms));
+  early.tick(start + 6s);
+  CHECK(take() == texts{"long", "later"});
+  CHECK_FALSE(early.is_waiting("long"));
+  CHECK_FALSE(early.may_wait(start + 6s)); // the next would wait in vain, too
+  CHECK_FALSE(early.knows_all());
+}
+
+TEST_CASE_METHOD(newcomer, "no question begins to wait where nobody tells a node anything",
+                 "[host]") {
+  REQUIRE_FALSE(hold("late", 9s));
+  CHECK(early.next_deadline() == start + 10s);
+  CHECK(early.may_wait(start + 9999ms));
+  CHECK_FALSE(early.may_wait(start + 10s));
+  CHECK_FALSE(early.knows_all());
+}
+
+TEST_CASE_METHOD(newcomer, "questions wait again once a node finds the others late", "[host]") {
+  auto found = start + 12s;
+  CHECK_FALSE(early.may_wait(found));
+  early.finds_others(found);
+  CHECK(early.may_wait(found));
+  REQUIRE_FALSE(hold("x", 12s));
+  early.tick(found + 4999ms);
+  CHECK(take().empty());
+  early.tick(found + 5s); // no longer than any other
+  CHECK(take() == texts{"x"});
+  CHECK_FALSE(early.may_wait(found + 5s));
+  early.knows_all_now();
+  early.finds_others(found + 6s);
+  CHECK(early.knows_all());
+}
+
+TEST_CASE_METHOD(newcomer, "what waits longest about the same has later ones wait", "[host]") {
+  REQUIRE_FALSE(hold("x", 0s, 1s));
+  REQUIRE_FALSE(hold("x"));
+  early.tick(start + 1s);
+  CHECK(take() == texts{"x"});
+  CHECK(early.is_waiting("x"));
+}
+
+TEST_CASE_METHOD(newcomer, "nothing overtakes an earlier question about the same", "[host]") {
+  CHECK(early.has_to_wait(start, "x", false));
+  CHECK_FALSE(early.has_to_wait(start, "x", true));
+  REQUIRE_FALSE(hold("x"));
+  CHECK(early.has_to_wait(start, "x", true)); // it has come to be known since
+  CHECK_FALSE(early.has_to_wait(start, "y", true));
+  auto late = 5001ms; // before the tick of that time
+  CHECK(early.has_to_wait(start + late, "x", false));
+  CHECK(early.has_to_wait(start + late, "x", true));
+  CHECK_FALSE(early.has_to_wait(start + late, "y", false));
+  REQUIRE_FALSE(hold("x", late));
+  REQUIRE_FALSE(hold("x", late, 1min));
+  early.tick(start + late);
+  CHECK(take() == texts{"x", "x", "x"});
+  CHECK_FALSE(early.has_to_wait(start + late, "x", false));
+  early.knows_all_now();
+  CHECK_FALSE(early.has_to_wait(start, "x", false));
+}
+
+TEST_CASE("nothing waits where all is known from the start", "[host]") {
+  early_questions early;
+  CHECK(early.knows_all());
+  CHECK_FALSE(early.may_wait(start));
+  CHECK_FALSE(early.has_to_wait(start, "x", false));
+}
+
+TEST_CASE_METHOD(newcomer, "early questions of one leave room for those of others", "[host]") {
+  for (auto left = early_questions::most / 2; left > 0; --left)
+    REQUIRE_FALSE(hold("x", 0s, 1min, "ann"));
+  CHECK(hold("x", 0s, 1min, "ann").code == errc::limit_reached);
+  CHECK_FALSE(hold("y", 0s, 1min, "bob"));
+  CHECK(early.is_waiting("y"));
+}
+
+TEST_CASE_METHOD(newcomer, "one that is refused does not wait", "[host]") {
+  for (auto left = early_questions::most; left > 0; --left)
+    REQUIRE_FALSE(hold("x"));
+  CHECK(hold("y").code == errc::limit_reached);
+  CHECK_FALSE(early.is_waiting("y"));
+}
+
+TEST_CASE_METHOD(newcomer, "early questions are refused where nobody is left to answer", "[host]") {
+  REQUIRE_FALSE(hold("one"));
+  early.refuse_all({errc::cancelled, "over"});
+  CHECK(take() == texts{"not one"});
+  CHECK_FALSE(early.is_waiting("one"));
+  CHECK_FALSE(early.next_deadline());
+}
+
+} // namespace early_questions_test

@@ -1,0 +1,377 @@
+#include "troupe/router/agent_inbox.hpp" // the header under test
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "troupe/core/overloaded.hpp"
+#include "troupe/core/time.hpp"
+#include "troupe/core/visit.hpp"
+
+namespace agent_inbox_test {
+
+using namespace std::literals;
+using namespace troupe;
+using namespace troupe::router;
+
+namespace {
+
+using inbox = agent_inbox<int>;
+constexpr int held = inbox::max_held;
+
+/// An inbox with its host, which hands over at once, and an agent that takes nothing out unless
+/// told to.
+struct hosted {
+  explicit hosted(const inbox_options& how, std::size_t room = 1'000'000)
+    : all(room), box(how, all) {}
+
+  /// Returns whether it was not refused.
+  bool come(int what, std::size_t bytes = 0, const std::optional<time_point>& expires_at = {},
+            bool is_taken = false) {
+    if (auto how = box.pass(bytes, is_taken); how.is_open) {
+      got.push_back(what);
+      signs += how.wants_sign ? 1U : 0U;
+      return true;
+    }
+    inbox::effects out;
+    auto result = box.arrive(now, what, bytes, expires_at, is_taken, out);
+    carry_out(std::move(out));
+    return result;
+  }
+
+  /// Fills the mailbox.
+  void fill(int from = 0) {
+    for (auto each = 0; each < held; ++each)
+      REQUIRE(come(from + each));
+  }
+
+  /// The agent takes out what it was handed, up to the next of which it says so.
+  void sign() {
+    REQUIRE(signs > 0);
+    --signs;
+    inbox::effects out;
+    box.signed_for(now, out);
+    carry_out(std::move(out));
+  }
+
+  void carry_out(inbox::effects out) {
+    while (!out.empty()) {
+      auto hands = false;
+      for (auto& each : out)
+        troupe::visit(overloaded{[&](const inbox::hand& next) {
+                                   got.push_back(next.what);
+                                   signs += next.wants_sign ? 1U : 0U;
+                                   hands = true;
+                                 },
+                                 [&](const inbox::refuse& next) { refused.push_back(next.what); },
+                                 [&](const inbox::expire& next) { expired.push_back(next.what); },
+                                 [&](const inbox::has_room&) { ++drained; }},
+                      each);
+      out.clear();
+      if (hands)
+        box.handed(now, out);
+    }
+  }
+
+  inbox_room all;
+  inbox box;
+  time_point now{};
+  std::vector<int> got;
+  std::vector<int> refused;
+  std::vector<int> expired;
+  std::size_t signs = 0;
+  int drained = 0;
+};
+
+std::vector<int> numbers(int from, int to) {
+  std::vector<int> result;
+  for (auto each = from; each < to; ++each)
+    result.push_back(each);
+  return result;
+}
+
+} // namespace
+
+TEST_CASE("an agent holds few messages, and gets the next in order as it takes them out",
+          "[router]") {
+  hosted it{{}};
+  for (auto each = 0; each < 2 * held; ++each)
+    CHECK(it.come(each));
+  CHECK(it.got == numbers(0, held));
+  CHECK(it.box.waiting() == held);
+  it.sign();
+  CHECK(it.got == numbers(0, held + held / 4));
+  while (it.signs > 0)
+    it.sign();
+  CHECK(it.got == numbers(0, 2 * held));
+  CHECK(it.box.waiting() == 0);
+  CHECK(it.all.messages() == 0);
+}
+
+TEST_CASE("an agent that keeps up gives a sign for each quarter of what it holds", "[router]") {
+  hosted it{{}};
+  for (auto each = 0; each < 10 * held; ++each) {
+    CHECK(it.come(each));
+    CHECK((it.signs > 0) == ((each + 1) % (held / 4) == 0));
+    if (it.signs > 0)
+      it.sign();
+  }
+  CHECK(it.box.held() == 0);
+}
+
+TEST_CASE("what an agent holds is bounded in bytes as well", "[router]") {
+  hosted it{{}};
+  constexpr auto most = inbox::max_held * inbox::bytes_per_unit;
+  CHECK(it.come(1, most)); // of any size
+  CHECK(it.come(2, 10));
+  CHECK(it.got == numbers(1, 2));
+  it.sign();
+  CHECK(it.got == numbers(1, 3));
+}
+
+TEST_CASE("a message that comes while others are handed over stays behind them", "[router]") {
+  inbox_room all{1'000};
+  inbox box{{}, all};
+  for (auto each = 0; each < held; ++each)
+    REQUIRE(box.pass(0, false).is_open);
+  REQUIRE_FALSE(box.pass(0, false).is_open);
+  inbox::effects out;
+  REQUIRE(box.arrive({}, 1, 0, {}, false, out));
+  REQUIRE(out.empty());
+  box.signed_for({}, out);
+  REQUIRE(out.size() == 1); // and another thread has yet to put it into the mailbox
+  CHECK(box.waiting() == 0);
+  CHECK_FALSE(box.pass(0, false).is_open);
+  inbox::effects later;
+  REQUIRE(box.arrive({}, 2, 0, {}, false, later));
+  CHECK(later.empty());
+  box.handed({}, later);
+  REQUIRE(later.size() == 1);
+  CHECK(std::get<inbox::hand>(later.front()).what == 2);
+  box.handed({}, later);
+  CHECK(later.size() == 1);
+  CHECK(box.pass(0, false).is_open);
+}
+
+TEST_CASE("a sender of this process is refused once too many messages wait, until half have gone",
+          "[router]") {
+  hosted it{{.max_messages = 64}};
+  it.fill();
+  for (auto each = 0; each < 64; ++each) {
+    REQUIRE(it.box.take(0));
+    REQUIRE(it.come(held + each, 0, {}, true));
+  }
+  CHECK_FALSE(it.box.take(0));
+  it.sign(); // 32 have gone
+  CHECK(it.box.waiting() == 32);
+  CHECK(it.box.take(0));
+  CHECK(it.come(1'000, 0, {}, true));
+  CHECK(it.refused.empty());
+}
+
+TEST_CASE("what has a place counts before it has come", "[router]") {
+  hosted it{{.max_messages = 10}};
+  for (auto each = 0; each < 10; ++each)
+    REQUIRE(it.box.take(0));
+  CHECK_FALSE(it.box.take(0));
+  CHECK(it.box.waiting() == 10);
+  for (auto each = 0; each < 10; ++each)
+    CHECK(it.come(each, 0, {}, true));
+  CHECK(it.got == numbers(0, 10));
+  CHECK(it.box.waiting() == 0);
+  CHECK(it.all.messages() == 0);
+}
+
+TEST_CASE("what waits for an agent is bounded in bytes, and a message of any size has room alone",
+          "[router]") {
+  hosted it{{.max_bytes = 100}};
+  it.fill();
+  CHECK_FALSE(it.box.wants_size());
+  REQUIRE(it.box.take(101));
+  REQUIRE(it.come(1, 101, {}, true));
+  CHECK_FALSE(it.box.take(1));
+  CHECK(it.box.waiting() == 1); // no place is lost
+  CHECK(it.box.is_full());
+  it.sign();
+  CHECK(it.box.take(1));
+}
+
+TEST_CASE("what is on its way over a link is taken beyond the bounds, up to some times as much",
+          "[router]") {
+  hosted it{{.max_messages = 10}};
+  it.fill();
+  constexpr auto most = static_cast<int>(10 * inbox::slack);
+  for (auto each = 0; each < most; ++each) {
+    CHECK(it.come(held + each));
+    CHECK(it.box.is_full() == (each >= 9));
+  }
+  CHECK_FALSE(it.box.take(0));
+  CHECK_FALSE(it.come(1'000));
+  CHECK(it.refused == std::vector{1'000});
+  while (it.signs > 0)
+    it.sign();
+  CHECK(it.got == numbers(0, held + most));
+}
+
+TEST_CASE("the slack is bounded in bytes as well", "[router]") {
+  hosted it{{.max_bytes = 100}};
+  it.fill();
+  CHECK(it.come(1, 1'000)); // alone
+  CHECK_FALSE(it.come(2, 1));
+  it.sign();
+  CHECK(it.come(3, 400));
+  hosted other{{.max_bytes = 100}};
+  other.fill();
+  CHECK(other.come(1, 300));
+  CHECK_FALSE(other.come(2, 101));
+  CHECK(other.come(3, 100));
+}
+
+TEST_CASE("where the oldest give way, the latest arrive", "[router]") {
+  hosted it{{.max_messages = 3, .full = when_full::drop_oldest}};
+  it.fill();
+  for (auto each = 0; each < 10; ++each)
+    CHECK(it.come(held + each));
+  CHECK(it.refused == numbers(held, held + 7));
+  CHECK(it.box.waiting() == 3);
+  it.sign();
+  CHECK(std::vector(it.got.end() - 3, it.got.end()) == numbers(held + 7, held + 10));
+}
+
+TEST_CASE("where the oldest give way, bytes count as well, but a message alone stays", "[router]") {
+  hosted it{{.max_bytes = 100, .full = when_full::drop_oldest}};
+  it.fill();
+  CHECK(it.come(1, 60));
+  CHECK(it.come(2, 40));
+  CHECK(it.refused.empty());
+  CHECK(it.come(3, 500));
+  CHECK(it.refused == std::vector{1, 2});
+  CHECK(it.box.waiting_bytes() == 500);
+}
+
+TEST_CASE("where the oldest give way, no more may be on their way than may wait", "[router]") {
+  hosted it{{.max_messages = 3, .full = when_full::drop_oldest}};
+  it.fill();
+  for (auto each = 0; each < 3; ++each)
+    CHECK(it.come(each));
+  for (auto each = 0; each < 3; ++each)
+    CHECK(it.box.take(0));
+  CHECK_FALSE(it.box.take(0));
+}
+
+TEST_CASE("agents that are slow leave room for others", "[router]") {
+  inbox_room all{100};
+  inbox slow{{}, all};
+  inbox other{{}, all};
+  inbox::effects out;
+  for (auto* each : {&slow, &other})
+    for (auto count = 0; count < held; ++count)
+      REQUIRE(each->pass(0, false).is_open);
+  CHECK(slow.take(50));
+  CHECK_FALSE(slow.take(1)); // as much as is free
+  CHECK_FALSE(slow.arrive({}, 1, 1, {}, false, out));
+  CHECK(other.take(25));
+  CHECK_FALSE(other.take(1));
+  CHECK(all.bytes() == 75);
+  slow.arrive({}, 2, 50, {}, true, out);
+  CHECK(slow.end() == std::vector{2});
+  CHECK(other.take(37));
+}
+
+TEST_CASE("what waits for an agent that is gone waits no more", "[router]") {
+  inbox_room all{1'000};
+  {
+    inbox box{{}, all};
+    inbox::effects out;
+    for (auto count = 0; count < held; ++count)
+      REQUIRE(box.pass(0, false).is_open);
+    REQUIRE(box.take(10));
+    REQUIRE(box.arrive({}, 1, 20, {}, false, out));
+    REQUIRE(box.arrive({}, 2, 30, {}, false, out));
+    CHECK(all.bytes() == 60);
+    CHECK(box.end() == std::vector{1, 2});
+    CHECK(all.bytes() == 10);
+  }
+  CHECK(all.bytes() == 0); // that was on its way
+  CHECK(all.messages() == 0);
+}
+
+TEST_CASE("a message that has waited longer than it may is not handed over", "[router]") {
+  hosted it{{}};
+  it.fill();
+  CHECK(it.come(1, 0, time_point{1s}));
+  CHECK(it.come(2, 0, time_point{3s}));
+  CHECK(it.come(3));
+  it.now = time_point{1s};
+  it.sign();
+  CHECK(it.expired == std::vector{1});
+  CHECK(std::vector(it.got.end() - 2, it.got.end()) == std::vector{2, 3});
+}
+
+TEST_CASE("an inbox is full when one more would be too much, never an empty one", "[router]") {
+  hosted it{{.max_messages = 2, .max_bytes = 10}};
+  it.fill();
+  CHECK(it.come(1, 9));
+  CHECK_FALSE(it.box.is_full());
+  CHECK(it.come(2, 0));
+  CHECK(it.box.is_full());
+  hosted bytes{{.max_bytes = 10}};
+  bytes.fill();
+  CHECK(bytes.come(1, 10));
+  CHECK(bytes.box.is_full());
+  CHECK_FALSE(hosted{{.max_messages = 0, .max_bytes = 0}}.box.is_full());
+}
+
+TEST_CASE("whoever waits for room hears once half of it is there", "[router]") {
+  hosted it{{.max_messages = 64}};
+  CHECK_FALSE(it.box.await_room()); // there is some
+  it.fill();
+  for (auto each = 0; each < 65; ++each)
+    REQUIRE(it.come(held + each));
+  REQUIRE(it.box.is_full());
+  CHECK(it.box.await_room());
+  CHECK(it.box.await_room());
+  it.sign();
+  CHECK(it.box.waiting() == 33);
+  CHECK(it.drained == 0);
+  it.sign();
+  CHECK(it.drained == 1);
+  it.sign();
+  CHECK(it.drained == 1);
+}
+
+TEST_CASE("whoever waits for room hears also when what is on its way comes", "[router]") {
+  hosted it{{.max_messages = 2}};
+  for (auto each = 0; each < 2; ++each)
+    REQUIRE(it.box.take(0));
+  CHECK(it.box.await_room());
+  CHECK(it.come(1, 0, {}, true));
+  CHECK(it.drained == 1);
+  CHECK(it.come(2, 0, {}, true));
+  CHECK(it.got == std::vector{1, 2});
+}
+
+TEST_CASE("an inbox that has refused a sender here is full for those elsewhere, too", "[router]") {
+  hosted it{{.max_messages = 8}};
+  it.fill();
+  for (auto each = 0; each < 8; ++each)
+    REQUIRE(it.box.take(0));
+  CHECK_FALSE(it.box.take(0));
+  CHECK(it.box.is_full());
+  it.sign();
+  for (auto each = 0; each < 3; ++each)
+    REQUIRE(it.come(held + each, 0, {}, true));
+  CHECK(it.box.waiting() == 5); // they were on their way, and went on to the mailbox
+  CHECK(it.box.is_full());
+  CHECK_FALSE(it.box.take(0));
+  REQUIRE(it.come(held + 3, 0, {}, true));
+  CHECK_FALSE(it.box.is_full()); // half of them have gone
+  CHECK(it.box.take(0));
+}
+
+} // namespace agent_inbox_test

@@ -1,0 +1,310 @@
+// What waits for agents of live routers: agents that are slow, end, or answer late.
+
+#include "router/named_nodes.hpp"
+#include "support/services.hpp"
+#include "troupe/router/router.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <future>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "caf/actor_cast.hpp"
+#include "caf/actor_system.hpp"
+#include "caf/event_based_actor.hpp"
+#include "caf/message.hpp"
+#include "caf/response_promise.hpp"
+#include "caf/scoped_actor.hpp"
+#include "troupe/core/caf/to_error.hpp"
+#include "troupe/router/messages.hpp"
+#include "troupe/testing/comes_true.hpp"
+
+namespace inboxes_test {
+
+using namespace std::literals;
+using namespace troupe;
+using namespace troupe::router;
+
+namespace {
+
+const auto n1 = test::node_named("n1");
+const auto n2 = test::node_named("n2");
+
+/// What an agent that can be stopped has got.
+struct seen {
+  void go_on() {
+    if (!std::exchange(is_open, true))
+      opened.set_value();
+  }
+
+  std::promise<void> opened;
+  bool is_open = false;
+  std::shared_future<void> open = opened.get_future().share();
+  std::atomic<std::uint64_t> count{0};
+  /// Numbers that came behind a higher one.
+  std::atomic<std::uint64_t> disorder{0};
+  std::uint64_t last = 0;
+};
+
+struct live_inboxes : test::live_system<caf::id_block::troupe_router> {
+  router_options options;
+  caf::scoped_actor self{sys};
+  std::vector<caf::actor> agents;
+  std::vector<std::shared_ptr<seen>> slow_ones;
+  router_access here{sys, n1, options, {[](const node_id&) {}, [](const agent_id&) {}}};
+  router_access there{sys, n2, options, {[](const node_id&) {}, [](const agent_id&) {}}};
+
+  explicit live_inboxes(const router_options& given = {}) : options(given) {
+    link(here, n2, there);
+    link(there, n1, here);
+  }
+
+  ~live_inboxes() {
+    for (auto& each : slow_ones)
+      each->go_on();
+    for (auto& each : agents)
+      caf::anon_send_exit(each, caf::exit_reason::kill);
+    for (auto* each : {&here, &there})
+      caf::anon_send_exit(each->handle(), caf::exit_reason::user_shutdown);
+  }
+
+  static void link(const router_access& from, const node_id& node, const router_access& to) {
+    to.answer_over(1, caf::actor_cast<caf::strong_actor_ptr>(from.handle()));
+    from.run([node, entry = caf::actor_cast<caf::strong_actor_ptr>(to.handle())](
+               router_state& state) { state.link_up(node, 1, entry); });
+  }
+
+  template <class Job>
+  auto on(const router_access& where, Job job) {
+    std::promise<decltype(job(std::declval<router_state&>()))> result;
+    where.run([&](router_state& state) { result.set_value(job(state)); });
+    return result.get_future().get();
+  }
+
+  router_statistics statistics(const router_access& where) {
+    return on(where, [](router_state& state) { return state.statistics(); });
+  }
+
+  void add(const router_access& where, const std::string& id, const caf::actor& agent,
+           const inbox_options& how = {}) {
+    agents.push_back(agent);
+    auto handle = caf::actor_cast<caf::strong_actor_ptr>(agent);
+    REQUIRE(
+      on(where, [=](router_state& state) { return state.add_agent(id, handle, false, how); }).code
+      == errc::none);
+    REQUIRE(on(here, [=, node = &where == &here ? n1 : n2](router_state& state) {
+      state.places().put({id, node});
+      return true;
+    }));
+  }
+
+  /// Adds an agent that stands still with its first message until it may go on.
+  std::shared_ptr<seen> add_slow(const router_access& where, const std::string& id,
+                                 const inbox_options& how = {}) {
+    auto all = slow_ones.emplace_back(std::make_shared<seen>());
+    add(where, id, sys.spawn([all]() -> caf::behavior {
+      return {[all](std::uint64_t number) {
+        all->open.wait();
+        ++all->count;
+        if (number < std::exchange(all->last, number))
+          ++all->disorder;
+        return number;
+      }};
+    }),
+        how);
+    return all;
+  }
+
+  errc send(const std::string& agent, std::uint64_t number) const {
+    return here.send(to_agent(agent), caf::make_message(number)).code;
+  }
+
+  auto ask(const std::string& agent, std::uint64_t number, duration ttl = 1h) {
+    dispatch what{to_agent(agent), {}, 20s, caf::make_message(number)};
+    what.how.ttl = ttl;
+    return self->request(here.handle(), 30s, std::move(what));
+  }
+
+  template <class Pending>
+  static std::string answer_to(Pending pending) {
+    std::string result;
+    pending.receive([&](std::uint64_t number) { result = std::to_string(number); },
+                    [&](const caf::error& why) { result = name_of(to_problem(why).code); });
+    return result;
+  }
+
+  /// Until the router of `here` has done all that it was told.
+  void settle() {
+    statistics(here);
+  }
+};
+
+/// Few messages wait for a link.
+struct narrow_inboxes : live_inboxes {
+  narrow_inboxes() : live_inboxes{{.max_waiting_bytes = 512U << 10U}} {}
+};
+
+constexpr std::uint64_t held = router::detail::agent_table::inbox::max_held;
+
+} // namespace
+
+TEST_CASE_METHOD(narrow_inboxes,
+                 "what waits for a slow agent is bounded, whoever sends more is told, and others "
+                 "get theirs",
+                 "[router]") {
+  auto& where = GENERATE(0, 1) == 0 ? here : there;
+  constexpr std::uint64_t most = 5'000; // four times that is more than waits for a link
+  auto slow = add_slow(where, "slow", {.max_messages = most});
+  auto quick = add_slow(where, "quick");
+  quick->go_on();
+  std::uint64_t taken = 0;
+  std::uint64_t refused = 0;
+  // Those elsewhere are told with a word over the link.
+  while (refused < 100 && taken < 10 * most)
+    ++(send("slow", taken) == errc::none ? taken : refused);
+  CHECK(refused == 100);
+  CHECK(taken >= most);
+  CHECK(testing::comes_true([&] { return &where == &here || statistics(here).waiting == 0; }));
+  CHECK(testing::comes_true([&] { // the word may be on its way yet
+    if (send("slow", taken) != errc::none)
+      return true;
+    ++taken;
+    return false;
+  }));
+  CHECK(answer_to(ask("slow", 1)) == "limit_reached");
+  CHECK(answer_to(ask("quick", 7)) == "7");
+  for (std::uint64_t each = 0; each < 1'000; ++each)
+    REQUIRE(send("quick", each) == errc::none);
+  CHECK(testing::comes_true([&] { return quick->count == 1'001; }));
+  slow->go_on();
+  // Where the word comes late, what is beyond four times the bound is only counted there.
+  auto lost = [&] { return &where == &here ? 0 : statistics(there).refused; };
+  CHECK(testing::comes_true([&] { return slow->count + lost() == taken; }));
+  CHECK(slow->disorder == 0);
+  CHECK(testing::comes_true([&] { return send("slow", taken) == errc::none; })); // again
+  CHECK(testing::comes_true([&] { return statistics(where).waiting == 0; }));
+  CHECK(statistics(where).waiting_bytes == 0);
+}
+
+TEST_CASE_METHOD(live_inboxes, "bytes that wait for a slow agent are bounded", "[router]") {
+  auto& where = GENERATE(0, 1) == 0 ? here : there;
+  std::promise<void> opened;
+  auto open = opened.get_future().share();
+  std::atomic<std::uint64_t> count{0};
+  add(where, "slow", sys.spawn([open, &count]() -> caf::behavior {
+    return {[open, &count](const std::string&) {
+      open.wait();
+      ++count;
+    }};
+  }));
+  const auto text = caf::make_message(std::string(50'000, 'x'));
+  std::uint64_t taken = 0;
+  while (taken < 2'000 && here.send(to_agent("slow"), text).code == errc::none)
+    ++taken;
+  CHECK(taken >= (4U << 20U) / 50'000);
+  CHECK(taken < 600); // what waits, what the link holds, and what the agent does
+  opened.set_value();
+  CHECK(testing::comes_true([&] { return count == taken; }));
+}
+
+TEST_CASE_METHOD(live_inboxes, "where the oldest messages give way, the latest arrive",
+                 "[router]") {
+  auto& where = GENERATE(0, 1) == 0 ? here : there;
+  constexpr std::uint64_t most = 50;
+  auto slow = add_slow(where, "slow", {.max_messages = most, .full = when_full::drop_oldest});
+  std::vector<decltype(ask("slow", 0))> asked;
+  for (std::uint64_t each = 1; each <= 1'000; ++each)
+    asked.push_back(ask("slow", each));
+  CHECK(testing::comes_true([&] { return statistics(where).refused == 1'000 - held - most; }));
+  slow->go_on();
+  for (std::uint64_t each = 1; each <= 1'000; ++each) {
+    auto answer = answer_to(std::move(asked[each - 1]));
+    auto stays = each <= held || each > 1'000 - most;
+    CHECK(answer == (stays ? std::to_string(each) : "limit_reached"));
+  }
+}
+
+TEST_CASE_METHOD(live_inboxes, "what waits for an agent that ends is told, and counted",
+                 "[router]") {
+  auto& where = GENERATE(0, 1) == 0 ? here : there;
+  auto slow = add_slow(where, "slow");
+  for (std::uint64_t each = 0; each < held; ++each)
+    REQUIRE(send("slow", each) == errc::none);
+  auto asked = ask("slow", 1);
+  REQUIRE(send("slow", 2) == errc::none);
+  CHECK(testing::comes_true([&] { return statistics(where).waiting == 2; }));
+  SECTION("by itself") {
+    kill_next(caf::actor_cast<caf::strong_actor_ptr>(agents.front()));
+    slow->go_on();
+  }
+  SECTION("as it is removed") {
+    CHECK(on(where, [](router_state& state) { return state.remove_agent("slow") != nullptr; }));
+  }
+  CHECK(answer_to(std::move(asked)) == "not_found");
+  CHECK(testing::comes_true([&] { return statistics(where).unknown >= 2; }));
+  CHECK(statistics(where).waiting == 0);
+}
+
+TEST_CASE_METHOD(live_inboxes,
+                 "a message that expires while it waits for its agent is not handed to it",
+                 "[router]") {
+  auto& where = GENERATE(0, 1) == 0 ? here : there;
+  auto slow = add_slow(where, "slow");
+  for (std::uint64_t each = 0; each < held; ++each)
+    REQUIRE(send("slow", each) == errc::none);
+  auto asked = ask("slow", 1, 1ms);
+  auto other = ask("slow", 2);
+  CHECK(testing::comes_true([&] { return statistics(where).waiting == 2; }));
+  std::this_thread::sleep_for(5ms); // the time of the message, not of the test
+  slow->go_on();
+  CHECK(answer_to(std::move(asked)) == "expired");
+  CHECK(answer_to(std::move(other)) == "2");
+  CHECK(slow->count == held + 1);
+}
+
+TEST_CASE_METHOD(live_inboxes, "an agent that answers late gets all requests, not just few",
+                 "[router]") {
+  auto& where = GENERATE(0, 1) == 0 ? here : there;
+  struct late {
+    std::vector<caf::response_promise> open;
+  };
+
+  add(where, "late", sys.spawn([](caf::event_based_actor* me) -> caf::behavior {
+    auto all = std::make_shared<late>();
+    return {[me, all](std::uint64_t number) -> caf::result<std::uint64_t> {
+      all->open.push_back(me->make_response_promise());
+      if (number == 2 * held)
+        for (auto& each : std::exchange(all->open, {}))
+          each.deliver(number);
+      return caf::delegated<std::uint64_t>{};
+    }};
+  }));
+  std::vector<decltype(ask("late", 0))> asked;
+  for (std::uint64_t each = 0; each <= 2 * held; ++each)
+    asked.push_back(ask("late", each));
+  for (auto& each : asked)
+    CHECK(answer_to(std::move(each)) == std::to_string(2 * held));
+}
+
+TEST_CASE_METHOD(live_inboxes, "an actor that answers no signs gets all at once", "[router]") {
+  caf::scoped_actor blocking{sys};
+  add(here, "blocking", caf::actor_cast<caf::actor>(blocking));
+  for (std::uint64_t each = 0; each < 3 * held; ++each)
+    REQUIRE(send("blocking", each) == errc::none);
+  settle();
+  std::uint64_t count = 0;
+  blocking->receive_while([&] { return count < 3 * held; })(
+    [&](std::uint64_t number) { CHECK(number == count++); });
+  agents.clear();
+}
+
+} // namespace inboxes_test
