@@ -57,4 +57,12 @@ TEST_CASE("those who are not known share all that there is", "[core]") {
   CHECK(it.take("ann", 1) == 0);
 }
 
+TEST_CASE("of an amount one gets no more than leaves as much for others", "[core]") {
+  CHECK(shares<std::string>::may_take(0, 10, 10));
+  CHECK_FALSE(shares<std::string>::may_take(0, 10, 11));
+  CHECK(shares<std::string>::may_take(4, 10, 6));
+  CHECK_FALSE(shares<std::string>::may_take(5, 10, 6));
+  CHECK_FALSE(shares<std::string>::may_take(0, 0, 1));
+}
+
 } // namespace shares_test

@@ -18,11 +18,12 @@ TEST_CASE("cards are asked for once no further one was missed for a while", "[no
   CHECK(it.ends());
 }
 
-TEST_CASE("cards are asked for after four pauses at the latest", "[node][swim]") {
+TEST_CASE("cards are asked for after three seconds at the latest", "[node][swim]") {
+  static_assert(card_pause::max_spans * card_pause::span == std::chrono::seconds{3});
   card_pause it;
   for (auto round = 0; round < 2; ++round) {
     CHECK(it.misses());
-    for (auto each = 0; each < 3; ++each) {
+    for (auto each = 0; each < card_pause::max_spans - 1; ++each) {
       CHECK_FALSE(it.misses());
       CHECK_FALSE(it.ends());
     }

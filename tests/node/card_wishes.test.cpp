@@ -2,6 +2,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <map>
 #include <set>
 #include <vector>
 
@@ -33,7 +34,7 @@ TEST_CASE("a peer is asked one question at a time, about fifty nodes at most", "
     REQUIRE(wanted.size() == size);
     CHECK(it.next(a).empty()); // it has not answered
     auto next = it.end(a, wanted, {});
-    CHECK(next == (size == 50 ? std::set<node_id>{a} : std::set<node_id>{}));
+    CHECK(next == (size == 50 ? std::vector{a} : std::vector<node_id>{}));
   }
   CHECK(it.peers().empty());
   CHECK(it.next(a).empty());
@@ -47,7 +48,7 @@ TEST_CASE("what a peer does not know, whoever spoke of it is asked for, once", "
   it.want(a, node_number(3), a);
   auto wanted = it.next(a);
   REQUIRE(wanted.size() == 3);
-  CHECK(it.end(a, wanted, {node_number(1), node_number(3)}) == std::set<node_id>{b});
+  CHECK(it.end(a, wanted, {node_number(1), node_number(3)}) == std::vector{b});
   CHECK(it.next(a).empty());
   auto second = it.next(b);
   CHECK(second == std::vector<node_id>{node_number(1)});
@@ -62,8 +63,67 @@ TEST_CASE("what is wanted while a peer is asked waits for its answer", "[node][s
   auto wanted = it.next(a);
   it.want(a, node_number(2), c);
   CHECK(it.next(a).empty());
-  CHECK(it.end(a, wanted, {node_number(1)}) == std::set<node_id>{a});
+  CHECK(it.end(a, wanted, {node_number(1)}) == std::vector{a});
   CHECK(it.next(a) == std::vector<node_id>{node_number(2)});
+}
+
+TEST_CASE("of peers without a link one is asked at a time, beside those that have one",
+          "[node][swim]") {
+  card_wishes it;
+  for (auto peer : {a, b, c})
+    it.want(peer, node_number(peer == c ? 3 : 1), peer);
+  auto first = it.next(a, false);
+  CHECK(first.size() == 1);
+  CHECK(it.next(b, false).empty());
+  CHECK(it.next(c, true) == std::vector<node_id>{node_number(3)});
+  CHECK(it.end(c, {node_number(3)}, {}).empty());
+  CHECK(it.end(a, first, {node_number(1)}) == std::vector{b});
+  CHECK(it.next(b, false) == std::vector<node_id>{node_number(1)});
+  CHECK(it.end(b, {node_number(1)}, {}).empty());
+  CHECK(it.peers().empty());
+}
+
+TEST_CASE("one without a link of which more and more is wanted leaves others their turn",
+          "[node][swim]") {
+  card_wishes it;
+  auto number = 0U;
+  auto tell = [&](const node_id& by) {
+    for (auto more = 0; more < 60; ++more, ++number)
+      it.want(by, node_number(number), by);
+  };
+  for (auto peer : {a, b, c})
+    tell(peer);
+  std::map<node_id, int> asked;
+  std::vector<node_id> due{a, b, c};
+  for (auto turns = 0; turns < 9; ++turns) {
+    std::vector<node_id> wanted;
+    node_id whom;
+    for (auto& peer : due) {
+      wanted = it.next(peer, false);
+      whom = peer;
+      if (!wanted.empty())
+        break;
+    }
+    REQUIRE_FALSE(wanted.empty());
+    ++asked[whom];
+    tell(whom);
+    due = it.end(whom, wanted, {});
+  }
+  CHECK(asked == std::map<node_id, int>{{a, 3}, {b, 3}, {c, 3}});
+}
+
+TEST_CASE("a card that has come is wanted of nobody any more", "[node][swim]") {
+  card_wishes it;
+  it.want(a, node_number(1), b);
+  it.want(a, node_number(2), a);
+  it.want(b, node_number(1), b);
+  auto wanted = it.next(a);
+  it.want(a, node_number(1), a);
+  it.came(node_number(1));
+  CHECK(it.peers() == std::vector<node_id>{a}); // whose answer is to come
+  CHECK(it.next(b).empty());
+  CHECK(it.end(a, wanted, {node_number(1)}).empty());
+  CHECK(it.size() == 0);
 }
 
 TEST_CASE(

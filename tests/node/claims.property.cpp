@@ -142,7 +142,52 @@ public:
     CHECK(agents == living);
   }
 
+  /// It leaves, whatever is under way: in any order, but nothing of earlier lives arrives any more.
+  /// Once that has ended, it has no name, though it goes on for a while.
+  void leave() {
+    std::erase_if(asks_, [this](auto& each) { return each.life != life_; });
+    living_.clear();
+    auto id = ++last_id_;
+    waiting_[id] = {};
+    step(claims::leave{}, id);
+    for (auto rest = 1'000; rest > 0 && waiting_.contains(id); --rest)
+      go_on_leaving();
+    CHECK_FALSE(waiting_.contains(id));
+    CHECK(it_->book().size() == 0);
+    for (auto rest = 20; rest > 0; --rest)
+      go_on_leaving();
+    for (auto& each : names_.answer(names::list_claims{self}).claimed)
+      CHECK(each.boot > it_->book().boot()); // of a later life
+  }
+
 private:
+  void go_on_leaving() {
+    switch (random_.below(6)) {
+      case 0:
+        return add_in_vain();
+      case 1:
+        return step(claims::bound{});
+      case 2:
+      case 3:
+        return carry_out_any();
+      case 4:
+        if (auto* which = any_ask(); which != nullptr && which->answer)
+          deliver(asks_.begin() + (which - asks_.data()));
+        return;
+      default:
+        if (asks_.empty())
+          pass(1s);
+    }
+  }
+
+  void add_in_vain() {
+    registry::record made;
+    made.key = {agent_kind, all_names.at(random_.below(all_names.size())), self};
+    waiting_[++last_id_] = made.key.name;
+    step(claims::add{made, true}, last_id_);
+    CHECK_FALSE(waiting_.contains(last_id_));
+  }
+
   /// What others show, who have heard all that was said.
   using shown_records = std::map<registry::record_key, registry::record>;
 
@@ -607,6 +652,16 @@ private:
 };
 
 } // namespace
+
+TEST_CASE("a node that has left has no name, whatever was under way", "[node][names][property]") {
+  tally counts;
+  test::for_each_seed(1'000, [&](test::random_source random) {
+    world it{random, counts};
+    for (auto left = 60; left > 0; --left)
+      it.anything();
+    it.leave();
+  });
+}
 
 TEST_CASE("after all faults the cluster knows what a node says, and no agent has lost its name",
           "[node][names][registry][property]") {

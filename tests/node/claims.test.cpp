@@ -271,22 +271,99 @@ TEST_CASE_METHOD(speaker, "a batch that is refused as taken is claimed one by on
   CHECK(it_.book().find(agent_kind, "c")->token == 3);
 }
 
-TEST_CASE_METHOD(speaker, "names beyond one batch are claimed and released in several",
+TEST_CASE_METHOD(speaker, "names beyond one batch are claimed in several, and given back in one",
                  "[node][names]") {
   for (std::uint64_t each = 1; each <= 1'200; ++each)
     have("agent-" + std::to_string(each), each);
   step(claims::bound{});
   CHECK(question<names::claim>()->names.size() == 1'000);
+  answer<names::claims>(no(errc::bad_argument));
   CHECK(question<names::claim>()->names.size() == 200);
-  CHECK(out.empty());
+  answer<names::claims>(no(errc::bad_argument));
+  out.clear();
   step(claims::leave{}, 7);
-  for (auto size : {1'000U, 200U}) {
-    CHECK_FALSE(next<claims::done>());
-    CHECK(question<names::release>()->names.size() == size);
-    answer<names::freed>(names::freed{});
-  }
   CHECK(said().size() == 1'200);
+  CHECK_FALSE(next<claims::done>());
+  CHECK(question<names::owner_gone>()->boot == 5);
+  CHECK(out.empty());
+  answer<names::freed>(names::freed{});
   CHECK(ended(7) == errc::none);
+}
+
+TEST_CASE_METHOD(speaker, "a node that leaves gives back what an earlier life of it has claimed",
+                 "[node][names]") {
+  step(claims::leave{}, 7);
+  auto all = question<names::owner_gone>();
+  REQUIRE(all);
+  CHECK(all->owner == "n1");
+  CHECK(all->boot == 5);
+  CHECK(out.empty());
+  SECTION("once that is heard") {
+    answer<names::freed>(names::freed{});
+    CHECK(ended(7) == errc::none);
+  }
+  SECTION("or says why not") {
+    answer<names::freed>(no(errc::no_quorum));
+    CHECK(ended(7) == errc::no_quorum);
+  }
+  SECTION("or that nobody has answered") {
+    pass(claims_options{}.answer_within);
+    CHECK(ended(7) == errc::timed_out);
+  }
+}
+
+TEST_CASE_METHOD(speaker, "a name that is being claimed when its node leaves is given back",
+                 "[node][names]") {
+  have("painter", 3);
+  SECTION("that of an agent which begins") {
+    step(claims::add{agent("sculptor"), true}, 7);
+    REQUIRE(question<names::claim>());
+    step(claims::leave{}, 8);
+    CHECK_FALSE(question<names::owner_gone>());
+    names::claims given{{{"sculptor", "n1", 5, 4}}};
+    answer<names::claims>(given);
+    CHECK(ended(7) == errc::withdrawn);
+    REQUIRE(question<names::release>());
+  }
+  SECTION("that of an agent which ends") {
+    step(claims::remove{"painter"});
+    REQUIRE(question<names::release>());
+    step(claims::leave{}, 8);
+  }
+  SECTION("once more") {
+    step(claims::bound{});
+    auto again = question<names::claim>();
+    REQUIRE(again);
+    auto asked_again = asked;
+    step(claims::leave{}, 8);
+    CHECK_FALSE(question<names::owner_gone>());
+    asked = asked_again;
+    answer<names::claims>(names::claims{{{"painter", "n1", 5, 3}}});
+    REQUIRE(question<names::release>());
+  }
+  CHECK_FALSE(question<names::owner_gone>());
+  answer<names::freed>(names::freed{});
+  CHECK_FALSE(next<claims::done>());
+  REQUIRE(question<names::owner_gone>());
+  answer<names::freed>(names::freed{});
+  CHECK(ended(8) == errc::none);
+}
+
+TEST_CASE_METHOD(speaker, "a node that has left claims no name and says nothing more",
+                 "[node][names]") {
+  step(claims::leave{}, 7);
+  REQUIRE(question<names::owner_gone>());
+  step(claims::add{agent("painter"), true}, 8);
+  CHECK(ended(8) == errc::cancelled);
+  step(claims::add{agent("x@n1")}, 9);
+  CHECK(ended(9) == errc::cancelled);
+  step(claims::put{agent("s@n1")}, 10);
+  CHECK(ended(10) == errc::cancelled);
+  answer<names::freed>(names::freed{});
+  CHECK(ended(7) == errc::none);
+  step(claims::bound{});
+  CHECK(out.empty());
+  CHECK(it_.book().size() == 0);
 }
 
 TEST_CASE_METHOD(speaker, "a claim that is older loses its name, another word does not",
@@ -357,6 +434,8 @@ TEST_CASE_METHOD(speaker, "what changes is said at once, with one version each, 
   step(claims::bound{}); // the services hear nothing of it
   step(claims::leave{}, 9);
   CHECK(said().front().removed);
+  REQUIRE(question<names::owner_gone>()); // of an earlier life
+  answer<names::freed>(names::freed{});
   CHECK(ended(9) == errc::none);
   CHECK(out.size() == 1);
   CHECK(next<claims::hide>());

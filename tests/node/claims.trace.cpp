@@ -168,6 +168,7 @@ private:
         text << "release";
         list(what.names, what.boot);
       },
+      [&](const names::owner_gone& what) { text << "release all, boot " << what.boot; },
     };
     auto print = overloaded{
       [&](const claims::ask& what) {

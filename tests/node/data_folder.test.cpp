@@ -7,6 +7,7 @@
 #include <fstream>
 #include <set>
 #include <string>
+#include <vector>
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -357,4 +358,15 @@ TEST_CASE("a folder of an identity counts starts and keeps nothing else", "[node
     CHECK_FALSE(made->belong_to(random_id<cluster_id>(), true, {"127.0.0.1:1"}));
     CHECK(made->self().cluster != cluster_id{});
   }
+}
+
+TEST_CASE("where a node has met its cluster is read beside the node that runs", "[node]") {
+  test::temporary_folder folder;
+  CHECK(cluster::places_met(folder / "a").empty());
+  auto data = data_folder::open(folder / "a");
+  REQUIRE(data);
+  CHECK(cluster::places_met(folder / "a").empty());
+  CHECK_FALSE(data->belong_to(random_id<cluster_id>(), true, {"127.0.0.1:1", "[::1]:2"}));
+  CHECK(cluster::is_in_use(folder / "a"));
+  CHECK(cluster::places_met(folder / "a") == std::vector<std::string>{"127.0.0.1:1", "[::1]:2"});
 }

@@ -72,7 +72,7 @@ private:
         if (!leads_ || !it.is_linked)
           return;
         it.has_left = true;
-        return step(liveness::left{name});
+        return step(liveness::left{name, it.boot});
       case 6:
         return step(liveness::forgotten{name, it.boot});
       default:

@@ -66,7 +66,7 @@ struct judging : test::seen_effects<liveness> {
   liveness it;
 };
 
-/// A leader that looks through all names.
+/// A leader that looks through all names and workers.
 struct sweeping : judging {
   sweeping() : judging{{.check_every = {}, .sweep_every = 30s, .sweep_page = 2}} {}
 
@@ -78,6 +78,13 @@ struct sweeping : judging {
   liveness::list_names give(std::vector<registry::names::name_claim> claims, bool more = false) {
     auto asked = only<liveness::list_names>();
     step(liveness::names_listed{registry::names::claim_page{std::move(claims), more}}, asked.id);
+    return asked;
+  }
+
+  /// The scheduler gives that page.
+  liveness::list_workers give_workers(std::vector<liveness::worker> page) {
+    auto asked = only<liveness::list_workers>();
+    step(liveness::workers_listed{std::move(page)}, asked.id);
     return asked;
   }
 };
@@ -262,7 +269,7 @@ TEST_CASE("who has left its cluster is not lost when the members show it gone",
   judging j;
   j.link();
   j.see(alive);
-  j.step(liveness::left{"n1"});
+  j.step(liveness::left{"n1", 3});
   SECTION("with its link") {
     j.see(left);
     j.lose();
@@ -317,12 +324,12 @@ TEST_CASE("a node that has left is not lost", "[node][liveness]") {
   judging j;
   j.link();
   SECTION("whose link ends then") {
-    j.step(liveness::left{"n1"});
+    j.step(liveness::left{"n1", 3});
     j.lose();
   }
   SECTION("whose link has ended before") {
     j.lose();
-    j.step(liveness::left{"n1"});
+    j.step(liveness::left{"n1", 3});
   }
   j.pass(1min);
   CHECK(j.has_none<liveness::give_up>());
@@ -334,12 +341,34 @@ TEST_CASE("a node that has left is not lost", "[node][liveness]") {
   }
 }
 
+TEST_CASE("an earlier life of a node that has left does not keep a later one from being lost",
+          "[node][liveness]") {
+  using enum cluster::member_status;
+  judging j;
+  j.link();
+  SECTION("which is there when that is heard") {
+    j.step(liveness::link_up{"n1", 4});
+    j.step(liveness::left{"n1", 3});
+    j.see(alive, 4);
+    j.lose(4);
+    j.see(dead, 4);
+    j.pass(0s);
+  }
+  SECTION("which is waited for by then") {
+    j.step(liveness::link_up{"n1", 4});
+    j.lose(4);
+    j.step(liveness::left{"n1", 3});
+    j.pass(5s);
+  }
+  CHECK(j.only<liveness::give_up>().boot == 4);
+}
+
 TEST_CASE("who does not lead only takes note of links", "[node][liveness]") {
   judging j;
   j.step(liveness::link_up{"n1", 3});
   j.step(liveness::link_up{"n2", 1});
   j.step(liveness::link_down{"n2", 1, "closed"});
-  j.step(liveness::left{"n1"});
+  j.step(liveness::left{"n1", 3});
   j.step(liveness::forgotten{"n1", 3});
   j.pass(1h);
   CHECK(j.out.empty());
@@ -414,6 +443,9 @@ TEST_CASE("the end of an earlier link is no loss of the present one", "[node][li
   CHECK(j.has_none<liveness::give_up>());
   SECTION("nor does a boot go back") {
     j.step(liveness::link_up{"n1", 2});
+    j.lose(2);
+    j.pass(1min);
+    CHECK(j.has_none<liveness::give_up>());
     j.lose(4);
     j.pass(5s);
     CHECK(j.only<liveness::give_up>().boot == 4);
@@ -504,6 +536,91 @@ TEST_CASE("names of a node whose identity is revoked are freed once it is gone",
   auto freed = j.only<liveness::free_names>();
   CHECK(freed.node == "n1");
   CHECK(freed.boot == 1);
+}
+
+TEST_CASE("the owner of a silent worker is given up, also where nobody has heard of it",
+          "[node][liveness]") {
+  sweeping j;
+  j.begin();
+  auto asked = j.give_workers({{7, "n1", 4, true}});
+  CHECK(asked.above == 0);
+  CHECK(asked.limit == 2);
+  SECTION("once it had the time of a lost one") {
+    j.pass(5s - 1ms);
+    CHECK(j.has_none<liveness::give_up>());
+    j.pass(1ms);
+    auto lost = j.only<liveness::give_up>();
+    CHECK(lost.node == "n1");
+    CHECK(lost.boot == 4);
+    CHECK(j.has_none<liveness::free_names>()); // it may come back with its folder
+    j.pass(25s);
+    j.give_workers({});
+    j.pass(10s);
+    CHECK(j.has_none<liveness::give_up>());
+    SECTION("and again, if that was lost") {
+      j.pass(20s);
+      j.give_workers({{7, "n1", 4, true}});
+      j.pass(5s);
+      CHECK(j.only<liveness::give_up>().boot == 4);
+    }
+  }
+  SECTION("not if its link comes in time") {
+    j.step(liveness::link_up{"n1", 4});
+    j.pass(10s);
+    CHECK(j.has_none<liveness::give_up>());
+  }
+  SECTION("not if the members show it in time") {
+    j.see(cluster::member_status::suspect, 4);
+    j.pass(10s);
+    CHECK(j.has_none<liveness::give_up>());
+  }
+  SECTION("not by who leads no more") {
+    j.step(liveness::follow{});
+    j.pass(1h);
+    CHECK(j.has_none<liveness::give_up>());
+    CHECK(j.has_none<liveness::list_workers>());
+  }
+}
+
+TEST_CASE("a sweep passes over workers that are not silent, and those whose owner is there",
+          "[node][liveness]") {
+  sweeping j;
+  j.step(liveness::link_up{"n1", 1});
+  j.begin();
+  j.give_workers({{1, "n1", 1, true}, {2, "n2", 1, false}});
+  j.give_workers({{5, "me", 1, true}});
+  j.pass(29s);
+  CHECK(j.has_none<liveness::give_up>());
+}
+
+TEST_CASE("a sweep goes through all workers, and goes on where an answer is late",
+          "[node][liveness]") {
+  sweeping j;
+  j.begin();
+  auto first = j.give_workers({{3, "n1", 1, false}, {8, "n2", 1, false}});
+  auto second = j.only<liveness::list_workers>();
+  CHECK(second.above == 8);
+  j.pass(30s); // the answer is under way yet: nothing begins anew
+  CHECK(j.has_none<liveness::list_workers>());
+  SECTION("an answer counts once") {
+    j.step(liveness::workers_listed{std::vector<liveness::worker>(2, {9, "n3", 1, true})},
+           first.id);
+    j.pass(20s);
+    CHECK(j.has_none<liveness::list_workers>());
+    CHECK(j.has_none<liveness::give_up>());
+  }
+  SECTION("to its end") {
+    j.step(liveness::workers_listed{std::vector<liveness::worker>{{9, "n3", 1, false}}}, second.id);
+    CHECK(j.has_none<liveness::list_workers>());
+    j.pass(30s);
+    CHECK(j.only<liveness::list_workers>().above == 0);
+  }
+  SECTION("after no answer with the next sweep") {
+    j.step(liveness::workers_listed{problem{errc::timed_out, {}}}, second.id);
+    CHECK(j.has_none<liveness::list_workers>());
+    j.pass(30s);
+    CHECK(j.only<liveness::list_workers>().above == 0);
+  }
 }
 
 TEST_CASE("a sweep passes over names whose owner is there, or may come back",

@@ -7,10 +7,12 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <cstdint>
 #include <sstream>
 #include <string>
 #include <utility>
 #include <variant>
+#include <vector>
 
 namespace liveness_trace {
 
@@ -22,9 +24,10 @@ using cluster::member_status;
 namespace {
 
 /// A node that others are told to. Understands:
-///   lead [NAME BOOT]... | follow | up NAME BOOT | down NAME BOOT | leaves NAME | shown NAME BOOT
-///   alive|suspect|dead|left NAME BOOT | forgotten NAME BOOT | expelled [NAME]...
-///   ill NAME NODE | well NAME NODE | pong ID yes|no | claims ID [NAME NODE BOOT fleeting|kept]...
+///   lead [NAME BOOT]... | follow | up NAME BOOT | down NAME BOOT | leaves NAME BOOT | shown NAME
+///   BOOT alive|suspect|dead|left NAME BOOT | forgotten NAME BOOT | expelled [NAME]... ill NAME
+///   NODE | well NAME NODE | pong ID yes|no | claims ID [NAME NODE BOOT fleeting|kept]... | workers
+///   ID [NUMBER NODE BOOT silent|active]...
 class traced_liveness : public test::traced_machine<liveness> {
   liveness& machine() override {
     return it_;
@@ -35,6 +38,8 @@ class traced_liveness : public test::traced_machine<liveness> {
       answer_ping(in);
     else if (verb == "claims")
       answer_list(in);
+    else if (verb == "workers")
+      answer_workers(in);
     else
       step(read_event(verb, in));
   }
@@ -47,13 +52,13 @@ class traced_liveness : public test::traced_machine<liveness> {
     if (verb == "expelled")
       return read_expelled(in);
     auto name = test::read_word(in);
-    if (verb == "leaves")
-      return liveness::left{name};
     if (verb == "ill")
       return liveness::ill{agent(name, in), name};
     if (verb == "well")
       return liveness::well{agent(name, in)};
     auto boot = test::read_number(in);
+    if (verb == "leaves")
+      return liveness::left{name, boot};
     if (verb == "up")
       return liveness::link_up{name, boot};
     if (verb == "down")
@@ -105,6 +110,17 @@ class traced_liveness : public test::traced_machine<liveness> {
     step(liveness::names_listed{std::move(page)}, id);
   }
 
+  void answer_workers(std::istream& in) {
+    auto id = test::read_number(in);
+    std::vector<liveness::worker> page;
+    for (std::uint64_t number = 0; in >> number;) {
+      liveness::worker found{number, test::read_word(in), test::read_number(in)};
+      found.is_silent = test::read_word(in) == "silent";
+      page.push_back(std::move(found));
+    }
+    step(liveness::workers_listed{std::move(page)}, id);
+  }
+
   std::string to_words(const liveness::effect& what) override {
     std::ostringstream text;
     troupe::visit(
@@ -117,6 +133,9 @@ class traced_liveness : public test::traced_machine<liveness> {
         },
         [&](const liveness::list_names& each) {
           text << "list names " << each.id << " after '" << each.what.after.text() << '\'';
+        },
+        [&](const liveness::list_workers& each) {
+          text << "list workers " << each.id << " above " << each.above;
         },
         [&](const liveness::ping& each) {
           text << "ping " << each.id << ' ' << each.agent.text() << " of " << each.node;

@@ -446,4 +446,43 @@ TEST_CASE_METHOD(table, "a member that meets another life of itself says so",
   CHECK(take<membership::met_itself>().empty());
 }
 
+// -- the digest --------------------------------------------------------------------------------
+
+TEST_CASE_METHOD(table, "who sees the same has the same digest, in whatever order it has heard it",
+                 "[node][swim][membership]") {
+  membership other{id("a"), {1, 0}, how, &sim::is_signed_with};
+  other.begin("there:1", out);
+  other.stated(now, Names::said("a"));
+  auto own = *it.own();
+  other.introduce(now, {Names::key("d"), Names::said("d", {2, 0}), false}, out);
+  other.introduce(now, {Names::key("self"), own, false}, out);
+  for (auto* name : {"c", "b"})
+    other.introduce(now, {Names::key(name), Names::said(name), false}, out);
+  CHECK(it.digest() != other.digest()); // of another life of d
+  hear("b", told_itself{Names::said("d", {2, 0})});
+  CHECK(it.digest() == other.digest());
+  accuse("b", "c", {1, 0}); // which may contradict
+  CHECK(it.digest() == other.digest());
+  SECTION("it is dead to one of them") {
+    it.end_suspicions(now += 1min, out);
+    REQUIRE(of("c").is == member_status::dead);
+    CHECK(it.digest() != other.digest());
+    hear("b", told_itself{Names::said("c", {1, 1})});
+    CHECK(it.digest() != other.digest());
+    other.take_in(now, id("b"), told_itself{Names::said("c", {1, 1})}, membership::channel::mail,
+                  out);
+    CHECK(it.digest() == other.digest());
+  }
+  SECTION("it has left, as one of them has heard") {
+    hear("c", told_itself{Names::said("c", {1, 0}, true)});
+    CHECK(it.digest() != other.digest());
+  }
+  SECTION("this node says something new of itself") {
+    it.move_to("self:2", out);
+    CHECK(it.digest() == other.digest()); // not yet
+    sign();
+    CHECK(it.digest() != other.digest());
+  }
+}
+
 } // namespace membership_test

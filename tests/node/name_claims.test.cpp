@@ -73,7 +73,7 @@ struct claiming {
 
 TEST_CASE("a name that is being given back is claimed once that is answered", "[node][names]") {
   claiming c;
-  c.it.give_back(c.now, {"desk"}, 0, c.out);
+  c.it.give_back(c.now, {"desk"}, c.out);
   CHECK(c.it.claim(c.now, claiming::agent("desk", 7), c.out));
   CHECK(c.claims().empty());
   c.check();

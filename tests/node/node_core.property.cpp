@@ -222,7 +222,7 @@ private:
   }
 
   void lead() {
-    switch (random_.below(4)) {
+    switch (random_.below(5)) {
       case 0:
         leads_ = true;
         return step(node_core::lead{});
@@ -236,6 +236,12 @@ private:
           page.claimed.push_back(
             {any_name(), any_id(), any_boot(), random_.below(9), random_.below(2) == 0});
         return step(liveness::names_listed{page}, any_request());
+      }
+      case 3: {
+        std::vector<liveness::worker> page;
+        for (auto rest = random_.below(4); rest > 0; --rest)
+          page.push_back({random_.below(9), any_id(), any_boot(), random_.below(2) == 0});
+        return step(liveness::workers_listed{page}, any_request());
       }
       default:
         return step(liveness::pong{random_.below(2) == 0}, any_request());
@@ -311,7 +317,7 @@ private:
       case 3:
         return step(claims::risen{some});
       default:
-        return random_.below(20) == 0 ? step(claims::leave{}, ask()) : void();
+        return random_.below(200) == 0 ? step(claims::leave{}, ask()) : void();
     }
   }
 
@@ -460,6 +466,11 @@ private:
   }
 
   void perform(const liveness::list_names& what) {
+    CHECK(leads_);
+    last_request_ = what.id;
+  }
+
+  void perform(const liveness::list_workers& what) {
     CHECK(leads_);
     last_request_ = what.id;
   }

@@ -170,8 +170,9 @@ public:
     bring(whom);
   }
 
+  /// There is no link to it: such ones are asked one after the other, see record_questions.
   void bring(member& whom) {
-    for (auto tries = 0; tries < 3; ++tries) {
+    for (auto tries = 0; tries < 30 && core().behind() > 0; ++tries) {
       auto asked = only<record_exchange::ask>();
       if (!asked)
         pass(50ms);

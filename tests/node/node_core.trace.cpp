@@ -314,6 +314,7 @@ class traced_core : public test::traced_machine<node_core> {
           text << "free names of " << number_of(each.node) << " boot " << each.boot;
         },
         [&](const liveness::list_names& each) { text << "list names, question " << each.id; },
+        [&](const liveness::list_workers& each) { text << "list workers, question " << each.id; },
         [&](const liveness::ping& each) {
           text << "ping " << each.id << ": " << each.agent.text() << " of " << number_of(each.node);
         },
@@ -333,6 +334,7 @@ class traced_core : public test::traced_machine<node_core> {
       overloaded{
         [&](const names::claim& each) { return list("claim", each.names); },
         [&](const names::release& each) { return list("release", each.names); },
+        [&](const names::owner_gone&) { return std::string{"release all"}; },
         [&](const names::list_claims&) { return std::string{"which has this node"}; },
       },
       what.what);

@@ -19,7 +19,7 @@ using cluster::seat_cards;
 
 namespace {
 
-constexpr raft::seat_id none{};
+constexpr raft::member_id none{};
 
 /// Node n1 with seat 1 in a group with n2, which leads, and n3. It has links to both.
 struct seated : test::seen_effects<cluster::seats_types> {
@@ -27,7 +27,7 @@ struct seated : test::seen_effects<cluster::seats_types> {
 
   seated() {
     for (std::uint64_t each : {1, 2, 3})
-      members.members[raft::seat_id{each}] = {true, contact_of(each)};
+      members.members[raft::member_id{each}] = {true, contact_of(each)};
     cards.members_are(members);
     cards.link_up("n2", 1, 0);
     cards.link_up("n3", 2, 0);
@@ -41,15 +41,15 @@ struct seated : test::seen_effects<cluster::seats_types> {
   void say_void(request_id id, std::uint64_t from = 2, std::uint64_t seat = 0,
                 bool is_proven = true) {
     auto node = "n" + std::to_string(from);
-    auto shown = raft::seat_id{seat == 0 ? from : seat};
-    it.told_void(id, {{node, shown}, raft::seat_id{1}, is_proven ? node : "", it.id(), leader},
+    auto shown = raft::member_id{seat == 0 ? from : seat};
+    it.told_void(id, {{node, shown}, raft::member_id{1}, is_proven ? node : "", it.id(), leader},
                  cards, now, last, out);
     check();
   }
 
   void renewed(request_id id, std::uint64_t to, problem how = {}) {
     raft::replica_types::status group;
-    group.self = raft::seat_id{to};
+    group.self = raft::member_id{to};
     group.members = members;
     it.renewed(id, {std::move(how), group}, now, out, [this] { ++greeted; });
     check();
@@ -71,10 +71,10 @@ struct seated : test::seen_effects<cluster::seats_types> {
     return errc::none;
   }
 
-  own_seat it{raft::seat_id{1}};
+  own_seat it{raft::member_id{1}};
   raft::configuration members;
   seat_cards cards{"n1", 100};
-  raft::seat_id leader{2};
+  raft::member_id leader{2};
   time_point now{1h};
   request_id last = 10;
   int greeted = 0;
@@ -87,9 +87,9 @@ TEST_CASE_METHOD(seated, "a node learns its seat once the group has started", "[
   own_seat fresh{none};
   fresh.is(none);
   CHECK(fresh.id() == none);
-  fresh.is(raft::seat_id{7});
+  fresh.is(raft::member_id{7});
   fresh.is(none);
-  CHECK(fresh.id() == raft::seat_id{7});
+  CHECK(fresh.id() == raft::member_id{7});
 }
 
 TEST_CASE_METHOD(seated, "a node is told whether it has a seat and a vote, by its log",
@@ -98,12 +98,12 @@ TEST_CASE_METHOD(seated, "a node is told whether it has a seat and a vote, by it
   auto told = only<seats::seated>();
   CHECK(told.is_seated);
   CHECK(told.votes);
-  members.members[raft::seat_id{1}].votes = false;
+  members.members[raft::member_id{1}].votes = false;
   it.tell(members, out);
   told = only<seats::seated>();
   CHECK(told.is_seated);
   CHECK_FALSE(told.votes);
-  members.members.erase(raft::seat_id{1});
+  members.members.erase(raft::member_id{1});
   it.tell(members, out);
   CHECK_FALSE(only<seats::seated>().is_seated);
 }
@@ -112,16 +112,16 @@ TEST_CASE_METHOD(seated, "who sees itself that its disk has forgotten takes anot
                  "[node][own_seat]") {
   it.lost(now, last, out);
   auto asked = only<seats::renew>();
-  CHECK(asked.lost == raft::seat_id{1});
+  CHECK(asked.lost == raft::member_id{1});
   CHECK(asked.id == 11);
   CHECK(last == 11);
-  CHECK(it.was(raft::seat_id{1})); // while the disk writes, too
+  CHECK(it.was(raft::member_id{1})); // while the disk writes, too
   it.lost(now, last, out);
   CHECK(has_none<seats::renew>());
   renewed(11, 21);
-  CHECK(it.id() == raft::seat_id{21});
-  CHECK(it.was(raft::seat_id{1}));
-  CHECK_FALSE(it.was(raft::seat_id{21}));
+  CHECK(it.id() == raft::member_id{21});
+  CHECK(it.was(raft::member_id{1}));
+  CHECK_FALSE(it.was(raft::member_id{21}));
   CHECK_THAT(only<seats::warn>().text, ContainsSubstring("it has given up its seat"));
   CHECK_FALSE(only<seats::seated>().is_seated);
   CHECK(greeted == 1);
@@ -137,7 +137,7 @@ TEST_CASE_METHOD(seated, "who tells a node that its seat is void is shown the ne
   renewed(only<seats::renew>().id, 21);
   CHECK(end_of(1) == errc::none);
   renewed(11, 22); // the same answer again
-  CHECK(it.id() == raft::seat_id{21});
+  CHECK(it.id() == raft::member_id{21});
   CHECK(greeted == 1);
   CHECK(has_none<seats::show_card>());
   now += 1min;
@@ -161,15 +161,15 @@ TEST_CASE_METHOD(seated, "a seat is void by the word of who leads, over its link
   CHECK(has_none<seats::renew>());
   cards.link_up("n2", 3, 0);
   say_void(5);
-  CHECK(only<seats::renew>().lost == raft::seat_id{1});
+  CHECK(only<seats::renew>().lost == raft::member_id{1});
 }
 
 TEST_CASE_METHOD(seated, "a leader that an old log has not among the members is believed",
                  "[node][own_seat]") {
   cards.link_up("n4", 3, 0);
-  leader = raft::seat_id{4};
+  leader = raft::member_id{4};
   say_void(1, 4);
-  CHECK(only<seats::renew>().lost == raft::seat_id{1});
+  CHECK(only<seats::renew>().lost == raft::member_id{1});
 }
 
 TEST_CASE_METHOD(seated, "without a leader the word of any linked node counts",
@@ -180,7 +180,7 @@ TEST_CASE_METHOD(seated, "without a leader the word of any linked node counts",
   say_void(2, 4); // not linked
   CHECK(end_of(2) == errc::bad_argument);
   say_void(3, 3);
-  CHECK(only<seats::renew>().lost == raft::seat_id{1});
+  CHECK(only<seats::renew>().lost == raft::member_id{1});
 }
 
 TEST_CASE_METHOD(seated, "a seat is given up at most every 10 seconds", "[node][own_seat]") {
@@ -191,7 +191,7 @@ TEST_CASE_METHOD(seated, "a seat is given up at most every 10 seconds", "[node][
              ContainsSubstring("it cannot give up its seat: the disk is full"));
   CHECK(has_none<seats::seated>());
   CHECK(greeted == 0);
-  CHECK(it.id() == raft::seat_id{1});
+  CHECK(it.id() == raft::member_id{1});
   out.clear();
   now += 9'999ms;
   say_void(2);
@@ -215,7 +215,7 @@ TEST_CASE_METHOD(seated, "a disk that is slow to give up a seat is asked once",
   renewed(12, 22); // no answer to this question
   renewed(0, 22);
   CHECK(has_none<seats::warn>());
-  CHECK(it.id() == raft::seat_id{1});
+  CHECK(it.id() == raft::member_id{1});
 }
 
 TEST_CASE_METHOD(seated, "a new seat is shown every 3 seconds until the log has it",
@@ -230,12 +230,12 @@ TEST_CASE_METHOD(seated, "a new seat is shown every 3 seconds until the log has 
   CHECK_FALSE(it.is_to_be_shown(cards, now + 2'999ms));
   CHECK(it.is_to_be_shown(cards, now + 3s));
   now += 1min;
-  members.members.erase(raft::seat_id{1});
+  members.members.erase(raft::member_id{1});
   cards.members_are(members); // taken away, and not given yet
   CHECK_FALSE(it.is_unheard_of(cards));
   CHECK_FALSE(it.is_to_be_shown(cards, now));
-  members.members[raft::seat_id{1}] = {true, contact_of(1)};
-  members.members[raft::seat_id{21}] = {false, contact_of(1)};
+  members.members[raft::member_id{1}] = {true, contact_of(1)};
+  members.members[raft::member_id{21}] = {false, contact_of(1)};
   cards.members_are(members);
   CHECK_FALSE(it.is_unheard_of(cards)); // it has both
   CHECK_FALSE(it.is_to_be_shown(cards, now));

@@ -3,6 +3,7 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <string>
@@ -149,6 +150,38 @@ TEST_CASE_METHOD(asking, "only members that are alive are asked for help", "[nod
   CHECK(links.front().whom == id("a"));
   it.not_sent(now, id("a"), out); // is asked already
   CHECK(take<prober::reach>().empty());
+}
+
+TEST_CASE_METHOD(asking, "those that do not answer are tried over their links a few at a time",
+                 "[node][swim][prober]") {
+  for (auto* name : {"e", "f"})
+    join(name);
+  auto reached = [this](std::vector<std::string> names) {
+    for (auto& each : names)
+      ping(each);
+    pass(options.answer_within * (it.doubt() + 1));
+    std::vector<node_id> found;
+    for (auto& each : take<prober::reach>())
+      found.push_back(each.whom);
+    return found;
+  };
+  SECTION("three") {
+    CHECK(reached({"a", "b", "c", "d", "e"}).size() == 3);
+    pass(options.period); // those have failed
+    CHECK(it.doubt() > 0);
+  }
+  SECTION("one while it doubts its own hearing") {
+    it.raise_doubt(1);
+    CHECK(reached({"a", "b", "c"}).size() == 1);
+  }
+  SECTION("and each that has answered so before") {
+    for (auto* name : {"d", "e", "f"})
+      it.reached(ping(name), true, out);
+    it.raise_doubt(1);
+    auto found = reached({"d", "e", "f", "a"});
+    for (auto* name : {"d", "e", "f"})
+      CHECK(std::ranges::count(found, id(name)) == 1);
+  }
 }
 
 TEST_CASE_METHOD(asking, "answers over the link alone say that datagrams do not get there",

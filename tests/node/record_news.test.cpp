@@ -118,6 +118,18 @@ TEST_CASE_METHOD(one_table, "a snapshot ends with the agents that it has shown, 
   CHECK(gone.front().id == "a");
 }
 
+TEST_CASE_METHOD(one_table, "who leads hears in which life a node has left", "[node][core]") {
+  own_records two{"n2", 6};
+  put({two.put(node_called("two"))});
+  follow();
+  put({*two.remove(record_kind::node, "two")});
+  follow();
+  auto left = take<liveness::left>(out);
+  REQUIRE(left.size() == 1);
+  CHECK(left.front().node == "n2");
+  CHECK(left.front().boot == 6);
+}
+
 TEST_CASE_METHOD(one_table, "what was missed is gone with the next snapshot", "[node][core]") {
   own_records two{"n2", 1};
   own_records three{"n3", 1};

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -257,6 +258,298 @@ TEST_CASE_METHOD(asking_node, "what was in vain is tried at once when there is a
   }
 }
 
+TEST_CASE_METHOD(asking_node, "of members without a link another one is asked once a second",
+                 "[node][exchange]") {
+  std::vector<owner> all;
+  for (auto number : {2, 3, 4})
+    all.emplace_back(number).say("a");
+  auto dials = [&](duration span) {
+    std::vector<node_id> found;
+    for (auto end = now + span; now < end; pass(50ms))
+      for (auto& each : take<record_pull::ask>())
+        if (each.whom != node_number(9))
+          found.push_back(each.whom);
+        else
+          step(record_pull::answered{std::vector<told_records>{}}, each.id);
+    return found;
+  };
+  SECTION("if nobody has a link, each in its turn") {
+    for (auto& each : all)
+      hear(each, each.state());
+    auto asked = dials(3s);
+    CHECK(asked.size() == 3);
+    CHECK(std::set(asked.begin(), asked.end()) == std::set{all[0].who, all[1].who, all[2].who});
+  }
+  SECTION("those that have one are asked in between") {
+    step(record_pull::linked{node_number(9), true});
+    for (auto& each : all)
+      hear(each, each.state());
+    auto asked = dials(1s);
+    CHECK(asked.size() == 1);
+    asked = dials(9s);
+    CHECK(asked.size() <= 9);
+    CHECK(asked.size() >= 2);
+  }
+}
+
+TEST_CASE_METHOD(asking_node, "who cannot be reached leaves others without a link their turn",
+                 "[node][exchange]") {
+  step(record_pull::linked{node_number(30), true});
+  std::vector<owner> all;
+  auto count = GENERATE(2, 3, 12);
+  auto dial_takes = GENERATE(0ms, 5ms, 4s);
+  for (auto number = 2; number < 2 + count; ++number)
+    all.emplace_back(number).say("a");
+  for (auto& each : all)
+    hear(each, each.state());
+  std::map<node_id, int> dialled;
+  std::multimap<time_point, request_id> open;
+  for (auto end = now + 60s; now < end; pass(1ms)) {
+    while (!open.empty() && open.begin()->first <= now) {
+      auto id = open.begin()->second;
+      open.erase(open.begin());
+      step(record_pull::answered{}, id);
+    }
+    for (auto& each : take<record_pull::ask>())
+      if (each.whom != node_number(30)) {
+        ++dialled[each.whom];
+        open.emplace(now + dial_takes, each.id);
+      } else {
+        open.emplace(now, each.id);
+      }
+  }
+  for (auto& each : all) {
+    INFO(each.number << " of " << count << " after " << dial_takes.count());
+    CHECK(dialled[each.who] > 0);
+  }
+}
+
+TEST_CASE_METHOD(asking_node, "who has too many records does not keep others from being dialled",
+                 "[node][exchange]") {
+  registry::effects none;
+  registry::registry_options how;
+  how.max_records = 10;
+  table.step(now, 0, registry::configure{how, 0}, none);
+  step(record_pull::linked{node_number(9), true});
+  owner two{2};
+  owner three{3};
+  std::map<node_id, signed_statement> it_said;
+  for (auto* each : {&two, &three}) {
+    for (auto number = 0; number < 7; ++number)
+      each->say("a" + std::to_string(number));
+    it_said[each->who] = each->state();
+    hear(*each, it_said[each->who]);
+  }
+  std::map<node_id, int> dialled;
+  auto go_on = [&](duration span, const owner* told) {
+    for (auto end = now + span; now < end; pass(1ms))
+      for (auto& each : take<record_pull::ask>()) {
+        std::vector<told_records> found;
+        for (auto& about : each.what)
+          if (told != nullptr && about.owner == told->who && about.after == 0)
+            found.push_back(told->page(it_said.at(about.owner)));
+        if (each.whom != node_number(9))
+          ++dialled[each.whom];
+        step(record_pull::answered{std::move(found)}, each.id);
+      }
+  };
+  while (dialled.empty())
+    go_on(1ms, nullptr);
+  auto& first = dialled.contains(two.who) ? two : three;
+  auto& other = dialled.contains(two.who) ? three : two;
+  go_on(800ms, &other); // which has missed its turn, and has been heard of before the next one
+  REQUIRE(shows(other).size() == 5);
+  dialled.clear();
+  go_on(12s, nullptr);
+  CHECK(dialled[first.who] > 0);
+}
+
+TEST_CASE_METHOD(asking_node, "the longer answers take, the longer the next question waits",
+                 "[node][exchange]") {
+  owner two{2};
+  std::uint32_t load = 0;
+  step(record_pull::linked{two.who, true});
+  auto waits = [&](duration took) {
+    two.say("a", ++load);
+    auto head = two.state();
+    hear(two, head);
+    auto began = now;
+    auto what = asked();
+    auto waited = now - began;
+    pass(took);
+    answer({two.page(head, what.what.front().after)});
+    CHECK(it.behind() == 0);
+    return waited;
+  };
+  CHECK(waits(10ms) == 50ms);
+  CHECK(waits(200ms) == 50ms);
+  CHECK(waits(200ms) == 205ms); // half of what there was, and 200 ms
+  CHECK(waits(3s) == 302'500us);
+  CHECK(waits(0s) == 1s); // at most
+  CHECK(waits(0s) == 500ms);
+  pass(1s);
+  CHECK(waits(0s) == 50ms);
+}
+
+TEST_CASE_METHOD(asking_node, "where news follows news of many nodes, few questions ask about all",
+                 "[node][exchange]") {
+  struct started {
+    owner who;
+    signed_statement head;
+    time_point heard;
+  };
+  std::map<node_id, started> all;
+  auto questions = 0;
+  duration longest{};
+  step(record_pull::linked{node_number(999), true});
+  auto start = [&](int number) {
+    owner one{number};
+    one.say("a");
+    auto head = one.state();
+    hear(one, head, 999);
+    all.emplace(one.who, started{std::move(one), head, now});
+  };
+  auto rest = [&](duration span) {
+    for (auto end = now + span; now < end;) {
+      pass(5ms);
+      for (auto& question : take<record_pull::ask>()) {
+        ++questions;
+        std::vector<told_records> what;
+        for (auto& wish : question.what)
+          if (auto found = all.find(wish.owner); found != all.end()) {
+            what.push_back(found->second.who.page(found->second.head, wish.after));
+            longest = std::max(longest, now - found->second.heard);
+          }
+        step(record_pull::answered{what}, question.id);
+      }
+    }
+  };
+  auto start_many = [&](int first, int count = 150) {
+    questions = 0;
+    for (auto each = first; each < first + count; ++each) {
+      start(each);
+      rest(20ms);
+    }
+    rest(1s);
+  };
+  SECTION("a few are asked about one by one") {
+    for (auto each = 1; each <= 8; ++each) {
+      start(each);
+      rest(60ms);
+    }
+    CHECK(questions == 8);
+    CHECK(longest <= 55ms);
+  }
+  SECTION("many together, none later than a second") {
+    start_many(1);
+    CHECK(it.behind() == 0);
+    CHECK(questions <= 24); // in 3 s
+    CHECK(longest <= 1'005ms);
+    SECTION("and the first after a rest soon") {
+      rest(1s);
+      longest = {};
+      start(200);
+      rest(1s);
+      CHECK(longest <= 55ms);
+    }
+  }
+  SECTION("none later than that, however many they are") {
+    start_many(1, 300);
+    CHECK(longest <= 1'005ms);
+  }
+  SECTION("one that says more while it is asked about keeps no other waiting") {
+    start_many(1);
+    rest(2s);
+    step(record_pull::linked{node_number(998), true});
+    owner loud{500};
+    for (auto each = 0U; each < 25; ++each) {
+      loud.say("a", each);
+      hear(loud, loud.state(), 999);
+      pass(10ms);
+    }
+    CHECK(take<record_pull::ask>().size() == 1); // without an answer
+    owner other{501};
+    other.say("a");
+    hear(other, other.state(), 998);
+    pass(50ms);
+    CHECK(only<record_pull::ask>().whom == node_number(998));
+  }
+  SECTION("what is tried again goes with them") {
+    std::vector<owner> unknown; // nobody has their records
+    for (auto each = 500; each < 520; ++each) {
+      unknown.emplace_back(each).say("a");
+      hear(unknown.back(), unknown.back().state(), 999);
+      rest(20ms);
+    }
+    start_many(1);
+
+    CHECK(questions <= 28);
+  }
+}
+
+TEST_CASE_METHOD(asking_node,
+                 "while others know nothing of those that start, questions become fewer",
+                 "[node][exchange]") {
+  step(record_pull::linked{node_number(9), true});
+  auto questions = [&](int first) {
+    auto asked = 0;
+    for (auto each = first; each < first + 50; ++each) {
+      owner one{each};
+      one.say("a");
+      hear(one, one.state());
+      pass(100ms);
+      for (auto& question : take<record_pull::ask>()) {
+        asked += question.whom == node_number(9) ? 1 : 0;
+        step(record_pull::answered{std::vector<told_records>{}}, question.id);
+      }
+    }
+    return asked;
+  };
+  CHECK(questions(100) < 20);
+  CHECK(questions(200) <= 12);
+  owner two{2};
+  step(record_pull::linked{two.who, true});
+  two.say("a");
+  hear(two, two.state());
+  auto began = now;
+  while (shows(two).empty() && now < began + 5s) {
+    pass(50ms);
+    for (auto& question : take<record_pull::ask>())
+      step(record_pull::answered{question.whom == two.who ? std::vector{two.page(two.state())}
+                                                          : std::vector<told_records>{}},
+           question.id);
+  }
+  CHECK(now - began <= 1'100ms);
+}
+
+TEST_CASE_METHOD(asking_node, "after a good moment a question that brings nothing costs little",
+                 "[node][exchange]") {
+  owner two{2};
+  step(record_pull::linked{two.who, true});
+  auto is_told = [&](owner& of, bool knows) {
+    of.say("a");
+    auto head = of.state();
+    hear(of, head, 2);
+    auto began = now;
+    auto what = asked();
+    answer(knows ? std::vector{of.page(head, what.what.front().after)}
+                 : std::vector<told_records>{});
+    return now - began;
+  };
+  for (auto each = 10; each < 22; ++each) { // nobody knows them
+    owner stranger{each};
+    static_cast<void>(is_told(stranger, false));
+    step(record_pull::forgotten{stranger.who});
+  }
+  CHECK(is_told(two, true) == 1s); // by then they rest for long
+  for (auto times = 0; times < 2; ++times)
+    CHECK(is_told(two, true) == 50ms);
+  owner three{3};
+  CHECK(is_told(three, false) == 50ms);
+  step(record_pull::forgotten{three.who});
+  CHECK(is_told(two, true) <= 200ms);
+}
+
 TEST_CASE_METHOD(asking_node, "of who is gone others are asked, some times", "[node][exchange]") {
   owner two{2};
   two.say("a");
@@ -471,6 +764,25 @@ TEST_CASE_METHOD(asking_node, "a later life takes the place of the one before",
   CHECK(it.behind() == 0);
 }
 
+TEST_CASE_METHOD(asking_node, "of a later life a part of what it says counts", "[node][exchange]") {
+  owner two{2};
+  for (auto each : {"a", "b", "c"})
+    two.say(each);
+  auto head = two.state();
+  hear(two, head);
+  bring(two, head);
+  owner anew{2, 2};
+  anew.say("a", 1);
+  auto early = anew.state();
+  auto told = anew.page(early);
+  anew.say("b", 1);
+  hear(anew, anew.state(), 3);
+  static_cast<void>(asked());
+  answer({told}); // by one that has not heard the rest
+  CHECK(shows(two) == words{"a 1"});
+  CHECK(it.behind() == 1);
+}
+
 TEST_CASE_METHOD(asking_node,
                  "of a later life others are asked before the question of the last ends",
                  "[node][exchange]") {
@@ -516,6 +828,25 @@ TEST_CASE_METHOD(asking_node, "two lives of one boot are not mixed", "[node][exc
   CHECK(it.behind() == 0);
   CHECK(shows(two) == words{"b 2", "c 0"});
   CHECK(*it.have(two.who) == other);
+}
+
+TEST_CASE_METHOD(asking_node, "who says less than before in the same life is shown so",
+                 "[node][exchange]") {
+  owner two{2};
+  for (auto each : {"a", "b", "c"})
+    two.say(each);
+  auto head = two.state();
+  hear(two, head);
+  bring(two, head);
+  owner twin{2}; // its disk was put back
+  twin.times = 5;
+  twin.say("b", 2);
+  auto other = twin.state();
+  hear(twin, other);
+  for (auto tries = 0; it.behind() > 0 && tries < 10; ++tries)
+    bring(twin, other);
+  CHECK(it.behind() == 0);
+  CHECK(shows(two) == words{"b 2"});
 }
 
 TEST_CASE_METHOD(asking_node, "a node that says nothing any more needs no question",
@@ -792,6 +1123,30 @@ TEST_CASE_METHOD(asking_node, "a node of which not all can be kept is shown with
   CHECK(shows(two) == words{"two 0", "a0 0", "a1 0", "a2 0", "a3 0", "a4 0"});
   CHECK(it.behind() == 1);
   CHECK(it.have(two.who) == nullptr);
+}
+
+TEST_CASE_METHOD(asking_node, "what is kept in part does not go back", "[node][exchange]") {
+  registry::effects none;
+  registry::registry_options how;
+  how.max_records = 10;
+  table.step(now, 0, registry::configure{how, 0}, none);
+  owner two{2};
+  two.say("a");
+  two.say("b");
+  auto early = two.state();
+  auto told_early = two.page(early);
+  two.take_back("a");
+  for (auto each = 0; each < 7; ++each)
+    two.say("c" + std::to_string(each));
+  auto head = two.state();
+  hear(two, head, 3);
+  bring(two, head);
+  auto kept = shows(two);
+  CHECK(kept == words{"b 0", "c0 0", "c1 0", "c2 0", "c3 0"});
+  static_cast<void>(asked());
+  answer({told_early}); // by one that knows no more
+  CHECK(shows(two) == kept);
+  CHECK(it.behind() == 1);
 }
 
 TEST_CASE_METHOD(asking_node, "who goes on from the pages of another is no liar",

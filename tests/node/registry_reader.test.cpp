@@ -14,6 +14,7 @@
 #include "caf/scoped_actor.hpp"
 #include "caf/stateful_actor.hpp"
 #include "troupe/core/caf/init.hpp"
+#include "troupe/core/caf/run_on.hpp"
 #include "troupe/registry/messages.hpp"
 #include "troupe/testing/fake_clock.hpp"
 
@@ -37,7 +38,12 @@ public:
   static constexpr auto name = "test.reader";
 
   caf::behavior make_behavior() {
-    return {[this](const watch_records& what) { return reader_.answer(what); }};
+    return {[this](const watch_records& what) { return reader_.answer(what); },
+            [this](const registry::count_records& what) { return reader_.answer(what); }};
+  }
+
+  cluster::registry_reader& reader() {
+    return reader_;
   }
 
 private:
@@ -66,6 +72,26 @@ public:
   result<registry::record_changes> ask(const std::string& who, const watch_records& what) {
     asking_ = who;
     return world_.ask(reader_, what);
+  }
+
+  /// Asks how many records there are; the answer comes to the one that is returned.
+  caf::scoped_actor& ask_for_number(const std::string& who = "ann") {
+    asking_ = who;
+    askers_.push_back(std::make_unique<caf::scoped_actor>(world_.system()));
+    auto& asker = *askers_.back();
+    static_cast<void>(asker->request(reader_, caf::infinite, registry::count_records{}));
+    world_.run();
+    return asker;
+  }
+
+  template <class Job>
+  void on_reader(Job job) {
+    run_on_state<reader_state>(reader_, [job](reader_state& state) { job(state.reader()); });
+    world_.run();
+  }
+
+  void pass(duration span) {
+    world_.advance(span);
   }
 
   [[nodiscard]] watch_records news() const {
@@ -103,6 +129,28 @@ TEST_CASE_METHOD(readers, "a question waits for those alone who are known to ask
   CHECK(ask("", {}));
   CHECK(ask("", news()).error().code == errc::unreachable);
   CHECK(refused("ann", 1) == 0);
+}
+
+TEST_CASE_METHOD(readers, "a node that starts says what is there once others have told it",
+                 "[node]") {
+  on_reader([](cluster::registry_reader& reader) { reader.await_all(); });
+  auto& early = ask_for_number();
+  CHECK(early->mailbox().empty());
+  // Who is not known is refused: nobody's share would bound that.
+  CHECK_FALSE(ask_for_number("")->mailbox().empty());
+  on_reader([](cluster::registry_reader& reader) { reader.knows_all(); });
+  CHECK_FALSE(early->mailbox().empty());
+  CHECK_FALSE(ask_for_number()->mailbox().empty());
+}
+
+TEST_CASE_METHOD(readers, "a node that nobody tells anything says what it knows", "[node]") {
+  on_reader([](cluster::registry_reader& reader) { reader.await_all(); });
+  auto& early = ask_for_number();
+  pass(4s);
+  CHECK(early->mailbox().empty());
+  pass(1s);
+  CHECK_FALSE(early->mailbox().empty());
+  CHECK_FALSE(ask_for_number()->mailbox().empty());
 }
 
 } // namespace registry_reader_test

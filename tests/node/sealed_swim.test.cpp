@@ -256,6 +256,111 @@ TEST_CASE("a card that its node has not signed makes nobody known", "[node][seal
   CHECK(it.at(0).card_of(others.id(0)) == good);
 }
 
+namespace {
+
+/// The card with an offer that its node has not signed.
+member_card with_another_key(member_card made) {
+  made.offers.offer.key.bytes[0] ^= std::byte{1};
+  return made;
+}
+
+} // namespace
+
+TEST_CASE("of a card that is passed on only what the node says is looked at before it is needed",
+          "[node][sealed_swim]") {
+  some_members it{2};
+  some_members others{1};
+  it.pass(1s);
+  auto card = card_of(others, 0);
+  auto looks_at = [&](auto job) {
+    auto before = some_members::looks;
+    job();
+    return some_members::looks - before;
+  };
+  CHECK(looks_at([&] { it.step(0, sealed_swim::met{card, false}); }) == 1);
+  CHECK(it.at(0).members().present() == 3);
+  SECTION("until it is passed on") {
+    CHECK(looks_at([&] { CHECK(it.at(0).card_of(others.id(0)) == card); }) == 1);
+  }
+  SECTION("until the first datagram goes to it") {
+    CHECK(looks_at([&] { it.pass(1s); }) == 1);
+    CHECK(it.at(0).card_of(others.id(0)) == card);
+  }
+  SECTION("until the first datagram comes") {
+    others.step(0, sealed_swim::met{card_of(it, 0)});
+    auto answers = looks_at([&] {
+      others.pass(1s);
+      REQUIRE(!others.done<sealed_swim::send>(0).empty());
+      it.step(0, sealed_swim::arrived{others.done<sealed_swim::send>(0).back().datagram});
+    });
+    CHECK(answers == 1);
+  }
+  CHECK(looks_at([&] {
+          it.step(0, sealed_swim::met{card, false});
+          CHECK(it.at(0).card_of(others.id(0)) == card);
+        })
+        == 0);
+}
+
+TEST_CASE(
+  "an offer that a node has not signed is passed on to nobody, and its node is asked itself",
+  "[node][sealed_swim]") {
+  some_members it{3};
+  it.pass(1s);
+  it.stop(2);
+  it.start(2);
+  auto good = card_of(it, 2);
+  auto forged = with_another_key(good);
+  it.step(0, sealed_swim::met{forged, false});
+  CHECK(it.at(0).members().find(it.id(2))->when.boot == 2);
+  SECTION("it is asked for") {
+    CHECK(!it.at(0).card_of(it.id(2)));
+  }
+  SECTION("it is written to") {}
+  SECTION("the good one comes later from another member, and counts") {
+    it.step(0, sealed_swim::met{good, false});
+    CHECK(it.at(0).card_of(it.id(2)) == good);
+    CHECK(it.done<swim::complain>(0).empty());
+    return;
+  }
+  it.pass(1s);
+  CHECK(it.at(0).card_of(it.id(2)) == good);
+  auto told = it.done<swim::complain>(0);
+  REQUIRE(!told.empty());
+  CHECK(told.back().what == "has a card that it has not signed");
+  REQUIRE(it.done<sealed_swim::introduce>(0).size() == 1);
+  CHECK(it.done<sealed_swim::introduce>(0).front().to == it.id(2));
+  it.pass(10s);
+  CHECK(it.all_show(2, member_status::alive));
+  CHECK(it.done<sealed_swim::introduce>(0).size() == 1);
+}
+
+TEST_CASE("a forged offer does not take the place of the one that its node has made",
+          "[node][sealed_swim]") {
+  some_members it{2};
+  some_members others{1};
+  it.pass(1s);
+  auto good = card_of(others, 0);
+  auto forged = with_another_key(good);
+  it.step(0, sealed_swim::met{good, false});
+  it.step(0, sealed_swim::met{forged, false});
+  CHECK(it.at(0).card_of(others.id(0)) == good);
+}
+
+TEST_CASE("a signature that is not of the node does not take the place of its own",
+          "[node][sealed_swim]") {
+  some_members it{2};
+  some_members others{1};
+  it.pass(1s);
+  auto good = card_of(others, 0);
+  it.step(0, sealed_swim::met{good});
+  auto forged = good;
+  forged.of_offers.bytes[0] ^= std::byte{1};
+  auto is_news = GENERATE(false, true);
+  it.step(0, sealed_swim::met{forged, is_news});
+  CHECK(it.at(0).card_of(others.id(0)) == good);
+}
+
 TEST_CASE("nobody gets what is for another member", "[node][sealed_swim]") {
   some_members it{2};
   some_members others{1};

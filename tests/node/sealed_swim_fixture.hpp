@@ -11,6 +11,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -64,9 +65,17 @@ public:
     me.it.emplace(cluster::sealed_swim_setup{me.key.public_half(), me.boot, agreement, salt,
                                              me.key.sign(cluster::to_be_signed(offers)), "",
                                              options_},
-                  random_.next());
+                  random_.next(), &verify_counted);
     me.runs = true;
     step(which, swim::begin{address(which)});
+  }
+
+  /// Signatures that all members have looked at, in all tests.
+  inline static std::size_t looks = 0;
+
+  static bool verify_counted(const public_key& key, std::string_view what, const signature& by) {
+    ++looks;
+    return verify(key, what, by);
   }
 
   /// SIGKILL, or SIGSTOP.

@@ -23,10 +23,10 @@ public:
   explicit shared_group(random_source random)
     : random_(random),
       replace_after_(random_.below(3) * 500ms),
-      it_("n1", raft::seat_id{1}, {.replace_after = replace_after_}, 1) {
+      it_("n1", raft::member_id{1}, {.replace_after = replace_after_}, 1) {
     for (std::uint64_t number = 1; number <= 6; ++number)
       nodes_["n" + std::to_string(number)].seat = number;
-    group_.self = raft::seat_id{1};
+    group_.self = raft::member_id{1};
     group_.last = group_.commit = 1'000;
     group_.members.members[group_.self] = {true, contact_of("n1")};
     commit();
@@ -86,8 +86,8 @@ private:
         it.is_silent = random_.below(4) == 0;
         return;
       case 5:
-        lost_.insert(raft::seat_id{it.seat});
-        return step(seats::forgot{raft::seat_id{it.seat}});
+        lost_.insert(raft::member_id{it.seat});
+        return step(seats::forgot{raft::member_id{it.seat}});
       case 6:
         it.has_left = leads_;
         it.is_wished_away = true;
@@ -96,8 +96,8 @@ private:
         return step(seats::wants_peer{contact_of(name)});
       case 8: { // its own seat is void, somebody says
         auto id = begin();
-        return step(seats::exchanged{{name, raft::seat_id{it.seat}},
-                                     raft::seat_id{1 + random_.below(2)},
+        return step(seats::exchanged{{name, raft::member_id{it.seat}},
+                                     raft::member_id{1 + random_.below(2)},
                                      it.is_linked && random_.below(2) == 0 ? name : std::string{},
                                      group_.self,
                                      group_.leader},
@@ -165,10 +165,10 @@ private:
     auto voters = group_.members.voters();
     auto who
       = *std::next(voters.begin(), static_cast<std::ptrdiff_t>(random_.below(voters.size())));
-    lead(random_.below(4) == 0 ? raft::seat_id{} : who);
+    lead(random_.below(4) == 0 ? raft::member_id{} : who);
   }
 
-  void lead(raft::seat_id who) {
+  void lead(raft::member_id who) {
     ++group_.term;
     group_.leader = who;
     group_.now = who == group_.self ? raft::role::leader : raft::role::follower;
@@ -176,7 +176,7 @@ private:
   }
 
   void change_members(const other& it) {
-    auto seat = raft::seat_id{it.seat};
+    auto seat = raft::member_id{it.seat};
     auto found = group_.members.members.find(seat);
     if (found == group_.members.members.end()) {
       if (!has_seat(it))
@@ -192,12 +192,12 @@ private:
   [[nodiscard]] bool has_seat(const other& it) const {
     return std::ranges::any_of(group_.members.members, [&](auto& each) {
       return cluster::to_seat_contact(each.second.contact).node
-             == node_of_seat(raft::seat_id{it.seat});
+             == node_of_seat(raft::member_id{it.seat});
     });
   }
 
   /// The second seat of node n2 is 12, and so on.
-  static std::string node_of_seat(raft::seat_id seat) {
+  static std::string node_of_seat(raft::member_id seat) {
     return "n" + std::to_string(seat.value % 10);
   }
 
@@ -227,17 +227,17 @@ private:
     if (auto* asked = std::get_if<seats::renew>(&what)) {
       if (random_.below(3) == 0)
         return step(seats::renewed{{errc::storage_full, "no room"}, status()}, asked->id);
-      group_.self = raft::seat_id{group_.self.value + 10};
+      group_.self = raft::member_id{group_.self.value + 10};
       nodes_.at("n1").seat = group_.self.value;
       lead({});
       return step(seats::renewed{{}, status()}, asked->id);
     }
     if (auto* asked = std::get_if<seats::greet>(&what)) {
       auto& it = nodes_.at(asked->node);
-      if (asked->forgotten == raft::seat_id{it.seat})
+      if (asked->forgotten == raft::member_id{it.seat})
         it.seat += 10;
       if (is_prompt_ || random_.below(4) != 0)
-        step(seats::greeted{{asked->node, raft::seat_id{it.seat}}}, asked->id);
+        step(seats::greeted{{asked->node, raft::member_id{it.seat}}}, asked->id);
       return;
     }
     auto& asked = std::get<seats::propose>(what);
@@ -392,7 +392,7 @@ private:
     --promoted_;
   }
 
-  [[nodiscard]] bool is_wished_away(raft::seat_id seat) const {
+  [[nodiscard]] bool is_wished_away(raft::member_id seat) const {
     auto node = node_of_seat(seat);
     return nodes_.at(node).is_wished_away || shown_.members.kept_out.contains(node);
   }
@@ -403,12 +403,12 @@ private:
   }
 
   /// Whether its vote is worth nothing.
-  [[nodiscard]] bool is_void(raft::seat_id seat) const {
+  [[nodiscard]] bool is_void(raft::member_id seat) const {
     return lost_.contains(seat) || nodes_.at(node_of_seat(seat)).seat != seat.value;
   }
 
   /// By the log, as it has left, or by the last who asks for a change of its node.
-  [[nodiscard]] bool is_forced(raft::seat_id seat) const {
+  [[nodiscard]] bool is_forced(raft::member_id seat) const {
     auto node = node_of_seat(seat);
     auto is_by_asker = false;
     for (auto& [id, asked] : open_)
@@ -461,7 +461,7 @@ private:
   std::deque<std::variant<seats::look, seats::propose, seats::renew, seats::greet>> todo_;
   int open_changes_ = 0;
   std::map<request_id, cluster::change_voters> open_;
-  std::set<raft::seat_id> lost_; // seats that have forgotten
+  std::set<raft::member_id> lost_; // seats that have forgotten
   request_id last_asker_ = 0;
   std::uint64_t turn_ = 0;
   bool leads_ = false; // by what it has said last

@@ -67,7 +67,7 @@ struct follower_of_two : seated_node {
   void renewed(std::uint64_t to, problem how = {}) {
     auto asked = only<seats::renew>();
     if (!how)
-      group.self = raft::seat_id{to};
+      group.self = raft::member_id{to};
     step(seats::renewed{std::move(how), status()}, asked.id);
   }
 
@@ -146,11 +146,54 @@ TEST_CASE_METHOD(seated_node, "what the group refuses is proposed again", "[node
   begin();
   refuses = {errc::busy, "a change is under way"};
   link("n2");
-  pass(30s); // refusals do not count for the pace
-  CHECK(asked().size() > 100);
+  CHECK(asked().size() == 1);
+  pass(49ms);
+  CHECK(asked().empty());
+  pass(51ms); // soon, if another change is about to be committed
+  CHECK(asked().size() == 1);
+  pass(10s);
+  static_cast<void>(asked());
+  auto longest = 0ms;
+  auto times = 0;
+  for (auto gap = 0ms, span = 0ms; span < 60s; span += 10ms) { // refusals do not count for the pace
+    pass(10ms);
+    gap += 10ms;
+    if (asked().empty())
+      continue;
+    CHECK(gap >= 50ms);
+    CHECK(gap <= 1'060ms);
+    longest = std::max(longest, gap);
+    gap = 0ms;
+    ++times;
+  }
+  CHECK(longest > 800ms);
+  CHECK(times < 200);
   refuses = {};
-  pass(50ms);
+  pass(1'050ms);
   CHECK(asked() == words{"learner n2 at n2@h2:1"});
+}
+
+TEST_CASE_METHOD(seated_node,
+                 "what the group has refused is proposed at once when its members change",
+                 "[node][seats]") {
+  begin();
+  refuses = {errc::no_quorum, "too few answer"};
+  link("n2");
+  pass(10s);
+  static_cast<void>(asked());
+  refuses = {};
+  SECTION("as that is committed") {
+    step(seats::members_are{committed, status()});
+  }
+  SECTION("or who leads") {
+    role("");
+    role("n1");
+  }
+  CHECK(asked() == words{"learner n2 at n2@h2:1"});
+  refuses = {errc::no_quorum, "too few answer"};
+  link("n3");
+  pass(100ms); // the first refusal again
+  CHECK(asked().size() >= 2);
 }
 
 TEST_CASE_METHOD(leader_of_three, "the members change 20 times in 10 seconds, and the rest waits",
@@ -244,8 +287,8 @@ TEST_CASE_METHOD(leader_of_three, "a node is believed one seat at a time", "[nod
   link("n4", 40);
   out.clear();
   show("n4", 41);
-  CHECK(only<seats::trust>().seat == raft::seat_id{41});
-  CHECK(only<seats::distrust>().seat == raft::seat_id{40});
+  CHECK(only<seats::trust>().seat == raft::member_id{41});
+  CHECK(only<seats::distrust>().seat == raft::member_id{40});
   show("n4", 41);
   CHECK(has_none<seats::distrust>());
 }
@@ -266,7 +309,7 @@ TEST_CASE_METHOD(leader_of_three, "a node whose seat has become another's by now
   refuses = {errc::busy, "a change is under way"};
   step(seats::change{{voter_change::add, "n2"}}, 1); // so that it looks often
   link("n4", 44);
-  group.members.members[raft::seat_id{44}] = {false, contact_of("n5")};
+  group.members.members[raft::member_id{44}] = {false, contact_of("n5")};
   commit();
   refuses = {};
   forget();
@@ -292,7 +335,7 @@ TEST_CASE_METHOD(seated_node, "an answer over an earlier link does not count", "
   step(seats::link_up{"n2"});
   auto earlier = only<seats::greet>();
   CHECK(earlier.node == "n2");
-  CHECK(earlier.forgotten == raft::seat_id{});
+  CHECK(earlier.forgotten == raft::member_id{});
   step(seats::link_down{"n2"});
   step(seats::greeted{{"n2", seat_of("n2")}}, earlier.id);
   CHECK(has_none<seats::trust>());
@@ -1147,6 +1190,48 @@ TEST_CASE_METHOD(seated_node,
   CHECK(only<seats::inform>().text == "voters of the cluster: this node, name2, n3");
 }
 
+TEST_CASE_METHOD(seated_node, "who catches up says who votes now, not who voted before",
+                 "[node][seats]") {
+  auto reads = [this](const std::string& node) {
+    committed.members[seat_of(node)] = {true, contact_of(node)};
+    step(seats::members_are{committed, status()});
+  };
+  seat("n2", true);
+  seat("n3", true);
+  SECTION("of what it reads before it knows who leads") {
+    reads("n2");
+    role("n2");
+    CHECK(take<seats::inform>().size() == 1); // who leads
+  }
+  SECTION("of what it reads after that") {
+    role("n2");
+    reads("n2");
+    CHECK(take<seats::inform>().size() == 1);
+  }
+  reads("n3");
+  CHECK(has_none<seats::inform>());
+  reads("n1");
+  CHECK(only<seats::inform>().text == "voters of the cluster: this node, n2, n3");
+}
+
+TEST_CASE_METHOD(seated_node, "a node is called what its link proves until the registry names it",
+                 "[node][seats]") {
+  seat("n2", true);
+  seat("n3", true);
+  seat("n4", true);
+  commit();
+  step(seats::link_up{"n2", 1, "two"});
+  step(seats::link_up{"n4", 1});
+  role("n2");
+  auto said = take<seats::inform>();
+  REQUIRE(said.size() == 2);
+  CHECK_THAT(said[0].text, StartsWith("node two leads the cluster"));
+  CHECK(said[1].text == "voters of the cluster: this node, two, n3, n4");
+  step(seats::node_is{"n2", "name2", "h2:1"});
+  role("n3");
+  CHECK(take<seats::inform>().back().text == "voters of the cluster: this node, name2, n3, n4");
+}
+
 TEST_CASE_METHOD(seated_node, "the node knows whether it has a seat and a vote, committed or not",
                  "[node][seats]") {
   seat("n1", false);
@@ -1209,7 +1294,7 @@ TEST_CASE_METHOD(leader_of_three,
   show("n2", 22);
   pass(5s);
   CHECK(has_none<seats::greet>());
-  CHECK(group.members.votes(raft::seat_id{22}));
+  CHECK(group.members.votes(raft::member_id{22}));
 }
 
 TEST_CASE_METHOD(leader_of_three, "what a seat has lost stays lost while its node is away",
@@ -1221,7 +1306,7 @@ TEST_CASE_METHOD(leader_of_three, "what a seat has lost stays lost while its nod
   link("n2");
   auto told = take<seats::greet>();
   REQUIRE(told.size() == 2);
-  CHECK(told[0].forgotten == raft::seat_id{}); // its card is not known over this link
+  CHECK(told[0].forgotten == raft::member_id{}); // its card is not known over this link
   CHECK(told[1].forgotten == seat_of("n2"));
   CHECK(asked().empty());
 }
@@ -1230,15 +1315,15 @@ TEST_CASE_METHOD(leader_of_three, "a node that holds another seat than the group
                  "[node][seats]") {
   show("n2", 22);
   CHECK(asked() == words{"remove n2", "learner n22 at n2@h2:1", "voter n22"});
-  CHECK(group.members.votes(raft::seat_id{22}));
+  CHECK(group.members.votes(raft::member_id{22}));
 }
 
 TEST_CASE_METHOD(leader_of_three, "who leads anew asks a node again before it takes its seat away",
                  "[node][seats]") {
   link("n2", 12); // it has said so to n1
   role("n3");
-  group.members.members.erase(raft::seat_id{12});
-  group.members.members[raft::seat_id{22}] = {true, contact_of("n2")}; // and this since to n3
+  group.members.members.erase(raft::member_id{12});
+  group.members.members[raft::member_id{22}] = {true, contact_of("n2")}; // and this since to n3
   commit();
   forget();
   role("n1");
@@ -1278,7 +1363,7 @@ TEST_CASE_METHOD(follower_of_two,
   auto asked_once = only<seats::renew>();
   CHECK(asked_once.lost == seat_of("n1"));
   CHECK(has_none<seats::warn>()); // it does not wait for a leader to take it away
-  group.self = raft::seat_id{11};
+  group.self = raft::member_id{11};
   step(seats::renewed{{}, status()}, asked_once.id);
   CHECK(take<seats::warn>().size() == 1);
   CHECK(take<seats::greet>().size() == 2);
@@ -1308,7 +1393,7 @@ TEST_CASE_METHOD(follower_of_two, "who has given up its seat shows its card unti
   CHECK(it.obstacle(quorum, now).code == errc::no_quorum);
   CHECK_THAT(it.obstacle(quorum, now).detail, ContainsSubstring("has given up its seat"));
   group.members.members.erase(seat_of("n1"));
-  group.members.members[raft::seat_id{11}] = {false, contact_of("n1")};
+  group.members.members[raft::member_id{11}] = {false, contact_of("n1")};
   commit();
   out.clear();
   pass(9s);
@@ -1389,11 +1474,46 @@ TEST_CASE_METHOD(follower_of_two,
     CHECK(has_none<seats::complain>());
   }
   SECTION("and then says what is known") {
+    CHECK_FALSE(it.obstacle(quorum, now));
     quorum.leaderless_for = 10s;
     pass(1s);
-    CHECK_THAT(only<seats::complain>().detail,
-               ContainsSubstring(" of 3 voters reachable")
-                 && ContainsSubstring("none of them has said to this node that it leads"));
+    auto said = only<seats::complain>().detail;
+    CHECK_THAT(said, ContainsSubstring(" of 3 voters reachable")
+                       && ContainsSubstring("none of them has said to this node that it leads"));
+    CHECK(it.obstacle(quorum, now) == problem{errc::no_quorum, said});
+    quorum.leaderless_for = {};
+    role("n3");
+    CHECK_FALSE(it.obstacle(quorum, now));
+  }
+}
+
+TEST_CASE_METHOD(follower_of_two, "a majority that has come back has time to elect a leader",
+                 "[node][seats]") {
+  quorum.leader = {};
+  quorum.voters = {{seat_of("n1"), contact_of("n1"), true},
+                   {seat_of("n2"), contact_of("n2")},
+                   {seat_of("n3"), contact_of("n3")}};
+  quorum.leaderless_for = 30s;
+  role("");
+  CHECK_THAT(only<seats::complain>().detail, StartsWith("1 of 3 voters reachable"));
+  quorum.voters[1].is_reached = true;
+  pass(9'999ms);
+  CHECK(has_none<seats::complain>());
+  SECTION("and says nothing if it does") {
+    quorum.leaderless_for = {};
+    role("n3");
+    CHECK(only<seats::settle>().topic == "no leader");
+    SECTION("and no more of the time before that later") {
+      quorum.leader = {};
+      quorum.leaderless_for = 10s;
+      role("");
+      CHECK_THAT(only<seats::complain>().detail, StartsWith("2 of 3 voters reachable"));
+    }
+  }
+  SECTION("and then says what is known") {
+    pass(1ms);
+    pass(250ms);
+    CHECK_THAT(only<seats::complain>().detail, StartsWith("2 of 3 voters reachable"));
   }
 }
 
@@ -1405,7 +1525,7 @@ TEST_CASE_METHOD(follower_of_two, "a leader that cannot be followed is said for 
   CHECK(said.detail == "it is older");
   quorum.leader = {};
   CHECK_FALSE(it.obstacle(quorum, now));
-  step(seats::ignored{raft::seat_id{77}, {errc::damaged, "it contradicts"}, true});
+  step(seats::ignored{raft::member_id{77}, {errc::damaged, "it contradicts"}, true});
   CHECK(only<seats::complain>().topic == "drops messages of member 77");
   CHECK(it.obstacle(quorum, now).code == errc::no_quorum);
   CHECK(it.obstacle(quorum, now).detail == "nobody leads this node: it contradicts");
@@ -1728,11 +1848,11 @@ TEST_CASE("so many void seats are remembered that nobody holds", "[node][seats]"
   leader_of_three group{{.max_forgotten = 2}};
   group.step(seats::forgot{seat_of("n2")}); // which its node holds
   for (std::uint64_t seat : {50, 51, 52})
-    group.step(seats::forgot{raft::seat_id{seat}});
+    group.step(seats::forgot{raft::member_id{seat}});
   CHECK(group.take<seats::warn>().size() == 4);
   group.link("n5", 50); // forgotten by now
   group.pass(1s);
-  CHECK(group.group.members.members.contains(raft::seat_id{50}));
+  CHECK(group.group.members.members.contains(raft::member_id{50}));
   CHECK_FALSE(group.group.members.members.contains(seat_of("n2")));
 }
 

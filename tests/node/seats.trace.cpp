@@ -49,7 +49,7 @@ class traced_seats : public test::traced_machine<seats> {
       return step(seats::hand_over{}, test::read_number(in));
     if (verb == "renewed") {
       auto id = test::read_number(in);
-      group_.group.self = raft::seat_id{test::read_number(in)};
+      group_.group.self = raft::member_id{test::read_number(in)};
       return step(seats::renewed{{}, group_.status()}, id);
     }
     for (auto each :
@@ -85,7 +85,7 @@ class traced_seats : public test::traced_machine<seats> {
       return seats::forgot{seat_of(node)};
     if (verb == "wants")
       return seats::wants_peer{seats_fixture::contact_of(node)};
-    raft::seat_id seat{test::read_number(in)};
+    raft::member_id seat{test::read_number(in)};
     if (verb == "card") {
       auto by = test::read_more(in).empty() ? node : test::read_word(in);
       return seats::exchanged{{node, seat}, {}, by};
@@ -119,7 +119,7 @@ class traced_seats : public test::traced_machine<seats> {
   void follow(const std::string& leader) {
     auto& now = group_.group;
     now.term += 1;
-    now.leader = leader.empty() ? raft::seat_id{} : seat_of(leader);
+    now.leader = leader.empty() ? raft::member_id{} : seat_of(leader);
     now.now = leader == "n1" ? raft::role::leader : raft::role::follower;
     group_.quorum.leader = now.leader;
     step(seats::changed_role{now.now, now.term, now.leader, "it has won an election"});
@@ -161,7 +161,7 @@ class traced_seats : public test::traced_machine<seats> {
     return text;
   }
 
-  static std::string to_text(raft::seat_id seat) {
+  static std::string to_text(raft::member_id seat) {
     return "seat " + std::to_string(seat.value);
   }
 
@@ -182,7 +182,7 @@ class traced_seats : public test::traced_machine<seats> {
         [&](const seats::distrust& each) { text << "distrust " << to_text(each.seat); },
         [&](const seats::greet& each) {
           text << "greet " << each.node;
-          if (each.forgotten != raft::seat_id{})
+          if (each.forgotten != raft::member_id{})
             text << ", whose " << to_text(each.forgotten) << " is void";
         },
         [&](const seats::reach& each) {

@@ -26,11 +26,11 @@ using cluster::voter_change;
 using change_of_members = raft::replica_types::event;
 
 /// Node n1 has seat 1, and so on.
-inline raft::seat_id seat_of(const std::string& node) {
-  return raft::seat_id{std::stoull(node.substr(1))};
+inline raft::member_id seat_of(const std::string& node) {
+  return raft::member_id{std::stoull(node.substr(1))};
 }
 
-inline std::string node_of(raft::seat_id seat) {
+inline std::string node_of(raft::member_id seat) {
   return "n" + std::to_string(seat.value);
 }
 
@@ -72,7 +72,7 @@ struct change_writer {
     return "confirm";
   }
   std::string operator()(const types::transfer& it) const {
-    return it.to == raft::seat_id{} ? "hand over" : "hand over to " + node_of(it.to);
+    return it.to == raft::member_id{} ? "hand over" : "hand over to " + node_of(it.to);
   }
   template <class Other>
   std::string operator()(const Other&) const {
@@ -223,7 +223,7 @@ struct seated_node : test::seen_effects<cluster::seats> {
 
   void role(const std::string& leader, const std::string& cause = "it has won an election") {
     group.term += 1;
-    group.leader = leader.empty() ? raft::seat_id{} : seat_of(leader);
+    group.leader = leader.empty() ? raft::member_id{} : seat_of(leader);
     group.now = leader == "n1" ? raft::role::leader : raft::role::follower;
     quorum.leader = group.leader;
     step(seats::changed_role{group.now, group.term, group.leader, cause});
@@ -251,7 +251,8 @@ struct seated_node : test::seen_effects<cluster::seats> {
 
   /// Node shows its card over its link.
   void show(const std::string& node, std::uint64_t seat = 0) {
-    step(seats::exchanged{{node, seat == 0 ? seat_of(node) : raft::seat_id{seat}}, {}, node}, 900);
+    step(seats::exchanged{{node, seat == 0 ? seat_of(node) : raft::member_id{seat}}, {}, node},
+         900);
   }
 
   void ask(voter_change what, const std::string& node, request_id id, bool force = false) {
@@ -304,7 +305,7 @@ struct seated_node : test::seen_effects<cluster::seats> {
   bool commits = true;
   request_id last_look = 0;
   std::vector<std::string> asked_for;
-  std::optional<raft::seat_id> handed_to;
+  std::optional<raft::member_id> handed_to;
   problem why;
   cluster::voters_view shown;
 };

@@ -43,6 +43,23 @@ TEST_CASE("addresses are learned once, in their order, up to a bound", "[node][f
   CHECK(it.all() == addresses{a, b, c});
 }
 
+TEST_CASE("where there is no room, the address of which nobody has told for longest goes",
+          "[node][finder]") {
+  service_addresses it{{a}, 3};
+  it.learn(b);
+  it.learn(c);
+  it.learn(b); // it is there yet
+  it.learn(std::vector<std::string>{"d:1", "e:1"});
+  CHECK(it.all() == addresses{a, {"e", 1}, {"d", 1}});
+  it.learn(std::vector<std::string>{"a:1", "d:1"});
+  it.learn(c);
+  CHECK(it.all() == addresses{a, c, {"d", 1}});
+  it.self_is(address{"d", 1});
+  it.learn(b);
+  it.learn(std::vector<std::string>{"f:1"});
+  CHECK(it.all() == addresses{a, {"f", 1}, b});
+}
+
 TEST_CASE("those that were given are kept beyond the bound", "[node][finder]") {
   service_addresses it{{a, b}, 1};
   it.learn(c);

@@ -145,6 +145,10 @@ TEST_CASE("a singleton that cannot be offered says why", "[node][singleton]") {
   auto nothing = [](const std::string&) {};
   for (auto& id : {""s, std::string(246, 'x')}) // the name of its lock is longer
     CHECK(c[0].singleton(id, nothing).error().code == errc::bad_argument);
+  auto too_long = c[0].singleton("report", {.ttl = 10min + 1ms}, nothing);
+  REQUIRE_FALSE(too_long);
+  CHECK(too_long.error().code == errc::bad_argument);
+  CHECK(too_long.error().detail.find("max_span") != std::string::npos);
   for (auto& how : {singleton_options{.ttl = 999ms}, singleton_options{.margin = -1ns}}) {
     auto refused = c[0].singleton("report", how, nothing);
     REQUIRE_FALSE(refused);

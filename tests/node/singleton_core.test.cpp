@@ -3,6 +3,7 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <string>
 #include <utility>
@@ -66,7 +67,7 @@ struct offering_node {
     for (auto& each : all)
       troupe::visit(overloaded{[&](core::take& what) {
                                  turn = what.id;
-                                 found.emplace_back("take");
+                                 found.emplace_back(what.is_brief ? "take briefly" : "take");
                                },
                                [&](core::start& what) {
                                  run = what.id;
@@ -236,8 +237,79 @@ TEST_CASE_METHOD(offering_node, "a node that gets no lock asks again, less and l
   CHECK(*std::ranges::max_element(pauses) <= 5'100ms);
   CHECK(*std::ranges::max_element(pauses) > 4s);
   begin();
+  CHECK(pass(core::steady_after).empty());
   step(core::ended{}, run);
   CHECK(*it.next_deadline() - now <= 300ms); // from the beginning
+}
+
+TEST_CASE_METHOD(offering_node, "a singleton that ends again and again begins less and less often",
+                 "[node][singleton]") {
+  auto pause_after = [&](duration run_for) {
+    begin();
+    CHECK(pass(run_for).empty());
+    CHECK(step(core::ended{}, run) == words{"give back"});
+    auto found = *it.next_deadline() - now;
+    CHECK(pass(found) == words{"take"});
+    return found;
+  };
+  auto first = pause_after(1ms);
+  CHECK(first >= 100ms);
+  CHECK(first <= 300ms);
+  duration longest{};
+  duration in_all{};
+  for (auto time = 0; time < 100; ++time) { // as where each message makes it throw
+    auto next = pause_after(core::steady_after - 1ms);
+    longest = std::max(longest, next);
+    in_all += next;
+    CHECK(next >= 100ms);
+    CHECK(next <= 5'100ms);
+  }
+  CHECK(longest > 4s);
+  CHECK(in_all > 100s);
+  CHECK(pause_after(core::steady_after) <= 300ms);
+  CHECK(pause_after(1ms) <= 500ms); // the second in a row
+  SECTION("nor does a long run make up for what cannot start after it") {
+    begin();
+    CHECK(pass(core::steady_after).empty());
+    step(core::ended{}, run);
+    duration later{};
+    for (auto time = 0; time < 50; ++time) {
+      auto next = *it.next_deadline() - now;
+      later = std::max(later, next);
+      CHECK(pass(next) == words{"take"});
+      step(core::held{5}, turn);
+      CHECK(step(core::started{{errc::name_taken, "taken"}}, run) == words{"stop"});
+      step(core::ended{}, run);
+    }
+    CHECK(later > 1s);
+  }
+  SECTION("also if its lease is lost meanwhile") {
+    begin();
+    CHECK(pass(core::steady_after - 1ms).empty());
+    step(core::lost{{errc::stale_token, "the lease ends"}}, turn);
+    now += 1ms; // it runs on until then
+    CHECK(step(core::ended{}, run).empty());
+    CHECK(*it.next_deadline() - now <= 300ms);
+  }
+}
+
+TEST_CASE_METHOD(offering_node, "a singleton waits for less where the lock service allows no more",
+                 "[node][singleton]") {
+  CHECK(step(core::offer{}) == words{"take"});
+  CHECK(step(core::not_held{{errc::bad_argument, "wait is 1 min"}}, turn) == words{"take briefly"});
+  CHECK(said.empty());
+  CHECK(step(core::not_held{{errc::timed_out, "in line"}}, turn) == words{"take briefly"});
+  SECTION("and runs as any other") {
+    CHECK(step(core::held{5}, turn) == words{"start 5"});
+    step(core::started{}, run);
+    step(core::ended{}, run);
+    CHECK(pass(400ms) == words{"take briefly"});
+  }
+  SECTION("and says so if that is no help") {
+    CHECK(step(core::not_held{{errc::bad_argument, "ttl is 10 s"}}, turn).empty());
+    CHECK(said == words{"ttl is 10 s"});
+    CHECK(pass(400ms) == words{"take briefly"});
+  }
 }
 
 TEST_CASE_METHOD(offering_node, "an offer that is withdrawn ends its singleton before its lock",

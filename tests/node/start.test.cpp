@@ -141,6 +141,21 @@ TEST_CASE("a node that has started knows the agents that were there before", "[n
   }
 }
 
+TEST_CASE("what is asked of a node that reaches the services waits until it knows the others",
+          "[node][start]") {
+  testing::cluster c{1};
+  REQUIRE(c[0].agent("echo", echo()));
+  for (auto round = 0; round < 5; ++round) {
+    auto guest = test::join(c, {.wait_joined = {}});
+    REQUIRE(guest);
+    REQUIRE(guest->wait_for_services(testing::patience));
+    CHECK(answer_of(*guest, "echo") == "hello");
+    CHECK(guest->registry().agent("echo").value());
+    CHECK(guest->wait_joined(testing::patience));
+    CHECK(guest->send(to_agent("echo"), "hello"s));
+  }
+}
+
 TEST_CASE("a node that finds no cluster does not start, and says where it looked",
           "[node][start]") {
   net::address nowhere{"127.0.0.1", 1}; // needs rights, and has nobody here

@@ -311,10 +311,10 @@ TEST_CASE("no member speaks for a voter of another node, whether that is up or n
     auto what = to_bytes(raft::message{
       seen.term + far_ahead,
       raft::vote_request{.last_index = 1'000'000, .last_term = seen.term, .forced = true}});
-    third.say_as_nobody(card.group,
-                        host::group_message{raft::seat_id{voter}, raft::seat_id{card.seat}, what});
+    third.say_as_nobody(
+      card.group, host::group_message{raft::member_id{voter}, raft::member_id{card.seat}, what});
     third.say(card.group,
-              host::group_message{raft::seat_id{voter}, raft::seat_id{card.seat}, what});
+              host::group_message{raft::member_id{voter}, raft::member_id{card.seat}, what});
     // Behind these, at the group: an answer of the other voter to this command.
     CHECK(third.answer_of(third.find(cluster::seat_name), cluster::exchange_seats{}).seat
           == card.seat);

@@ -9,6 +9,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "node/swim_fixture.hpp"
@@ -889,6 +890,14 @@ TEST_CASE("who was not there is not taken for dead against what others know", "[
     it.step(swim::introduced{Member::key("a"), Member::said("a"), false});
     CHECK(it.state_of("a") == member_status::alive);
   }
+  SECTION("if somebody has shown it alive, and did not answer who it is") {
+    it.pass(5s);
+    it.step(swim::told{Member::id("c"), {told_itself{Member::said("a")}}});
+    it.pass(5s);
+    told(is_dead);
+    it.step(swim::introduced{Member::key("a"), Member::said("a"), false});
+    CHECK(it.state_of("a") == member_status::alive);
+  }
   SECTION("if it has said something since") {
     it.step(swim::introduced{Member::key("a"), Member::said("a", {1, 1}), false});
     CHECK(it.state_of("a") == member_status::alive);
@@ -962,6 +971,137 @@ TEST_CASE("a node compares soon after its start, and then less and less often", 
     CHECK(spans[each] <= how.first_sync * (1 << each) + 100ms);
   for (std::size_t each = 5; each < spans.size(); ++each)
     CHECK(spans[each] >= how.sync_every - 100ms);
+}
+
+namespace {
+
+/// Compares with a or b each 30 s, after the first time.
+struct seldom : Member {
+  seldom() : Member{how()} {
+    knows({"a", "b"});
+    pass(30s); // somewhere in it, it compares
+    mine = digest();
+    out.clear();
+  }
+
+  static swim_options how() {
+    auto made = quiet();
+    made.sync_every = made.first_sync = 30s;
+    made.period = 10h; // they answer nothing, but go on to be there
+    made.most_agreed = 3;
+    return made;
+  }
+
+  /// What it would tell others.
+  std::uint64_t digest() {
+    mail("a", swim_ping{1});
+    auto found = take<swim::send>();
+    REQUIRE(!found.empty());
+    return found.back().what.digest;
+  }
+
+  void hear_digest(const std::string& from, std::uint64_t digest) {
+    step(swim::heard{id(from), {swim_ack{}, {}, digest}});
+    out.clear();
+  }
+
+  /// Whom it compares with in the next span.
+  std::vector<node_id> compared() {
+    pass(30s);
+    std::vector<node_id> found;
+    for (auto& each : take<swim::sync>())
+      found.push_back(each.with);
+    return found;
+  }
+
+  std::uint64_t mine = 0;
+};
+
+} // namespace
+
+TEST_CASE_METHOD(seldom, "members that write that they see the same are compared with seldom",
+                 "[node][swim]") {
+  for (auto times = 0; times < 3; ++times) {
+    for (std::uint32_t each = 0; each < how().most_agreed; ++each) {
+      hear_digest("a", mine);
+      CHECK(compared().empty());
+    }
+    hear_digest("a", mine);
+    CHECK(compared().size() == 1);
+  }
+}
+
+TEST_CASE_METHOD(seldom, "one that writes that it sees others is compared with", "[node][swim]") {
+  for (auto times = 0; times < 8; ++times) {
+    hear_digest("a", mine);
+    hear_digest("b", mine + 1);
+    CHECK(compared() == std::vector{id("b")});
+  }
+}
+
+TEST_CASE_METHOD(seldom, "what members wrote of who is there counts while it is young",
+                 "[node][swim]") {
+  hear_digest("a", mine);
+  CHECK(compared().empty());
+  CHECK(compared().size() == 1); // nobody has written since
+  hear_digest("b", mine + 1);
+  hear_digest("a", 0); // it does not say
+  CHECK(compared() == std::vector{id("b")});
+  CHECK(compared().size() == 1);
+  hear_digest("b", 1);
+  hear_digest("a", mine);
+  hear("a", {told_itself{Member::said("b", {1, 1})}}); // others have learned it later or earlier
+  CHECK(compared().size() == 1);                       // nobody agrees with what it sees now
+  mine = digest();
+  hear_digest("b", 1); // it may not have heard that yet
+  hear_digest("a", mine);
+  pass(10s);
+  hear_digest("a", mine);
+  CHECK(compared() == std::vector{id("b")}); // as it had, and it has not said so since
+}
+
+TEST_CASE_METHOD(seldom, "what a member wrote long ago, or does not say, is no difference",
+                 "[node][swim]") {
+  hear_digest("b", mine + 1);
+  CHECK(compared() == std::vector{id("b")});
+  hear_digest("a", mine);
+  CHECK(compared().empty()); // b has not written since
+  hear_digest("b", 0);       // as a member of an older release
+  hear_digest("a", mine);
+  CHECK(compared().empty());
+}
+
+TEST_CASE_METHOD(seldom, "a member may not have heard yet what this node has learned or said",
+                 "[node][swim]") {
+  SECTION("of another") {
+    hear("a", {told_itself{Member::said("b", {1, 1})}});
+  }
+  SECTION("of itself") {
+    step(swim::moved{"elsewhere:1"});
+    sign();
+  }
+  auto before = std::exchange(mine, digest());
+  REQUIRE(mine != before);
+  hear_digest("b", before);
+  hear_digest("a", mine);
+  CHECK(compared().empty());
+}
+
+TEST_CASE("a node that has just begun compares whatever others write", "[node][swim]") {
+  auto how = seldom::how();
+  how.first_sync = 2s;
+  how.most_agreed = 9;
+  Member it{how};
+  it.knows({"a", "b"});
+  it.mail("a", swim_ping{1});
+  auto mine = it.take<swim::send>().back().what.digest;
+  std::size_t compared = 0;
+  for (auto second = 0; second < 15; ++second) {
+    it.step(swim::heard{Member::id("a"), {swim_ack{}, {}, mine}});
+    it.pass(1s);
+    compared += it.take<swim::sync>().size();
+  }
+  CHECK(compared == 3);
 }
 
 } // namespace swim_test

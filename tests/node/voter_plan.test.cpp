@@ -1,5 +1,6 @@
 #include "troupe/cluster/voter_plan.hpp" // the header under test
 #include "troupe/cluster/change_pace.hpp"
+#include "troupe/cluster/voter_types.hpp"
 #include "troupe/core/visit.hpp"
 
 #include <catch2/catch_test_macros.hpp>
@@ -22,7 +23,7 @@ namespace {
 /// A group that does what the plan says. Nodes are a, b, c … with the seats 1, 2, 3 …; `a` leads.
 struct planned_group {
   planned_group() {
-    now.self = now.leader = raft::seat_id{1};
+    now.self = now.leader = raft::member_id{1};
     now.now = raft::role::leader;
     now.last = now.commit = 1'000;
     now.members_for = duration::zero();
@@ -30,8 +31,8 @@ struct planned_group {
     link("a");
   }
 
-  static raft::seat_id seat_of(const std::string& node) {
-    return raft::seat_id{static_cast<std::uint64_t>(node.front() - 'a') + 1};
+  static raft::member_id seat_of(const std::string& node) {
+    return raft::member_id{static_cast<std::uint64_t>(node.front() - 'a') + 1};
   }
 
   static std::string contact(const std::string& node) {
@@ -72,7 +73,7 @@ struct planned_group {
     return made;
   }
 
-  static std::string name(raft::seat_id which) {
+  static std::string name(raft::member_id which) {
     return {static_cast<char>('a' + which.value - 1)};
   }
 
@@ -140,13 +141,13 @@ struct planned_group {
   raft::replica::status now;
   std::map<std::string, voter_plan::candidate> linked;
   cluster::voter_wishes wishes;
-  std::set<raft::seat_id> behind;
-  std::map<raft::seat_id, raft::log_index> lag; // of others, entries that they lack
-  std::set<raft::seat_id> silent;
+  std::set<raft::member_id> behind;
+  std::map<raft::member_id, raft::log_index> lag; // of others, entries that they lack
+  std::set<raft::member_id> silent;
   duration silence = 5s; // of those
-  std::set<raft::seat_id> by_snapshot;
-  std::set<raft::seat_id> mute; // have not said that they know of their seats
-  raft::seat_id handed_to;      // nobody in particular where it is none
+  std::set<raft::member_id> by_snapshot;
+  std::set<raft::member_id> mute; // have not said that they know of their seats
+  raft::member_id handed_to;      // nobody in particular where it is none
 };
 
 using steps = std::vector<std::string>;
@@ -495,7 +496,7 @@ TEST_CASE_METHOD(planned_group, "of many nodes that are kept out one that is awa
   auto away = *now.members.kept_out.begin();
   linked.erase(away);
   CHECK(voter_plan{now, "a", linked, wishes}.can_keep_out("c"));
-  now.members.members[raft::seat_id{99}] = {true, away + "@here:1"};
+  now.members.members[raft::member_id{99}] = {true, away + "@here:1"};
   CHECK_FALSE(voter_plan{now, "a", linked, wishes}.can_keep_out("c"));
 }
 
@@ -514,7 +515,7 @@ TEST_CASE_METHOD(planned_group, "a seat whose disk was lost goes, and its node l
   link("c");
   run();
   SECTION("when the node comes with another seat") {
-    linked["b"].seat = raft::seat_id{9};
+    linked["b"].seat = raft::member_id{9};
     CHECK(run() == steps{"remove b", "learner i", "voter i"});
   }
   SECTION("when it was seen to have forgotten") {
@@ -522,12 +523,12 @@ TEST_CASE_METHOD(planned_group, "a seat whose disk was lost goes, and its node l
     CHECK(run() == steps{"remove b"}); // and does not come again under that seat
     wishes.add = {"b"};
     CHECK(run().empty()); // nor where it is asked for
-    linked["b"].seat = raft::seat_id{9};
+    linked["b"].seat = raft::member_id{9};
     CHECK(run() == steps{"learner i", "voter i"});
   }
   SECTION("when it was seen to have forgotten, and has another seat already") {
     wishes.forgotten = {seat_of("b")};
-    linked["b"].seat = raft::seat_id{9};
+    linked["b"].seat = raft::member_id{9};
     CHECK(run() == steps{"remove b", "learner i", "voter i"});
   }
   SECTION("when it has forgotten, and another node can take its place") {
@@ -728,6 +729,69 @@ TEST_CASE("the members of a group change a bounded number of times in ten second
   CHECK(pace.is_free(now + cluster::change_pace::span));
   pace.count(now + cluster::change_pace::span);
   CHECK_FALSE(pace.is_free(now + cluster::change_pace::span));
+}
+
+TEST_CASE("a change that is refused again and again is proposed less and less often",
+          "[node][voters]") {
+  cluster::change_pace pace;
+  random_source random{7};
+  time_point now{1h};
+  CHECK(pace.rests_until() <= now);
+  auto rest = [&] {
+    pace.refuse(now, random);
+    return pace.rests_until() - now;
+  };
+  auto first = rest();
+  CHECK(first >= 50ms);
+  CHECK(first <= 100ms);
+  duration longest{};
+  for (auto time = 0; time < 100; ++time) {
+    auto next = rest();
+    CHECK(next >= 50ms);
+    CHECK(next <= 1'050ms);
+    longest = std::max(longest, next);
+  }
+  CHECK(longest > 900ms);
+  SECTION("until one is made") {
+    pace.count(now);
+  }
+  SECTION("or the group may accept it") {
+    pace.accept();
+  }
+  CHECK(pace.rests_until() <= now);
+  for (auto time = 0; time < 100; ++time) {
+    CHECK(rest() <= 100ms);
+    pace.accept();
+  }
+}
+
+TEST_CASE("the others go on without a voter while a majority of them is reached",
+          "[node][voters]") {
+  cluster::voters_view group;
+  auto seat = [&](const std::string& node, bool is_reached, bool votes = true) {
+    auto& made = group.seats.emplace_back();
+    made.node = node;
+    made.votes = votes;
+    made.is_reached = is_reached;
+  };
+  seat("a", true);
+  seat("b", true);
+  seat("c", false);
+  seat("learner", true, false);
+  auto goes_on_without = [&](const std::string& node) {
+    auto others = cluster::voters_beside(group, node);
+    REQUIRE(others);
+    CHECK(others->all == group.seats.size() - 2);
+    return others->go_on();
+  };
+  CHECK_FALSE(goes_on_without("a"));
+  CHECK(goes_on_without("c"));
+  CHECK_FALSE(cluster::voters_beside(group, "learner"));
+  CHECK_FALSE(cluster::voters_beside(group, "stranger"));
+  seat("d", true);
+  CHECK(goes_on_without("a")); // two of three
+  group.seats.resize(1);
+  CHECK_FALSE(cluster::voters_beside(group, "a")->go_on()); // nobody votes any more
 }
 
 TEST_CASE_METHOD(planned_group, "a member is found where its node is now", "[node][voters]") {

@@ -447,6 +447,17 @@ SCENARIO("calls that find nobody make a record unhealthy", "[registry]") {
   }
 }
 
+TEST_CASE("a record that was removed and is said again is healthy", "[registry]") {
+  clocked_table registry{{.unhealthy_after = 1}};
+  auto worker = agent("worker", "n1");
+  registry.put({worker});
+  registry.ask(report_outcome{worker.key, call_outcome::unreachable});
+  CHECK(registry.find({}).empty());
+  registry.put({removal(worker)});
+  registry.put({agent("worker", "n1", 3)});
+  CHECK(registry.find({}).size() == 1);
+}
+
 TEST_CASE("a record that gets no chance by time stays unhealthy until it answers", "[registry]") {
   clocked_table registry{{.unhealthy_after = 1, .unhealthy_for = {}}};
   auto worker = agent("worker", "n1");

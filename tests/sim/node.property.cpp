@@ -46,9 +46,16 @@ TEST_CASE("some time after the last fault nodes see each other and show what the
     return; // one world need not see everything
   CHECK(given_up > 10);
   CHECK(freed > 10);
-  constexpr auto enough = std::uint64_t{200}; // few of them see a restart with an older disk
-  if (test::simulated_worlds >= enough)
+  constexpr auto enough = std::uint64_t{200};
+  if (test::simulated_worlds >= enough) {
+    // A node starts with an older disk in few of them, and in some of those says anything by then.
+    for (std::uint64_t seed = 0; rises == 0 && seed < 3 * enough; ++seed) {
+      sim::node_scenario world{with_seed(seed)};
+      REQUIRE(world.run().violations.empty());
+      rises = world.record().rises;
+    }
     CHECK(rises > 0);
+  }
   CHECK(deaths > 10);
   CHECK(outlived_links > 10); // or links would decide
   CHECK(relayed > 10);

@@ -28,7 +28,7 @@ public:
   group_of_nodes(std::uint64_t seed, sim::process_id count) : world_(seed, count, {}) {
     auto& shared = world_.setting();
     shared.nodes = count;
-    shared.on_disk = [this](raft::seat_id seat) {
+    shared.on_disk = [this](raft::member_id seat) {
       return world_.disk(sim::raft_process::process_of(seat)).last_index();
     };
     world_.start(0);

@@ -14,7 +14,7 @@ namespace troupe::cluster {
 class card_pause {
 public:
   static constexpr duration span = std::chrono::milliseconds{250};
-  static constexpr int max_spans = 4;
+  static constexpr int max_spans = 12;
 
   /// A further card is missed. Returns whether a pause begins, see ends().
   bool misses() {

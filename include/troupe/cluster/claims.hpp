@@ -76,6 +76,7 @@ public:
     now_ = now;
     out_ = &out;
     troupe::visit([&](auto& each) { handle(id, each); }, what);
+    give_all_back();
     plan_to_retry();
     out_ = nullptr;
   }
@@ -94,6 +95,7 @@ public:
       retry_at_.reset();
       names_.catch_up(now, out);
     }
+    give_all_back();
     plan_to_retry();
     out_ = nullptr;
   }
@@ -139,16 +141,10 @@ public:
     std::set<request_id> askers;
     for (auto each : names_.askers())
       expect(each == 0 || askers.insert(each).second, "an asker waits for two answers");
-    std::map<std::uint64_t, std::size_t> missing;
-    for (auto& [id, each] : questions_.all())
-      if (auto* back = std::get_if<questions::given_back>(&each.what);
-          back != nullptr && back->leave != 0)
-        ++missing[back->leave];
-    expect(missing.size() == leaves_.size(), "a leave waits for nothing");
-    for (auto& [ticket, each] : leaves_) {
-      expect(each.missing == missing[ticket], "a leave does not count what it waits for");
-      expect(each.asker == 0 || askers.insert(each.asker).second, "an asker waits for two answers");
-    }
+    for (auto each : leavers_)
+      expect(each == 0 || askers.insert(each).second, "an asker waits for two answers");
+    expect(leavers_.empty() || is_giving_back_ || names_.is_under_way(),
+           "a leave waits for nothing");
     for (auto& [name, asker] : added_by_)
       expect(book_.find(registry::record_kind::agent, name).has_value(),
              "an agent " + name + " is known that is not said");
@@ -158,13 +154,6 @@ public:
 
 private:
   using questions = service_questions;
-
-  /// A leave that waits for the release of names.
-  struct leaving {
-    request_id asker = 0;
-    std::size_t missing = 0;
-    problem first{};
-  };
 
   template <class Effect>
   void emit(Effect what) {
@@ -203,7 +192,9 @@ private:
     else if (auto* several = std::get_if<questions::claimed_again>(&what))
       renewed(*several, late);
     else if (auto* back = std::get_if<questions::given_back>(&what))
-      released(*back, late);
+      names_.released(now_, *back, late, *out_);
+    else if (std::holds_alternative<questions::all_given_back>(what))
+      all_given_back(late);
   }
 
   // -- what is said ------------------------------------------------------------------------
@@ -213,7 +204,13 @@ private:
       emit(says{std::move(what)});
   }
 
+  static problem leaves() {
+    return {errc::cancelled, "this node leaves its cluster, and says nothing more"};
+  }
+
   void handle(request_id id, put& what) {
+    if (has_left_)
+      return tell(id, leaves());
     auto is_new = !book_.find(what.what.key.kind, what.what.key.name);
     if (is_new && !has_room())
       return tell(id, full());
@@ -268,6 +265,8 @@ private:
 
   void handle(request_id id, add& what) {
     auto name = what.what.key.name;
+    if (has_left_) // nobody would take its name back
+      return tell(id, leaves());
     if (!may_ask() || !has_room())
       return tell(id, full());
     if (book_.find(registry::record_kind::agent, name))
@@ -307,7 +306,7 @@ private:
   void take_back(const std::string& name) {
     // First: who sees that the agent is gone may claim its name, though a moment later.
     if (names_.has_name(name))
-      names_.give_back(now_, {name}, 0, *out_);
+      names_.give_back(now_, {name}, *out_);
     announce({forget(name)});
   }
 
@@ -320,21 +319,30 @@ private:
   }
 
   void handle(request_id id, leave&) {
+    has_left_ = true;
+    leavers_.push_back(id);
     names_.withdraw_all(*out_);
+    give_all_back();
     std::vector<registry::record> gone;
-    std::vector<agent_id> names;
-    for (auto& each : book_.all()) {
+    for (auto& each : book_.all())
       gone.push_back(*book_.remove(each.key.kind, each.key.name));
-      if (each.token != 0)
-        names.emplace_back(each.key.name);
-    }
     added_by_.clear();
-    auto ticket = ++last_leave_;
-    auto missing = names_.give_back(now_, names, ticket, *out_);
     announce(std::move(gone));
-    if (missing == 0)
-      return tell(id, {});
-    leaves_[ticket] = {id, missing, {}};
+  }
+
+  /// Those of earlier lives, too. What is under way first: it may be granted yet.
+  void give_all_back() {
+    if (leavers_.empty() || is_giving_back_ || names_.is_under_way())
+      return;
+    is_giving_back_ = true;
+    questions_.ask(now_, registry::names::owner_gone{book_.owner(), book_.boot()},
+                   questions::all_given_back{}, *out_);
+  }
+
+  void all_given_back(const problem& why) {
+    is_giving_back_ = false;
+    for (auto each : std::exchange(leavers_, {}))
+      tell(each, why);
   }
 
   // -- names -------------------------------------------------------------------------------
@@ -374,22 +382,11 @@ private:
   }
 
   void handle(request_id id, heard<registry::names::freed>& answer) {
+    auto why = answer.what.error_or({});
     if (auto what = questions_.take<questions::given_back>(id))
-      released(*what, answer.what.error_or({}));
-  }
-
-  void released(const questions::given_back& what, const problem& why) {
-    names_.released(now_, what, why, *out_);
-    auto found = leaves_.find(what.leave);
-    if (found == leaves_.end())
-      return;
-    auto& each = found->second;
-    if (!each.first)
-      each.first = why;
-    if (--each.missing > 0)
-      return;
-    auto over = leaves_.extract(found).mapped();
-    tell(over.asker, over.first);
+      names_.released(now_, *what, why, *out_);
+    else if (questions_.take<questions::all_given_back>(id))
+      all_given_back(why);
   }
 
   /// Records carry the tokens of their claims, which only rise.
@@ -438,8 +435,11 @@ private:
   boot_rise boots_;
   /// The agents that are said, by the names of their records, and who has added each.
   std::map<std::string, request_id> added_by_;
-  std::map<std::uint64_t, leaving> leaves_;
-  std::uint64_t last_leave_ = 0;
+  /// It has taken back what it said, and is about to end.
+  bool has_left_ = false;
+  /// Who waits for that.
+  std::vector<request_id> leavers_;
+  bool is_giving_back_ = false;
   /// When what has failed is tried again.
   std::optional<time_point> retry_at_;
   /// When to look whether names of this node have been freed.

@@ -43,15 +43,15 @@ struct claims_options {
 struct claims_types {
   // -- events ----------------------------------------------------------------------------
 
-  /// Says this from now on. `done` at once.
+  /// Says this from now on. `done` at once. Errors: limit_reached, cancelled (it has left).
   struct put {
     registry::record what;
   };
 
   /// Registers an agent; claims its name first if `claims`. `done` once it is said. Errors:
   /// name_taken, withdrawn (the agent ended meanwhile), in_use (an agent of that name is
-  /// registered, or about to be), limit_reached, and what the service of names says. After an error
-  /// nothing of it is left.
+  /// registered, or about to be), limit_reached, cancelled (the node has left), and what the
+  /// service of names says. After an error nothing of it is left.
   struct add {
     registry::record what;
     bool claims = false;
@@ -70,7 +70,8 @@ struct claims_types {
     agent_id name;
   };
 
-  /// Takes back all that was said. `done` once the service of names has heard it.
+  /// Takes back all that this node ever said, and says nothing more: it is about to end. `done`
+  /// once the service of names has freed all its names.
   struct leave {};
 
   /// The services can be reached, or again.
@@ -116,7 +117,8 @@ struct claims_types {
   /// Ask the service of names, and step `heard` within `wait`.
   struct ask {
     request_id id = 0;
-    std::variant<registry::names::claim, registry::names::release, registry::names::list_claims>
+    std::variant<registry::names::claim, registry::names::release, registry::names::owner_gone,
+                 registry::names::list_claims>
       what;
     duration wait{};
   };

@@ -82,8 +82,8 @@ public:
   // -- events: leave and stop with an id of their own ----------------------------------------
 
   /// Leave the cluster and end. The id is not zero, as that of stop. Errors: cancelled (it has
-  /// stopped), in_use (it is leaving already; or it alone has the services, without `force`), and
-  /// those of the stages.
+  /// stopped, or was stopped before it took anything back), in_use (it is leaving already; or it
+  /// alone has the services, without `force`), and those of the stages.
   struct leave {
     /// Of the node, for people.
     std::string name{};
@@ -207,6 +207,9 @@ private:
     if (is_ending() && gives_up && !what.why) // another one ends it
       what.why = {errc::outcome_unknown,
                   "this node was stopped meanwhile; whether it was done is not known"};
+    else if (is_ending() && !gives_up && !takes_back)
+      what.why = {errc::cancelled, "this node was stopped before it took back what it has said; "
+                                   "the others expect it back"};
     if (is_ending())
       return end_call(std::exchange(leaver_, 0), std::move(what.why), out);
     if (takes_back) {

@@ -18,6 +18,8 @@ struct exchange_options {
   duration restate_every = std::chrono::milliseconds{100};
   /// How long news is gathered before somebody is asked for it.
   duration gather_for = std::chrono::milliseconds{50};
+  /// The longest such time, where news follows news and there are many nodes.
+  duration gather_at_most = std::chrono::seconds{1};
   /// How long to wait for an answer.
   duration answer_within = std::chrono::seconds{4};
   /// The wait after each of the first four tries that bring nothing, as who is asked may have heard
@@ -27,6 +29,8 @@ struct exchange_options {
   duration retry_at_most = std::chrono::seconds{1};
   /// The wait before another try where a node says what cannot be kept here.
   duration unkept_after = std::chrono::seconds{30};
+  /// A member to which there is no link is asked at most so often.
+  duration dial_every = std::chrono::seconds{1};
   /// Tries of the records of one that is not there any more.
   std::uint32_t max_vain = 8;
   /// Nodes that one question asks about.

@@ -41,7 +41,8 @@ struct finder_options {
   duration dial_next_after = std::chrono::milliseconds{1'500};
   /// A dial that has not been answered for so long has failed.
   duration dial_within = std::chrono::minutes{1};
-  /// Addresses to ask, if more than were given. Further ones are not learned.
+  /// Addresses to ask, if more than were given. A further one takes the place of the one of which
+  /// nobody has told for longest.
   std::size_t max_addresses = 100;
   /// Dials under way. Further ones fail at once.
   std::size_t max_dials = 256;

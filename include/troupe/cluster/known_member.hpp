@@ -7,6 +7,8 @@
 #include "troupe/cluster/suspicion.hpp"
 #include "troupe/cluster/swim_types.hpp"
 #include "troupe/core/ids.hpp"
+#include "troupe/core/random.hpp"
+#include "troupe/core/rolling_hash.hpp"
 #include "troupe/core/signature.hpp"
 #include "troupe/core/time.hpp"
 
@@ -27,6 +29,11 @@ struct known_member {
   time_point gone{};
   /// When it was asked last whether it is back, as it had left and has written since.
   time_point asked{};
+  /// What it adds to the digest of who is there.
+  std::uint64_t part = 0;
+  /// The digest that it has written last, and when.
+  std::uint64_t digest = 0;
+  time_point digest_at{};
 
   /// Whether it takes part, as far as anybody knows: a suspect does.
   [[nodiscard]] bool is_here() const {
@@ -41,6 +48,14 @@ struct known_member {
 
 /// All members but the node itself.
 using known_members = std::map<node_id, known_member>;
+
+/// What a member that is there adds to a digest of who is. Detects differences, not attackers.
+inline std::uint64_t part_of_digest(const statement& what) {
+  rolling_hash made;
+  made.add({reinterpret_cast<const char*>(what.node.bytes.data()), node_id::size});
+  auto life = random_source{made.value() ^ what.when.boot}.next();
+  return random_source{life ^ what.when.refutation}.next();
+}
 
 /// @pre it is accused
 inline accusation accusation_of(const known_members::value_type& who) {

@@ -44,10 +44,10 @@ struct liveness_options {
   std::size_t max_nodes = 10'000;
   /// Agents to be pinged. Further ones are unhealthy until a caller reaches them.
   std::size_t max_ill = 100'000;
-  /// How often all names are looked through for those whose owner will never come back; zero:
-  /// never.
+  /// How often all names are looked through for those whose owner will never come back, and all
+  /// workers for silent ones; zero: never.
   duration sweep_every = std::chrono::seconds{30};
-  /// Names of one page of that; the service of names gives at most 1,000.
+  /// Names, and workers, of one page of that; the services give at most 1,000.
   std::uint32_t sweep_page = 1'000;
 };
 
@@ -61,15 +61,17 @@ struct liveness_options {
 ///   once its link has been away for lost_after, unless it has left.
 /// - The scheduler runs the tasks of a lost node elsewhere: once for each loss.
 /// - Who begins to lead says so once more of those that are lost by then, as the last leader may
-/// not
-///   have got to it. It gives those that are known and not there the same time as those whose link
-///   ends; and so those of which it hears later that they are there.
+///   not have got to it. It gives those that are known and not there the same time as those whose
+///   link ends; and so those of which it hears later that they are there.
 /// - Names are freed where nobody can come back under the id: of lost nodes without a data folder,
 ///   or whose identity is revoked, and of nodes that are forgotten.
 /// - Claims say whether their owner has no data folder. Who leads looks through all of them again
 ///   and again, and gives such owners, and those whose identity is revoked, the same time if they
 ///   are not there, whether or not anybody else has ever heard of them. So a claim that was granted
 ///   late ends, too, and one whose freeing was lost with an earlier leader.
+/// - Who leads looks through all workers likewise. The owner of one whose lease is over
+///   gets the same time if it is not there: so no worker stays of a node of which this leader, and
+///   all whom it knows, have never heard.
 /// - Agents that callers of this node did not reach are pinged in turn; who answers is well again.
 ///
 /// Steps like any machine. No snapshot: another leader begins anew. Not thread-safe. Cost of a
@@ -111,9 +113,11 @@ public:
     member_status is{};
   };
 
-  /// It has taken back its record. Its link will end, or has ended already: that is no loss.
+  /// It has taken back its record in that boot. Its link will end, or has ended already: that is no
+  /// loss. A later life of it has not left.
   struct left {
     std::string node;
+    boot_number boot = 0;
   };
 
   /// A record of another node is known, and that node is not disconnected.
@@ -154,13 +158,26 @@ public:
     result<registry::names::claim_page> what;
   };
 
+  struct worker {
+    std::uint64_t number = 0;
+    std::string owner;
+    boot_number boot = 0;
+    /// Its lease has run out.
+    bool is_silent = false;
+  };
+
+  /// The answer to the `list_workers` of this step's id.
+  struct workers_listed {
+    result<std::vector<worker>> what;
+  };
+
   /// Whether the agent has answered the `ping` of this step's id.
   struct pong {
     bool answered = false;
   };
 
   using event = std::variant<lead, follow, link_up, link_down, seen, left, shown, forgotten,
-                             expelled, ill, well, listed, names_listed, pong>;
+                             expelled, ill, well, listed, names_listed, workers_listed, pong>;
 
   // -- effects ---------------------------------------------------------------------------
 
@@ -183,6 +200,15 @@ public:
     duration wait{};
   };
 
+  /// Ask the scheduler for the first `limit` workers of a higher number, and step `workers_listed`
+  /// within `wait`.
+  struct list_workers {
+    request_id id = 0;
+    std::uint64_t above = 0;
+    std::uint32_t limit = 0;
+    duration wait{};
+  };
+
   /// Ask an agent of that node for a sign of life, and step `pong` within `wait`.
   struct ping {
     request_id id = 0;
@@ -198,7 +224,7 @@ public:
 
   using warn = log_effects::warn;
 
-  using effect = std::variant<give_up, free_names, list_names, ping, recovered, warn>;
+  using effect = std::variant<give_up, free_names, list_names, list_workers, ping, recovered, warn>;
   using effects = std::vector<effect>;
 
   /// `nodes` outlives this, and changes between its steps.
@@ -276,7 +302,8 @@ public:
     expect(pings_.size() == pinged_.size(), "an agent waits for a ping that was not sent");
     expect(ill_.empty() || check_at_ || options_.check_every == duration::zero(),
            "agents are ill and never pinged");
-    expect(decides_ || (!sweep_at_ && page_ == 0), "who does not lead sweeps names");
+    expect(decides_ || (!sweep_at_ && names_page_ == 0 && workers_page_ == 0),
+           "who does not lead sweeps");
     return found;
   }
 
@@ -329,7 +356,7 @@ private:
       if (auto found = watched_.find(node); found == watched_.end() || !found->second.there())
         give_up_lost(node, boot);
     self_ = what.self;
-    if (options_.sweep_every > duration::zero() && planted_flaw != flaw::names_not_swept)
+    if (options_.sweep_every > duration::zero())
       sweep();
   }
 
@@ -341,7 +368,8 @@ private:
     decides_ = false;
     due_.clear();
     sweep_at_.reset();
-    page_ = 0;
+    names_page_ = 0;
+    workers_page_ = 0;
     for (auto& [node, each] : watched_)
       each = {.linked = each.linked, .member = each.member};
     std::erase_if(watched_, [](auto& each) { return is_idle(each.second); });
@@ -436,8 +464,12 @@ private:
     auto found = watched_.find(what.node);
     if (found == watched_.end() || !decides_)
       return;
-    found->second.has_left = found->second.there().has_value();
-    forgive(what.node, found->second);
+    auto& each = found->second;
+    auto is_there = each.there();
+    if (is_there.value_or(each.boot) > what.boot)
+      return; // it has begun again since
+    each.has_left = is_there.has_value();
+    forgive(what.node, each);
     tidy(what.node);
   }
 
@@ -494,25 +526,33 @@ private:
       sweep();
   }
 
-  // -- names -----------------------------------------------------------------------------
+  // -- names and workers -----------------------------------------------------------------
 
-  /// A sweep that is under way goes on.
+  /// What is under way of the last sweep goes on.
   void sweep() {
     sweep_at_ = now_ + options_.sweep_every;
-    if (page_ != 0)
-      return;
-    list_from({});
+    if (names_page_ == 0 && planted_flaw != flaw::names_not_swept)
+      list_names_after({});
+    if (workers_page_ == 0 && planted_flaw != flaw::workers_not_swept)
+      list_workers_above(0);
   }
 
-  void list_from(const agent_id& after) {
-    page_ = ++last_id_;
-    out_->push_back(list_names{page_, {{}, after, options_.sweep_page}, options_.answer_within});
+  void list_names_after(const agent_id& last) {
+    names_page_ = ++last_id_;
+    out_->push_back(
+      list_names{names_page_, {{}, last, options_.sweep_page}, options_.answer_within});
+  }
+
+  void list_workers_above(std::uint64_t number) {
+    workers_page_ = ++last_id_;
+    out_->push_back(
+      list_workers{workers_page_, number, options_.sweep_page, options_.answer_within});
   }
 
   void handle(request_id id, const names_listed& what) {
-    if (id == 0 || id != page_)
+    if (id == 0 || id != names_page_)
       return;
-    page_ = 0;
+    names_page_ = 0;
     if (!what.what)
       return; // until the next sweep
     for (auto& each : what.what->claimed)
@@ -520,7 +560,20 @@ private:
         if (auto* owner = await_unlinked(each.owner, each.boot))
           owner->is_fleeting = true;
     if (what.what->more && !what.what->claimed.empty())
-      list_from(what.what->claimed.back().name);
+      list_names_after(what.what->claimed.back().name);
+  }
+
+  void handle(request_id id, const workers_listed& what) {
+    if (id == 0 || id != workers_page_)
+      return;
+    workers_page_ = 0;
+    if (!what.what)
+      return; // until the next sweep
+    for (auto& each : *what.what)
+      if (each.is_silent && each.owner != self_)
+        await_unlinked(each.owner, each.boot);
+    if (what.what->size() >= options_.sweep_page)
+      list_workers_above(what.what->back().number);
   }
 
   // -- agents ----------------------------------------------------------------------------
@@ -581,8 +634,9 @@ private:
   std::string self_;
   std::set<std::string> expelled_;
   std::optional<time_point> sweep_at_;
-  /// The page of names that is asked for; zero: none.
-  request_id page_ = 0;
+  /// The pages of names and workers that are asked for; zero: none.
+  request_id names_page_ = 0;
+  request_id workers_page_ = 0;
   request_id last_id_ = 0;
   /// While a step runs.
   time_point now_{};

@@ -180,6 +180,7 @@ public:
   bool stated(time_point now, signed_statement what) {
     if (!own_.accept(std::move(what)))
       return false;
+    digest_changed_ = now;
     spread(now, told_itself{*own_.said()});
     if (own_.leaves())
       news_at_ = now; // it may be gone soon
@@ -253,8 +254,10 @@ public:
   /// A member has written, and its rumours have been taken in. One that left long ago and writes is
   /// back, and this node has missed what it said then: it is asked for that, at most once in five
   /// periods. One that has just left may need some time to go.
-  void hear_from(time_point now, const node_id& from, effects& out) {
+  void hear_from(time_point now, const node_id& from, std::uint64_t digest, effects& out) {
     auto& each = members_.at(from);
+    each.digest = digest;
+    each.digest_at = now;
     if (each.is != member_status::left
         || now - std::max(each.gone, each.asked) < 5 * options_.period)
       return;
@@ -352,6 +355,25 @@ public:
     return present_ + 1;
   }
 
+  /// These in short: the sum of a hash of each with its incarnation, which names all that it has
+  /// said. Equal for members that see the same; a suspect is there. Never zero. O(1).
+  [[nodiscard]] std::uint64_t digest() const {
+    auto whole = digest_ + (own() ? part_of_digest(own()->what) : 0);
+    return whole != 0 ? whole : 1;
+  }
+
+  /// Whether a member has written lately that it sees just those.
+  [[nodiscard]] bool sees_the_same(const known_member& who, time_point since) const {
+    return who.digest == digest() && who.digest_at >= since;
+  }
+
+  /// Whether it has written lately that it does not, when what this node had learned last was known
+  /// to all.
+  [[nodiscard]] bool sees_otherwise(const known_member& who, time_point since) const {
+    auto settled = digest_changed_ + 2 * repeats() * options_.news_every;
+    return who.digest != 0 && who.digest != digest() && who.digest_at >= std::max(since, settled);
+  }
+
   /// What is wrong with its state, in words; empty if all is well. Cost: O(n log n).
   [[nodiscard]] std::vector<std::string> flaws() const {
     std::vector<std::string> found;
@@ -361,16 +383,19 @@ public:
     };
     std::size_t here = 0;
     std::size_t suspected = 0;
+    std::uint64_t digest = 0;
     for (auto& [node, each] : members_) {
       auto is_suspect = each.is == member_status::suspect;
       here += each.is_here() ? 1 : 0;
       suspected += is_suspect ? 1 : 0;
+      digest += each.is_here() ? part_of_digest(each.told.what) : 0;
       expect(node != own_.node(), "this node is a member of its own");
       expect(each.told.what.node == node, "a member has said what another one said");
       expect(is_suspect == each.doubts.has_value(), "a suspicion of nobody");
       expect(!is_suspect || suspected_.contains({each.dead_at, node}), "a suspect for ever");
     }
     expect(here == present_, "members are miscounted");
+    expect(digest == digest_, "the digest is of others than those that are there");
     expect(suspected == suspected_.size(), "one is suspected who is not there");
     expect(members_.size() <= options_.max_members, "more members than allowed");
     expect(strangers_.size() <= options_.max_strangers, "more strangers than allowed");
@@ -540,6 +565,11 @@ private:
     } else if (!was_here && each.is_here()) {
       ++present_;
     }
+    auto part = each.is_here() ? part_of_digest(each.told.what) : 0;
+    if (auto before = std::exchange(each.part, part); part != before) {
+      digest_ += part - before;
+      digest_changed_ = now;
+    }
     out.emplace_back(
       shows{node, each.told.what.when, is, by, each.told.what.address, each.told, from, each.key});
   }
@@ -565,6 +595,8 @@ private:
   known_members members_;
   /// Those that are alive, or suspects.
   std::size_t present_ = 0;
+  std::uint64_t digest_ = 0;
+  time_point digest_changed_{};
   std::set<std::pair<time_point, node_id>> suspected_;
   gossip_queue news_;
   std::optional<time_point> news_at_;

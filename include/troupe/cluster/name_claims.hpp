@@ -97,6 +97,17 @@ public:
     return claiming_.size();
   }
 
+  /// Whether a name is being claimed, once more or anew, or given back. Cost: O(n) in open
+  /// questions.
+  [[nodiscard]] bool is_under_way() const {
+    return std::ranges::any_of(questions_.all(), [](auto& each) {
+      auto& what = each.second.what;
+      return std::holds_alternative<service_questions::claim_of>(what)
+             || std::holds_alternative<claimed_again>(what)
+             || std::holds_alternative<given_back>(what);
+    });
+  }
+
   static problem withdrawn(const agent_id& name) {
     return {errc::withdrawn, "agent '" + name.text() + "' ended before the cluster knew it"};
   }
@@ -156,7 +167,7 @@ public:
       return grant{std::move(mine), it.is_stale};
     }
     if (!it.next && (answer || !is_refusal(answer.error().code)))
-      give_back(now, {name}, 0, out);
+      give_back(now, {name}, out);
     tell(it.first.asker, answer ? withdrawn(name) : answer.error(), out);
     if (it.next) {
       claiming later{std::move(*it.next)};
@@ -185,17 +196,13 @@ public:
 
   // -- releases ----------------------------------------------------------------------------
 
-  /// Returns in how many questions, which that leave waits for.
-  std::size_t give_back(time_point now, const std::vector<agent_id>& names, std::uint64_t leave,
-                        effects& out) {
-    auto all = batches(names);
-    for (auto& each : all) {
+  void give_back(time_point now, const std::vector<agent_id>& names, effects& out) {
+    for (auto& each : batches(names)) {
       for (auto& name : each)
         ++releasing_[name];
       questions_.ask(now, registry::names::release{each, book_.owner(), book_.boot()},
-                     given_back{each, leave}, out);
+                     given_back{each}, out);
     }
-    return all.size();
   }
 
   void released(time_point now, const given_back& what, const problem& why, effects& out) {
@@ -221,7 +228,7 @@ public:
         names.push_back(name);
       return true;
     });
-    give_back(now, names, 0, out);
+    give_back(now, names, out);
   }
 
   /// Another has a newer claim to it, and a claim without an answer may be carried out later.
@@ -446,7 +453,7 @@ private:
         unreleased_.insert(name); // that claim may have been carried out first, and refused
       else if (!has_name(name))
         names.push_back(name);
-    give_back(now, names, 0, out);
+    give_back(now, names, out);
   }
 
   static constexpr const char* not_claimed = "names could not be claimed anew";

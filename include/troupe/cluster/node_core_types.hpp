@@ -118,7 +118,8 @@ struct node_core_types {
     record_exchange::asked, claims::put, claims::remove, claims::leave, claims::bound,
     claims::outlived, claims::given_up, claims::risen, claims::heard<registry::names::claims>,
     claims::heard<registry::names::freed>, claims::heard<registry::names::claim_page>,
-    liveness::link_up, liveness::link_down, liveness::names_listed, liveness::pong>;
+    liveness::link_up, liveness::link_down, liveness::names_listed, liveness::workers_listed,
+    liveness::pong>;
 
   // -- effects ---------------------------------------------------------------------------
 
@@ -144,7 +145,7 @@ struct node_core_types {
                    complain, settle, record_exchange::restate, record_exchange::ask,
                    record_exchange::reply, record_exchange::learned, claims::ask, claims::done,
                    claims::lost_name, claims::rise, liveness::give_up, liveness::free_names,
-                   liveness::list_names, liveness::ping>;
+                   liveness::list_names, liveness::list_workers, liveness::ping>;
   using effects = std::vector<effect>;
 };
 

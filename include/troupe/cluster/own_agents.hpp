@@ -15,6 +15,7 @@
 #include "troupe/registry/agent_name.hpp"
 #include "troupe/registry/record.hpp"
 #include "troupe/registry/record_bounds.hpp"
+#include "troupe/registry/record_table.hpp"
 
 namespace troupe::cluster {
 

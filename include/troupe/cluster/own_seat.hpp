@@ -30,21 +30,21 @@ class own_seat {
 public:
   using types = seats_types;
 
-  explicit own_seat(raft::seat_id held) : id_(held) {}
+  explicit own_seat(raft::member_id held) : id_(held) {}
 
   /// Zero: it is not known yet.
-  [[nodiscard]] raft::seat_id id() const {
+  [[nodiscard]] raft::member_id id() const {
     return id_;
   }
 
   /// The group says which seat it has. Zero: the group has not started.
-  void is(raft::seat_id held) {
-    if (held != raft::seat_id{})
+  void is(raft::member_id held) {
+    if (held != raft::member_id{})
       id_ = held;
   }
 
   /// Whether this node has given up that seat last.
-  [[nodiscard]] bool was(raft::seat_id seat) const {
+  [[nodiscard]] bool was(raft::member_id seat) const {
     return seat == given_up_;
   }
 
@@ -144,7 +144,7 @@ private:
     auto& theirs = what.theirs;
     auto leads = what.leader == theirs.seat
                  && !seat_cards::is_of_another(theirs.seat, theirs.node, cards.members());
-    auto is_heard = what.leader == raft::seat_id{} || leads;
+    auto is_heard = what.leader == raft::member_id{} || leads;
     return what.is_proven() && is_heard && cards.is_linked(theirs.node);
   }
 
@@ -165,8 +165,8 @@ private:
   static constexpr duration change_every = std::chrono::seconds{10};
   static constexpr duration show_every = std::chrono::seconds{3};
 
-  raft::seat_id id_;
-  raft::seat_id given_up_; // what this node had last
+  raft::member_id id_;
+  raft::member_id given_up_; // what this node had last
   /// The question whose answer counts, and who waits for it; zero: none.
   request_id renewing_ = 0;
   request_id asker_ = 0;

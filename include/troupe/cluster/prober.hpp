@@ -87,6 +87,10 @@ public:
   /// A network loses some datagrams: that is no reason to have an operator look.
   static constexpr std::uint32_t lost_in_a_row = 3;
 
+  /// So many of those that do not answer are tried over their links at a time; one, while this node
+  /// doubts its own hearing.
+  static constexpr std::uint32_t max_reached = 3;
+
   // -- in its turn -----------------------------------------------------------------------
 
   /// The first ping comes somewhere in the first period.
@@ -302,6 +306,7 @@ private:
     /// Whom it has asked for help, and has heard nothing from.
     std::set<node_id> asked{};
     bool had_help = false;
+    bool is_reached = false;
   };
 
   using probes = std::map<std::uint32_t, probe>;
@@ -350,7 +355,19 @@ private:
       each.had_help = true;
       out.emplace_back(mail{helper->first, swim_ping_request{number, each.whom}});
     }
-    out.emplace_back(reach{number, each.whom, each.end - now});
+    if (may_reach(each.whom)) {
+      each.is_reached = true;
+      out.emplace_back(reach{number, each.whom, each.end - now});
+    }
+  }
+
+  /// Each may cost both a link, just where both may be short of time. Who has answered only over
+  /// its link before is reached anyway.
+  [[nodiscard]] bool may_reach(const node_id& whom) const {
+    auto most = doubt_ > 0 ? 1U : max_reached;
+    return by_link_.contains(whom) || std::ranges::count_if(probes_, [](auto& each) {
+                                        return each.second.is_reached;
+                                      }) < most;
   }
 
   void fail(probes::iterator which, effects& out) {

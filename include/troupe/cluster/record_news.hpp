@@ -187,7 +187,7 @@ private:
     nodes_.remove(value.key.owner);
     if (has_left) {
       out.emplace_back(node_left{value.key.owner, value.boot, value.key.name});
-      out.emplace_back(liveness::left{value.key.owner});
+      out.emplace_back(liveness::left{value.key.owner, value.boot});
     } else if (news.kind == registry::change_kind::lost
                && table_.answer(registry::find_owner{value.key.owner}).boot == 0) {
       out.emplace_back(liveness::forgotten{value.key.owner, value.boot});

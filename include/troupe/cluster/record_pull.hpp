@@ -134,7 +134,7 @@ public:
     now_ = now;
     out_ = &out;
     for (auto id : questions_.late(now))
-      take(id, {});
+      take(id, std::nullopt);
     auto wish = [this](const node_id& node) { return wish_for(node, owners_.at(node)); };
     for (auto& each : questions_.take_due(now, wish))
       out.emplace_back(std::move(each));
@@ -204,6 +204,9 @@ private:
   struct owner {
     /// The records in the table are those of this statement; version zero: there are none.
     signed_statement have{};
+    /// The life and version up to which the table has records of it, or some of them.
+    boot_number merged_boot = 0;
+    std::uint64_t merged_upto = 0;
     /// What it has said since, the latest last; also that which the table has.
     std::vector<signed_statement> heads;
     public_key key{};
@@ -217,6 +220,13 @@ private:
     /// Of the life that is wanted.
     [[nodiscard]] std::uint64_t have_version() const {
       return have.what.when.boot == wanted().when.boot ? have.what.records.version : 0;
+    }
+
+    /// Whether the table has records of that life that were said later, and the node has not gone
+    /// back itself, as where its disk was put back.
+    [[nodiscard]] bool is_beyond(const statement& what) const {
+      return what.when.boot == merged_boot && what.records.version < merged_upto
+             && !is_same(what, wanted());
     }
 
     [[nodiscard]] bool is_behind() const {
@@ -316,13 +326,14 @@ private:
   }
 
   void handle(request_id id, answered& what) {
-    take(id, what.what ? std::move(*what.what) : std::vector<told_records>{});
+    take(id, std::move(what.what));
   }
 
-  void take(request_id id, std::vector<told_records> all) {
-    auto question = questions_.close(id);
+  void take(request_id id, std::optional<std::vector<told_records>> what) {
+    auto question = questions_.close(now_, id, what.has_value());
     if (!question)
       return;
+    auto all = std::move(what).value_or(std::vector<told_records>{});
     auto& whom = question->whom;
     auto& open = question->about;
     auto goes_on = questions_.may_ask_more(now_, *question);
@@ -367,8 +378,7 @@ private:
       note(node, each, what.of);
     }
     if (what.of.what.when.boot != each.wanted().when.boot
-        || (what.of.what.records.version < each.have_version()
-            && planted_flaw != flaw::old_records_win)
+        || (each.is_beyond(what.of.what) && planted_flaw != flaw::old_records_win)
         || is_same(what.of.what, each.have.what)) {
       fail(node, each); // it knows less
       return false;
@@ -420,6 +430,8 @@ private:
     auto was_behind = each.is_behind();
     auto has_all = !why && is_kept(of);
     each.have = has_all ? of : signed_statement{};
+    each.merged_boot = of.what.when.boot;
+    each.merged_upto = of.what.records.version;
     each.wants_whole = !has_all;
     count_behind(was_behind, each);
     if (why)

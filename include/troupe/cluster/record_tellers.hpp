@@ -15,7 +15,8 @@ namespace troupe::cluster {
 ///
 /// - One that has a link: at every other try the node itself, or else who has told of the change;
 ///   in between, or if neither has a link, the others that have one in turn.
-/// - Each fourth try, and if nobody has a link, one of the two that takes a link first.
+/// - Each fourth try, and if nobody has a link, one of the two that takes a link first; not while
+///   no link may be made: then the next try for which one may be.
 /// - Never this node, and none that is distrusted; the node itself only while it is there.
 ///
 /// Not thread-safe. Cost of `choose`: O(n) in the links.
@@ -30,6 +31,10 @@ public:
     const std::set<node_id>& distrusted;
     /// Tries that brought nothing.
     std::uint32_t vain = 0;
+    /// Whether a link may be made for it, if anybody has one.
+    bool may_dial = true;
+    /// None might when its turn came.
+    bool has_missed = false;
   };
 
   explicit record_tellers(const node_id& self) : self_(self) {}
@@ -42,23 +47,28 @@ public:
     links_.erase(who);
   }
 
+  [[nodiscard]] bool is_linked(const node_id& who) const {
+    return links_.contains(who);
+  }
+
   /// Members that have a link.
   [[nodiscard]] std::size_t linked() const {
     return links_.size();
   }
 
+  /// Whether its turn has come to be asked about with a link that is made for it.
+  [[nodiscard]] bool is_to_dial(const subject& what) const {
+    return (what.has_missed || what.vain % 4 == 3) && !far_of(what).empty();
+  }
+
   [[nodiscard]] node_id choose(const subject& what) const {
-    auto may_tell = [&](const node_id& who) {
-      return who != self_ && (who != what.node || what.is_here) && !what.distrusted.contains(who);
-    };
+    auto may_tell = [&](const node_id& who) { return this->may_tell(who, what); };
     std::optional<node_id> best;
-    std::vector<node_id> far;
     for (auto& who : {what.node, what.told_by})
-      if (may_tell(who) && !links_.contains(who) && std::ranges::find(far, who) == far.end())
-        far.push_back(who);
-      else if (may_tell(who) && links_.contains(who) && !best)
+      if (may_tell(who) && links_.contains(who) && !best)
         best = who;
-    if (!far.empty() && what.vain % 4 == 3)
+    auto far = far_of(what);
+    if (what.may_dial && is_to_dial(what))
       return far[what.vain / 4 % far.size()];
     auto turn = far.empty() ? what.vain : what.vain - (what.vain + 1) / 4; // of those with a link
     auto other = other_than(what.told_by, best ? turn / 2 : turn,
@@ -71,6 +81,19 @@ public:
   }
 
 private:
+  [[nodiscard]] bool may_tell(const node_id& who, const subject& what) const {
+    return who != self_ && (who != what.node || what.is_here) && !what.distrusted.contains(who);
+  }
+
+  /// Those of the two that may tell and have no link.
+  [[nodiscard]] std::vector<node_id> far_of(const subject& what) const {
+    std::vector<node_id> far;
+    for (auto& who : {what.node, what.told_by})
+      if (may_tell(who, what) && !links_.contains(who) && std::ranges::find(far, who) == far.end())
+        far.push_back(who);
+    return far;
+  }
+
   /// The `turn`-th of those with a link, counted from the one behind `told_by`.
   template <class Condition>
   [[nodiscard]] std::optional<node_id> other_than(const node_id& told_by, std::size_t turn,

@@ -36,8 +36,10 @@ public:
     request_id life = 0;
     /// Zero: unknown.
     boot_number boot = 0;
+    /// Its name; empty: unknown.
+    std::string called{};
     /// What it has said. Zero: nothing.
-    raft::seat_id seat{};
+    raft::member_id seat{};
     /// When it is told again that its seat is void.
     std::optional<time_point> told_void{};
     /// Times in a row that it has not answered, and when it is asked again.
@@ -67,14 +69,14 @@ public:
     return members_;
   }
 
-  [[nodiscard]] std::optional<raft::seat_id> seat_of(const std::string& node) const {
+  [[nodiscard]] std::optional<raft::member_id> seat_of(const std::string& node) const {
     for (auto& [seat, who] : members_.members)
       if (to_seat_contact(who.contact).node == node)
         return seat;
     return std::nullopt;
   }
 
-  static bool is_of_another(raft::seat_id seat, const std::string& node,
+  static bool is_of_another(raft::member_id seat, const std::string& node,
                             const raft::configuration& members) {
     auto found = members.members.find(seat);
     return found != members.members.end() && to_seat_contact(found->second.contact).node != node;
@@ -87,8 +89,9 @@ public:
   }
 
   /// It takes the place of an earlier one.
-  void link_up(const std::string& node, request_id life, boot_number boot) {
-    links_[node] = {life, boot};
+  void link_up(const std::string& node, request_id life, boot_number boot,
+               std::string called = {}) {
+    links_[node] = {life, boot, std::move(called)};
   }
 
   void link_down(const std::string& node) {
@@ -121,20 +124,20 @@ public:
   }
 
   [[nodiscard]] bool has_card(const std::string& node) const {
-    return card_of(node) != raft::seat_id{};
+    return card_of(node) != raft::member_id{};
   }
 
   /// The seat that a linked node has said; zero: none.
-  [[nodiscard]] raft::seat_id card_of(const std::string& node) const {
+  [[nodiscard]] raft::member_id card_of(const std::string& node) const {
     auto found = links_.find(node);
-    return found != links_.end() ? found->second.seat : raft::seat_id{};
+    return found != links_.end() ? found->second.seat : raft::member_id{};
   }
 
   /// The node behind that link has shown that card. Returns whether it counts.
   bool believe(const seats_types::card& theirs, link& from) const {
     from.failed = 0;
     from.ask_again.reset();
-    if (!theirs.is_reachable || theirs.seat == raft::seat_id{}
+    if (!theirs.is_reachable || theirs.seat == raft::member_id{}
         || is_of_another(theirs.seat, theirs.node, members_))
       return false; // the group says whose seat that is
     from.seat = theirs.seat;
@@ -146,7 +149,7 @@ public:
   void is_silent(request_id life, const backoff& retry, random_source& random, time_point now) {
     auto found
       = std::ranges::find_if(links_, [life](auto& each) { return each.second.life == life; });
-    if (found == links_.end() || found->second.seat != raft::seat_id{})
+    if (found == links_.end() || found->second.seat != raft::member_id{})
       return;
     auto& silent = found->second;
     if (!silent.ask_again)
@@ -178,7 +181,7 @@ public:
     for (auto& [seat, who] : members.members) {
       auto node = to_seat_contact(who.contact).node;
       auto* known = find_link(node);
-      if (known == nullptr || known->seat == seat || known->seat == raft::seat_id{})
+      if (known == nullptr || known->seat == seat || known->seat == raft::member_id{})
         continue;
       known->seat = {};
       found.push_back(std::move(node));
@@ -191,7 +194,7 @@ public:
   candidates(const raft::replica_types::status& now, const std::string& address) const {
     std::map<std::string, voter_plan::candidate> found;
     for (auto& [node, each] : links_)
-      if (auto where = known_.find(node); where != known_.end() && each.seat != raft::seat_id{}
+      if (auto where = known_.find(node); where != known_.end() && each.seat != raft::member_id{}
                                           && !is_of_another(each.seat, node, now.members))
         found[node] = {each.seat, where->second.address};
     found[node_] = {now.self, address};
@@ -217,30 +220,31 @@ public:
       known_.erase(found);
   }
 
-  /// These nodes, and no others, are revoked: says so where they are named with their address.
-  void revoked(std::set<std::string> nodes) {
-    revoked_ = std::move(nodes);
-  }
-
   [[nodiscard]] std::string name_of(const std::string& node) const {
-    auto found = known_.find(node);
-    return found != known_.end() ? found->second.called : node.substr(0, 8);
+    if (auto found = known_.find(node); found != known_.end())
+      return found->second.called;
+    auto linked = links_.find(node); // before the registry says so, as after a start
+    return linked != links_.end() && !linked->second.called.empty() ? linked->second.called
+                                                                    : node.substr(0, 8);
   }
 
-  /// For a contact: "n0 (127.0.0.1:1)".
-  [[nodiscard]] std::string name_at(const std::string& contact) const {
+  /// For a contact: "n0 (127.0.0.1:1)". Says so if its node is among those that are `revoked`.
+  [[nodiscard]] std::string name_at(const std::string& contact,
+                                    const std::set<std::string>& revoked) const {
     auto where = to_seat_contact(contact);
     return name_of(where.node) + " (" + where.address
-           + (revoked_.contains(where.node) ? ", revoked)" : ")");
+           + (revoked.contains(where.node) ? ", revoked)" : ")");
   }
 
-  [[nodiscard]] std::string name_of_seat(raft::seat_id seat) const {
+  /// As name_at(), where no link has that seat.
+  [[nodiscard]] std::string name_of_seat(raft::member_id seat,
+                                         const std::set<std::string>& revoked) const {
     for (auto& [node, each] : links_)
-      if (each.seat == seat && seat != raft::seat_id{})
+      if (each.seat == seat && seat != raft::member_id{})
         return name_of(node);
     auto found = members_.members.find(seat);
     return found == members_.members.end() ? "member " + std::to_string(seat.value)
-                                           : name_at(found->second.contact);
+                                           : name_at(found->second.contact, revoked);
   }
 
   /// Who votes and who learns, for people.
@@ -272,7 +276,8 @@ public:
                      "no node " + shown + " is known; see troupe status for their names"};
     return problem{errc::bad_argument,
                    std::to_string(found.size()) + " nodes are called " + shown
-                     + "; give the id of the one you mean, see troupe voters --json"};
+                     + "; give the id of the one you mean; troupe voters shows the first "
+                       "digits of each"};
   }
 
   /// What is wrong with its state, in words; empty if all is well. `last_id`: the greatest number
@@ -340,7 +345,6 @@ private:
   raft::configuration members_; // committed
   std::map<std::string, link> links_;
   std::map<std::string, known_node> known_;
-  std::set<std::string> revoked_;
 };
 
 } // namespace troupe::cluster

@@ -31,7 +31,7 @@ public:
     out.push_back(
       types::inform{"leads the cluster in term " + std::to_string(what.term) + ": " + what.cause});
     said_leader_ = {what.term, cards_.self()};
-    members(out);
+    members(cards_.members(), out);
   }
 
   /// It leads no more.
@@ -41,23 +41,26 @@ public:
       out.push_back(types::inform{text + what.cause});
     else
       out.push_back(types::warn{
-        text + (what.leader == raft::seat_id{} ? what.cause : "another node leads a later term")});
+        text
+        + (what.leader == raft::member_id{} ? what.cause : "another node leads a later term")});
   }
 
   /// That node leads; empty: it is not known who does.
-  void other_leads(raft::term_number term, const std::string& node, const std::string& cause,
-                   types::effects& out) {
-    if (node.empty() || said_leader_ == std::pair{term, node})
+  void other_leads(const raft::replica_types::status& now, const std::string& node,
+                   const std::string& cause, types::effects& out) {
+    if (node.empty() || said_leader_ == std::pair{now.term, node})
       return;
     out.push_back(types::inform{"node " + cards_.name_of(node) + " leads the cluster in term "
-                                + std::to_string(term) + ": " + cause});
-    said_leader_ = {term, node};
-    members(out);
+                                + std::to_string(now.term) + ": " + cause});
+    said_leader_ = {now.term, node};
+    members(now.members, out);
   }
 
-  /// Not while this node only reads what was, as after its start.
-  void members(types::effects& out) {
-    if (said_leader_.second.empty() || cards_.members().members.empty())
+  /// `in_log`: the last ones in its log. Not while this node only reads what was, as after its
+  /// start, or where it learns: the log goes on then.
+  void members(const raft::configuration& in_log, types::effects& out) {
+    if (said_leader_.second.empty() || cards_.members().members.empty()
+        || cards_.members() != in_log)
       return;
     if (auto text = cards_.describe_members(); text != said_members_)
       out.push_back(types::inform{said_members_ = std::move(text)});

@@ -114,12 +114,12 @@ public:
   // -- void seats ------------------------------------------------------------------------------
 
   /// Returns whether that is new.
-  bool make_void(raft::seat_id seat) {
+  bool make_void(raft::member_id seat) {
     return wishes_.forgotten.insert(seat).second;
   }
 
   /// Returns whether the disk of its node has lost what it had synced under it.
-  [[nodiscard]] bool is_void(raft::seat_id seat) const {
+  [[nodiscard]] bool is_void(raft::member_id seat) const {
     return wishes_.forgotten.contains(seat);
   }
 
@@ -309,10 +309,11 @@ private:
                                 + " is the only voter and keeps all that the cluster has; add "
                                   "another one first"};
       if (is_wished_away(each.node) && !plan.is_forced(each.node) && !plan.has_replacement())
-        return {errc::in_use, "no node could take the place of voter " + name
-                                + ", and the cluster would stand fewer losses; add one with a data "
-                                  "folder first, or force it (leave_options::force, "
-                                  "change_voters::force)"};
+        return {errc::in_use,
+                "no node could take the place of voter " + name
+                  + ", and the cluster would tolerate fewer losses; add one with a data "
+                    "folder first, or force it (leave_options::force, "
+                    "change_voters::force)"};
     }
     if (each.what.what == voter_change::remove && !plan.can_keep_out(each.node))
       return {errc::limit_reached, std::to_string(raft::max_kept_out)

@@ -42,9 +42,9 @@ namespace troupe::cluster {
 /// - Nodes that are linked tell each other their seats. A card counts only for the node behind the
 ///   link over which it came, as long as that is there, and not against the members of the group.
 /// - The leader looks at the group again and again, and proposes the next change that the
-///   voter_plan finds, one at a time, and not more often than the change_pace allows. Who asks for
-///   a change is answered once it is made, or cannot be; of two wishes for a node the later one
-///   counts.
+///   voter_plan finds, one at a time, and not more often than the change_pace allows; what the
+///   group refuses comes again after a rest that grows. Who asks for a change is answered once it
+///   is made, or cannot be; of two wishes for a node the later one counts.
 /// - A voter that has been gone for long is replaced, see voter_losses. A revoked node loses its
 ///   seat at once, see voter_plan.
 /// - The leader tells nodes whose disks have forgotten that their seats are void, until they have
@@ -59,7 +59,7 @@ namespace troupe::cluster {
 class seats : public seats_types {
 public:
   /// `node` is the id of this node, `self` its seat.
-  seats(std::string node, raft::seat_id self, const seats_options& options, std::uint64_t seed)
+  seats(std::string node, raft::member_id self, const seats_options& options, std::uint64_t seed)
     : options_(options),
       own_(self),
       random_(seed),
@@ -118,7 +118,7 @@ public:
   /// What callers are to be told where no majority is reached, or what keeps this node from
   /// following a leader that it hears.
   [[nodiscard]] problem obstacle(const host::quorum_view& known, time_point now) const {
-    return obstacles_.now(known, cards_, own_, now);
+    return obstacles_.now(known, own_, now);
   }
 
   /// What is wrong with its state, in words; empty if all is well. Cost: O(n log n).
@@ -169,6 +169,7 @@ private:
   void handle(request_id, const changed_role& what) {
     auto has_led = std::exchange(role_, what.now) == raft::role::leader;
     ++turn_;
+    pace_.accept();
     if (what.now == raft::role::leader) {
       news_.leads(what, *out_);
       tells_ = false;
@@ -190,11 +191,12 @@ private:
     cards_.members_are(std::move(what.committed));
     losses_.members_are(cards_.members());
     own_.is(what.now.self);
-    news_.members(*out_);
+    news_.members(what.now.members, *out_);
     tell_others(cards_.members());
     own_.tell(what.now.members, *out_);
     for (auto& [node, each] : cards_.links())
       watch(node);
+    pace_.accept();
     if (role_ == raft::role::leader)
       return review();
     ++turn_; // where the leader is stands in the members
@@ -245,7 +247,7 @@ private:
     auto found = now.members.members.find(now.leader);
     auto where = found != now.members.members.end() ? to_seat_contact(found->second.contact)
                                                     : seat_contact{};
-    news_.other_leads(now.term, where.node, cause_, *out_);
+    news_.other_leads(now, where.node, cause_, *out_);
     emit(follow{turn_, where.address});
     for (auto& each : wishes_.end_all())
       if (each.what.what == voter_change::lead && each.node == where.node)
@@ -267,7 +269,7 @@ private:
   /// While no leader is known: tells the node, and its operator.
   void watch_quorum(const host::quorum_view& known) {
     quorum_at_.reset();
-    if (!obstacles_.look(known, cards_, *out_))
+    if (!obstacles_.look(known, now_, *out_))
       return;
     if (own_.is_to_be_shown(cards_, now_))
       greet_all();
@@ -279,7 +281,7 @@ private:
   }
 
   void handle(request_id, const ignored& what) {
-    obstacles_.ignored(what, cards_, own_, now_, *out_);
+    obstacles_.ignored(what, own_, now_, *out_);
   }
 
   // -- the other nodes ----------------------------------------------------------------------
@@ -287,7 +289,7 @@ private:
   void handle(request_id, const link_up& what) {
     if (!cards_.may_link(what.node))
       return;
-    cards_.link_up(what.node, ++last_id_, what.boot);
+    cards_.link_up(what.node, ++last_id_, what.boot, what.called);
     end_leave(what.node); // it may have ended and begun again before its link was lost
     losses_.came(what.node, now_);
     wishes_.end_leave_of_earlier_boot(what.node, what.boot, [&](request_id asker) {
@@ -334,7 +336,6 @@ private:
   }
 
   void handle(request_id, revoked& what) {
-    cards_.revoked(what.nodes);
     wishes_.bar(std::move(what.nodes));
     review();
   }
@@ -378,7 +379,7 @@ private:
     auto is_proven = what.is_proven() || planted_flaw == flaw::foreign_card_believed;
     if (is_proven && link != nullptr) // else it is asked once it has a link
       know(what.theirs, *link);
-    if (what.forgotten == raft::seat_id{})
+    if (what.forgotten == raft::member_id{})
       return emit(show_card{id});
     own_.is(what.self);
     own_.told_void(id, what, cards_, now_, last_id_, *out_);
@@ -400,7 +401,7 @@ private:
     auto before = from.seat;
     if (!cards_.believe(theirs, from))
       return;
-    if (before != raft::seat_id{} && before != theirs.seat)
+    if (before != raft::member_id{} && before != theirs.seat)
       emit(distrust{before});
     emit(trust{theirs.seat});
     watch(theirs.node);
@@ -423,7 +424,7 @@ private:
   // -- disks that forget -----------------------------------------------------------------------
 
   void handle(request_id, const forgot& what) {
-    if (what.seat == raft::seat_id{})
+    if (what.seat == raft::member_id{})
       return;
     if (what.seat == own_.id())
       return own_.lost(now_, last_id_, *out_);
@@ -438,20 +439,21 @@ private:
   }
 
   /// Returns the seat of a node whose disk has lost what it had synced under it; zero: none.
-  [[nodiscard]] raft::seat_id seat_lost_by(const std::string& node) const {
+  [[nodiscard]] raft::member_id seat_lost_by(const std::string& node) const {
     auto seat = cards_.card_of(node);
-    return wishes_.is_void(seat) ? seat : raft::seat_id{};
+    return wishes_.is_void(seat) ? seat : raft::member_id{};
   }
 
   /// Such a seat stays void while its node is away, too.
   void drop_forgotten(const raft::configuration& members) {
     if (wishes_.count_void() <= options_.max_forgotten)
       return;
-    std::set<raft::seat_id> held;
+    std::set<raft::member_id> held;
     for (auto& [node, each] : cards_.links())
       held.insert(each.seat);
-    wishes_.forget_void(
-      [&](raft::seat_id each) { return !members.members.contains(each) && !held.contains(each); });
+    wishes_.forget_void([&](raft::member_id each) {
+      return !members.members.contains(each) && !held.contains(each);
+    });
   }
 
   /// Tells nodes which of their seats are void, until they have others. Returns whether there are
@@ -459,7 +461,7 @@ private:
   bool tell_void_seats() {
     auto any = false;
     for (auto& [node, each] : cards_.links()) {
-      if (seat_lost_by(node) == raft::seat_id{}) {
+      if (seat_lost_by(node) == raft::member_id{}) {
         each.told_void.reset();
         continue;
       }
@@ -503,10 +505,11 @@ private:
                                : std::nullopt;
     if (next)
       make(*next, group.members);
-    review_at_ = now_
-                 + (next || proposed_ != 0 || !wishes_.changes().empty() ? soon
-                    : any_void                                           ? reach_every
-                                                                         : sometimes);
+    auto is_asked = proposed_ != 0 || !wishes_.changes().empty();
+    auto pause = next || is_asked ? soon : any_void ? reach_every : sometimes;
+    review_at_ = now_ + pause;
+    if (next && !is_asked && now_ < pace_.rests_until())
+      review_at_ = pace_.rests_until();
   }
 
   /// Returns the voter that is to be replaced from here on.
@@ -530,6 +533,8 @@ private:
   }
 
   void make(const voter_plan::change& what, const raft::configuration& members) {
+    if (now_ < pace_.rests_until())
+      return;
     if (pace_.is_free(now_)) {
       proposed_ = ++last_id_;
       note_promotion(what, members);
@@ -550,8 +555,10 @@ private:
   void handle(request_id id, const answered& what) {
     if (id == proposed_) {
       proposed_ = 0;
-      if (!what.why) // refused: it comes again
+      if (!what.why)
         pace_.count(now_);
+      else // it comes again
+        pace_.refuse(now_, random_);
       return;
     }
     if (hand_overs_.is_in_vain(id, what.why, now_))
@@ -597,10 +604,10 @@ private:
 
   /// Asks for a hand-over to that node, or to any if it is empty, as long as somebody waits for it.
   void transfer(const std::string& node) {
-    auto seat = node.empty() ? raft::seat_id{} : cards_.seat_of(node).value_or(raft::seat_id{});
+    auto seat = node.empty() ? raft::member_id{} : cards_.seat_of(node).value_or(raft::member_id{});
     auto is_wanted
       = node.empty()
-        || (wishes_.is_asked_to_lead(node) && seat != raft::seat_id{} && node != cards_.self())
+        || (wishes_.is_asked_to_lead(node) && seat != raft::member_id{} && node != cards_.self())
         || planted_flaw == flaw::hand_over_repeated;
     if (!is_wanted)
       return hand_overs_.drop(node);
@@ -660,11 +667,10 @@ private:
   std::string cause_;
 
   std::optional<time_point> quorum_at_;
-  lead_obstacles obstacles_;
-
   std::optional<time_point> review_at_;
   voter_losses losses_;
   seat_wishes wishes_;
+  lead_obstacles obstacles_{cards_, wishes_};
   hand_overs hand_overs_;
   change_pace pace_;
 

@@ -64,7 +64,7 @@ struct seats_types {
 
   /// That seat has lost what its disk had synced.
   struct forgot {
-    raft::seat_id seat;
+    raft::member_id seat;
   };
 
   /// The disk is full, or has room again (errc::none).
@@ -99,10 +99,12 @@ struct seats_types {
   // -- events: what other nodes say ----------------------------------------------------------
 
   /// There is a link to another node; it takes the place of an earlier one. The boot number tells
-  /// whether that node has started again; zero: unknown.
+  /// whether that node has started again; zero: unknown. `called`: its name, as the link proves it;
+  /// empty: it proves none.
   struct link_up {
     std::string node;
     boot_number boot = 0;
+    std::string called{};
   };
 
   struct link_down {
@@ -137,7 +139,7 @@ struct seats_types {
   /// What a node says of its seat. `is_reachable`: with the actor that takes messages for it.
   struct card {
     std::string node;
-    raft::seat_id seat;
+    raft::member_id seat;
     bool is_reachable = true;
   };
 
@@ -145,12 +147,12 @@ struct seats_types {
   /// seat of this node is void.
   struct exchanged {
     card theirs;
-    raft::seat_id forgotten{};
+    raft::member_id forgotten{};
     /// The node behind the present link over which it came; empty: over no such link.
     std::string over{};
     /// The seat of this node, and of the leader if it knows one.
-    raft::seat_id self{};
-    raft::seat_id leader{};
+    raft::member_id self{};
+    raft::member_id leader{};
 
     /// Whether the node that the card names has said it.
     [[nodiscard]] bool is_proven() const {
@@ -200,17 +202,17 @@ struct seats_types {
   /// Take another seat than `lost`, and step `renewed`.
   struct renew {
     request_id id = 0;
-    raft::seat_id lost;
+    raft::member_id lost;
   };
 
   /// Messages for that seat go to the actor on the card of this step.
   struct trust {
-    raft::seat_id seat;
+    raft::member_id seat;
   };
 
   /// Messages for that seat go nowhere: its node has another one.
   struct distrust {
-    raft::seat_id seat;
+    raft::member_id seat;
   };
 
   // -- effects: for other nodes ---------------------------------------------------------------
@@ -220,7 +222,7 @@ struct seats_types {
   struct greet {
     request_id id = 0;
     std::string node;
-    raft::seat_id forgotten;
+    raft::member_id forgotten;
   };
 
   /// Make a link to that node, if there is none.

@@ -44,10 +44,10 @@ public:
                     group.last, wishes_.all().voters,
                     {},         {kept_out.begin(), kept_out.end()},
                     {}};
-    std::map<raft::seat_id, const raft::replica_types::member_status*> progress;
+    std::map<raft::member_id, const raft::replica_types::member_status*> progress;
     for (auto& each : group.others)
       progress[each.seat] = &each;
-    std::map<raft::seat_id, bool> is_reached;
+    std::map<raft::member_id, bool> is_reached;
     for (auto& each : quorum.voters)
       is_reached[each.seat] = each.is_reached;
     for (auto& [seat, who] : group.members.members) {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -16,28 +18,31 @@ namespace troupe::cluster {
 /// `finder`. Cost of a call: O(n).
 class service_addresses {
 public:
-  /// Further ones than `max_addresses` are not learned.
+  /// Of more than `max_addresses` those are kept that were given, then those of which somebody has
+  /// told last: nodes may get other addresses, and a list of former ones would lead nowhere.
   service_addresses(std::vector<net::address> given, std::size_t max_addresses)
     : all_(std::move(given)), max_addresses_(max_addresses) {}
 
   /// Where this node takes links itself.
   void self_is(const std::optional<net::address>& self) {
     self_ = self;
-    if (self_)
-      std::erase(all_, *self_);
+    if (!self_)
+      return;
+    std::erase(all_, *self_);
+    learned_.erase(*self_);
   }
 
   /// Those that are no addresses are ignored.
   void learn(const std::vector<std::string>& addresses) {
+    ++turn_;
     for (auto& each : addresses)
       if (auto where = net::address::from_string(each))
-        learn(*where);
+        note(*where);
   }
 
   void learn(const net::address& where) {
-    if (all_.size() < max_addresses_ && where != self_
-        && std::ranges::find(all_, where) == all_.end())
-      all_.push_back(where);
+    ++turn_;
+    note(where);
   }
 
   /// Where a node says that the services are. That they are here this node knows first: a node that
@@ -60,8 +65,32 @@ public:
   }
 
 private:
+  void note(const net::address& where) {
+    auto is_known = std::ranges::find(all_, where) != all_.end();
+    if (where == self_ || (is_known && !learned_.contains(where)))
+      return; // it was given
+    if (!is_known && all_.size() < max_addresses_)
+      all_.push_back(where);
+    else if (!is_known && !replace_oldest(where))
+      return;
+    learned_[where] = turn_;
+  }
+
+  /// Returns false if all were given, or told of just now.
+  bool replace_oldest(const net::address& by) {
+    auto oldest = std::ranges::min_element(learned_, {}, [](auto& each) { return each.second; });
+    if (oldest == learned_.end() || oldest->second == turn_)
+      return false;
+    *std::ranges::find(all_, oldest->first) = by;
+    learned_.erase(oldest);
+    return true;
+  }
+
   std::vector<net::address> all_;
   std::size_t max_addresses_;
+  /// Those that were not given, and in which turn each was told of last.
+  std::map<net::address, std::uint64_t> learned_;
+  std::uint64_t turn_ = 0;
   std::optional<net::address> self_;
 };
 

@@ -35,11 +35,13 @@ public:
     bool is_stale = false;
   };
 
-  /// A release. `leave`: of the one that waits for it; zero: none.
+  /// A release.
   struct given_back {
     std::vector<agent_id> names;
-    std::uint64_t leave = 0;
   };
+
+  /// The release of all names that this node ever had: it leaves.
+  struct all_given_back {};
 
   /// For the boot of this node that the service of names knows.
   struct search_names {};
@@ -49,7 +51,8 @@ public:
     agent_id after;
   };
 
-  using purpose = std::variant<claim_of, claimed_again, given_back, search_names, look_at_names>;
+  using purpose = std::variant<claim_of, claimed_again, given_back, all_given_back, search_names,
+                               look_at_names>;
 
   struct question {
     purpose what;

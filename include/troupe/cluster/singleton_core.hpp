@@ -29,8 +29,11 @@ namespace troupe::cluster {
 ///   be renewed, as where this node is cut off from a majority. An agent that still handles a
 ///   message when the lease is over cannot be ended sooner: that is said, and it should guard what
 ///   it writes with its token, see lock::fenced_store.
-/// - One that ends by itself, or cannot start, runs elsewhere if another node waits; this node asks
-///   again after a pause.
+/// - One that ends by itself, as when a function of it throws, or that cannot start, runs elsewhere
+///   if another node waits; this node asks again after a pause: 0.1 to 0.3 s, up to 5.1 s when that
+///   happens again and again. Once an agent has run for `steady_after`, its end is the first again.
+/// - Where the bound of the lock service (lock_options::max_span) is below a usual wait in line,
+///   it waits no longer at a time than its lease lasts.
 /// - Once the offer is withdrawn it ends, and then the lock is given back.
 ///
 /// Steps like any machine. Not thread-safe. Cost of a step: O(1).
@@ -73,9 +76,11 @@ public:
 
   // -- effects -------------------------------------------------------------------------------
 
-  /// Wait in line for the lock.
+  /// Wait in line for the lock: for as long as is usual; or, if it `is_brief`, at most for the ttl
+  /// of its lease.
   struct take {
     request_id id = 0;
+    bool is_brief = false;
   };
 
   /// Run the agent under that token.
@@ -100,6 +105,9 @@ public:
 
   using effect = std::variant<take, start, stop, give_back, over, inform, warn, complain, settle>;
   using effects = std::vector<effect>;
+
+  /// An agent that has run for so long begins anew as one that has never ended.
+  static constexpr duration steady_after = std::chrono::minutes{1};
 
   /// The name of its lock.
   [[nodiscard]] static std::string lock_of(const agent_id& id) {
@@ -184,7 +192,7 @@ private:
 
   void ask() {
     is_ = state::asking;
-    emit(take{turn_ = ++last_id_});
+    emit(take{turn_ = ++last_id_, is_brief_});
   }
 
   void handle(request_id id, const held& what) {
@@ -201,6 +209,8 @@ private:
       return;
     if (what.why.code == errc::timed_out)
       return ask();
+    if (what.why.code == errc::bad_argument && !std::exchange(is_brief_, true))
+      return ask(); // a wait may be longer than the service allows, where a lease is not
     emit(complain{topic(), what.why.detail});
     rest();
   }
@@ -231,7 +241,7 @@ private:
     if (is_ != state::starting)
       return;
     is_ = state::running;
-    tries_ = 0;
+    runs_since_ = now_;
     emit(settle{topic()});
     emit(inform{"singleton '" + id_.text() + "' runs here"});
   }
@@ -266,6 +276,8 @@ private:
   /// @pre it starts, runs or is being ended
   void agent_is_gone() {
     run_ = 0;
+    if (auto since = std::exchange(runs_since_, {}); since && now_ - *since >= steady_after)
+      tries_ = 0;
     if (is_withdrawn_)
       return end_offer();
     if (std::exchange(has_lock_, false))
@@ -300,8 +312,12 @@ private:
   request_id turn_ = 0;
   request_id run_ = 0;
   request_id last_id_ = 0;
+  /// Whether it waits for less than usual.
+  bool is_brief_ = false;
   /// Failed tries in a row.
   std::uint32_t tries_ = 0;
+  /// When the agent that runs, or is being ended, began to.
+  std::optional<time_point> runs_since_;
   /// When it asks again, or its lease is over.
   std::optional<time_point> at_;
 

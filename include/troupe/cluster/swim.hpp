@@ -36,7 +36,8 @@ namespace troupe::cluster {
 ///   has an incarnation: a rumour counts against the incarnation that it names, and no other. So a
 ///   node outlives any rumour that it hears of.
 /// - Rumours ride on pings, and go to some others as long as there are any. Now and then two
-///   members compare all that they know.
+///   members compare all that they know; seldom while the digests in their mail show that they see
+///   the same.
 /// - A node that has reason to doubt its own hearing becomes slower to accuse others.
 /// - The dead are tried as long as they are remembered, and at once when there is a sign of life:
 ///   a card over a link, a datagram, or a member that shows it alive. Who leaves is not dead; if it
@@ -304,7 +305,7 @@ private:
         members_.get_to_know(now_, what.from, what.from, membership::channel::mail, done);
       });
     take_in(what.from, what.what.rumours, membership::channel::mail);
-    by_members([&](auto& done) { members_.hear_from(now_, what.from, done); });
+    by_members([&](auto& done) { members_.hear_from(now_, what.from, what.what.digest, done); });
     by_prober([&](auto& done) { prober_.hear(now_, what.from, what.what.what, done); });
     if (!std::holds_alternative<swim_ping>(what.what.what)) // the answer tells it as much
       by_prober([&](auto& done) { prober_.show_life(now_, what.from, done); });
@@ -400,6 +401,7 @@ private:
   }
 
   void mail(const known_members::value_type& to, swim_mail what) {
+    what.digest = members_.digest();
     members_.add_rumours(to, what);
     out_->push_back(send{to.first, to.second.told.what.address, std::move(what)});
   }
@@ -421,7 +423,18 @@ private:
     auto is_early = next_sync_ < longest;
     sync_at_ = now_ + std::min(next_sync_, longest);
     next_sync_ = std::min(std::max(next_sync_, duration{1}) * 2, longest);
-    for (auto* each : prober_.some(1, is_alive))
+    auto since = now_ - longest;
+    auto agrees
+      = [&](auto& who) { return is_alive(who) && members_.sees_the_same(who.second, since); };
+    auto differs
+      = [&](auto& who) { return is_alive(who) && members_.sees_otherwise(who.second, since); };
+    auto one_differs = !is_early && std::ranges::any_of(members_.all(), differs);
+    auto is_needless = !is_early && !one_differs && agreed_ < options_.most_agreed
+                       && std::ranges::any_of(members_.all(), agrees);
+    if (is_needless)
+      return void(++agreed_);
+    agreed_ = 0;
+    for (auto* each : one_differs ? prober_.some(1, differs) : prober_.some(1, is_alive))
       out_->push_back(sync{each->first, is_early});
   }
 
@@ -440,6 +453,8 @@ private:
   prober prober_;
   std::optional<time_point> sync_at_;
   duration next_sync_{};
+  /// Comparisons in a row that were left out.
+  std::uint32_t agreed_ = 0;
   std::optional<time_point> revisit_at_;
   /// Of the last call that changed anything.
   time_point now_{};

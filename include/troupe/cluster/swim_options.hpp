@@ -41,6 +41,9 @@ struct swim_options {
   /// How soon after its start a node compares first; then each time after twice as long, up to
   /// sync_every. Where many start at once, rumours of one end before all others are known.
   duration first_sync = std::chrono::seconds{2};
+  /// How many comparisons in a row are left out, as long as members write that they see the same as
+  /// this node, and none writes that it does not.
+  std::uint32_t most_agreed = 9;
   /// How often one of those that are gone is tried: so the two sides of a long partition find each
   /// other again.
   duration revisit_every = std::chrono::seconds{30};

@@ -181,8 +181,10 @@ struct swim_mail {
 
   subject what{};
   std::vector<rumour> rumours{};
+  /// Who is there as its sender sees it, in short: see membership::digest(). Zero: it does not say.
+  std::uint64_t digest = 0;
 
-  TROUPE_FIELDS(swim_mail, what, rumours);
+  TROUPE_FIELDS(swim_mail, what, rumours, digest);
 };
 
 } // namespace troupe::cluster

@@ -56,7 +56,7 @@ struct voter_wishes {
   std::map<std::string, std::size_t> replaced{};
   /// Seats whose disk has lost what it had synced. They go, and are not added again: their
   /// nodes come with others.
-  std::set<raft::seat_id> forgotten{};
+  std::set<raft::member_id> forgotten{};
   /// Nodes whose identity is revoked: they get no seat, and lose the one that they have.
   std::set<std::string> revoked{};
   /// How long ago somebody was last wished away, by `remove`, `leave` or `replaced`.
@@ -92,7 +92,7 @@ public:
 
   /// A node that is linked and could vote.
   struct candidate {
-    raft::seat_id seat;
+    raft::member_id seat;
     std::string address;
   };
 
@@ -384,7 +384,7 @@ private:
   }
 
   /// @pre the group goes on without this voter
-  [[nodiscard]] change take_away(const std::string& node, raft::seat_id seat) const {
+  [[nodiscard]] change take_away(const std::string& node, raft::member_id seat) const {
     if (node == self_)
       return raft::replica::transfer{};
     auto is_fresh = now_.members_for && *now_.members_for < std::min(wishes_.since, long_ago);
@@ -401,7 +401,7 @@ private:
            && who.silent_for < long_silent;
   }
 
-  [[nodiscard]] bool is_caught_up(raft::seat_id which) const {
+  [[nodiscard]] bool is_caught_up(raft::member_id which) const {
     auto who = std::ranges::find(now_.others, which, &raft::replica::member_status::seat);
     return who != now_.others.end() && is_caught_up(*who);
   }
@@ -413,7 +413,7 @@ private:
   const std::string& self_;
   const std::map<std::string, candidate>& linked_;
   const voter_wishes& wishes_;
-  std::map<std::string, raft::seat_id> seats_;
+  std::map<std::string, raft::member_id> seats_;
   std::set<std::string> wanted_;
 };
 

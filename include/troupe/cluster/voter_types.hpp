@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -94,6 +95,32 @@ struct voters_view {
   TROUPE_FIELDS(voters_view, term, commit, last, wanted, seats, kept_out, services, pending,
                 spares);
 };
+
+/// The voters beside a node that votes.
+struct other_voters {
+  std::size_t all = 0;
+  std::size_t reached = 0;
+
+  /// Whether they are a cluster without it: at least one votes, and a majority of them is reached.
+  [[nodiscard]] bool go_on() const {
+    return 2 * reached > all;
+  }
+};
+
+/// Those beside `node`, an id; nothing if it does not vote.
+inline std::optional<other_voters> voters_beside(const voters_view& group,
+                                                 const std::string& node) {
+  other_voters others;
+  auto has_vote = false;
+  for (auto& each : group.seats)
+    if (each.votes && each.node == node) {
+      has_vote = true;
+    } else if (each.votes) {
+      ++others.all;
+      others.reached += each.is_reached ? 1 : 0;
+    }
+  return has_vote ? std::optional{others} : std::nullopt;
+}
 
 enum class voter_change : std::uint8_t {
   /// Makes the node one more voter.

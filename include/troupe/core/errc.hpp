@@ -67,15 +67,19 @@ enum class errc : std::uint8_t {
   /// The caller may not do this: its certificate lacks a right, which the sentence names, or is
   /// revoked or expired, or it speaks for another node. Nothing was done; do not retry.
   denied = 24,
+  /// The ttl of a message ran out before its agent could get it: it was not delivered. Send it
+  /// again
+  /// if it still matters.
+  expired = 25,
 };
 
 /// The names of errc, in order of their numbers.
-inline constexpr std::array<std::string_view, 25> errc_names{
+inline constexpr std::array<std::string_view, 26> errc_names{
   "none",      "bad_argument",    "limit_reached", "timed_out",   "lock_held",    "stale_token",
   "withdrawn", "session_expired", "storage_full",  "damaged",     "incompatible", "outcome_unknown",
   "busy",      "name_taken",      "not_found",     "unreachable", "cancelled",    "failed",
   "in_use",    "too_large",       "conflict",      "not_leader",  "no_quorum",    "wrong_type",
-  "denied"};
+  "denied",    "expired"};
 
 /// Returns the name of `code` as written above, "unknown" for any other value.
 constexpr std::string_view name_of(errc code) noexcept {
@@ -83,6 +87,6 @@ constexpr std::string_view name_of(errc code) noexcept {
   return index < errc_names.size() ? errc_names[index] : "unknown";
 }
 
-static_assert(name_of(errc::denied) == "denied");
+static_assert(name_of(errc::expired) == "expired");
 
 } // namespace troupe

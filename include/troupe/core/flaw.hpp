@@ -145,6 +145,8 @@ enum class flaw : std::uint8_t {
   hand_over_repeated,
   /// A leader frees no names whose owner it has not seen itself.
   names_not_swept,
+  /// A leader gives up no silent worker whose owner it has not seen itself.
+  workers_not_swept,
   /// A host carries out commands in a session that another identity has opened.
   foreign_session_used,
   /// A node is given up that the members show alive, as its link to the leader has ended.
@@ -185,7 +187,7 @@ enum class flaw : std::uint8_t {
   workers_kept,
 };
 
-inline constexpr std::array<std::string_view, 85> flaw_names{"none",
+inline constexpr std::array<std::string_view, 86> flaw_names{"none",
                                                              "vote_not_persisted",
                                                              "sync_skipped",
                                                              "old_terms_counted",
@@ -251,6 +253,7 @@ inline constexpr std::array<std::string_view, 85> flaw_names{"none",
                                                              "asker_dropped",
                                                              "hand_over_repeated",
                                                              "names_not_swept",
+                                                             "workers_not_swept",
                                                              "foreign_session_used",
                                                              "link_decides",
                                                              "suspect_lost",

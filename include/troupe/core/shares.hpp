@@ -37,6 +37,12 @@ public:
     return has < free;
   }
 
+  /// The same for an amount of what is no place, such as bytes: one that has so much may take
+  /// `amount` more where `free` is left.
+  [[nodiscard]] static bool may_take(std::size_t has, std::size_t free, std::size_t amount) {
+    return amount <= free && has <= free - amount;
+  }
+
   [[nodiscard]] std::size_t of(const Key& by) const {
     auto found = counts_.find(by);
     return found != counts_.end() ? found->second : 0;

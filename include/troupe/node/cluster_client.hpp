@@ -161,28 +161,61 @@ public:
   /// Sends a message to one agent through the node at address() and waits up to `wait` for its
   /// answer. Errors: those of node::request().
   template <class Result, class... Ts>
-  result<Result> request(router::recipients to, duration wait, Ts&&... what) {
-    return messages().request<Result>(std::move(to), wait, std::forward<Ts>(what)...);
+  result<Result> request(router::recipients to, duration wait, router::message_options how,
+                         Ts&&... what) {
+    return messages().request<Result>(std::move(to), wait, std::move(how),
+                                      std::forward<Ts>(what)...);
+  }
+
+  /// The same without options; the other calls take them, too: see node::send().
+  template <class Result, class... Ts>
+  requires router::without_options<Ts...> result<Result> request(router::recipients to,
+                                                                 duration wait, Ts&&... what) {
+    return request<Result>(std::move(to), wait, router::message_options{},
+                           std::forward<Ts>(what)...);
   }
 
   /// The same without blocking: see node::async_request(). An exception of a handler ends the
   /// program.
   template <class Result, class... Ts>
-  pending<Result> async_request(router::recipients to, duration wait, Ts&&... what) {
-    return messages().async_request<Result>(std::move(to), wait, std::forward<Ts>(what)...);
+  pending<Result> async_request(router::recipients to, duration wait, router::message_options how,
+                                Ts&&... what) {
+    return messages().async_request<Result>(std::move(to), wait, std::move(how),
+                                            std::forward<Ts>(what)...);
+  }
+
+  template <class Result, class... Ts>
+  requires router::without_options<Ts...> pending<Result>
+  async_request(router::recipients to, duration wait, Ts&&... what) {
+    return async_request<Result>(std::move(to), wait, router::message_options{},
+                                 std::forward<Ts>(what)...);
   }
 
   /// Sends a message to agents and waits up to `wait` until it has been handed over: see
   /// router_client::post().
   template <class... Ts>
-  result<router::send_report> send(router::recipients to, duration wait, Ts&&... what) {
-    return messages().post(std::move(to), wait, std::forward<Ts>(what)...);
+  result<router::send_report> send(router::recipients to, duration wait,
+                                   router::message_options how, Ts&&... what) {
+    return messages().post(std::move(to), wait, std::move(how), std::forward<Ts>(what)...);
+  }
+
+  template <class... Ts>
+  requires router::without_options<Ts...> result<router::send_report>
+  send(router::recipients to, duration wait, Ts&&... what) {
+    return send(std::move(to), wait, router::message_options{}, std::forward<Ts>(what)...);
   }
 
   /// Sends a message to many agents and reports to how many.
   template <class... Ts>
-  result<router::send_report> broadcast(router::recipients to, Ts&&... what) {
-    return messages().broadcast(std::move(to), std::forward<Ts>(what)...);
+  result<router::send_report> broadcast(router::recipients to, router::message_options how,
+                                        Ts&&... what) {
+    return messages().broadcast(std::move(to), std::move(how), std::forward<Ts>(what)...);
+  }
+
+  template <class... Ts>
+  requires router::without_options<Ts...> result<router::send_report>
+  broadcast(router::recipients to, Ts&&... what) {
+    return broadcast(std::move(to), router::message_options{}, std::forward<Ts>(what)...);
   }
 
   /// The client that these calls use. It sends through the node that address() names now: get a new

@@ -65,6 +65,14 @@ inline bool is_in_use(const std::filesystem::path& path) {
   return lock.get() >= 0 && ::flock(lock.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
 }
 
+/// Where the node of the data folder `path` has met its cluster, as HOST:PORT; empty if it has not,
+/// or the folder is of no node. Also while a process has the folder.
+inline std::vector<std::string> places_met(const std::filesystem::path& path) {
+  std::ifstream in{path / "identity.json"};
+  auto found = from_json<identity>(std::string{std::istreambuf_iterator<char>{in}, {}});
+  return found ? found->met : std::vector<std::string>{};
+}
+
 /// The folder in which one node keeps everything, or only who it is: its key, its certificates and
 /// how often it has started. Held by a file lock, so that no second process can take it; without a
 /// folder a node has a new identity at each start.

@@ -128,7 +128,7 @@ public:
       reader_(self, core_.machine().table(), setup_.nodes),
       workers_(self, this, setup_.id),
       links_(self, setup_.router, nodes()) {
-    setup_.records->show(&core_.machine().table());
+    reader_.await_all();
     self_->set_down_handler([this](const caf::down_msg& gone) {
       if (auto found = guarded_.extract(gone.source))
         setup_.log.fail("service " + found.mapped() + " ended: " + to_string(gone.reason)
@@ -172,6 +172,8 @@ public:
 
   /// The services can be reached, or again.
   void bound() {
+    if (!std::exchange(was_bound_, true))
+      reader_.finds_others();
     core_.step(claims::bound{});
   }
 
@@ -488,6 +490,8 @@ private:
   }
 
   void perform(const node_core::caught_up&) {
+    reader_.knows_all();
+    setup_.records->show(&core_.machine().table()); // until now, who looks asks the reader
     setup_.caught_up();
   }
 
@@ -526,6 +530,20 @@ private:
     ask_service(self_, setup_.names, what.what,
                 [this, id = what.id](const result<registry::names::claim_page>& heard) {
                   core_.step(liveness::names_listed{heard}, id);
+                });
+  }
+
+  void perform(liveness::list_workers& what) {
+    ask_service(self_, setup_.scheduler,
+                scheduler::list_workers{scheduler::worker_id{what.above}, what.limit},
+                [this, id = what.id](const result<scheduler::worker_list>& heard) {
+                  if (!heard)
+                    return core_.step(liveness::workers_listed{heard.error()}, id);
+                  std::vector<liveness::worker> found;
+                  for (auto& each : heard->workers)
+                    found.push_back({each.worker.value, each.owner, each.boot,
+                                     each.state == scheduler::worker_state::silent});
+                  core_.step(liveness::workers_listed{std::move(found)}, id);
                 });
   }
 
@@ -578,6 +596,7 @@ private:
   member_setup setup_;
   shell<node_core, member_state> core_;
   registry_reader reader_;
+  bool was_bound_ = false;
   shell<scheduler::worker_maintenance, member_state> workers_;
   peer_links links_;
   std::map<request_id, done_handler> askers_;

@@ -109,7 +109,7 @@ public:
         auto wanted = from_bytes<std::vector<node_id>>(what.nodes, memory_budget{max_answer});
         if (!wanted || wanted->size() > card_wishes::max_at_once)
           return to_error({errc::bad_argument, "asks for more cards than there are in an answer"});
-        return with_members(*from, [all = *std::move(wanted)](const sealed_swim& it) {
+        return with_members(*from, [all = *std::move(wanted)](sealed_swim& it) {
           std::vector<member_card> found;
           for (auto& each : all)
             if (auto card = it.card_of(each))
@@ -286,7 +286,10 @@ private:
       setup_.log.complain("a member is not taken in", brief(node) + ": " + why.detail);
       return false;
     }
+    wishes_.came(node);
+    first_.has_asked(node);
     step(sealed_swim::met{std::move(card), is_news});
+    end_first_comparison();
     return true;
   }
 
@@ -330,8 +333,7 @@ private:
         run_on(home, [this, done] {
           if (thread_ == nullptr)
             return done({});
-          thread_->ask(
-            [done, self = own_](const sealed_swim& it) { done(bytes_of(it.card_of(self))); });
+          thread_->ask([done, self = own_](sealed_swim& it) { done(bytes_of(it.card_of(self))); });
         });
       });
   }
@@ -346,7 +348,7 @@ private:
     if (thread_ == nullptr)
       return has_stopped();
     return questions_.later(peer, [&](auto done) {
-      thread_->ask([done, find = std::move(find)](const sealed_swim& it) { done(find(it)); });
+      thread_->ask([done, find = std::move(find)](sealed_swim& it) { done(find(it)); });
     });
   }
 
@@ -388,7 +390,7 @@ private:
         if (!who || thread_ == nullptr)
           return done(false);
         auto home = caf::weak_actor_ptr{self_->ctrl()};
-        thread_->ask([this, home, node, wait, who, done, self = own_](const sealed_swim& it) {
+        thread_->ask([this, home, node, wait, who, done, self = own_](sealed_swim& it) {
           run_on(home, [this, node, wait, who, done, card = bytes_of(it.card_of(self))] {
             exchange(node, wait, who, card, done);
           });
@@ -438,7 +440,7 @@ private:
   }
 
   void ask_for_cards(const node_id& whom) {
-    auto wanted = wishes_.next(whom);
+    auto wanted = wishes_.next(whom, keepers_.is_linked(whom));
     if (wanted.empty())
       return;
     keepers_.find(whom, [this, whom, wanted](const caf::strong_actor_ptr& who) {

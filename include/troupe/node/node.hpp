@@ -51,6 +51,9 @@ using cluster::agent_options;
 using cluster::leave_options;
 using cluster::node_options;
 using cluster::singleton_options;
+using router::message_id;
+using router::message_options;
+using router::message_priority;
 using router::to_agent;
 using router::to_all;
 using router::to_any;
@@ -110,7 +113,9 @@ public:
   /// leave_options::force; or too few of the other voters are there, even with force), no_quorum
   /// (there is no leader; not with force), timed_out (the leader did not answer and may remove the
   /// vote later), limit_reached (too many changes are under way). After these the node goes on.
-  /// Also in_use while another thread has it leave, which then ends it; cancelled (it has stopped).
+  /// Also in_use while another thread has it leave, which then ends it; cancelled (it has stopped,
+  /// or is stopped before anything but the vote is removed), outcome_unknown (it is stopped while
+  /// that is).
   /// Errors of the services are returned as well; the node has stopped then.
   TROUPE_COMPILED result<void> leave(const leave_options& how = {});
 
@@ -149,6 +154,12 @@ public:
   /// and agents that were there before it. Errors: timed_out (with the reason), no_quorum (too few
   /// voters are there), cancelled (this node has stopped).
   TROUPE_COMPILED result<void> wait_joined(duration wait);
+
+  /// Waits up to `wait` until the node can reach the services of the cluster, and does not wait for
+  /// what it is told of nodes and agents: where many nodes start at once, that takes far longer.
+  /// What is asked of it meanwhile waits for that, all but send(): that refuses with not_found what
+  /// is for agents of which this node has not heard. Errors: as wait_joined().
+  TROUPE_COMPILED result<void> wait_for_services(duration wait);
 
   /// Starts or ends maintenance. In maintenance the node shows the status `maintenance` and its
   /// workers finish their tasks but get no new ones; its agents still get messages. Kept in the
@@ -284,9 +295,21 @@ public:
   /// was sent, not whether it arrived. Errors: not_found (no such agent is known), limit_reached
   /// (too many bytes wait for its node, see router_options::max_waiting_bytes: retry with backoff;
   /// if there are many, some of them get nothing), too_large, bad_argument (a value that cannot be
-  /// written), cancelled (this node is stopping).
+  /// written, or invalid options), expired (a ttl of zero or less), cancelled (this node is
+  /// stopping).
   template <class... Ts>
-  result<void> send(const router::recipients& to, Ts&&... what) {
+  result<void> send(const router::recipients& to, message_options how, Ts&&... what) {
+    must_be_sendable<Ts...>();
+    if (auto why = check_types<Ts...>())
+      return why;
+    return send_message(to, std::move(how), caf::make_message(std::forward<Ts>(what)...));
+  }
+
+  /// The same without options; broadcast(), request() and async_request() take them, too: as
+  /// `message_options{.ttl = 5s}` or `{.ttl = 5s}` in front of what is sent.
+  template <class... Ts>
+  requires router::without_options<Ts...> result<void> send(const router::recipients& to,
+                                                            Ts&&... what) {
     must_be_sendable<Ts...>();
     if (auto why = check_types<Ts...>())
       return why;
@@ -295,18 +318,32 @@ public:
 
   /// Sends `what` to many agents and reports to how many.
   template <class... Ts>
-  result<router::send_report> broadcast(router::recipients to, Ts&&... what) {
-    return messages_.broadcast(std::move(to), std::forward<Ts>(what)...);
+  result<router::send_report> broadcast(router::recipients to, message_options how, Ts&&... what) {
+    return messages_.broadcast(std::move(to), std::move(how), std::forward<Ts>(what)...);
+  }
+
+  template <class... Ts>
+  requires router::without_options<Ts...> result<router::send_report>
+  broadcast(router::recipients to, Ts&&... what) {
+    return broadcast(std::move(to), message_options{}, std::forward<Ts>(what)...);
   }
 
   /// Sends `what` to one agent and waits up to `wait` (at most router::longest_wait) for its answer
   /// of type Result, which may be void. Errors: not_found, unreachable or limit_reached (nothing
-  /// was sent), too_large (nothing was sent, or the answer is too large), outcome_unknown (the link
+  /// was sent), too_large (nothing was sent, or the answer is too large), bad_argument (invalid
+  /// options), expired (its ttl ran out before the agent could get it), outcome_unknown (the link
   /// was lost before the answer, or too many bytes of answers wait for it), timed_out, and failed
   /// with the agent's own text.
   template <class Result, class... Ts>
-  result<Result> request(router::recipients to, duration wait, Ts&&... what) {
-    return messages_.request<Result>(std::move(to), wait, std::forward<Ts>(what)...);
+  result<Result> request(router::recipients to, duration wait, message_options how, Ts&&... what) {
+    return messages_.request<Result>(std::move(to), wait, std::move(how),
+                                     std::forward<Ts>(what)...);
+  }
+
+  template <class Result, class... Ts>
+  requires router::without_options<Ts...> result<Result> request(router::recipients to,
+                                                                 duration wait, Ts&&... what) {
+    return request<Result>(std::move(to), wait, message_options{}, std::forward<Ts>(what)...);
   }
 
   /// The same without blocking. Use the result to wait(), as a std::future, with a handler, or with
@@ -316,8 +353,16 @@ public:
   /// to node_options::log. Errors: those of request(), limit_reached (router::caller::max_open
   /// requests are open), cancelled (this node has stopped).
   template <class Result, class... Ts>
-  pending<Result> async_request(router::recipients to, duration wait, Ts&&... what) {
-    return messages_.async_request<Result>(std::move(to), wait, std::forward<Ts>(what)...);
+  pending<Result> async_request(router::recipients to, duration wait, message_options how,
+                                Ts&&... what) {
+    return messages_.async_request<Result>(std::move(to), wait, std::move(how),
+                                           std::forward<Ts>(what)...);
+  }
+
+  template <class Result, class... Ts>
+  requires router::without_options<Ts...> pending<Result>
+  async_request(router::recipients to, duration wait, Ts&&... what) {
+    return async_request<Result>(std::move(to), wait, message_options{}, std::forward<Ts>(what)...);
   }
 
   /// Returns an actor that forwards to the agent `id`, wherever it runs when a message comes: for
@@ -416,6 +461,9 @@ private:
   own_service(const std::string& name);
 
   TROUPE_COMPILED result<void> send_message(const router::recipients& to, const caf::message& what);
+
+  TROUPE_COMPILED result<void> send_message(const router::recipients& to, message_options how,
+                                            const caf::message& what);
 
   /// Returns a function with which the actor of an agent begins; valid also after the end of this
   /// node.

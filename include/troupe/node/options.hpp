@@ -27,6 +27,7 @@
 #include "troupe/net/address.hpp"
 #include "troupe/net/link_options.hpp"
 #include "troupe/registry/types.hpp"
+#include "troupe/router/agent_inbox.hpp"
 #include "troupe/router/types.hpp"
 #include "troupe/scheduler/types.hpp"
 #include "troupe/state/commands.hpp"
@@ -250,6 +251,8 @@ struct agent_options {
   /// messages under that name. Must not block. Default: the agent gets an exit message with
   /// name_taken.
   std::function<void(const problem&)> on_name_taken{};
+  /// Bounds what waits for it, beside the few messages in its mailbox, and says what gives way.
+  router::inbox_options inbox{};
 };
 
 } // namespace troupe::cluster

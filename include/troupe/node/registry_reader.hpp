@@ -18,6 +18,7 @@
 #include "troupe/core/caf/unknown_sender.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/host/early_questions.hpp"
 #include "troupe/host/waiting_questions.hpp"
 #include "troupe/registry/messages.hpp"
 #include "troupe/registry/record_table.hpp"
@@ -28,6 +29,8 @@ namespace troupe::cluster {
 ///
 /// At most max_parked questions wait for news, each for max_wait at most, and of one identity as
 /// many as there is room for others (see host::waiting_questions); further ones get limit_reached.
+/// All others are answered at once, but on a node that has just started: there they wait until it
+/// knows what others know, see host::early_questions.
 /// Cost of look(): O(1), if there is news O(waiting questions).
 class registry_reader {
 public:
@@ -46,8 +49,26 @@ public:
   /// Answers the current message.
   template <class Question>
   caf::result<typename Question::result> answer(const Question& what) {
+    auto now = self_->clock().now();
+    if (!early_.may_wait(now)) {
+      auto promise = self_->make_response_promise();
+      answers_.deliver(promise, table_.answer(what));
+      return caf::delegated<typename Question::result>{};
+    }
+    auto known = nodes_ ? nodes_(self_->current_sender()) : nullptr; // the promise takes it
+    if (nodes_ && !known)
+      return to_error(unknown_sender()); // nobody's share would bound it
     auto promise = self_->make_response_promise();
-    answers_.deliver(promise, table_.answer(what));
+    host::early_questions::question held{
+      .about = {},
+      .by = known ? *known : std::string{},
+      .answer = [this, what, promise]() mutable { answers_.deliver(promise, table_.answer(what)); },
+      .refuse = [promise](const problem& why) mutable { promise.deliver(to_error(why)); },
+    };
+    if (auto why = early_.hold(now, max_wait, std::move(held)))
+      promise.deliver(to_error(std::move(why)));
+    else
+      arm();
     return caf::delegated<typename Question::result>{};
   }
 
@@ -69,6 +90,21 @@ public:
     return caf::delegated<registry::record_changes>{};
   }
 
+  /// Others have yet to tell what they know; until knows_all().
+  void await_all() {
+    early_.begin(self_->clock().now());
+  }
+
+  /// They can be reached from here on.
+  void finds_others() {
+    early_.finds_others(self_->clock().now());
+  }
+
+  /// The table has all from here on that others knew when this node joined them.
+  void knows_all() {
+    early_.knows_all_now();
+  }
+
   /// Call it after each step that may have changed the table.
   void look() {
     if (auto mark = table_.revision(); mark != waiting_.seen()) {
@@ -80,7 +116,9 @@ public:
 
   /// Refuses those that wait. Part of the end of the actor.
   void stop() {
-    waiting_.refuse_all({errc::cancelled, "this node has stopped"});
+    problem why{errc::cancelled, "this node has stopped"};
+    early_.refuse_all(why);
+    waiting_.refuse_all(why);
   }
 
 private:
@@ -108,9 +146,11 @@ private:
 
   void arm() {
     timer_.arm(self_, waiting_.next_deadline(), [this] { wake(); });
+    timer_.arm(self_, early_.next_deadline(), [this] { wake(); });
   }
 
   void wake() {
+    early_.tick(self_->clock().now());
     waiting_.tick(self_->clock().now());
     answer_some();
   }
@@ -119,6 +159,7 @@ private:
   answer_path answers_;
   const registry::record_table& table_;
   const node_finder nodes_;
+  host::early_questions early_;
   host::waiting_questions waiting_;
   deadline_timer timer_;
 };

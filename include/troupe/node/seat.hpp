@@ -189,10 +189,10 @@ private:
         birth->end({});
       to_voters([members](voters_state& state) { state.members_are(members); });
     };
-    made.wants_peer = [to_voters](raft::seat_id which, const std::string& contact) {
+    made.wants_peer = [to_voters](raft::member_id which, const std::string& contact) {
       to_voters([which, contact](voters_state& state) { state.wants_peer(which, contact); });
     };
-    made.forgot = [to_voters](raft::seat_id which) {
+    made.forgot = [to_voters](raft::member_id which) {
       to_voters([which](voters_state& state) { state.forgot(which); });
     };
     made.ignored = [to_voters](const host::group_core::ignored& what) {

@@ -24,7 +24,7 @@ struct singleton_options {
   /// lock is, and a node that was killed keeps its names until it is back.
   agent_options agent{};
   /// The lease of its lock, `singleton/ID`: so long nobody runs it after a node that did was killed
-  /// or is cut off. At least 1 s.
+  /// or is cut off. At least 1 s, at most lock_options::max_span.
   duration ttl = std::chrono::seconds{10};
   /// It is ended this long before the end of a lease that cannot be renewed, or a third of `ttl` if
   /// that is less. Not negative; longer than one of its functions takes.

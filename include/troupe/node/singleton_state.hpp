@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -78,8 +79,10 @@ private:
   }
 
   void perform(const singleton_core::take& what) {
-    lock::hold_options how{
-      .ttl = setup_.how.ttl, .wait = turn, .label = setup_.node, .margin = setup_.how.margin};
+    lock::hold_options how{.ttl = setup_.how.ttl,
+                           .wait = what.is_brief ? std::min(turn, setup_.how.ttl) : turn,
+                           .label = setup_.node,
+                           .margin = setup_.how.margin};
     turn_ = what.id;
     auto lost = on_this_actor(
       [this, id = what.id](const problem& why) { core_.step(singleton_core::lost{why}, id); });

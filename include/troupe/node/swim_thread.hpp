@@ -74,7 +74,7 @@ public:
   }
 
   /// Calls `use` on the thread, and not at all once it is stopped.
-  void ask(std::function<void(const sealed_swim&)> use) {
+  void ask(std::function<void(sealed_swim&)> use) {
     jobs_->post([this, use = std::move(use)] { use(*machine_); });
   }
 

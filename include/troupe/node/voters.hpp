@@ -120,11 +120,11 @@ public:
     seats_.step(seats::members_are{members, status()});
   }
 
-  void wants_peer(raft::seat_id, const std::string& contact) {
+  void wants_peer(raft::member_id, const std::string& contact) {
     seats_.step(seats::wants_peer{contact});
   }
 
-  void forgot(raft::seat_id seat) {
+  void forgot(raft::member_id seat) {
     seats_.step(seats::forgot{seat});
   }
 
@@ -150,7 +150,8 @@ public:
   void link_up(const net::link_ptr& which) {
     auto node = to_string(which->peer().node);
     links_[node] = which;
-    seats_.step(seats::link_up{node, which->peer().boot});
+    auto& proven = which->proven();
+    seats_.step(seats::link_up{node, which->peer().boot, proven ? proven->name : std::string{}});
   }
 
   void link_down(const std::string& node) {
@@ -255,7 +256,7 @@ private:
   [[nodiscard]] voters_view view_of(const host::group_status& now) const {
     auto made = seats_.machine().view(now.consensus, setup_.group.quorum());
     auto& members = now.consensus.members.members;
-    auto nodes_of = [&](const std::vector<raft::seat_id>& which) {
+    auto nodes_of = [&](const std::vector<raft::member_id>& which) {
       std::vector<std::string> nodes;
       for (auto& each : which)
         if (auto found = members.find(each); found != members.end())
@@ -276,7 +277,7 @@ private:
   }
 
   static seats::card to_card(const seat_card& from) {
-    return {from.node, raft::seat_id{from.seat}, from.group != nullptr};
+    return {from.node, raft::member_id{from.seat}, from.group != nullptr};
   }
 
   /// A step with a card, whose actor is the one to be trusted.
@@ -288,7 +289,7 @@ private:
   }
 
   caf::typed_response_promise<seat_card> exchange(const exchange_seats& what) {
-    seats::exchanged heard{to_card(what.mine), raft::seat_id{what.forgotten}, sender(),
+    seats::exchanged heard{to_card(what.mine), raft::member_id{what.forgotten}, sender(),
                            setup_.group.seat()};
     auto promise = self_->make_response_promise<seat_card>(); // takes the sender away
     cards_.emplace(++last_asker_, promise);

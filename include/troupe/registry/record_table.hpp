@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
@@ -213,7 +214,9 @@ private:
     bool has_node = false;
     /// Membership's verdict.
     record_status liveness = record_status::active;
-    /// The worst status of its node records.
+    /// How many of its records about itself say each status that it can say.
+    std::array<std::uint32_t, 3> words{};
+    /// The worst of these.
     record_status own_word = record_status::active;
     std::optional<time_point> disconnected_since;
     detail::entry_set records;
@@ -316,18 +319,21 @@ private:
     if (old_token != 0 || what.is->token != 0)
       settle_name(what.key());
     refresh(what);
-    if (what.key().kind == record_kind::node) {
-      settle_own_word(owner);
-      count_node(owner);
-    }
+    if (what.key().kind != record_kind::node)
+      return;
+    count_node(owner, what,
+               what.gone_since ? std::nullopt : std::optional<record_status>{what.is->status});
+    settle_own_word(owner);
   }
 
-  /// One record of each node about itself counts apart: max_owners bounds these.
-  void count_node(owner_state& owner) {
-    auto first = owner.records.begin(); // nodes come first
-    while (first != owner.records.end() && (*first)->gone_since)
-      ++first;
-    auto has = first != owner.records.end() && (*first)->key().kind == record_kind::node;
+  /// What a record says of its node counts from here on as `word`. One record of each node about
+  /// itself counts apart: max_owners bounds these.
+  void count_node(owner_state& owner, entry& what, std::optional<record_status> word) {
+    if (word)
+      ++owner.words.at(static_cast<std::size_t>(*word));
+    if (auto before = std::exchange(what.word, word))
+      --owner.words.at(static_cast<std::size_t>(*before));
+    auto has = std::ranges::any_of(owner.words, [](auto each) { return each > 0; });
     nodes_ += has ? 1 : 0;
     nodes_ -= std::exchange(owner.has_node, has) ? 1 : 0;
   }
@@ -358,11 +364,10 @@ private:
     world_.remove(what, change_kind::lost);
     health_.clear(what);
     set_present(owner, what);
+    count_node(owner, what, std::nullopt);
     owner.records.erase(&what);
     auto last = what.is;
     entries_.erase(entries_.find(what.key()));
-    if (last->key.kind == record_kind::node)
-      count_node(owner);
     if (last->token != 0)
       settle_name(last->key);
   }
@@ -425,14 +430,10 @@ private:
   }
 
   static record_status own_word_of(const owner_state& owner) {
-    auto result = record_status::active;
-    for (auto* each : owner.records) {
-      if (each->key().kind != record_kind::node)
-        break; // nodes come first
-      if (!each->gone_since)
-        result = worse(result, each->is->status);
-    }
-    return result;
+    auto worst = owner.words.size() - 1;
+    while (worst > 0 && owner.words.at(worst) == 0)
+      --worst;
+    return static_cast<record_status>(worst);
   }
 
   // -- names -------------------------------------------------------------------------

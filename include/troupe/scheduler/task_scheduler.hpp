@@ -112,7 +112,15 @@ public:
     return life_of(question.worker, question.boot);
   }
 
+  /// Each request that prolongs the lease in the state, so that no silence is entered before that
+  /// has ended. A registration that is repeated, as its answer was lost, is one of them.
   [[nodiscard]] std::optional<std::uint64_t> life_of(const event& what) const {
+    if (auto* registered = std::get_if<register_worker>(&what)) {
+      auto* known = inside_.pool.find(registered->owner, registered->name);
+      return known != nullptr ? life_of(known->id, registered->boot) : std::nullopt;
+    }
+    if (auto* leaves = std::get_if<deregister_worker>(&what))
+      return life_of(leaves->worker, leaves->boot);
     if (auto* renewed = std::get_if<renew_worker>(&what))
       return life_of(renewed->worker, renewed->boot);
     if (auto* reported = std::get_if<report>(&what))

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -75,17 +76,25 @@ public:
     std::uint64_t surplus = 0;
   };
 
+  /// Returns whether what was offered as that peer's is its own: asked once for each offer, before
+  /// the first datagram to or from it.
+  using prover = std::function<bool(const node_id& peer)>;
+
   datagram_book(const node_id& self, key_agreement own, const boot_salt& salt,
-                std::size_t max_peers = 10'000)
-    : self_(self), own_(std::move(own)), offer_{own_.public_half(), salt}, max_peers_(max_peers) {}
+                std::size_t max_peers = 10'000, prover proves = {})
+    : self_(self),
+      own_(std::move(own)),
+      offer_{own_.public_half(), salt},
+      max_peers_(max_peers),
+      proves_(std::move(proves)) {}
 
   /// What others need to write to this life.
   [[nodiscard]] const datagram_offer& offer() const {
     return offer_;
   }
 
-  /// The life `boot` of `peer` has offered this, and that was proven. What is known of a later life
-  /// stays. Errors: limit_reached (too many peers).
+  /// The life `boot` of `peer` has offered this, as was proven, or is asked of the `prover` later.
+  /// What is known of a later life stays. Errors: limit_reached (too many peers).
   [[nodiscard]] problem know(const node_id& peer, boot_number boot, const datagram_offer& what) {
     auto found = peers_.find(peer);
     if (found == peers_.end()) {
@@ -210,6 +219,8 @@ private:
 
   datagram_session* session_of(peers::value_type& peer) {
     auto& each = peer.second;
+    if (!each.session && !each.is_useless && proves_ && !proves_(peer.first))
+      each.is_useless = true;
     if (!each.session && !each.is_useless) {
       auto made
         = datagram_session::make(self_, own_, offer_, peer.first, each.offer, first_number_);
@@ -292,6 +303,7 @@ private:
   const key_agreement own_;
   const datagram_offer offer_;
   const std::size_t max_peers_;
+  const prover proves_;
   /// Of the sessions that are made from here on: above all that were used in those that have ended.
   std::uint64_t first_number_ = 0;
   peers peers_;

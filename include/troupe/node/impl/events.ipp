@@ -96,6 +96,8 @@ inline void node::inside::bound(const cluster::service_binding& how) {
     log_.settle(no_way);
   if (how.is_here)
     lead_alone();
+  if (!how.handles.empty() && !std::exchange(was_bound_, true))
+    router_->run([](router::router_state& router) { router.finds_others(); });
   auto voters = how.handles.find(cluster::voters_name);
   std::lock_guard guard{mutex_};
   voters_ = voters != how.handles.end() ? voters->second : nullptr;

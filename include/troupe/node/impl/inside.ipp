@@ -104,7 +104,10 @@ struct node::inside {
 
   problem set_up();
 
-  problem wait_joined(duration wait, const std::stop_token& stop = {});
+  /// Until it knows the nodes and agents that were there before it, too, or only that it can reach
+  /// the services.
+  enum class progress : std::uint8_t { knows_others, has_services };
+  problem wait_until(progress what, duration wait, const std::stop_token& stop = {});
 
   /// A try to reach the cluster has ended so.
   problem note_try(const problem& how);
@@ -432,8 +435,9 @@ struct node::inside {
   bool joined_ = false;
   /// Its data folder was of a cluster when it started.
   const bool had_cluster_ = data_.self().cluster != cluster_id{};
-  /// On the access actor.
+  /// On the access actor, both.
   bool has_led_ = false;
+  bool was_bound_ = false;
   bool caught_up_ = false;
   bool is_host_ = false;
   caf::strong_actor_ptr voters_; // where the services are, if they are on a group

@@ -119,7 +119,7 @@ TROUPE_COMPILED result<node> node::start(node_options options, caf::actor_system
   if (wait > duration::zero()) {
     auto spent = std::chrono::duration_cast<duration>(std::chrono::steady_clock::now() - began);
     auto rest = std::max(wait - spent, std::min<duration>(wait, std::chrono::seconds{1}));
-    if (auto why = made->wait_joined(rest, stop))
+    if (auto why = made->wait_until(inside::progress::knows_others, rest, stop))
       if (!made->group_ || !made->group_->own_seat().votes() || stop.stop_requested())
         return why;
   }
@@ -174,7 +174,11 @@ TROUPE_COMPILED bool node::is_host() const {
 }
 
 TROUPE_COMPILED result<void> node::wait_joined(duration wait) {
-  return inside_->wait_joined(wait);
+  return inside_->wait_until(inside::progress::knows_others, wait);
+}
+
+TROUPE_COMPILED result<void> node::wait_for_services(duration wait) {
+  return inside_->wait_until(inside::progress::has_services, wait);
 }
 
 TROUPE_COMPILED result<void> node::add_agent(const agent_id& id, const caf::strong_actor_ptr& actor,
@@ -197,10 +201,10 @@ TROUPE_COMPILED result<void> node::add_agent(const agent_id& id, const caf::stro
       [id, who = actor->address()](router::router_state& state) { state.remove_agent(id, who); });
   };
   auto why = inside_->on_router<problem>(
-    [id, actor, mine, takes_info](router::router_state& state) {
+    [id, actor, mine, takes_info, inbox = how.inbox](router::router_state& state) {
       std::lock_guard guard{mine->mutex};
       auto refusal = mine->is_given_up ? problem{errc::cancelled, "nobody waits for it"}
-                                       : state.add_agent(id, actor, takes_info);
+                                       : state.add_agent(id, actor, takes_info, inbox);
       mine->is_added = refusal.code == errc::none;
       return refusal;
     },
@@ -243,6 +247,13 @@ TROUPE_COMPILED result<void> node::send_message(const router::recipients& to,
   if (inside_->router_has_ended_)
     return problem{errc::cancelled, "this node has stopped; nothing was sent"};
   return inside_->router_->send(to, what);
+}
+
+TROUPE_COMPILED result<void> node::send_message(const router::recipients& to, message_options how,
+                                                const caf::message& what) {
+  if (inside_->router_has_ended_)
+    return problem{errc::cancelled, "this node has stopped; nothing was sent"};
+  return inside_->router_->send(to, what, std::move(how));
 }
 
 TROUPE_COMPILED std::function<std::shared_ptr<agent_context>(caf::scheduled_actor* self)>

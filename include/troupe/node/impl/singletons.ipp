@@ -51,7 +51,7 @@ inline cluster::singleton_setup node::inside::singleton_setup(const agent_id& id
     agents->add(id, agent);
     auto who = caf::actor_cast<caf::strong_actor_ptr>(agent);
     run_on_router(router, [=](router::router_state& state) {
-      if (auto why = state.add_agent(id, who, takes_info))
+      if (auto why = state.add_agent(id, who, takes_info, well.agent.inbox))
         return done(why);
       run_on_member(member, [=](cluster::member_state& speaks) {
         speaks.add_agent(id, agent->address(), well.agent, done);
@@ -75,6 +75,11 @@ TROUPE_COMPILED result<cluster::singleton> node::offer_singleton(const agent_id&
                                          + ", and margin " + to_string(how.margin)
                                          + "; give a ttl of at least 1 s, and a margin that is not "
                                            "negative"};
+  if (auto most = inside_->options_.services.locks.max_span; how.ttl > most)
+    return problem{errc::bad_argument, "singleton_options::ttl is " + to_string(how.ttl)
+                                         + ", and the lock service takes at most " + to_string(most)
+                                         + " while this node leads; give less, or raise "
+                                           "service_options::locks.max_span on all nodes"};
   if (inside_->stopped_)
     return problem{errc::cancelled, "this node has stopped; nothing is offered"};
   auto setup = inside_->singleton_setup(id, how, std::move(make), takes_info);

@@ -93,7 +93,9 @@ inline problem node::inside::set_up() {
     router::idle_options{.idle_after = options_.links.idle_after,
                          .link_timeout = options_.links.table.link_timeout,
                          .keeps_all = in_memory},
-    [peers = peers_](const caf::strong_actor_ptr& from) { return peers->peer_of(from); });
+    [peers = peers_](const caf::strong_actor_ptr& from) { return peers->peer_of(from); },
+    data_.self().boot);
+  router_->run([](router::router_state& router) { router.await_all(); });
   system_->registry().put(answer_path::name,
                           caf::actor_cast<caf::strong_actor_ptr>(router_->handle()));
   auto board = std::make_shared<cluster::hint_board>(*router_, group_ != nullptr);
@@ -105,9 +107,14 @@ inline problem node::inside::set_up() {
   if (credentials_)
     keep_trust();
   access_ = system_->spawn<caf::stateful_actor<cluster::access_state>>(
-    cluster::finder_options{.addresses = addresses(), .retry = options_.retry},
+    cluster::finder_options{
+      .addresses = addresses(), .retry = options_.retry, .check_at_rest = std::chrono::seconds{10}},
     access_events(std::move(board)));
   *access = caf::actor_cast<caf::weak_actor_ptr>(access_);
+  clients_->on_doubt([access = access_] {
+    run_on_state<cluster::access_state>(access,
+                                        [](cluster::access_state& state) { state.doubt(); });
+  });
   prepare_founding();
   if (auto why = open_gate())
     return why;
@@ -229,14 +236,15 @@ inline void node::inside::begin_membership() {
   on_keeper([thread = swim_.get()](cluster::membership_keeper& state) { state.start(thread); });
 }
 
-inline problem node::inside::wait_joined(duration wait, const std::stop_token& stop) {
+inline problem node::inside::wait_until(progress what, duration wait, const std::stop_token& stop) {
   std::stop_callback wakes{stop, [this] {
                              std::lock_guard guard{mutex_};
                              changed_.notify_all();
                            }};
   std::unique_lock guard{mutex_};
   auto is_over = [&] {
-    return (joined_ && caught_up_) || stopped_ || stop.stop_requested() || dispute_.lost();
+    auto is_enough = caught_up_ || what == progress::has_services;
+    return (joined_ && is_enough) || stopped_ || stop.stop_requested() || dispute_.lost();
   };
   auto in_time = changed_.wait_for(guard, std::min(wait, longest_span), is_over);
   if (stop.stop_requested())
@@ -278,6 +286,8 @@ inline cluster::member_setup node::inside::member_setup() {
                              *router_,
                              log_,
                              [this] {
+                               router_->run(
+                                 [](router::router_state& router) { router.knows_all(); });
                                std::lock_guard guard{mutex_};
                                caught_up_ = true;
                                changed_.notify_all();

@@ -38,6 +38,8 @@ struct entry {
   bool healthy = true;
   std::optional<time_point> chance_at;
   std::optional<time_point> gone_since;
+  /// What it says of its node, if it is about that and not removed.
+  std::optional<record_status> word;
   /// The record as watchers and look-ups see it; null if it does not show.
   std::shared_ptr<const record> shown;
   appearance shows;

@@ -96,6 +96,11 @@ public:
     return found != names_.end() ? find(found->second) : nullptr;
   }
 
+  [[nodiscard]] const worker* find(const std::string& owner, const std::string& name) const {
+    auto found = names_.find({owner, name});
+    return found != names_.end() ? find(found->second) : nullptr;
+  }
+
   worker& add(worker_id id, const register_worker& words) {
     names_.insert_or_assign({words.owner, words.name}, id);
     auto& made = workers_[id];

@@ -33,7 +33,8 @@ namespace troupe::sim {
 /// - it is given up at once if the members show that life of it dead, or a later one;
 /// - else it is given up if it was not there for lost_after, unless it has left: because it has
 ///   stopped; because its link has ended and it is no member; because it was known to the leader at
-///   its beginning, or shown to it later, or has a name and no data folder. It is given up then;
+///   its beginning, or shown to it later, or has a name and no data folder, or a silent worker. It
+///   is given up then;
 /// - never a later boot than the one that was there.
 class judge_laws {
 public:
@@ -81,11 +82,18 @@ public:
           see_gone(now, news);
       },
       [&](const cluster::liveness::names_listed& each) {
-        if (page_ != id || !leads_ || !each.what)
+        if (names_page_ != id || !leads_ || !each.what)
           return;
         for (auto& claim : each.what->claimed)
           if (claim.is_fleeting && claim.owner != node.id())
             await(now, claim.owner, claim.boot);
+      },
+      [&](const cluster::liveness::workers_listed& each) {
+        if (workers_page_ != id || !leads_ || !each.what)
+          return;
+        for (auto& worker : *each.what)
+          if (worker.is_silent && worker.owner != node.id())
+            await(now, worker.owner, worker.boot);
       },
       [](const auto&) {},
     };
@@ -115,7 +123,8 @@ public:
                  + " up, where boot " + std::to_string(found->second.second) + " was lost");
         awaited_.erase(found);
       },
-      [&](const cluster::liveness::list_names& each) { page_ = each.id; },
+      [&](const cluster::liveness::list_names& each) { names_page_ = each.id; },
+      [&](const cluster::liveness::list_workers& each) { workers_page_ = each.id; },
       [](const auto&) {},
     };
     troupe::visit(judge, what);
@@ -194,7 +203,7 @@ private:
     auto& node = news.what.value.key.owner;
     if (news.kind == registry::change_kind::removed) {
       if (news.what.value.key.kind == registry::record_kind::node)
-        left(node);
+        left(node, news.what.value.boot);
     } else if (registry::is_shown(news.kind) && leads_
                && news.what.liveness != registry::record_status::disconnected) {
       await(now, node, news.what.value.boot);
@@ -206,8 +215,13 @@ private:
       awaited_.try_emplace(node, now + lost_after_, boot);
   }
 
-  void left(const std::string& node) {
-    if (!leads_)
+  /// A later life of it has not left.
+  void left(const std::string& node, boot_number boot) {
+    auto awaited = awaited_.find(node);
+    auto latest = there(node);
+    if (!latest && awaited != awaited_.end())
+      latest = awaited->second.second;
+    if (!leads_ || latest > boot)
       return;
     awaited_.erase(node);
     if (there(node))
@@ -226,7 +240,8 @@ private:
   std::map<std::string, std::pair<time_point, boot_number>> awaited_;
   std::set<std::string> leaving_;
   registry::watch_records watched_{};
-  request_id page_ = 0;
+  request_id names_page_ = 0;
+  request_id workers_page_ = 0;
   std::vector<std::string> violations_;
 };
 
@@ -405,16 +420,13 @@ void check_names(const node_sights& nodes, const Names& names, Broken broken) {
 }
 
 /// Checks, some time after the last fault, that each node has its worker, and that no other one is
-/// kept whose node is gone. The leader can give up only a life that it knows, or a claim names:
-/// the scheduler itself gives up a worker that is silent, later than this looks.
+/// kept whose node is gone, whether or not the leader has ever heard of that one.
 template <class Broken>
-void check_workers(const node_sights& nodes, const scheduler::worker_list& list,
-                   const registry::record_table& leaders, Broken broken) {
+void check_workers(const node_sights& nodes, const scheduler::worker_list& list, Broken broken) {
   std::set<std::string> found;
   for (auto& each : list.workers) {
     auto worker = "the worker of boot " + std::to_string(each.boot) + " of node " + each.owner;
-    if (auto known = leaders.answer(registry::find_owner{each.owner});
-        !nodes.contains(each.owner) && known.records > 0 && known.boot >= each.boot)
+    if (!nodes.contains(each.owner))
       broken(worker + " is kept, which is gone");
     if (!found.insert(each.owner).second)
       broken(worker + " is a second one");

@@ -26,7 +26,7 @@ namespace troupe::sim {
 class seat_facts {
 public:
   /// This node has that seat from here on.
-  void has(duration now, const std::string& node, raft::seat_id seat) {
+  void has(duration now, const std::string& node, raft::member_id seat) {
     auto [found, is_new] = seat_of_.try_emplace(node, seat);
     if (!is_new && found->second != seat)
       void_until_[{node, std::exchange(found->second, seat)}] = duration::max();
@@ -35,11 +35,11 @@ public:
   }
 
   /// The disk of that seat is an older copy from here on.
-  void put_back(raft::seat_id seat) {
+  void put_back(raft::member_id seat) {
     put_back_.insert(seat);
   }
 
-  [[nodiscard]] bool is_put_back(raft::seat_id seat) const {
+  [[nodiscard]] bool is_put_back(raft::member_id seat) const {
     return put_back_.contains(seat);
   }
 
@@ -71,23 +71,23 @@ public:
   }
 
   /// Whether that node has another seat, or had it so lately that others may not know better.
-  [[nodiscard]] bool is_void(duration now, const std::string& node, raft::seat_id seat) const {
+  [[nodiscard]] bool is_void(duration now, const std::string& node, raft::member_id seat) const {
     auto found = void_until_.find({node, seat});
     return found != void_until_.end() && now < found->second;
   }
 
   /// The seat of this node; zero if it has never started.
-  [[nodiscard]] raft::seat_id seat_of(const std::string& node) const {
+  [[nodiscard]] raft::member_id seat_of(const std::string& node) const {
     auto found = seat_of_.find(node);
-    return found == seat_of_.end() ? raft::seat_id{} : found->second;
+    return found == seat_of_.end() ? raft::member_id{} : found->second;
   }
 
 private:
   static constexpr duration heard_within = std::chrono::seconds{5};
 
-  std::map<std::string, raft::seat_id> seat_of_;
-  std::map<std::pair<std::string, raft::seat_id>, duration> void_until_;
-  std::set<raft::seat_id> put_back_;
+  std::map<std::string, raft::member_id> seat_of_;
+  std::map<std::pair<std::string, raft::member_id>, duration> void_until_;
+  std::set<raft::member_id> put_back_;
   std::uint64_t wishes_ = 0;
   /// By node: the last such wish.
   std::map<std::string, std::uint64_t> wished_away_;
@@ -128,7 +128,7 @@ public:
   };
 
   /// `facts` outlive this. `on_disk` returns the last entry on the disk of a seat.
-  seat_laws(const seat_facts& facts, std::function<raft::log_index(raft::seat_id)> on_disk,
+  seat_laws(const seat_facts& facts, std::function<raft::log_index(raft::member_id)> on_disk,
             std::string node, wants what)
     : facts_(facts), on_disk_(std::move(on_disk)), node_(std::move(node)), wants_(what) {}
 
@@ -207,7 +207,7 @@ public:
 private:
   using group = raft::replica_types;
 
-  static std::string text(raft::seat_id seat) {
+  static std::string text(raft::member_id seat) {
     return std::to_string(seat.value);
   }
 
@@ -339,14 +339,14 @@ private:
   }
 
   const seat_facts& facts_;
-  std::function<raft::log_index(raft::seat_id)> on_disk_;
+  std::function<raft::log_index(raft::member_id)> on_disk_;
   std::string node_;
   wants wants_;
   duration now_{};
   time_point own_now_{};
   /// When this node began to lead, or to follow; whom it was to promote since, and to replace.
   time_point role_since_{};
-  std::set<raft::seat_id> promoted_;
+  std::set<raft::member_id> promoted_;
   std::set<std::string> replaced_;
   std::map<std::string, other> others_;
   std::uint64_t losses_ = 0;
@@ -354,7 +354,7 @@ private:
   request_id look_ = 0;
   raft::replica_types::status shown_; // by the last look that counts
   std::set<request_id> open_;
-  std::set<raft::seat_id> forgotten_;
+  std::set<raft::member_id> forgotten_;
   /// Requests of people, and whether they want leadership to move.
   std::map<request_id, bool> waiting_;
   std::uint64_t turn_ = 0;

@@ -28,7 +28,7 @@ public:
   /// `watched` outlives this, and runs no process yet.
   explicit group_watch(world<Process>& watched) : world_(watched), olds_(watched.size()) {
     auto& shared = world_.setting();
-    shared.on_disk = [this](raft::seat_id seat) {
+    shared.on_disk = [this](raft::member_id seat) {
       return world_.disk(raft_process::process_of(seat)).last_index();
     };
     shared.stepped = [this](auto, auto& replica, auto& out) {
@@ -106,7 +106,7 @@ public:
       if (world_.disk(each).stored().last_ballot.term > latest)
         return false;
     auto voters = replica.members().voters();
-    auto is_whole = [&](raft::seat_id seat) {
+    auto is_whole = [&](raft::member_id seat) {
       auto who = raft_process::process_of(seat);
       auto* node = world_.at(who);
       return who == which
@@ -114,7 +114,7 @@ public:
                  && world_.disk(who).has(commit, replica.term_of(commit)));
     };
     auto stay = std::ranges::count_if(
-      voters, [&](raft::seat_id seat) { return raft_process::process_of(seat) != which; });
+      voters, [&](raft::member_id seat) { return raft_process::process_of(seat) != which; });
     return std::ranges::all_of(voters, is_whole)
            && 2 * static_cast<std::size_t>(stay) > voters.size();
   }
@@ -144,7 +144,7 @@ private:
     auto commit = replica.commit_index();
     for (process_id each = 0; each < world_.size(); ++each) {
       auto voters = members_on(each == which ? olds_[which] : world_.disk(each)).voters();
-      auto lacking = std::ranges::count_if(voters, [&](raft::seat_id seat) {
+      auto lacking = std::ranges::count_if(voters, [&](raft::member_id seat) {
         auto who = raft_process::process_of(seat);
         return who == which || !world_.disk(who).has(commit, replica.term_of(commit));
       });

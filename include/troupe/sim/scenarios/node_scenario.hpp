@@ -231,8 +231,7 @@ private:
     check_ways(*leads);
     auto& services = world_.at(*leads)->services();
     check_names(nodes, services.name_service(), tell);
-    check_workers(nodes, services.task_service().answer(scheduler::list_workers{}),
-                  world_.at(*leads)->table(), tell);
+    check_workers(nodes, services.task_service().answer(scheduler::list_workers{}), tell);
     for (auto run : world_.setting().submitted)
       if (auto details = services.task_service().answer(scheduler::find_run{run});
           !details || details->run.state != scheduler::run_state::completed)

@@ -207,10 +207,10 @@ private:
     if (liar == nullptr || other == nullptr || liar == other)
       return;
     auto seat
-      = world_.random().one_in(2) ? liar->self() : raft::seat_id{other->self().value + 1'000'000};
+      = world_.random().one_in(2) ? liar->self() : raft::member_id{other->self().value + 1'000'000};
     auto* whom = world_.at(world_.any());
     auto is_void = whom != nullptr && world_.random().one_in(2);
-    liar->pretend({other->node(), seat}, is_void ? whom->self() : raft::seat_id{});
+    liar->pretend({other->node(), seat}, is_void ? whom->self() : raft::member_id{});
   }
 
   // -- disks that are lost

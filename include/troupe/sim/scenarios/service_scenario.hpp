@@ -138,8 +138,8 @@ private:
   /// Checks the removal of a voter that an operator asked for. The laws are about the actual state
   /// of nodes, not about what the leader knows of them. A member id that its node has no more may
   /// go, whatever losses are tolerated then.
-  void check_removal(const raft::replica::status& now, raft::seat_id goes) {
-    auto node_of = [&](raft::seat_id seat) {
+  void check_removal(const raft::replica::status& now, raft::member_id goes) {
+    auto node_of = [&](raft::member_id seat) {
       return cluster::to_seat_contact(now.members.members.at(seat).contact).node;
     };
     auto whose = node_of(goes);
@@ -272,7 +272,7 @@ private:
         || !wishes_.leave.empty())
       return;
     auto voters = leads->group().consensus().members().voters();
-    auto is_whole = std::ranges::all_of(voters, [this](raft::seat_id seat) {
+    auto is_whole = std::ranges::all_of(voters, [this](raft::member_id seat) {
       auto* process = world_.at(raft_process::process_of(seat));
       return process != nullptr && process->group().consensus().self() == seat;
     });

@@ -83,9 +83,9 @@ public:
   }
 
 private:
-  static raft::seat_id seat_on(Home& here) {
+  static raft::member_id seat_on(Home& here) {
     auto kept = here.disk().seat();
-    return kept == raft::seat_id{} ? raft_process::seat_of(here.self()) : kept;
+    return kept == raft::member_id{} ? raft_process::seat_of(here.self()) : kept;
   }
 
   void carry_out(core::effects& out) {

@@ -64,7 +64,7 @@ public:
 
   /// Call it before the node starts: its disk has a seat from then on.
   static void take_seat(Home& here) {
-    if (here.disk().seat() == raft::seat_id{})
+    if (here.disk().seat() == raft::member_id{})
       here.disk().change_seat(fresh_seat(here));
   }
 
@@ -102,7 +102,7 @@ public:
   }
 
   /// Shows every other node a card that is not its own.
-  void pretend(const seats::card& theirs, raft::seat_id forgotten) {
+  void pretend(const seats::card& theirs, raft::member_id forgotten) {
     for (process_id to = 0; to < here_.setting().nodes; ++to)
       if (to != here_.self())
         here_.send(to, card_shown{here_.life(), ++cards_sent_, 0, theirs, forgotten});
@@ -122,7 +122,7 @@ public:
     return group_.inside().consensus();
   }
 
-  [[nodiscard]] raft::seat_id self() const {
+  [[nodiscard]] raft::member_id self() const {
     return consensus().self();
   }
 
@@ -204,7 +204,7 @@ public:
 
   /// The link is there, and another one was before.
   void lose_peers(process_id which) {
-    std::vector<raft::seat_id> lost;
+    std::vector<raft::member_id> lost;
     for (auto& [seat, who] : peers_)
       if (who.who == which)
         lost.push_back(seat);
@@ -235,7 +235,7 @@ public:
     if (!is_in_order(from, what.life, what.order))
       return;
     auto over = is_linked(from, what.life) ? linked_.at(from).node : std::string{};
-    auto leader = what.forgotten == raft::seat_id{} ? raft::seat_id{} : group_.look().leader;
+    auto leader = what.forgotten == raft::member_id{} ? raft::member_id{} : group_.look().leader;
     auto id = ++last_asker_;
     shown_.emplace(id, waiting_node{from, what.number, what.life});
     cards_.asked(here_.now(), id, "a card");
@@ -266,7 +266,7 @@ private:
     process_id to = 0;
     std::uint64_t life = 0;
     time_point until{};
-    raft::seat_id forgotten;
+    raft::member_id forgotten;
   };
 
   struct waiting_node {
@@ -283,7 +283,7 @@ private:
   /// While the others that a node knows of may have voted without it.
   static constexpr duration lead_alone_after = std::chrono::seconds{3};
 
-  static raft::seat_id fresh_seat(Home& here) {
+  static raft::member_id fresh_seat(Home& here) {
     constexpr std::uint64_t lives_apart = 1'000;
     return {raft_process::seat_of(here.self()).value + ++here.setting().given * lives_apart};
   }
@@ -564,7 +564,7 @@ private:
   seats seats_;
   seat_laws laws_;
   /// Where messages for a seat go.
-  std::map<raft::seat_id, other> peers_;
+  std::map<raft::member_id, other> peers_;
   std::optional<other> offered_;
   duration proposed_at_{};
   request_id last_asker_ = 0;

@@ -5,11 +5,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <optional>
 #include <set>
 #include <string>
-#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -22,7 +20,6 @@
 #include "troupe/cluster/swim.hpp"
 #include "troupe/core/agent_id.hpp"
 #include "troupe/core/ids.hpp"
-#include "troupe/core/overloaded.hpp"
 #include "troupe/core/signature.hpp"
 #include "troupe/core/visit.hpp"
 #include "troupe/sim/laws/node_laws.hpp"
@@ -31,10 +28,10 @@
 #include "troupe/sim/world/node_clients.hpp"
 #include "troupe/sim/world/node_departure.hpp"
 #include "troupe/sim/world/node_group.hpp"
+#include "troupe/sim/world/node_letters.hpp"
 #include "troupe/sim/world/node_life.hpp"
 #include "troupe/sim/world/node_links.hpp"
 #include "troupe/sim/world/node_messages.hpp"
-#include "troupe/sim/world/node_pings.hpp"
 #include "troupe/sim/world/node_router.hpp"
 #include "troupe/sim/world/node_setting.hpp"
 #include "troupe/sim/world/node_worker.hpp"
@@ -74,7 +71,7 @@ public:
       router_(id_),
       way_(here, around_way()),
       clients_(here, around_clients()),
-      pings_(here),
+      letters_(here, clients_, id_, around_letters()),
       departure_(here_, around_departure()),
       worker_(here, clients_.tasks(), id_, around_worker()) {
     begin_as(life_.boot());
@@ -93,7 +90,7 @@ public:
   }
 
   void remove_agent(const agent_id& name) {
-    pings_.speak_again(name);
+    letters_.pings().speak_again(name);
     step(cluster::claims::remove{name});
   }
 
@@ -145,7 +142,7 @@ public:
 
   /// Callers do not reach that agent any more, or do again.
   void fall_ill(const agent_id& name) {
-    pings_.fall_silent(name);
+    letters_.pings().fall_silent(name);
   }
 
   /// A caller of this node has not reached that agent.
@@ -154,7 +151,7 @@ public:
   }
 
   void get_well() {
-    pings_.all_speak_again();
+    letters_.pings().all_speak_again();
   }
 
   /// Founds the cluster.
@@ -245,8 +242,7 @@ public:
       return;
     clients_.wake();
     worker_.wake();
-    for (auto number : pings_.take_unanswered())
-      step(cluster::liveness::pong{false}, number);
+    letters_.wake();
     way_.wake();
     core_.tick(now);
     core_.ticked(now);
@@ -274,7 +270,7 @@ private:
 
   /// Of all but its parts in the membership and in the group.
   [[nodiscard]] time_point own_deadline() const {
-    auto next = pings_.next_deadline(std::min(beat_at_, way_.next_deadline()));
+    auto next = letters_.next_deadline(std::min(beat_at_, way_.next_deadline()));
     for (auto when :
          {core_.inside().next_deadline(), clients_.next_deadline(), worker_.next_deadline()})
       next = std::min(next, when.value_or(next));
@@ -350,19 +346,6 @@ private:
   }
 
   // -- who is found, and what this node says ----------------------------------------------------
-
-  void perform(cluster::claims::ask& what) {
-    auto tell = [this, id = what.id]<class Result>(const result<Result>& heard) {
-      step(cluster::claims::heard<Result>{heard}, id);
-    };
-    auto ask = overloaded{
-      [&](const registry::names::list_claims& words) {
-        clients_.names().inquire(words, what.wait, tell);
-      },
-      [&](const auto& words) { clients_.names().ask(words, what.wait, tell); },
-    };
-    troupe::visit(ask, what.what);
-  }
 
   void perform(cluster::claims::done& what) {
     ++here_.setting().answers;
@@ -449,32 +432,33 @@ private:
                          node_times::answer_within, [](auto&) {});
   }
 
-  void perform(cluster::liveness::list_names& what) {
-    clients_.names().inquire(
-      what.what, what.wait, [this, id = what.id](const result<registry::names::claim_page>& heard) {
-        step(cluster::liveness::names_listed{heard}, id);
-      });
+  // -- what it asks others -------------------------------------------------------------------
+
+  using letters = node_letters<node_process>;
+
+  letters::surroundings around_letters() {
+    return {
+      .find_link = [this](const std::string& node) { return links_.find(node); },
+      .step = [this](cluster::node_core::event what, request_id id) { step(std::move(what), id); },
+      .judge = [this] { judge(); },
+    };
   }
 
-  void perform(cluster::liveness::ping& what) {
-    if (what.node == id_)
-      return step(cluster::liveness::pong{!pings_.is_silent(what.agent)}, what.id);
-    if (auto where = links_.find(what.node))
-      pings_.send(*where, what);
-    else
-      step(cluster::liveness::pong{false}, what.id);
+  template <class Question>
+  requires requires(letters& to, Question& what) {
+    to.perform(what);
+  }
+  void perform(Question& what) {
+    letters_.perform(what);
   }
 
-  void hear(process_id from, const node_ping& what) {
-    pings_.hear(from, what);
+  template <class Letter>
+  requires requires(letters& to, process_id from, const Letter& what) {
+    to.hear(from, what);
   }
-
-  void hear(process_id, const node_pong& what) {
-    if (pings_.hear(what))
-      step(cluster::liveness::pong{true}, what.number);
+  void hear(process_id from, const Letter& what) {
+    letters_.hear(from, what);
   }
-
-  // -- the records of others ----------------------------------------------------------------------
 
   void perform(cluster::record_exchange::restate& what) {
     member_->step(cluster::swim::holds{what.what});
@@ -482,31 +466,6 @@ private:
 
   void perform(cluster::record_exchange::learned& what) {
     member_->step(cluster::swim::told{what.from, {cluster::told_itself{std::move(what.what)}}});
-  }
-
-  void perform(cluster::record_exchange::ask& what) {
-    if (auto where = links_.find(to_string(what.whom)))
-      here_.send_over_link(*where, node_wishes{here_.life(), what.id, what.what});
-    else
-      here_.after(std::chrono::milliseconds{50}, [this, id = what.id] {
-        step(cluster::record_exchange::answered{}, id);
-        judge();
-      });
-  }
-
-  void hear(process_id from, const node_wishes& what) {
-    asked_by_[++last_asked_] = {from, what.life, what.number};
-    step(cluster::record_exchange::asked{what.what}, last_asked_);
-  }
-
-  void perform(cluster::record_exchange::reply& what) {
-    auto [to, life, number] = asked_by_.extract(what.id).mapped();
-    here_.send_over_link(to, node_records{life, number, std::move(what.what)});
-  }
-
-  void hear(process_id, const node_records& what) {
-    if (what.life == here_.life())
-      step(cluster::record_exchange::answered{what.what}, what.number);
   }
 
   // -- links -------------------------------------------------------------------------------------
@@ -715,14 +674,10 @@ private:
   std::optional<swim_member<node_process>> member_; // there is always one
   way way_;
   node_clients<home> clients_;
-  node_pings<node_process> pings_;
+  node_letters<node_process> letters_;
   node_departure<node_process> departure_;
   node_worker<node_process> worker_;
   std::optional<node_group<home>> group_; // if it has a data folder
-
-  /// Who has asked for records: the process, its life, and its number of the question.
-  std::map<request_id, std::tuple<process_id, std::uint64_t, request_id>> asked_by_;
-  request_id last_asked_ = 0;
   time_point beat_at_{};
 };
 

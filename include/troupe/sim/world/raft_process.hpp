@@ -62,12 +62,12 @@ public:
   }
 
   /// Replaces the member id; synced.
-  void change_seat(raft::seat_id seat) {
+  void change_seat(raft::member_id seat) {
     seat_ = seat;
   }
 
   /// The member id; zero if it is still the first one of the process.
-  [[nodiscard]] raft::seat_id seat() const {
+  [[nodiscard]] raft::member_id seat() const {
     return seat_;
   }
 
@@ -110,7 +110,7 @@ private:
   }
 
   raft::stored_state synced_;
-  raft::seat_id seat_;
+  raft::member_id seat_;
   std::optional<raft::snapshot> snapshot_;
   std::optional<raft::replica::write> pending_;
 };
@@ -137,8 +137,8 @@ class raft_process {
 public:
   /// A message between two members, as hosts send it.
   struct message {
-    raft::seat_id from;
-    raft::seat_id to;
+    raft::member_id from;
+    raft::member_id to;
     raft::message what;
   };
 
@@ -161,15 +161,15 @@ public:
   static constexpr std::uint64_t link_lost_every = 200;
 
   /// The first member id of a process.
-  static raft::seat_id seat_of(process_id which) {
+  static raft::member_id seat_of(process_id which) {
     return {std::uint64_t{which} + 1};
   }
 
-  static process_id process_of(raft::seat_id which) {
+  static process_id process_of(raft::member_id which) {
     return static_cast<process_id>((which.value - 1) % lives_apart);
   }
 
-  [[nodiscard]] raft::seat_id seat() const {
+  [[nodiscard]] raft::member_id seat() const {
     return replica_.self();
   }
 
@@ -227,9 +227,9 @@ public:
 private:
   static constexpr std::uint64_t lives_apart = 1'000;
 
-  static raft::seat_id seat_on(home& here) {
+  static raft::member_id seat_on(home& here) {
     auto kept = here.disk().seat();
-    return kept == raft::seat_id{} ? seat_of(here.self()) : kept;
+    return kept == raft::member_id{} ? seat_of(here.self()) : kept;
   }
 
   static raft::options how(home& here) {
@@ -239,7 +239,7 @@ private:
     return made;
   }
 
-  void lose_link(raft::seat_id other) {
+  void lose_link(raft::member_id other) {
     step(0, raft::replica::lost_link{other});
     step(0, raft::replica::found_link{other});
   }
@@ -319,7 +319,7 @@ private:
     if (what.seat != seat() || std::exchange(is_changing_seat_, true))
       return;
     auto lives = here_.random().below(1'000'000);
-    raft::seat_id fresh{seat_of(here_.self()).value + (lives + 1) * lives_apart};
+    raft::member_id fresh{seat_of(here_.self()).value + (lives + 1) * lives_apart};
     here_.sync([this, fresh] {
       here_.disk().change_seat(fresh);
       is_changing_seat_ = false;

@@ -22,8 +22,8 @@ namespace troupe::sim {
 /// A message of the group, over the link of a life of its sender.
 struct group_letter {
   std::uint64_t life = 0;
-  raft::seat_id from;
-  raft::seat_id to;
+  raft::member_id from;
+  raft::member_id to;
   raft::message what;
 };
 
@@ -34,7 +34,7 @@ struct card_shown {
   std::uint64_t order = 0;
   request_id number = 0;
   cluster::seats::card mine;
-  raft::seat_id forgotten;
+  raft::member_id forgotten;
 };
 
 /// The answer.
@@ -61,7 +61,7 @@ struct seats_shared {
   /// Seats, ids and addresses that were given.
   std::uint64_t given = 0;
   std::function<void(process_id, const raft::replica&, const host::group_core::effects&)> stepped{};
-  std::function<raft::log_index(raft::seat_id)> on_disk{};
+  std::function<raft::log_index(raft::member_id)> on_disk{};
   // Figures.
   std::uint64_t answers = 0;
   std::uint64_t made = 0;

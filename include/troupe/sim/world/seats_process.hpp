@@ -95,7 +95,7 @@ public:
   }
 
   /// Shows every other node a card that is not its own.
-  void pretend(const seats::card& theirs, raft::seat_id forgotten) {
+  void pretend(const seats::card& theirs, raft::member_id forgotten) {
     seat_.pretend(theirs, forgotten);
   }
 
@@ -118,7 +118,7 @@ public:
     return seat_.consensus();
   }
 
-  [[nodiscard]] raft::seat_id self() const {
+  [[nodiscard]] raft::member_id self() const {
     return seat_.self();
   }
 

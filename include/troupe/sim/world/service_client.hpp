@@ -12,6 +12,7 @@
 #include <variant>
 #include <vector>
 
+#include "troupe/core/answers.hpp"
 #include "troupe/core/overloaded.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/result.hpp"

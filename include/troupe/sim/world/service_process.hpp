@@ -32,8 +32,8 @@ struct service_message {
 
   /// A message between the nodes of the group.
   struct letter {
-    raft::seat_id from;
-    raft::seat_id to;
+    raft::member_id from;
+    raft::member_id to;
     raft::message what;
   };
 
@@ -225,7 +225,7 @@ private:
 
     friend class group_on_disk<home, server>;
 
-    [[nodiscard]] raft::seat_id self() const {
+    [[nodiscard]] raft::member_id self() const {
       return group_.inside().consensus().self();
     }
 
