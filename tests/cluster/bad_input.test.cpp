@@ -3,6 +3,12 @@
 #include "troupe/storage/database.hpp"
 #include "troupe_command.hpp"
 
+#include <algorithm>
+#include <map>
+#include <regex>
+#include <set>
+#include <string>
+
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -138,6 +144,40 @@ TEST_CASE("the help of each command has an example, and no words of its parser",
   CHECK(count == 33);
 }
 
+TEST_CASE("the help of a verb of the CA has its options only", "[cluster][cli]") {
+  need_command();
+  const std::map<std::string, words> options{
+    {"issue", {"--name", "--role", "--rights", "--out FOLDER", "--request", "default: member"}},
+    {"list", {}},
+    {"renew", {"WHICH", "--out FOLDER"}},
+    {"revoke", {"WHICH", "--at HOST:PORT", "--force", "default: 127.0.0.1:6767"}},
+    {"invite", {"--name", "--role", "--rights", "--for SPAN", "--out FILE", "default: 15m"}},
+    {"invitations", {}},
+    {"withdraw", {"WHICH"}}};
+  auto whole = run({"ca", "--help"});
+  INFO(whole);
+  CHECK(whole.status == 0);
+  for (auto& [verb, own] : options) {
+    CHECK(whole.says('\n' + verb + ": "));
+    auto page = run({"ca", verb, "--help"});
+    INFO(page);
+    CHECK(page.status == 0);
+    CHECK(page.says("Usage: troupe ca " + verb + " [OPTIONS]"));
+    CHECK(page.says("troupe ca " + verb + ' '));
+    CHECK(page.says("Example:\n  troupe ca " + verb));
+    for (auto* each : {"--data FOLDER", "--json", "-h,--help"})
+      CHECK(page.says(each));
+    for (auto& each : own)
+      CHECK(page.says(each));
+    for (auto* each :
+         {"--name", "--role", "--rights", "--for", "--out", "--request", "--at", "--force"})
+      if (std::ranges::none_of(own, [&](auto& one) { return one.starts_with(each); }))
+        CHECK_FALSE(page.says("\n  " + std::string{each} + ' '));
+    CHECK(page.output == run({"help", "ca", verb}).output);
+    CHECK(page.output == run({"ca", "-h", verb, "--data", "d"}).output);
+  }
+}
+
 TEST_CASE("a word that a command does not take is refused with the nearest one", "[cluster][cli]") {
   need_command();
   check_refused({"status", "--att", "x"}, 2,
@@ -147,7 +187,10 @@ TEST_CASE("a word that a command does not take is refused with the nearest one",
   check_refused({"--verbose"}, 2, {"'--verbose' is no option of troupe itself", "give a command"});
   check_refused({"--jsno", "status"}, 2, {"'--jsno' is no option of troupe itself"});
   check_refused({"put", "key", "two", "words"}, 2, {"'words' is one word too many"});
-  check_refused({"help", "ca", "issue"}, 2, {"'issue' is one word too many", "see troupe help ca"});
+  check_refused({"help", "voters", "add"}, 2,
+                {"'add' is one word too many", "see troupe help voters"});
+  check_refused({"help", "ca", "isue"}, 2, {"'isue' is no verb", "the nearest one is issue"});
+  check_refused({"help", "ca", "issue", "x"}, 2, {"'x' is one word too many for troupe help"});
   check_refused({"voters", "lsit"}, 2,
                 {"'lsit' is none of list, add, remove, replace, lead", "the nearest one is list"});
   check_refused({"workflows", "stop"}, 2, {"'stop' is none of list, pause, resume, cancel"});
@@ -194,6 +237,13 @@ TEST_CASE("a number or span beyond its range is refused with the range", "[clust
                   {option + ": '1d' is not a span"s + advice});
   check_refused({"put", "a", "b", "--ttl", "abc"}, 2,
                 {"--ttl: 'abc' is not a span from 1ms to 87840h (10 years)" + advice});
+  auto refused_ttl = [](const std::string& ttl, const std::string& why) {
+    check_refused({"send", "a", "text", "--ttl", ttl}, 2,
+                  {"--ttl: '" + ttl + "' is not a span from 1ms to 8760h (365 days)" + why});
+  };
+  refused_ttl("100y", advice);
+  refused_ttl("0", "; it is too short; ");
+  refused_ttl("8761h", "; it is too long; ");
   check_refused({"submit", "file", "--within", "abc"}, 2,
                 {"--within: 'abc' is not a span from 10ms to 10000h (416 days)" + advice});
   check_refused({"status", "--timeout", "5000s"}, 2, {"'5000s' is not a span from 10ms to 1h; "});
@@ -229,6 +279,11 @@ TEST_CASE("an empty word where a name or a file is due is refused", "[cluster][c
   check_refused({"submit", "run.json", "--key", ""}, 2, {"--key: the word is empty; give a key"});
   check_refused({"status", "--config", ""}, 2, {"--config: the word is empty; give a file"});
   check_refused({"status", "--at", ""}, 2, {"--at: the word is empty; give a node"});
+  for (const words& dials : {words{"status", "--at"}, words{"node", "--join"}, words{"login"}}) {
+    auto command = dials;
+    command.emplace_back("127.0.0.1:0");
+    check_refused(command, 2, {"'127.0.0.1:0' has port 0", "give the port that the node has"});
+  }
   check_refused({"maintain", ""}, 2, {"NODE: the word is empty; "});
   check_refused({"request", "", "text"}, 2, {"AGENT: the word is empty; "});
 }
@@ -270,6 +325,8 @@ TEST_CASE("behind -- no word is an option", "[cluster][cli]") {
     return run({"request", "--at", at, "echo-n1", "--", "--json"}).output == "--json\n";
   }));
   CHECK(run({"send", "--at", at, "--", "echo-n1", "-v"}).status == 0);
+  CHECK(run({"send", "--at", at, "--ttl", "10s", "echo-n1", "x"}).status == 0);
+  CHECK(run({"request", "--at", at, "--ttl", "8760h", "echo-n1", "x"}).output == "x\n");
   check_refused({"run", "--at", at, "--", "-1"}, 2, {"RUN: '-1' is not the number of a run"});
   check_refused({"maintain", "--at", at, "--", "--node"}, 1, {"no node is called '--node'"});
   check_refused({"locks", "--at", at, "--", "--json"}, 2, {"'--json' is one word too many"});
@@ -532,7 +589,18 @@ TEST_CASE("two nodes with one name are two members, and one of them has the name
   CHECK(refusal.find("has the name echo-twin") != std::string::npos);
   CHECK(refusal.find("; choose another") != std::string::npos);
   CHECK(refusal.find("node twin at " + first.address()) != std::string::npos);
-  CHECK(comes_true([&] { return run({"status", "--at", at}).says("3 members"); }));
+  auto status = [&] { return run({"status", "--at", at}); };
+  CHECK(comes_true([&] { return status().says("3 members"); }));
+  std::regex twin{"\ntwin \\(([0-9a-f]{8})\\)  active"};
+  auto shown = "\n" + status().output;
+  INFO(shown);
+  std::set<std::string> digits;
+  for (std::sregex_iterator each{shown.begin(), shown.end(), twin}; each != std::sregex_iterator{};
+       ++each)
+    digits.insert((*each)[1]);
+  CHECK(digits.size() == 2);
+  CHECK(shown.find("\nn1  active") != std::string::npos);
+  CHECK(run({"maintain", "twin", "--at", at}).says("the first digits of its id"));
   CHECK(run({"request", "echo-twin", "hello", "--at", at}).output == "hello\n");
 }
 

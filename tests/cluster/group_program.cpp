@@ -36,7 +36,7 @@ constexpr host::service_id locks = 1;
 
 /// What a node says of itself to whoever asks at its port.
 struct card {
-  raft::seat_id seat;
+  raft::member_id seat;
   caf::actor group;
   caf::actor service;
   bool leads = false;
@@ -54,7 +54,7 @@ std::optional<card> ask_at(caf::actor_system& sys, std::uint16_t port) {
   caf::scoped_actor self{sys};
   self->request(*door, 1s, caf::get_atom_v)
     .receive(
-      [&](raft::seat_id seat, const caf::actor& group, const caf::actor& service, bool leads) {
+      [&](raft::member_id seat, const caf::actor& group, const caf::actor& service, bool leads) {
         found = card{seat, group, service, leads};
       },
       [](const caf::error&) {});
@@ -97,8 +97,8 @@ void be_member(caf::actor_system& sys, const std::string& file, std::uint16_t po
   auto door = sys.spawn([seat = group->seat(), handle = group->handle(),
                          there = caf::actor_cast<caf::actor>(*service), leads] {
     auto tell = [=](caf::get_atom) {
-      return caf::result<raft::seat_id, caf::actor, caf::actor, bool>{seat, handle, there,
-                                                                      leads->load()};
+      return caf::result<raft::member_id, caf::actor, caf::actor, bool>{seat, handle, there,
+                                                                        leads->load()};
     };
     return caf::behavior{tell};
   });
