@@ -53,7 +53,7 @@ public:
   using service = replicated_core<state::state_table>;
 
   explicit lone_node(const raft::stored_state& stored)
-    : group_(raft::seat_id{1}, how(), {{the_service, 1}}, stored, time_point{}) {}
+    : group_(raft::member_id{1}, how(), {{the_service, 1}}, stored, time_point{}) {}
 
   /// Leads from here on, and has stepped what is in its log.
   void begin() {

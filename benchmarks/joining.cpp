@@ -45,10 +45,14 @@ using steady = std::chrono::steady_clock;
   options.join = {{"127.0.0.1", static_cast<std::uint16_t>(std::stoul(port))}};
   options.links.insecure = token.empty();
   options.token = std::move(token);
-  options.wait_joined = 2min;
+  options.wait_joined = {};
   auto made = node::start(std::move(options));
   if (!made) {
     std::cerr << "error: " << made.error() << std::endl;
+    std::_Exit(1);
+  }
+  if (auto joined = made->wait_for_services(2min); !joined) { // as `troupe node` does
+    std::cerr << "error: " << joined.error() << std::endl;
     std::_Exit(1);
   }
   std::cout << "joined" << std::endl;

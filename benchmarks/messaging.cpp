@@ -7,7 +7,9 @@
 // also one where fewer messages arrive than were sent. With "open_at_once": so many requests are
 // under way all the time, of one actor ("raw" and "agent_handle") or of a program
 // ("async_request"). "registry" is no message: a look-up of one of 1,000 agents in what the node
-// knows, and of what an actor would take for the same, the "raw" request above.
+// knows, and of what an actor would take for the same, the "raw" request above. "any" is none,
+// either: the choice of one of 10,000 agents for work that any could do, beside "least_of_all", a
+// look at the load of each.
 
 #include <algorithm>
 #include <atomic>
@@ -33,6 +35,7 @@
 #include "loopback_node.hpp"
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/registry/registry_client.hpp"
+#include "troupe/router/directory.hpp"
 #include "troupe/router/messages.hpp"
 #include "troupe/testing/child_process.hpp"
 #include "troupe/testing/comes_true.hpp"
@@ -250,6 +253,38 @@ void print_look_up(node& me, const figures& raw) {
   std::cout << line.dump() << std::endl;
 }
 
+/// Chooses agents for work, as a router does for each message to any of them.
+void print_any() {
+  constexpr std::uint32_t agents = 10'000;
+  router::directory places;
+  std::vector<router::location> all;
+  for (std::uint32_t each = 0; each < agents; ++each) {
+    all.push_back({"agent-" + std::to_string(each), {}, {"work"}, {}, each * 7919 % 100});
+    places.put(all.back());
+  }
+  auto us_of_each = [](std::size_t rounds, const std::function<const router::location*()>& choose) {
+    auto begun = steady::now();
+    for (std::size_t each = 0; each < rounds; ++each)
+      if (choose() == nullptr)
+        fail("no agent is chosen");
+    return std::chrono::duration<double, std::micro>(steady::now() - begun).count()
+           / static_cast<double>(rounds);
+  };
+  auto least = us_of_each(200, [&] {
+    return &*std::ranges::min_element(all, {}, [](const router::location& each) {
+      return std::pair{each.rests || each.ill, each.load};
+    });
+  });
+  auto to = to_any("work");
+  auto drawn
+    = us_of_each(200'000, [&] { return places.find_one(to, false, troupe::time_point{}).where; });
+  nlohmann::ordered_json line{
+    {"benchmark", "messaging"}, {"where", "local"}, {"way", "any"},
+    {"agents", agents},         {"us", drawn},      {"least_of_all_us", least},
+    {"ratio", least / drawn}};
+  std::cout << line.dump() << std::endl;
+}
+
 /// The other process: an agent in a node, and the same behind CAF's own transport.
 [[noreturn]] void serve(std::uint16_t join) {
   auto me = benchmark::start_node(join);
@@ -290,6 +325,7 @@ int main(int argc, char** argv) {
              rate);
   print_rate("local", "async_request", rate_of_program(me, "near", messages), rate);
   print_look_up(me, raw);
+  print_any();
 
   testing::child_process other{
     {std::filesystem::canonical("/proc/self/exe"), "serve", std::to_string(me.port())}};

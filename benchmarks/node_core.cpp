@@ -158,9 +158,9 @@ private:
     fetch(which.page());
   }
 
-  /// It asks for what it has heard of, and gets that.
+  /// It asks for what it has heard of, and gets that: where there is no link, after a second.
   void fetch(cluster::told_records page) {
-    now_ += std::chrono::milliseconds{100};
+    now_ += std::chrono::seconds{2};
     out_.clear();
     it_.tick(now_, out_);
     for (auto& each : out_)

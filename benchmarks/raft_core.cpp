@@ -32,7 +32,7 @@ public:
     for (std::uint64_t each = 1; each <= 3; ++each) {
       auto how = lan();
       how.seed = each;
-      replicas_.push_back(std::make_unique<replica>(seat_id{each}, how, disk, time_point{}));
+      replicas_.push_back(std::make_unique<replica>(member_id{each}, how, disk, time_point{}));
     }
     replica::effects out;
     replicas_[0]->tick(*replicas_[0]->next_deadline(), out);

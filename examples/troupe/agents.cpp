@@ -44,25 +44,38 @@ result<agents_found> find_agents(cluster_client& cluster, const common_options& 
   return agents_found{*std::move(nodes), *std::move(agents)};
 }
 
-/// Why an agent could not be asked: its node, if that is away, otherwise `why`.
+/// Why an agent could not be asked: its node, if that is away, otherwise `why`, with the name of
+/// its node.
 problem where_it_is(cluster_client& cluster, const common_options& common, const agent_id& agent,
-                    const problem& why) {
-  if (why.code != errc::not_found && why.code != errc::unreachable)
+                    problem why) {
+  if (why.code != errc::not_found && why.code != errc::unreachable
+      && why.code != errc::outcome_unknown)
     return why;
   auto agents = all_records(cluster, registry::record_kind::agent, common.wait());
   auto nodes = all_records(cluster, registry::record_kind::node, common.wait());
   if (!agents || !nodes)
     return why;
+  for (auto& node : *nodes)
+    if (auto& id = node.value.key.owner; !id.empty())
+      if (auto place = why.detail.find(id); place != std::string::npos)
+        why.detail.replace(place, id.size(), node.value.key.name);
+  if (why.code == errc::outcome_unknown)
+    return why;
   for (auto& each : *agents)
     for (auto& node : *nodes)
       if (auto& key = each.value.key;
           (key.name == agent || key.name + '@' + node.value.key.name == agent)
-          && key.owner == node.value.key.owner && node.status != registry::record_status::active
-          && node.status != registry::record_status::maintenance)
-        return {errc::unreachable,
-                "agent '" + key.name + "' is on node " + node.value.key.name + ", which is "
-                  + std::string{name_of(node.status)} + " for " + in_words(node.unseen_for)
-                  + "; start that node again, or choose another of troupe agents"};
+          && key.owner == node.value.key.owner) {
+        auto where = "agent '" + key.name + "' is on node " + node.value.key.name;
+        if (node.status != registry::record_status::active
+            && node.status != registry::record_status::maintenance)
+          return {errc::unreachable, where + ", which has been " + std::string{name_of(node.status)}
+                                       + " for " + in_words(node.unseen_for)
+                                       + "; start that node again, or choose another of troupe "
+                                         "agents"};
+        if (why.code == errc::unreachable)
+          return {why.code, where + ": " + why.detail};
+      }
   return why;
 }
 
@@ -103,8 +116,11 @@ int run_message(const common_options& common, const message_command& what) {
   auto cluster = connect(common);
   if (!cluster)
     return complain(common, cluster.error());
+  router::message_options how;
+  if (what.ttl_s)
+    how.ttl = to_span(*what.ttl_s);
   if (!what.wants_answer) {
-    auto sent = (*cluster)->send(router::to_agent(what.agent), common.wait(), what.text);
+    auto sent = (*cluster)->send(router::to_agent(what.agent), common.wait(), how, what.text);
     if (!sent)
       return complain(common, where_it_is(**cluster, common, what.agent, sent.error()));
     if (common.json)
@@ -114,7 +130,7 @@ int run_message(const common_options& common, const message_command& what) {
     return ok;
   }
   auto answer
-    = (*cluster)->request<std::string>(router::to_agent(what.agent), common.wait(), what.text);
+    = (*cluster)->request<std::string>(router::to_agent(what.agent), common.wait(), how, what.text);
   if (!answer)
     return complain(common, where_it_is(**cluster, common, what.agent, answer.error()));
   if (common.json)

@@ -3,11 +3,14 @@
 #include <charconv>
 #include <chrono>
 #include <cmath>
+#include <condition_variable>
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
 #include <iostream>
+#include <mutex>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -170,6 +173,14 @@ inline int complain_of_workflow(const common_options& common, troupe::problem wh
       "The parser says: syntax error");
   complain(common, why);
   return bad_input;
+}
+
+/// Sleeps for that long. Returns whether it has: not if `ends` was told before.
+inline bool sleep_unless(const std::stop_token& ends, troupe::duration span) {
+  std::mutex mutex;
+  std::condition_variable_any ended;
+  std::unique_lock guard{mutex};
+  return !ended.wait_for(guard, ends, span, [&] { return ends.stop_requested(); });
 }
 
 inline double seconds(troupe::duration span) {

@@ -60,7 +60,7 @@ struct init_command {
 int run_init(const common_options& common, const init_command& what);
 
 struct ca_command {
-  /// invite, invitations, withdraw, issue, list, renew or revoke.
+  /// See ca_verbs().
   std::string verb{};
   /// For renew and revoke: a name, node id or serial. For withdraw: the id of a token.
   std::string which{};
@@ -216,6 +216,8 @@ struct message_command {
   std::string agent{};
   std::string text{};
   bool wants_answer = false;
+  /// How long it is worth delivering, in seconds; without it, it never expires.
+  std::optional<double> ttl_s{};
 };
 
 int run_message(const common_options& common, const message_command& what);
@@ -226,7 +228,7 @@ struct state_command {
   std::string key{};
   std::string value{};
   std::string level = "strong";
-  /// For put: how long the value stays, in seconds; without it permanently.
+  /// For put: how long the value stays, in seconds; without it, until it is removed.
   std::optional<double> ttl_s{};
 };
 

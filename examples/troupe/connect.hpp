@@ -2,14 +2,14 @@
 
 #include <algorithm>
 #include <chrono>
-#include <condition_variable>
 #include <cstddef>
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
+#include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -106,10 +106,7 @@ public:
   refusal_notice(const std::vector<troupe::net::address>& where, troupe::duration wait,
                  const std::filesystem::path& identity)
     : asking_{[where, wait, identity](const std::stop_token& ends) {
-        std::mutex mutex;
-        std::condition_variable_any ended;
-        std::unique_lock guard{mutex};
-        if (ended.wait_for(guard, ends, patience, [&] { return ends.stop_requested(); }))
+        if (!sleep_unless(ends, patience))
           return;
         auto tried = troupe::cluster_client::connect(where, std::chrono::milliseconds{250},
                                                      {.insecure = identity.empty()}, identity);
@@ -302,19 +299,37 @@ inline std::string describe(const troupe::cluster::voters_view& what) {
   return text;
 }
 
+/// Tells nodes apart: names an id as `called` does, with its first digits where several of `ids`
+/// have that name. `called` outlives what is returned.
+template <class Called>
+auto told_apart(const std::set<std::string>& ids, const Called& called) {
+  std::map<std::string, int> nodes;
+  for (auto& id : ids)
+    ++nodes[called(id)];
+  return [kept = std::move(nodes), &called](const std::string& id) {
+    auto name = called(id);
+    auto found = kept.find(name);
+    return found != kept.end() && found->second > 1 ? name + " (" + id.substr(0, 8) + ')' : name;
+  };
+}
+
 inline bool says_why(const troupe::cluster::node_view& seen) {
   return seen.why.code != troupe::errc::none;
 }
 
-/// "no leader since 12 s, 1 of 3 voters reachable; " and the reason, if it is known; or that there
-/// is a leader which cannot be reached from here.
+/// "no leader since 12 s, 1 of 3 voters reachable; " and the reason, if it is known and does not
+/// say the same; or that there is a leader which cannot be reached from here.
 inline std::string describe_leaderless(const troupe::cluster::node_view& seen) {
   auto since = std::chrono::duration_cast<std::chrono::seconds>(seen.leaderless_for).count();
   auto text = seen.leader.empty() ? "no leader since " + std::to_string(since) + " s"
                                   : "the leader is at " + seen.leader + ", as node " + seen.name
                                       + " says, but cannot be reached from here";
-  if (auto voters = count_voters(seen.group); voters.all > 0)
-    text += ", " + describe(voters);
+  if (auto voters = count_voters(seen.group); voters.all > 0) {
+    auto reached = describe(voters);
+    if (says_why(seen) && seen.why.detail.find(reached) != std::string::npos)
+      return text + ": " + seen.why.detail;
+    text += ", " + reached;
+  }
   if (says_why(seen))
     text += "; " + seen.why.detail;
   return text;
@@ -409,7 +424,7 @@ find_node(troupe::cluster_client& client, const std::string& called, troupe::dur
   if (found.size() > 1)
     return troupe::problem{troupe::errc::bad_argument,
                            std::to_string(found.size()) + " nodes are called '" + called
-                             + "'; give the id that troupe status --json shows"};
+                             + "'; give the first digits of its id that troupe status shows"};
   if (found.front().endpoints.empty())
     return troupe::problem{troupe::errc::unreachable,
                            "node '" + called

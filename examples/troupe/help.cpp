@@ -109,6 +109,18 @@ public:
   }
 };
 
+/// What each verb of `troupe ca` does.
+std::string notes_on_verbs() {
+  std::string notes;
+  for (auto& each : ca_verbs())
+    notes += std::string{each.name} + ": " + std::string{each.does} + '\n';
+  return notes + "See troupe ca VERB --help for the options of each.";
+}
+
+std::string with_example(const std::string& notes, std::string_view example) {
+  return notes + (notes.empty() ? "" : "\n\n") + "Example:\n  " + std::string{example};
+}
+
 /// The command that was parsed, or the program.
 const CLI::App& meant(const CLI::App& app) {
   auto parsed = app.get_subcommands();
@@ -141,8 +153,8 @@ void arrange_help(CLI::App& app) {
     if (found == examples.end())
       continue;
     command->group(std::string{found->group});
-    command->footer(std::string{found->notes} + (found->notes.empty() ? "" : "\n\n")
-                    + "Example:\n  " + std::string{found->example});
+    auto notes = found->name == "ca" ? notes_on_verbs() : std::string{found->notes};
+    command->footer(with_example(notes, found->example));
   }
 }
 
@@ -151,6 +163,36 @@ std::string help_of(const CLI::App& app, const std::string& name) {
   return name.empty()
            ? app.get_formatter()->make_help(&app, app.get_name(), CLI::AppFormatMode::Normal)
            : app.get_subcommand(name)->help(app.get_name());
+}
+
+std::string help_of_verb(const CLI::App& ca, const ca_verb& verb) {
+  CLI::App page{std::string{verb.does}, std::string{verb.name}};
+  page.formatter(ca.get_formatter());
+  page.set_help_flag("-h,--help", ca.get_help_ptr()->get_description());
+  std::string text;
+  if (!verb.which.empty())
+    page.add_option("WHICH", text, std::string{verb.which})->required();
+  bool flag = false;
+  for (auto* each : ca.get_options()) {
+    if (is_argument(*each) || each == ca.get_help_ptr())
+      continue;
+    auto name = each->get_name();
+    auto own = std::ranges::find(verb.options, name, &ca_option::name);
+    auto is_taken = own != verb.options.end();
+    if (!is_taken && !ca_verbs_with(name).empty())
+      continue;
+    auto meaning
+      = is_taken && !own->meaning.empty() ? std::string{own->meaning} : each->get_description();
+    if (is_flag(*each)) {
+      page.add_flag(name, flag, meaning);
+      continue;
+    }
+    page.add_option(name, text, meaning)
+      ->option_text(is_taken && !own->value.empty() ? std::string{own->value} : value_word(*each))
+      ->default_str(each->get_default_str());
+  }
+  page.footer(with_example({}, verb.example));
+  return page.help("troupe " + ca.get_name());
 }
 
 std::string say_why(const CLI::ParseError& why) {
@@ -200,11 +242,6 @@ problem explain(const CLI::App& app, const CLI::ParseError& why,
               + (close ? "the nearest one is " + *close + ", " + help : help + ", which lists them")
               + (takes_arguments(command) ? "; write -- before a word that is no option" : "")};
   }
-  if (!left.empty() && command.get_name() == "help")
-    return {errc::bad_argument, "'" + left.front()
-                                  + "' is one word too many for troupe help, which shows a command "
-                                    "with all of its verbs; see troupe help "
-                                  + command.get_option("COMMAND")->as<std::string>()};
   if (!left.empty())
     return {errc::bad_argument,
             "'" + left.front() + "' is one word too many for troupe " + command.get_name()

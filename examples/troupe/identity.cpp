@@ -1,9 +1,11 @@
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <utility>
@@ -14,8 +16,10 @@
 #include "connect.hpp"
 #include "table.hpp"
 #include "token_words.hpp"
+#include "troupe/cluster/voter_types.hpp"
 #include "troupe/core/log_line.hpp"
 #include "troupe/core/utf8.hpp"
+#include "troupe/node/cluster_client.hpp"
 #include "troupe/node/identity.hpp"
 #include "troupe/node/login.hpp"
 #include "troupe/node/login_checks.hpp"
@@ -220,6 +224,32 @@ int renew(const common_options& common, const ca_command& what, const security::
                        "made there, ~/.troupe or another"));
 }
 
+/// Says that the cluster loses its majority with a node that is revoked. Says nothing where no node
+/// runs on the folder of the CA, so that the list of what is revoked takes effect later; nor where
+/// neither --at nor a node that this one has met leads to a leader within `patience`.
+void warn_of_lost_majority(const common_options& common, const std::string& data,
+                           const security::issued_certificate& last) {
+  constexpr duration patience = std::chrono::seconds{2};
+  if (last.as != security::role::member || !cluster::is_in_use(data))
+    return;
+  auto known = common.at;
+  std::ranges::copy(cluster::places_met(data), std::back_inserter(known));
+  auto places = addresses(known);
+  if (!places)
+    return;
+  auto client = cluster_client::connect(*std::move(places), patience, {}, data);
+  if (!client)
+    return;
+  auto group = (*client)->voters().list(patience);
+  auto others = group ? cluster::voters_beside(*group, to_string(last.node)) : std::nullopt;
+  if (others && !others->go_on())
+    note(common, "warning",
+         "'" + last.name + "' votes, and of the other voters " + std::to_string(others->reached)
+           + " of " + std::to_string(others->all)
+           + " can be reached: without it the cluster has no majority, so it writes nothing until "
+             "more of them are back (see troupe voters; troupe recover if they never are)");
+}
+
 int revoke(const common_options& common, const ca_command& what, const security::authority& ca,
            security::certificate_register& book,
            const security::certificate_register::meant& which) {
@@ -229,6 +259,7 @@ int revoke(const common_options& common, const ca_command& what, const security:
                                + ") is the node of " + what.data
                                + ", which has this CA: revoked, no other node links to it, so it "
                                  "admits nobody any more. Give --force if you mean that"});
+  warn_of_lost_majority(common, what.data, which.last);
   auto list = security::revoke(what.data, ca, book, which, read_calendar());
   if (!list)
     return complain(common, list.error());

@@ -86,6 +86,10 @@ public:
         return cli::bad_input;
       }
     } catch (const CLI::ParseError& why) { // also --help and --version
+      if (auto* verb = verb_to_explain(why)) {
+        std::cout << cli::help_of_verb(*ca_command_, *verb) << std::flush;
+        return check_output();
+      }
       return why.get_exit_code() == 0
                ? (app_.exit(why), check_output())
                : cli::complain(common_, cli::explain(app_, why, behind_mark(words, argv)));
@@ -168,6 +172,14 @@ private:
                        : "see troupe --help, which lists them")};
   }
 
+  /// The verb of `troupe ca` whose page is asked for; null: none is.
+  [[nodiscard]] const cli::ca_verb* verb_to_explain(const CLI::ParseError& why) const {
+    if (dynamic_cast<const CLI::CallForHelp*>(&why) == nullptr || !ca_command_->parsed())
+      return nullptr;
+    auto& given = ca_command_->get_option("VERB")->results();
+    return given.empty() ? nullptr : cli::find_ca_verb(given.front());
+  }
+
   /// A command that prints a text, and nothing else.
   CLI::App* add_printing(const std::string& name, const std::string& what,
                          std::function<std::string()> text) {
@@ -194,14 +206,18 @@ private:
       ->check(cli::given("a file, or leave it out"));
   }
 
-  void add_at(CLI::App* command) {
-    command->add_option("--at", common_.at, "A node to ask, HOST:PORT; may be repeated")
+  void add_nodes_to_ask(CLI::App* command, const std::string& meaning) {
+    command->add_option("--at", common_.at, meaning)
       ->default_val(std::vector<std::string>{"127.0.0.1:6767"})
       ->option_text("HOST:PORT")
       ->allow_extra_args(false)
       ->delimiter(',')
       ->check(cli::given("a node, HOST:PORT"))
-      ->check(cli::is_address);
+      ->check(cli::is_address_to_dial);
+  }
+
+  void add_at(CLI::App* command) {
+    add_nodes_to_ask(command, "A node to ask, HOST:PORT; may be repeated");
     command
       ->add_option("--timeout", common_.wait_s, "How long to wait for each answer: 500ms, 10s, 2m")
       ->option_text("SPAN")
@@ -243,7 +259,7 @@ private:
       ->option_text("HOST:PORT")
       ->delimiter(',')
       ->check(cli::given("HOST:PORT, or leave --join out to found a cluster"))
-      ->check(cli::is_address);
+      ->check(cli::is_address_to_dial);
     command->add_flag("--bootstrap", node_.bootstrap, "Founds a cluster if --join finds none");
     command
       ->add_option("--bootstrap-expect", node_.bootstrap_expect,
@@ -364,10 +380,9 @@ private:
           return why ? cli::complain(common_, why) : cli::run_ca(common_, ca_);
         });
     auto* ca = ca_command_;
-    ca->add_option("VERB", ca_.verb, "invite, invitations, withdraw, issue, list, renew or revoke")
+    ca->add_option("VERB", ca_.verb, "issue, list, renew, revoke, invite, invitations or withdraw")
       ->required()
-      ->check(
-        cli::one_of({"invite", "invitations", "withdraw", "issue", "list", "renew", "revoke"}));
+      ->check(cli::one_of(cli::ca_verb_names()));
     ca->add_option("WHICH", ca_.which,
                    "For renew and revoke: a name or node id, or the beginning of one, which stands "
                    "for all certificates of that identity; or the serial of one certificate. For "
@@ -400,6 +415,8 @@ private:
                    "A file of troupe init --request, so that no key travels")
       ->option_text("FILE")
       ->check(cli::given("a file"));
+    add_nodes_to_ask(ca, "For revoke: a node to ask whether the cluster keeps a majority, "
+                         "HOST:PORT; may be repeated");
     ca->add_flag("--force", ca_.force, "For revoke: even the node that has the CA");
   }
 
@@ -408,7 +425,7 @@ private:
                       [this] { return cli::run_login(common_, login_); });
     login->add_option("AT", login_.at, "A node of the cluster, HOST:PORT")
       ->required()
-      ->check(cli::is_address);
+      ->check(cli::is_address_to_dial);
     login
       ->add_option("--token", login_.token,
                    "A line of troupe ca invite --role client, or @FILE with it")
@@ -434,26 +451,19 @@ private:
       return troupe::problem{troupe::errc::bad_argument, why};
     };
     auto given = [this](const std::string& option) { return ca_command_->count(option) > 0; };
-    auto admits = ca_.verb == "issue" || ca_.verb == "invite";
-    auto lists = ca_.verb == "list" || ca_.verb == "invitations";
-    if (!ca_.which.empty() && (admits || lists))
-      return refuse("'" + ca_.which + "' is one word too many for troupe ca " + ca_.verb
-                    + (admits ? "; give a name as --name" : "; it lists all"));
-    struct use {
-      std::string option;
-      std::vector<std::string> verbs;
-      std::string all;
+    auto& verb = *cli::find_ca_verb(ca_.verb);
+    auto takes = [&verb](const std::string& option) {
+      return std::ranges::find(verb.options, option, &cli::ca_option::name) != verb.options.end();
     };
-    for (auto& [option, verbs, all] :
-         {use{"--name", {"issue", "invite"}, "issue and invite"},
-          use{"--role", {"issue", "invite"}, "issue and invite"},
-          use{"--rights", {"issue", "invite"}, "issue and invite"},
-          use{"--request", {"issue"}, "issue"},
-          use{"--out", {"issue", "renew", "invite"}, "issue, renew and invite"},
-          use{"--for", {"invite"}, "invite"}, use{"--force", {"revoke"}, "revoke"}})
-      if (given(option) && std::ranges::find(verbs, ca_.verb) == verbs.end())
-        return refuse(option + " is for troupe ca " + all + "; leave it out of troupe ca "
-                      + ca_.verb);
+    if (!ca_.which.empty() && verb.which.empty())
+      return refuse("'" + ca_.which + "' is one word too many for troupe ca " + ca_.verb
+                    + (takes("--name") ? "; give a name as --name" : "; it lists all"));
+    for (auto* each : ca_command_->get_options())
+      for (auto& name : each->get_lnames())
+        if (auto all = cli::ca_verbs_with("--" + name);
+            !all.empty() && each->count() > 0 && !takes("--" + name))
+          return refuse("--" + name + " is for troupe ca " + all + "; leave it out of troupe ca "
+                        + ca_.verb);
     if (given("--rights") && ca_.role == "member")
       return refuse("--rights is for clients, as a member may do everything; give --role client, "
                     "or leave --rights out");
@@ -741,6 +751,12 @@ private:
       ->required()
       ->check(cli::given("the name of an agent"));
     command->add_option("TEXT", message_.text, "The text to send")->required();
+    command
+      ->add_option("--ttl", message_.ttl_s,
+                   "How long the text is worth delivering: 500ms, 10s, 1h; then it is refused as "
+                   "expired; default: it never expires")
+      ->option_text("SPAN")
+      ->transform(cli::span_in(1ms, 8'760h)); // longest_span
   }
 
   void add_messages() {
@@ -773,8 +789,9 @@ private:
     auto* put = add_key("put", "Writes a value of the shared state", cli::state_command::verb::put);
     put->add_option("VALUE", state_.value, "The new value")->required();
     put
-      ->add_option("--ttl", state_.ttl_s,
-                   "How long the value stays: 500ms, 10s, 1h, up to 87840h; default: permanently")
+      ->add_option(
+        "--ttl", state_.ttl_s,
+        "How long the value stays: 500ms, 10s, 1h, up to 87840h; default: until it is removed")
       ->option_text("SPAN")
       ->transform(cli::span_in(1ms, 87'840h)); // see state_options::max_ttl
     add_key("remove", "Removes a value of the shared state", cli::state_command::verb::remove);
@@ -792,12 +809,29 @@ private:
   }
 
   void add_help() {
-    add("help", "Shows this help, or the help of a command", [this] {
+    auto* help = add("help", "Shows this help, or the help of a command", [this] {
       if (auto why = help_for_.empty() ? troupe::problem{} : check_name(help_for_))
         return cli::complain(common_, why);
-      std::cout << cli::help_of(app_, help_for_) << std::flush;
+      auto* verb = help_for_ == "ca" ? cli::find_ca_verb(verb_for_) : nullptr;
+      if (!verb_for_.empty() && verb == nullptr)
+        return cli::complain(common_, no_page(verb_for_));
+      std::cout << (verb != nullptr ? cli::help_of_verb(*ca_command_, *verb)
+                                    : cli::help_of(app_, help_for_))
+                << std::flush;
       return cli::ok;
-    })->add_option("COMMAND", help_for_, "A command");
+    });
+    help->add_option("COMMAND", help_for_, "A command");
+    help->add_option("VERB", verb_for_, "Of troupe ca: one of its verbs");
+  }
+
+  /// Why there is no page for the verb `word` of the command `help_for_`.
+  [[nodiscard]] troupe::problem no_page(const std::string& word) const {
+    auto close = help_for_ == "ca" ? cli::close_to(word, cli::ca_verb_names()) : std::nullopt;
+    return {troupe::errc::bad_argument,
+            close ? "'" + word + "' is no verb of troupe ca; the nearest one is " + *close
+                      + ", see troupe help ca"
+                  : "'" + word + "' is one word too many for troupe help, which shows " + help_for_
+                      + " with all that it does; see troupe help " + help_for_};
   }
 
   /// Commands whose output is made from all other commands.
@@ -862,6 +896,7 @@ private:
   cli::message_command message_;
   cli::state_command state_;
   std::string help_for_;
+  std::string verb_for_;
   std::string shell_;
   cli::origins origins_;
 };

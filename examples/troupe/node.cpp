@@ -34,6 +34,9 @@ using namespace troupe;
 
 namespace {
 
+/// How often the agent of a node is tried to be added while another node has its name.
+constexpr std::chrono::seconds echo_again{10};
+
 /// Writes a line of the log, with flags in it instead of fields of options.
 void say(log_line line) {
   line.text = in_our_words(std::move(line.text));
@@ -310,24 +313,37 @@ int run_node(const common_options& common, const node_command& what, const held_
     print_line(std::cout, "node " + me.name() + " is ready" + place
                             + (me.is_host() ? ", leads its cluster" : ""));
   };
-  // An agent to try: registered now, or once there is a cluster.
+  // An agent to try: registered now, or once there is a cluster, and its name is free.
   auto begin_echo = [&me] {
     agent_options how{.capabilities = {"echo"}};
-    auto made = me.agent("echo-" + me.name(), how, [](const std::string& text) { return text; });
-    if (!made)
-      say(log_level::warning, me,
-          "the agent echo could not be added: " + with_names(me, made.error().detail));
+    return me.agent("echo-" + me.name(), how, [](const std::string& text) { return text; })
+      .error_or({});
   };
-  auto has_joined = me.wait_joined(std::chrono::seconds{1}).has_value();
+  auto has_begun_echo = [&] {
+    auto why = begin_echo();
+    auto is_taken = why.code == errc::name_taken;
+    if (why)
+      say(log_level::warning, me,
+          "the agent echo could not be added: " + with_names(me, why.detail)
+            + (is_taken ? ". It is tried again every " + in_words(echo_again)
+                            + "; if that node is gone permanently, revoke it (troupe ca revoke, "
+                              "where the CA is)"
+                        : ""));
+    return !is_taken;
+  };
+  auto has_joined = me.wait_for_services(std::chrono::seconds{1}).has_value();
   std::promise<void> tried;
   auto add_echo = [&](const std::stop_token& ends) {
     while (!ends.stop_requested()) {
-      auto is_there = me.wait_joined(std::chrono::milliseconds{200});
+      auto is_there = me.wait_for_services(std::chrono::milliseconds{200});
       if (is_there) {
         if (!common.json && !has_joined)
           say_ready();
-        begin_echo();
-        return tried.set_value();
+        auto is_over = has_begun_echo();
+        tried.set_value();
+        while (!is_over && sleep_unless(ends, echo_again))
+          is_over = begin_echo().code != errc::name_taken;
+        return;
       }
       if (is_there.error().code == errc::in_use)
         return leave.give_up(is_there.error());
@@ -361,8 +377,12 @@ int run_node(const common_options& common, const node_command& what, const held_
     return complain(common, why);
   }
   say(log_level::info, me,
-      "stopping; send the signal again, later than " + in_words(end_requests::same_within)
-        + " after the first, to stop at once");
+      leave.asked()
+        ? "stopping, as it was asked to leave its cluster; SIGTERM stops it at once, if it comes "
+          "later than "
+            + in_words(end_requests::same_within) + " from now"
+        : "stopping; send the signal again, later than " + in_words(end_requests::same_within)
+            + " after the first, to stop at once");
   if (worker && !worker->drain(*drain))
     say(log_level::warning, me,
         "gives up tasks that took longer than --drain " + what.drain + "; other nodes run them");

@@ -1,5 +1,7 @@
 #include <chrono>
 #include <iostream>
+#include <set>
+#include <string>
 
 #include "cluster_report.hpp"
 #include "commands.hpp"
@@ -28,10 +30,16 @@ void print_ending_certificates(const cluster_report& found) {
 }
 
 void print_text(const cluster_report& found) {
+  std::set<std::string> ids;
+  for (auto& each : found.nodes)
+    ids.insert(each.value.key.owner);
+  auto called = [&](const std::string& id) { return name_of_node(found, id); };
+  auto shown = told_apart(ids, called);
   for (auto& each : found.nodes) {
     auto seen = seen_as(found, each.value.key.owner);
-    std::cout << each.value.key.name << "  " << name_of(each.status) << "  " << place_of(each.value)
-              << "  started " << each.value.boot << (each.value.boot == 1 ? " time" : " times")
+    std::cout << shown(each.value.key.owner) << "  " << name_of(each.status) << "  "
+              << place_of(each.value) << "  started " << each.value.boot
+              << (each.value.boot == 1 ? " time" : " times")
               << (leads(each.value, found) ? "  leader" : "")
               << (seen.empty() || seen == "alive" ? "" : "  seen as " + seen) << '\n';
   }
@@ -56,8 +64,7 @@ void print_text(const cluster_report& found) {
     std::cout << describe_leaderless(seen) << '\n';
   else if (!seen.group.seats.empty())
     std::cout << describe(seen.group) << '\n';
-  std::cout << describe_services(seen.group, seen.name,
-                                 [&](const std::string& id) { return name_of_node(found, id); });
+  std::cout << describe_services(seen.group, seen.name, called);
   if (seen.changes_of_leader > 0)
     std::cout << "leadership has changed " << seen.changes_of_leader
               << (seen.changes_of_leader == 1 ? " time" : " times") << " since node " << seen.name

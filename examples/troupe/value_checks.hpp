@@ -118,6 +118,16 @@ inline std::string is_address(const std::string& text) {
   return text.empty() || read ? std::string{} : read.error().detail;
 }
 
+/// As is_address(), and rejects port 0, which only --listen knows.
+inline std::string is_address_to_dial(const std::string& text) {
+  auto read = troupe::net::address::from_string(text);
+  return read && read->port == 0
+           ? "'" + text
+               + "' has port 0, where no node can be reached; give the port that the node has, as "
+                 "it says at its start"
+           : is_address(text);
+}
+
 /// Rejects a label without a name or a value.
 inline std::string is_label(const std::string& text) {
   auto end = text.find('=');

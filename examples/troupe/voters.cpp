@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -106,8 +107,17 @@ int run_voters(const common_options& common, const voters_command& what) {
     print(line);
     return ok;
   }
+  std::set<std::string> ids;
+  if (nodes)
+    for (auto& each : *nodes)
+      ids.insert(each.value.key.owner);
+  for (auto& each : found->seats)
+    ids.insert(each.node);
+  auto shown = told_apart(ids, called);
+  std::ranges::sort(found->seats, {}, [&](auto& each) { return shown(each.node); }); // as in status
+  std::ranges::sort(found->spares, {}, shown);
   for (auto& each : found->seats) {
-    std::cout << called(each.node) << "  " << (each.votes ? "voter" : "learner") << "  "
+    std::cout << shown(each.node) << "  " << (each.votes ? "voter" : "learner") << "  "
               << each.address;
     if (!alone && (each.lag || !each.leads))
       std::cout << (each.lag ? "  " + std::to_string(*each.lag) + " entries behind"
@@ -116,12 +126,12 @@ int run_voters(const common_options& common, const voters_command& what) {
   }
   for (auto& each : found->kept_out)
     if (std::ranges::none_of(found->seats, [&](auto& seat) { return seat.node == each; }))
-      std::cout << called(each) << "  removed; make it a voter again with troupe voters add\n";
+      std::cout << shown(each) << "  removed; make it a voter again with troupe voters add\n";
   for (auto& each : found->spares)
-    std::cout << called(each) << "  spare\n";
+    std::cout << shown(each) << "  spare\n";
   for (auto& each : found->pending)
-    std::cout << called(each.node) << "  " << each.what << ": " << each.why << '\n';
-  std::cout << describe_services(*found, alone ? alone->name : std::string{}, called)
+    std::cout << shown(each.node) << "  " << each.what << ": " << each.why << '\n';
+  std::cout << describe_services(*found, alone ? alone->name : std::string{}, shown)
             << (alone ? describe_leaderless(*alone) : describe(*found)) << std::endl;
   return ok;
 }
