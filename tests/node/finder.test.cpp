@@ -488,6 +488,30 @@ TEST_CASE("a way that has lost its link is no way", "[node][finder]") {
   CHECK(f.has_none<finder::ask>());
 }
 
+TEST_CASE("a way that is lost for a moment is no lasting failure", "[node][finder]") {
+  finding f{{a}};
+  f.refuse(a); // never found: somebody waits for this
+  CHECK(f.only<finder::failed>().lasts);
+  f.pass(1s);
+  f.bound_to(a, 1);
+  f.step(finder::link_down{1});
+  auto lost = f.now;
+  std::vector<duration> after;
+  while (after.empty() || after.back() < 3s) {
+    f.pass(1s);
+    f.refuse(a);
+    auto what = f.only<finder::failed>();
+    after.push_back(f.now - lost);
+    CHECK(what.lasts == (after.back() >= 2s));
+  }
+  CHECK(after.front() < 2s);
+  f.pass(1s);
+  f.bound_to(a, 2);
+  f.step(finder::link_down{2});
+  f.refuse(a);
+  CHECK_FALSE(f.only<finder::failed>().lasts); // it was found in between
+}
+
 TEST_CASE("nodes that point to each other are left after three", "[node][finder]") {
   finding f{{a, b}};
   f.link(a, 1);

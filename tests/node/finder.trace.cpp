@@ -25,6 +25,10 @@ using net::address;
 
 namespace {
 
+std::string words_of(const finder::failed& what) {
+  return (what.lasts ? ": " : ", for now: ") + to_string(what.why);
+}
+
 std::string to_text(const std::vector<address>& all) {
   std::string made;
   for (auto& each : all)
@@ -164,7 +168,7 @@ class traced_finder : public test::traced_machine<finder> {
                     },
                     [&](const finder::parted&) { text << "no contact"; },
                     [&](const finder::close& each) { text << "close link " << each.link; },
-                    [&](const finder::failed& each) { text << "failed: " << to_string(each.why); },
+                    [&](const finder::failed& each) { text << "failed" << words_of(each); },
                     [&](const finder::settled&) { text << "settled"; },
                     [&](const finder::without_quorum& each) {
                       text << (each.is_own ? "own " : "")

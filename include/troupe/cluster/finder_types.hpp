@@ -219,6 +219,8 @@ struct finder_effects {
   /// A try has failed; there will be others.
   struct failed {
     problem why;
+    /// The services have never been found, or not for 2 s: not only a change of leader.
+    bool lasts = true;
   };
 
   /// The last tries have failed, and the services are where they were.

@@ -110,6 +110,8 @@ public:
   /// Begins with `first`, or with the next node.
   void begin(time_point now, const std::optional<net::address>& first, effects& out) {
     end();
+    if (was_found_ && !lost_at_)
+      lost_at_ = now;
     if (first)
       dial(now, *first, out);
     else
@@ -125,6 +127,8 @@ public:
   /// It has found the services.
   void succeed() {
     end();
+    was_found_ = true;
+    lost_at_.reset();
     failures_ = 0;
     silent_.reset();
     unreached_.reset();
@@ -233,7 +237,7 @@ public:
 
   /// This way has failed: waits for the node that has shown it, or pauses.
   void again(time_point now, const problem& why, effects& out) {
-    out.emplace_back(finder_effects::failed{why});
+    out.emplace_back(finder_effects::failed{why, !lost_at_ || now - *lost_at_ >= passing_within});
     if (auto from = std::exchange(sign_, {}); from.link != 0)
       return move_to(stage::waiting,
                      requests_.ask(now, from.link, from.where, from.revision, options_.check_every,
@@ -299,6 +303,8 @@ private:
     net::address to{};
   };
 
+  /// So long the services may be on their way to another leader.
+  static constexpr duration passing_within = std::chrono::seconds{2};
   /// Two handshakes and two greetings, each with a time-out of its own.
   static constexpr duration relay_within = std::chrono::seconds{4};
   /// Failures in turn, some 2 s, until a silent node is asked again.
@@ -317,6 +323,9 @@ private:
   std::size_t hops_ = 0;
   std::size_t next_address_ = 0;
   std::uint32_t failures_ = 0;
+  bool was_found_ = false;
+  /// When the search for what was found before began.
+  std::optional<time_point> lost_at_;
   std::optional<net::address> silent_;
   /// Where the services are, and no dial of this process has led.
   std::optional<net::address> unreached_;

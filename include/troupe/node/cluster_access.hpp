@@ -49,7 +49,7 @@ struct access_events {
   std::function<void(const service_binding&)> bound;
   /// A try has failed; there will be others. errc::none: one has led to the services, which are
   /// where they were.
-  std::function<void(const problem&)> failed;
+  std::function<void(const finder::failed&)> failed;
   /// See finder::close.
   std::function<void(const net::link_ptr&)> idle = [](const net::link_ptr&) {};
   /// See finder::met; null: finder::parted.
@@ -321,7 +321,7 @@ private:
   }
 
   void perform(const finder::failed& what) {
-    events_.failed(what.why);
+    events_.failed(what);
   }
 
   void perform(const finder::settled&) {

@@ -261,7 +261,8 @@ TROUPE_COMPILED problem cluster_client::start(std::vector<net::address> addresse
                                   changed_.notify_all();
                                   know_by(entry_ ? entry_ : contact_);
                                 },
-                                [this](const problem& why) {
+                                [this](const cluster::finder::failed& what) {
+                                  auto& why = what.why;
                                   std::unique_lock guard{mutex_};
                                   note_failure(why);
                                   hopeless_ = cluster::may_come_right(why.code) ? 0 : hopeless_ + 1;

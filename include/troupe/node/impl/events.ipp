@@ -71,10 +71,11 @@ inline cluster::access_events
 node::inside::access_events(std::shared_ptr<cluster::hint_board> board) {
   return {.bound = [this](const cluster::service_binding& how) { bound(how); },
           .failed =
-            [this](const problem& why) {
-              auto said = note_try(why);
+            [this](const cluster::finder::failed& what) {
+              auto said = note_try(what.why);
               clients_->hinder(said);
-              log_.follow(no_way, said);
+              if (what.lasts)
+                log_.follow(no_way, said);
             },
           .without_quorum =
             [this](const cluster::finder::without_quorum& what) {
