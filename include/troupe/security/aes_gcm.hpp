@@ -27,15 +27,8 @@ public:
   using nonce = std::array<unsigned char, nonce_size>;
 
   /// @pre key.size() == key_size
-  explicit aes_gcm(secret key)
-    : key_(std::move(key)),
-      sealing_(detail::own(::EVP_CIPHER_CTX_new())),
-      opening_(detail::own(::EVP_CIPHER_CTX_new())) {
+  explicit aes_gcm(secret key) : key_(std::move(key)) {
     detail::demand(key_.size() == key_size);
-    auto* bytes = reinterpret_cast<const unsigned char*>(key_.bytes().data());
-    detail::demand(
-      ::EVP_EncryptInit_ex(sealing_.get(), ::EVP_aes_256_gcm(), nullptr, bytes, nullptr) == 1
-      && ::EVP_DecryptInit_ex(opening_.get(), ::EVP_aes_256_gcm(), nullptr, bytes, nullptr) == 1);
   }
 
   /// Returns the sealed bytes, and the tag behind them. `beside` is not hidden, and cannot be
@@ -45,7 +38,7 @@ public:
     std::string made(plain.size() + tag_size, '\0');
     auto* out = reinterpret_cast<unsigned char*>(made.data());
     auto size = 0;
-    auto* context = sealing_.get();
+    auto* context = ready(sealing_, &::EVP_EncryptInit_ex);
     detail::demand(
       ::EVP_EncryptInit_ex(context, nullptr, nullptr, nullptr, once.data()) == 1
       && ::EVP_EncryptUpdate(context, nullptr, &size, raw(beside), length(beside)) == 1
@@ -65,7 +58,7 @@ public:
     std::string plain(hidden.size(), '\0');
     auto* out = reinterpret_cast<unsigned char*>(plain.data());
     auto size = 0;
-    auto* context = opening_.get();
+    auto* context = ready(opening_, &::EVP_DecryptInit_ex);
     auto is_whole
       = ::EVP_DecryptInit_ex(context, nullptr, nullptr, nullptr, once.data()) == 1
         && ::EVP_DecryptUpdate(context, nullptr, &size, raw(beside), length(beside)) == 1
@@ -79,6 +72,25 @@ public:
   }
 
 private:
+  using initialize = int (*)(EVP_CIPHER_CTX*, const EVP_CIPHER*, ENGINE*, const unsigned char*,
+                             const unsigned char*);
+
+  /// Made when it is first used: most keys are for one direction, and a context takes 1 KiB.
+  EVP_CIPHER_CTX* ready(detail::owned<EVP_CIPHER_CTX>& context, initialize init) {
+    if (!context) {
+      context = detail::own(::EVP_CIPHER_CTX_new());
+      auto* bytes = reinterpret_cast<const unsigned char*>(key_.bytes().data());
+      detail::demand(init(context.get(), algorithm(), nullptr, bytes, nullptr) == 1);
+    }
+    return context.get();
+  }
+
+  /// Looked up once, not with each key.
+  static const EVP_CIPHER* algorithm() {
+    static const EVP_CIPHER* const found = ::EVP_CIPHER_fetch(nullptr, "AES-256-GCM", nullptr);
+    return found;
+  }
+
   static const unsigned char* raw(std::string_view bytes) {
     static constexpr unsigned char nothing = 0; // a null pointer means something else
     return bytes.empty() ? &nothing : reinterpret_cast<const unsigned char*>(bytes.data());
