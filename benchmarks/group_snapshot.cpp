@@ -211,7 +211,7 @@ private:
 
   group_core group_;
   service service_{7};
-  worker_thread scribe_;
+  worker_thread scribe_{"snapshot"};
 };
 
 raft::stored_state only_voter() {

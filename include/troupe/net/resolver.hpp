@@ -14,6 +14,7 @@
 
 #include "troupe/core/result.hpp"
 #include "troupe/net/endpoint.hpp"
+#include "troupe/platform/thread_name.hpp"
 
 namespace troupe::net {
 
@@ -77,7 +78,10 @@ private:
     if (threads >= max_threads)
       return true;
     try {
-      std::thread{[state = shared_] { work(*state); }}.detach();
+      std::thread{[state = shared_] {
+        name_this_thread("troupe.resolve");
+        work(*state);
+      }}.detach();
       ++threads;
     } catch (const std::system_error&) {
       return threads > 0; // an existing thread will take it

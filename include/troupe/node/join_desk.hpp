@@ -71,7 +71,7 @@ public:
       return done(refusal(too_many()));
     try {
       if (!worker_)
-        worker_.emplace();
+        worker_.emplace("troupe.join");
     } catch (const std::system_error& why) {
       waiting_.leave(what.source);
       return done(cannot({errc::limit_reached, std::string{"no thread is left there: "} + why.what()

@@ -27,6 +27,7 @@
 #include "troupe/net/endpoint.hpp"
 #include "troupe/net/job_queue.hpp"
 #include "troupe/net/resolver.hpp"
+#include "troupe/platform/thread_name.hpp"
 #include "troupe/security/key_pair.hpp"
 
 namespace troupe::cluster {
@@ -52,7 +53,10 @@ public:
       machine_(std::in_place, std::move(how), seed) {
     for (auto& each : sockets_)
       families_.push_back(each.local().family());
-    thread_ = std::thread{[this] { run(); }};
+    thread_ = std::thread{[this] {
+      name_this_thread("troupe.swim");
+      run();
+    }};
   }
 
   swim_thread(const swim_thread&) = delete;

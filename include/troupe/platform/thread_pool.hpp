@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "troupe/platform/thread_name.hpp"
+
 namespace troupe {
 
 /// Up to `max_threads` threads for calls that block, started on demand and kept until the end. The
@@ -18,7 +20,8 @@ class thread_pool {
 public:
   using job = std::function<void()>;
 
-  explicit thread_pool(std::size_t max_threads) : max_threads_(max_threads) {}
+  /// @pre `name` outlives this and has at most 15 bytes: see name_this_thread()
+  thread_pool(std::size_t max_threads, const char* name) : max_threads_(max_threads), name_(name) {}
 
   ~thread_pool() {
     {
@@ -38,7 +41,10 @@ public:
     std::lock_guard guard{mutex_};
     jobs_.push_back(std::move(what));
     if (jobs_.size() > idle_ && threads_.size() < max_threads_)
-      threads_.emplace_back([this] { work(); });
+      threads_.emplace_back([this] {
+        name_this_thread(name_);
+        work();
+      });
     arrived_.notify_one();
   }
 
@@ -60,6 +66,7 @@ private:
   }
 
   std::size_t max_threads_;
+  const char* name_;
   std::mutex mutex_;
   std::condition_variable arrived_;
   std::deque<job> jobs_;

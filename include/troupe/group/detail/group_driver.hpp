@@ -68,7 +68,7 @@ public:
       from_(std::move(from)),
       seat_(from_.stored.seat),
       metrics_(sys),
-      writer_(std::make_unique<worker_thread>()) {}
+      writer_(std::make_unique<worker_thread>("troupe.disk")) {}
 
   /// Sets the function that arranges one call of wake() at a time, not earlier. Call it first.
   void set_alarm(std::function<void(time_point)> alarm) {
@@ -338,7 +338,7 @@ private:
     if (!core_)
       return;
     if (!scribe_)
-      scribe_ = std::make_unique<worker_thread>();
+      scribe_ = std::make_unique<worker_thread>("troupe.snapshot");
     scribe_->run([self = shared_from_this(), job = std::move(job)]() mutable {
       if (self->is_running())
         job(*self);

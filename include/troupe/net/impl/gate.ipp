@@ -21,6 +21,7 @@
 #include "troupe/net/detail/gate_loop.hpp"
 #include "troupe/net/gate.hpp"
 #include "troupe/net/outcome.hpp"
+#include "troupe/platform/thread_name.hpp"
 
 namespace troupe::net::detail {
 
@@ -221,7 +222,10 @@ TROUPE_COMPILED gate::gate(caf::actor_system& sys, caf::strong_actor_ptr entry_p
   : sys_(sys), entry_point_(std::move(entry_point)), loop_(std::move(inside)) {
   if (auto* gauges = sys.actor_metric_families().mailbox_size)
     waiting_ = gauges->get_or_add({{"name", basp_name}});
-  thread_ = std::thread{[it = loop_] { it->run(); }};
+  thread_ = std::thread{[it = loop_] {
+    name_this_thread("troupe.gate");
+    it->run();
+  }};
   if (entry_point_) // BASP finds receivers there
     sys_.registry().put(entry_point_->id(), entry_point_);
 }

@@ -66,7 +66,7 @@ public:
       core_(self, this, with_handlers(words, handlers_), worker_core_options{}, self->id()),
       timers_(self),
       threads_(std::make_shared<thread_pool>(
-        std::clamp<std::size_t>(words.capacity.slots, 1, max_threads))) {}
+        std::clamp<std::size_t>(words.capacity.slots, 1, max_threads), "troupe.task")) {}
 
   /// Cancels the running handlers. The thread pool waits for those in threads.
   ~worker_state() {
