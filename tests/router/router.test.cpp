@@ -588,6 +588,63 @@ TEST_CASE_METHOD(live_routers,
   end(one);
 }
 
+TEST_CASE_METHOD(
+  live_routers,
+  "of what waits at a router that has just started nothing goes out once nobody waits "
+  "for its answer, so it overtakes nothing",
+  "[router]") {
+  auto one = make(n1);
+  on(one, [](router_state& state) {
+    state.await_all();
+    return 0;
+  });
+  auto first = ask(one, "late", "1"s);
+  auto second = self->request(one.handle(), 20s,
+                              dispatch{to_agent("late"), {}, 200ms, caf::make_message("2"s)});
+  add_echo(one, "late"); // it is known, and yet not all is
+  tell(one, "late", n1);
+  CHECK(answer_to(std::move(second)) == "timed_out");
+  CHECK(statistics(one).delivered == 0);
+  one.run([](router_state& state) { state.knows_all(); });
+  CHECK(answer_to(std::move(first)) == "1");
+  CHECK(statistics(one).delivered == 1);
+  end(one);
+}
+
+TEST_CASE_METHOD(live_routers,
+                 "what one peer asks of a router that has just started leaves room for others",
+                 "[router]") {
+  caf::scoped_actor eve{sys};
+  link_peer_finder peers = [eve = eve->address()](const caf::strong_actor_ptr& who) {
+    return who && who->address() == eve ? link_peer{n2, false, true} : link_peer{};
+  };
+  router_access one{sys, n1, {}, {[](const node_id&) {}, [](const agent_id&) {}}, {}, peers};
+  on(one, [](router_state& state) {
+    state.await_all();
+    return 0;
+  });
+  auto many = host::early_questions::most;
+  SECTION("handles of agents") {
+    for (; many > 0; --many)
+      eve->send(one.handle(), resolve_agent{"nobody", 10s});
+  }
+  SECTION("messages") {
+    for (; many > 0; --many)
+      eve->send(one.handle(), dispatch{to_agent("nobody"), {}, 10s, caf::make_message("x"s)});
+  }
+  SECTION("messages without a sender") {
+    for (; many > 0; --many)
+      caf::anon_send(one.handle(), dispatch{to_agent("nobody"), {}, 10s, caf::make_message("x"s)});
+  }
+  auto other = ask(one, "late");
+  statistics(one); // it has taken them all
+  add_echo(one, "late");
+  tell(one, "late", n1);
+  one.run([](router_state& state) { state.knows_all(); });
+  CHECK(answer_to(std::move(other)) == "hello");
+  end(one);
+}
+
 TEST_CASE_METHOD(live_routers,
                  "whoever posts a message hears that the agent has it, not what it says",
                  "[router]") {
