@@ -208,6 +208,23 @@ TEST_CASE("work that any agent could do is counted as given only as long as it i
   CHECK(far > 4);
 }
 
+TEST_CASE("work that has expired before it was sent is not under way", "[router]") {
+  known_routes r;
+  auto where = r.plan(to_any("work"), true);
+  REQUIRE(where.stops.front().given != 0);
+  CHECK(r.ways.expire(where).code == errc::expired);
+  r.ways.put({"spare", n3, {"work"}});
+  auto far = 0;
+  for (auto each = 0; each < 100; ++each) {
+    auto next = r.plan(to_any("work"), true);
+    auto& stop = next.stops.front();
+    far += stop.node == n2 ? 1 : 0;
+    CHECK(r.ways.expire(next).code == errc::expired);
+  }
+  CHECK(far == 50); // in turn, as both have nothing
+  CHECK(r.counted().waiting_bytes == 0);
+}
+
 TEST_CASE("an agent that is only said to be here is given no work", "[router]") {
   known_routes r;
   r.ways.put({"ghost", n1, {"haunt"}});
