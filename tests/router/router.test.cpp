@@ -611,6 +611,26 @@ TEST_CASE_METHOD(
   end(one);
 }
 
+TEST_CASE_METHOD(
+  live_routers, "at a router that has just started nothing overtakes what waits for the same agent",
+  "[router]") {
+  auto one = make(n1);
+  on(one, [](router_state& state) {
+    state.await_all();
+    return 0;
+  });
+  auto first = ask(one, "late", "1"s);
+  statistics(one); // it has taken it
+  add_echo(one, "late");
+  tell(one, "late", n1);
+  auto second = ask(one, "late", "2"s);
+  CHECK(statistics(one).delivered == 0);
+  one.run([](router_state& state) { state.knows_all(); });
+  CHECK(answer_to(std::move(first)) == "1");
+  CHECK(answer_to(std::move(second)) == "2");
+  end(one);
+}
+
 TEST_CASE_METHOD(live_routers,
                  "what one peer asks of a router that has just started leaves room for others",
                  "[router]") {

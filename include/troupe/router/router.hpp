@@ -446,12 +446,13 @@ private:
   /// not known; only this node's own program may take all places.
   template <class What, class Then>
   void hold(const recipients& who, const node_id& from, duration longest, What&& what, Then then) {
+    auto about = key_of(who); // `who` and `from` may be parts of `what`
     auto by = from == node_ ? std::string{} : to_string(from);
     auto since = self_->clock().now();
     auto held = std::make_shared<What>(std::forward<What>(what)); // a function wants to be copied
     auto answer = [this, since, held, then] { then(*held, self_->clock().now() - since); };
     auto refuse = [this, held](const problem& why) { tell(held->by, why); };
-    if (auto why = early_.hold(since, longest, {key_of(who), std::move(by), answer, refuse}))
+    if (auto why = early_.hold(since, longest, {std::move(about), std::move(by), answer, refuse}))
       return tell(held->by, why);
     arm();
   }
