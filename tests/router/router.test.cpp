@@ -604,6 +604,9 @@ TEST_CASE_METHOD(
   add_echo(one, "late"); // it is known, and yet not all is
   tell(one, "late", n1);
   CHECK(answer_to(std::move(second)) == "timed_out");
+  auto third = self->request(
+    one.handle(), 20s, dispatch{to_agent("late"), {}, duration::min(), caf::make_message("3"s)});
+  CHECK(answer_to(std::move(third)) == "timed_out");
   CHECK(statistics(one).delivered == 0);
   one.run([](router_state& state) { state.knows_all(); });
   CHECK(answer_to(std::move(first)) == "1");

@@ -415,6 +415,7 @@ private:
   }
 
   void hold(outgoing what) {
+    what.timeout = patience(what.timeout); // any number may have come
     auto& from = what.what.from;
     auto longest
       = what.wants == awaited::answer ? std::min(what.timeout, from.said.life) : from.said.life;
@@ -433,6 +434,7 @@ private:
   }
 
   void hold(detail::outbound::core::look_up what) {
+    what.timeout = patience(what.timeout);
     hold(to_agent(what.agent), what.from.first, what.timeout, std::move(what),
          [this](detail::outbound::core::look_up& late, duration waited) {
            late.timeout -= waited;
