@@ -3,6 +3,7 @@
 #include "support/services.hpp"
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 
 #include <atomic>
 #include <chrono>
@@ -632,6 +633,30 @@ TEST_CASE_METHOD(
   CHECK(answer_to(std::move(first)) == "1");
   CHECK(answer_to(std::move(second)) == "2");
   end(one);
+}
+
+TEST_CASE_METHOD(
+  live_routers,
+  "who waits at a router that has just started hears of its end, also if nobody holds "
+  "it any more",
+  "[router]") {
+  auto is_ended = GENERATE(true, false);
+  auto one = std::make_unique<router_access>(make(n1));
+  on(*one, [](router_state& state) {
+    state.await_all();
+    return 0;
+  });
+  auto early = ask(*one, "late");
+  auto held = self->request(one->handle(), 20s, resolve_agent{"late", 10s});
+  statistics(*one); // it has taken both
+  if (is_ended)
+    end(*one);
+  one.reset();
+  CHECK(answer_to(std::move(early)) == "cancelled");
+  std::string found;
+  held.receive([&](const caf::strong_actor_ptr&) { found = "found"; },
+               [&](const caf::error& why) { found = name_of(to_problem(why).code); });
+  CHECK(found == "cancelled");
 }
 
 TEST_CASE_METHOD(live_routers,

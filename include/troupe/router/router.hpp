@@ -453,7 +453,9 @@ private:
     auto since = self_->clock().now();
     auto held = std::make_shared<What>(std::forward<What>(what)); // a function wants to be copied
     auto answer = [this, since, held, then] { then(*held, self_->clock().now() - since); };
-    auto refuse = [this, held](const problem& why) { tell(held->by, why); };
+    auto refuse = [held](const problem& why) { // at its end, when nobody may hold the router
+      held->by.tell(nullptr, caf::make_message(to_error(why)), nullptr);
+    };
     if (auto why = early_.hold(since, longest, {std::move(about), std::move(by), answer, refuse}))
       return tell(held->by, why);
     arm();
