@@ -659,6 +659,27 @@ TEST_CASE_METHOD(
   CHECK(found == "cancelled");
 }
 
+TEST_CASE_METHOD(live_routers, "bytes of what waits at a router that has just started are bounded",
+                 "[router]") {
+  auto one = make(n1, {.max_all_waiting_bytes = 3'000});
+  on(one, [](router_state& state) {
+    state.await_all();
+    return 0;
+  });
+  const std::string large(1'000, 'x');
+  auto first = ask(one, "late", large);
+  auto second = ask(one, "late", large);
+  CHECK(answer_to(ask(one, "late", large)) == "limit_reached");
+  auto third = ask(one, "late", "small"s);
+  add_echo(one, "late");
+  tell(one, "late", n1);
+  one.run([](router_state& state) { state.knows_all(); });
+  CHECK(answer_to(std::move(first)) == large);
+  CHECK(answer_to(std::move(second)) == large);
+  CHECK(answer_to(std::move(third)) == "small");
+  end(one);
+}
+
 TEST_CASE_METHOD(live_routers,
                  "what one peer asks of a router that has just started leaves room for others",
                  "[router]") {

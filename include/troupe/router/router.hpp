@@ -77,7 +77,8 @@ public:
       options_(options),
       events_(std::move(events)),
       services_(self),
-      outbound_(self, *entrance_, node, options, events_, idle) {
+      outbound_(self, *entrance_, node, options, events_, idle),
+      early_(options.max_all_waiting_bytes) {
     self_->set_down_handler([this](const caf::down_msg& gone) { end_agent(gone.source); });
   }
 
@@ -419,23 +420,27 @@ private:
     auto& from = what.what.from;
     auto longest
       = what.wants == awaited::answer ? std::min(what.timeout, from.said.life) : from.said.life;
-    hold(what.to, from.where.id, longest, std::move(what), [this](outgoing& late, duration waited) {
-      auto& said = late.what.from.said;
-      said.life -= said.life == longest_life ? duration::zero() : waited;
-      said.patience -= said.patience == longest_life ? duration::zero() : waited;
-      said.now += waited;
-      late.timeout -= waited;
-      // It would overtake what waits about the same for longer.
-      auto is_over = late.wants == awaited::answer && late.timeout <= duration::zero();
-      if (is_over && is_to_one(late.to) && is_known(late.to))
-        return tell(late.by, detail::no_answer_in_time());
-      send(std::move(late));
-    });
+    auto bytes = compat::size_of(self_->system(), what.what.payload).value_or(0) + from.said_bytes()
+                 + what.to.name.size() + detail::routes::letter_bytes;
+    hold(what.to, from.where.id, longest, bytes, std::move(what),
+         [this](outgoing& late, duration waited) {
+           auto& said = late.what.from.said;
+           said.life -= said.life == longest_life ? duration::zero() : waited;
+           said.patience -= said.patience == longest_life ? duration::zero() : waited;
+           said.now += waited;
+           late.timeout -= waited;
+           // It would overtake what waits about the same for longer.
+           auto is_over = late.wants == awaited::answer && late.timeout <= duration::zero();
+           if (is_over && is_to_one(late.to) && is_known(late.to))
+             return tell(late.by, detail::no_answer_in_time());
+           send(std::move(late));
+         });
   }
 
   void hold(detail::outbound::core::look_up what) {
     what.timeout = patience(what.timeout);
-    hold(to_agent(what.agent), what.from.first, what.timeout, std::move(what),
+    auto bytes = what.agent.text().size() + detail::routes::letter_bytes;
+    hold(to_agent(what.agent), what.from.first, what.timeout, bytes, std::move(what),
          [this](detail::outbound::core::look_up& late, duration waited) {
            late.timeout -= waited;
            if (!early_.knows_all() && !entrance_->ways.knows(to_agent(late.agent)))
@@ -447,7 +452,8 @@ private:
   /// Calls `then` with it, and for how long it has waited. `from`: who asks, all zero if that is
   /// not known; only this node's own program may take all places.
   template <class What, class Then>
-  void hold(const recipients& who, const node_id& from, duration longest, What&& what, Then then) {
+  void hold(const recipients& who, const node_id& from, duration longest, std::size_t bytes,
+            What&& what, Then then) {
     auto about = key_of(who); // `who` and `from` may be parts of `what`
     auto by = from == node_ ? std::string{} : to_string(from);
     auto since = self_->clock().now();
@@ -456,7 +462,8 @@ private:
     auto refuse = [held](const problem& why) { // at its end, when nobody may hold the router
       held->by.tell(nullptr, caf::make_message(to_error(why)), nullptr);
     };
-    if (auto why = early_.hold(since, longest, {std::move(about), std::move(by), answer, refuse}))
+    if (auto why
+        = early_.hold(since, longest, {std::move(about), std::move(by), answer, refuse, bytes}))
       return tell(held->by, why);
     arm();
   }
