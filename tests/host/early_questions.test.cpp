@@ -143,6 +143,35 @@ TEST_CASE_METHOD(newcomer, "early questions of one leave room for those of other
   CHECK(early.is_waiting("y"));
 }
 
+TEST_CASE("bytes of early questions are bounded, and those of one leave room for others",
+          "[host]") {
+  early_questions early{1'000};
+  early.begin(start);
+  auto answers = 0;
+  auto hold = [&](const std::string& by, std::size_t bytes) {
+    return early.hold(start, 1min,
+                      {"x", by, [&answers] { ++answers; }, [](const problem&) {}, bytes});
+  };
+  CHECK_FALSE(hold("ann", 2'000)); // alone
+  CHECK(hold("ann", 1).code == errc::limit_reached);
+  CHECK(hold("", 1).code == errc::limit_reached);
+  early.tick(start + 5s);
+  CHECK(answers == 1);
+  early.begin(start);
+  CHECK_FALSE(hold("ann", 400));
+  CHECK_FALSE(hold("ann", 100));
+  CHECK(hold("ann", 101).code == errc::limit_reached);
+  CHECK_FALSE(hold("bob", 200));
+  CHECK_FALSE(hold("", 300)); // the program's own may take what is left
+  CHECK(hold("", 1).code == errc::limit_reached);
+  early.knows_all_now();
+  CHECK(answers == 5);
+  early.begin(start);
+  CHECK_FALSE(hold("ann", 500));
+  early.refuse_all({errc::cancelled, "over"});
+  CHECK_FALSE(hold("ann", 600)); // alone
+}
+
 TEST_CASE_METHOD(newcomer, "one that is refused does not wait", "[host]") {
   for (auto left = early_questions::most; left > 0; --left)
     REQUIRE_FALSE(hold("x"));

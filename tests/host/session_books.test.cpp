@@ -77,6 +77,16 @@ TEST_CASE("a session begins with its first command once the rules say so", "[hos
   CHECK(now.owner_of(chosen) == "ann");
 }
 
+TEST_CASE("sessions are bounded also by the rules under which nobody has a share", "[host]") {
+  auto it = by(chosen_sessions);
+  for (std::uint64_t each = 1; each <= books::max_sessions; ++each)
+    REQUIRE(it.open({each}, 0, "ann"));
+  auto one_more = it.open({books::max_sessions + 1}, 0, "ann");
+  REQUIRE_FALSE(one_more);
+  CHECK(one_more.error().code == errc::limit_reached);
+  CHECK(it.all().size() == books::max_sessions);
+}
+
 TEST_CASE("an identity gets another session while it has fewer than are free", "[host]") {
   auto it = by(all_rules);
   std::uint64_t last = 0;

@@ -848,4 +848,41 @@ TEST_CASE_METHOD(proving_table, "a client cannot have a node forget the members 
   CHECK(verdict_on(test::member(9, 7, 2), as_member) == verdict::old_boot);
 }
 
+TEST_CASE("clients come and go at a node that remembers as many members as it may", "[net]") {
+  link_table table{test::member(5), {.max_clients = 1, .max_remembered = 1}};
+  link_table::effects out;
+  connection_id last = 0;
+  auto verdict_on = [&](const hello& said) {
+    table.step(time_point{1h}, accepted{++last}, out);
+    out.clear();
+    table.step(time_point{1h}, heard{last, said}, out);
+    for (auto& each : out)
+      if (auto* spoken = std::get_if<say>(&each))
+        return std::get<answer>(spoken->what).said;
+    return verdict::closed;
+  };
+  auto client = [](std::uint8_t number, boot_number boot) {
+    auto who = test::member(number, 7, boot);
+    who.as = role::client;
+    return who;
+  };
+  auto remember_a_member = [&] {
+    REQUIRE(verdict_on(test::member(6, 7, 5)) == verdict::go);
+    table.step(time_point{1h}, broken{last}, out);
+  };
+  remember_a_member();
+  REQUIRE(verdict_on(client(7, 1)) == verdict::go);
+  SECTION("one that is refused is forgotten, and no member") {
+    CHECK(verdict_on(client(8, 1)) == verdict::full);
+    CHECK(verdict_on(test::member(6, 7, 4)) == verdict::old_boot);
+  }
+  SECTION("one that greets twice, as a later life, has its place") {
+    remember_a_member();
+    CHECK(verdict_on(client(7, 2)) == verdict::go);
+    table.step(time_point{1h}, heard{last, commit{}}, out);
+    CHECK(table.link_to(client(7, 2).node) == last);
+    CHECK(verdict_on(test::member(6, 7, 4)) == verdict::old_boot);
+  }
+}
+
 } // namespace link_table_test

@@ -1,9 +1,11 @@
 #include "troupe/router/agent_inbox.hpp" // the header under test
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 
 #include <chrono>
 #include <cstddef>
+#include <limits>
 #include <optional>
 #include <string>
 #include <variant>
@@ -230,6 +232,16 @@ TEST_CASE("the slack is bounded in bytes as well", "[router]") {
   CHECK(other.come(1, 300));
   CHECK_FALSE(other.come(2, 101));
   CHECK(other.come(3, 100));
+}
+
+TEST_CASE("bounds may be as high as numbers are", "[router]") {
+  auto most = GENERATE(std::size_t{1} << 62U, std::numeric_limits<std::size_t>::max());
+  hosted agent{{.max_messages = most, .max_bytes = most}, most};
+  agent.fill();
+  for (auto each = 0; each < 10; ++each)
+    CHECK(agent.come(each, 1'000));
+  CHECK(agent.refused.empty());
+  CHECK(agent.box.waiting() == 10);
 }
 
 TEST_CASE("where the oldest give way, the latest arrive", "[router]") {

@@ -86,6 +86,25 @@ std::map<std::string, int> chosen(directory& places, int times, const std::strin
 
 using hits = std::map<std::string, int>;
 
+/// How much work agent a of `n1` has by this directory, below ten: the only one with "work". Counts
+/// how often another agent is chosen in its place, which is each second time if both have as much.
+std::uint32_t work_of_a(directory& places, time_point now = {}) {
+  constexpr auto times = 200;
+  for (std::uint32_t load = 0; load < 10; ++load) {
+    places.put({"rival", n2, {"work"}, {}, load});
+    auto count = 0;
+    for (auto round = 0; round < times; ++round) {
+      auto found = places.find_one(to_any("work"), true, now);
+      count += found.where->agent == "rival" ? 1 : 0;
+      places.ended(found.where->agent, found.where->node, found.given);
+    }
+    places.remove("rival", n2);
+    if (count == times / 2)
+      return load;
+  }
+  return 10;
+}
+
 } // namespace
 
 TEST_CASE("equals with a capability are taken in turn", "[router]") {
@@ -154,6 +173,44 @@ TEST_CASE("work that was given counts until it has ended, or the agent says its 
     places.ended("nobody", n2, 1);
     CHECK(give(10).empty());
   }
+}
+
+TEST_CASE("an end of work counts once, and only for what was given since the agent said its load",
+          "[router]") {
+  directory places;
+  places.put({"a", n1, {"work"}});
+  auto give = [&](bool is_awaited = true) {
+    return places.find_one(to_any("work"), is_awaited, time_point{}).given;
+  };
+  auto before = give();
+  CHECK(work_of_a(places) == 1);
+  places.put({"a", n1, {"work"}});
+  CHECK(work_of_a(places) == 0);
+  auto after = give();
+  CHECK(after != before);
+  places.ended("a", n1, before);
+  CHECK(work_of_a(places) == 1);
+  places.ended("a", n1, after);
+  CHECK(work_of_a(places) == 0);
+  places.ended("a", n1, after);
+  CHECK(work_of_a(places) == 0);
+  CHECK(give(false) == 0); // there is no end of it
+}
+
+TEST_CASE("a message without an answer counts in its second and the next one", "[router]") {
+  directory places;
+  places.put({"a", n1, {"work"}});
+  auto start = time_point{} + 10s;
+  auto send = [&](time_point now) { chosen(places, 1, "work", now); };
+  send(start);
+  send(start + 999ms);
+  CHECK(work_of_a(places, start + 999ms) == 2);
+  send(start + 1s);
+  CHECK(work_of_a(places, start + 1s) == 3);
+  CHECK(work_of_a(places, start + 2s) == 1);
+  CHECK(work_of_a(places, start + 3s) == 0);
+  send(start + 4s);
+  CHECK(work_of_a(places, start + 60s) == 0); // nothing was given for longer
 }
 
 TEST_CASE("a message without an answer counts for one to two seconds", "[router]") {

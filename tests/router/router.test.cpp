@@ -3,6 +3,7 @@
 #include "support/services.hpp"
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 
 #include <atomic>
 #include <chrono>
@@ -585,6 +586,131 @@ TEST_CASE_METHOD(live_routers,
   held.receive([&](const caf::strong_actor_ptr&) { found = "found"; },
                [&](const caf::error& why) { found = name_of(to_problem(why).code); });
   CHECK(found == "unreachable");
+  end(one);
+}
+
+TEST_CASE_METHOD(
+  live_routers,
+  "of what waits at a router that has just started nothing goes out once nobody waits "
+  "for its answer, so it overtakes nothing",
+  "[router]") {
+  auto one = make(n1);
+  on(one, [](router_state& state) {
+    state.await_all();
+    return 0;
+  });
+  auto first = ask(one, "late", "1"s);
+  auto second = self->request(one.handle(), 20s,
+                              dispatch{to_agent("late"), {}, 200ms, caf::make_message("2"s)});
+  add_echo(one, "late"); // it is known, and yet not all is
+  tell(one, "late", n1);
+  CHECK(answer_to(std::move(second)) == "timed_out");
+  auto third = self->request(
+    one.handle(), 20s, dispatch{to_agent("late"), {}, duration::min(), caf::make_message("3"s)});
+  CHECK(answer_to(std::move(third)) == "timed_out");
+  CHECK(statistics(one).delivered == 0);
+  one.run([](router_state& state) { state.knows_all(); });
+  CHECK(answer_to(std::move(first)) == "1");
+  CHECK(statistics(one).delivered == 1);
+  end(one);
+}
+
+TEST_CASE_METHOD(
+  live_routers, "at a router that has just started nothing overtakes what waits for the same agent",
+  "[router]") {
+  auto one = make(n1);
+  on(one, [](router_state& state) {
+    state.await_all();
+    return 0;
+  });
+  auto first = ask(one, "late", "1"s);
+  statistics(one); // it has taken it
+  add_echo(one, "late");
+  tell(one, "late", n1);
+  auto second = ask(one, "late", "2"s);
+  CHECK(statistics(one).delivered == 0);
+  one.run([](router_state& state) { state.knows_all(); });
+  CHECK(answer_to(std::move(first)) == "1");
+  CHECK(answer_to(std::move(second)) == "2");
+  end(one);
+}
+
+TEST_CASE_METHOD(
+  live_routers,
+  "who waits at a router that has just started hears of its end, also if nobody holds "
+  "it any more",
+  "[router]") {
+  auto is_ended = GENERATE(true, false);
+  auto one = std::make_unique<router_access>(make(n1));
+  on(*one, [](router_state& state) {
+    state.await_all();
+    return 0;
+  });
+  auto early = ask(*one, "late");
+  auto held = self->request(one->handle(), 20s, resolve_agent{"late", 10s});
+  statistics(*one); // it has taken both
+  if (is_ended)
+    end(*one);
+  one.reset();
+  CHECK(answer_to(std::move(early)) == "cancelled");
+  std::string found;
+  held.receive([&](const caf::strong_actor_ptr&) { found = "found"; },
+               [&](const caf::error& why) { found = name_of(to_problem(why).code); });
+  CHECK(found == "cancelled");
+}
+
+TEST_CASE_METHOD(live_routers, "bytes of what waits at a router that has just started are bounded",
+                 "[router]") {
+  auto one = make(n1, {.max_all_waiting_bytes = 3'000});
+  on(one, [](router_state& state) {
+    state.await_all();
+    return 0;
+  });
+  const std::string large(1'000, 'x');
+  auto first = ask(one, "late", large);
+  auto second = ask(one, "late", large);
+  CHECK(answer_to(ask(one, "late", large)) == "limit_reached");
+  auto third = ask(one, "late", "small"s);
+  add_echo(one, "late");
+  tell(one, "late", n1);
+  one.run([](router_state& state) { state.knows_all(); });
+  CHECK(answer_to(std::move(first)) == large);
+  CHECK(answer_to(std::move(second)) == large);
+  CHECK(answer_to(std::move(third)) == "small");
+  end(one);
+}
+
+TEST_CASE_METHOD(live_routers,
+                 "what one peer asks of a router that has just started leaves room for others",
+                 "[router]") {
+  caf::scoped_actor eve{sys};
+  link_peer_finder peers = [eve = eve->address()](const caf::strong_actor_ptr& who) {
+    return who && who->address() == eve ? link_peer{n2, false, true} : link_peer{};
+  };
+  router_access one{sys, n1, {}, {[](const node_id&) {}, [](const agent_id&) {}}, {}, peers};
+  on(one, [](router_state& state) {
+    state.await_all();
+    return 0;
+  });
+  auto many = host::early_questions::most;
+  SECTION("handles of agents") {
+    for (; many > 0; --many)
+      eve->send(one.handle(), resolve_agent{"nobody", 10s});
+  }
+  SECTION("messages") {
+    for (; many > 0; --many)
+      eve->send(one.handle(), dispatch{to_agent("nobody"), {}, 10s, caf::make_message("x"s)});
+  }
+  SECTION("messages without a sender") {
+    for (; many > 0; --many)
+      caf::anon_send(one.handle(), dispatch{to_agent("nobody"), {}, 10s, caf::make_message("x"s)});
+  }
+  auto other = ask(one, "late");
+  statistics(one); // it has taken them all
+  add_echo(one, "late");
+  tell(one, "late", n1);
+  one.run([](router_state& state) { state.knows_all(); });
+  CHECK(answer_to(std::move(other)) == "hello");
   end(one);
 }
 

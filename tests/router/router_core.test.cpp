@@ -445,6 +445,20 @@ TEST_CASE("a message for more agents than a letter may name goes in several, wit
   CHECK(r.counted().waiting_bytes == 0);
 }
 
+TEST_CASE("a message that goes in several letters gives back the bytes that it was taken for",
+          "[router]") {
+  host r{{.max_recipients = 1}};
+  r.link_up(a, 1);
+  auto other = r.plan(to_agent("far"), awaited::nothing); // on its way to the router
+  auto bytes = r.counted().waiting_bytes;
+  REQUIRE(bytes == other.stops.front().bytes);
+  r.send(to_group("team"));
+  CHECK(r.counted().waiting_bytes > bytes);
+  r.turn_over();
+  r.link_up(b, 2);
+  CHECK(r.counted().waiting_bytes == bytes);
+}
+
 // -- how requests end -----------------------------------------------------------------------
 
 TEST_CASE("a request whose caller was told that it timed out is not sent any more", "[router]") {
@@ -531,7 +545,9 @@ TEST_CASE("how a call ends says something of its agent only where that was to an
   host r;
   SECTION("not where a receipt was awaited") {
     r.send(to_agent("far"), awaited::receipt, "me", 1s);
-    CHECK(r.pass(1s).front() == "tell me: timed_out");
+    auto said = r.pass(1s);
+    CHECK(said.size() == 2); // and the letter is cut
+    CHECK(said.front() == "tell me: timed_out");
     CHECK(r.pass(1s).empty());
   }
   SECTION("not where the wait was short") {
@@ -565,6 +581,19 @@ std::map<std::string, int> ask_any(host& r, const std::string& capability, int t
 }
 
 using hits = std::map<std::string, int>;
+
+/// Whether agent near, the only one that has "sum", has nothing to do by this router: then another
+/// one that has nothing either gets each second request. Ends all requests.
+bool has_nothing(host& r) {
+  r.ways.put({"third", b, {"sum"}});
+  auto count = 0;
+  for (auto each = 0; each < 100; ++each) {
+    count += ask_any(r, "sum", 1)["third"];
+    r.pass(10s);
+  }
+  r.ways.remove("third", b);
+  return count == 50;
+}
 
 } // namespace
 
@@ -622,6 +651,22 @@ TEST_CASE("work that is refused is not under way", "[router]") {
     CHECK(whom != last);
     last = whom;
     r.pass(10s);
+  }
+}
+
+TEST_CASE("work that was refused, or is late, is not under way", "[router]") {
+  host r{{.router = {.max_pending = 1}}};
+  r.ways.put({"near", m, {"sum"}});
+  REQUIRE(ask_any(r, "sum", 1) == hits{{"near", 1}});
+  SECTION("late") {
+    CHECK(r.pass(10s) == texts{"tell me: timed_out"});
+    CHECK(has_nothing(r));
+  }
+  SECTION("refused") {
+    CHECK(ask_any(r, "sum", 3).empty());
+    r.pending.finish_by(m, enclosed_request | 1U,
+                        [&](auto& each, const node_id& by) { r.ways.ended(each, by); });
+    CHECK(has_nothing(r));
   }
 }
 
@@ -686,6 +731,21 @@ TEST_CASE("a link over which an answer is awaited does not rest", "[router]") {
   CHECK(r.answer(b, 1) == "me");
   r.pass(2min);
   CHECK(may_rest() == texts{"answer b: yes"});
+}
+
+TEST_CASE("a link over which an answer is awaited is not asked to rest", "[router]") {
+  host r;
+  auto z = test::node_named("z"); // of the two the one with the smaller id asks
+  r.ways.put({"last", z});
+  r.link_up(z, 1);
+  r.ask("last", "me", 1h);
+  r.turn_over();
+  for (auto each = 0; each < 4; ++each)
+    CHECK(r.pass(30s).empty());
+  CHECK(r.answer(z, 1) == "me");
+  auto said = r.pass(1min);
+  REQUIRE(said.size() == 1);
+  CHECK(said.front().starts_with("ask z"));
 }
 
 TEST_CASE("a link for which a message has been taken does not rest", "[router]") {

@@ -2,6 +2,7 @@
 #include "router/named_nodes.hpp"
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -206,6 +207,54 @@ TEST_CASE("work that any agent could do is counted as given only as long as it i
   for (auto each = 0; each < 8; ++each)
     far += to_far(true).stops.front().node == n2 ? 1 : 0;
   CHECK(far > 4);
+}
+
+TEST_CASE("work that has expired before it was sent is not under way", "[router]") {
+  known_routes r;
+  auto where = r.plan(to_any("work"), true);
+  REQUIRE(where.stops.front().given != 0);
+  CHECK(r.ways.expire(where).code == errc::expired);
+  r.ways.put({"spare", n3, {"work"}});
+  auto far = 0;
+  for (auto each = 0; each < 100; ++each) {
+    auto next = r.plan(to_any("work"), true);
+    auto& stop = next.stops.front();
+    far += stop.node == n2 ? 1 : 0;
+    r.ways.drop(stop.node, stop.bytes);
+    r.ways.ended(call<int>{0, stop.agents.front(), false, stop.given}, stop.node);
+  }
+  CHECK(far == 50); // in turn, as both have nothing
+  CHECK(r.counted().waiting_bytes == 0);
+}
+
+TEST_CASE("work that any agent could do goes to one that can take more", "[router]") {
+  known_routes r;
+  auto is_awaited = GENERATE(true, false);
+  auto send = [&] {
+    auto where = r.plan(to_any("work"), is_awaited);
+    if (where.refusal)
+      return name_of(where.refusal.code);
+    auto& stop = where.stops.front();
+    if (stop.node != n1)
+      r.ways.drop(stop.node, stop.bytes);
+    r.ways.ended(call<int>{0, stop.agents.front(), false, stop.given}, stop.node);
+    return std::string_view{stop.agents.front().text() == "other" ? "other" : "another"};
+  };
+  SECTION("not to one of this node that cannot") {
+    r.ways.remove("far", n2);
+    r.ways.put({"near", n1, {"work"}});
+    r.near = presence::full;
+  }
+  SECTION("not to one of another node that cannot") {
+    r.ways.set_linked(n2, true);
+    REQUIRE(r.ways.hold_back(n2, "far"));
+  }
+  CHECK(send() == "limit_reached"); // nobody else could do it
+  CHECK(r.counted().refused == 1);
+  r.ways.put({"other", n3, {"work"}});
+  for (auto each = 0; each < 100; ++each)
+    CHECK(send() == "other");
+  CHECK(r.counted().refused == 1);
 }
 
 TEST_CASE("an agent that is only said to be here is given no work", "[router]") {

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "troupe/core/problem.hpp"
+#include "troupe/core/shares.hpp"
 #include "troupe/host/waiting_questions.hpp"
 
 namespace troupe::host {
@@ -23,7 +24,8 @@ namespace troupe::host {
 /// after all, they do again.
 ///
 /// A plain class, as waiting_questions: the caller provides the time. At most `most` wait, and of
-/// one identity as many as there is room for others. Cost of a call: O(log n), knows_all_now():
+/// one identity as many as there is room for others; likewise their bytes, for which a question of
+/// any size has room alone. Cost of a call: O(log n), knows_all_now():
 /// O(n log n) for the n that wait.
 class early_questions {
 public:
@@ -41,9 +43,13 @@ public:
     /// Answers it with what is known by then.
     std::function<void()> answer;
     std::function<void(const problem&)> refuse;
+    /// That it holds.
+    std::size_t bytes = 0;
   };
 
-  early_questions() = default;
+  explicit early_questions(std::size_t most_bytes = std::numeric_limits<std::size_t>::max())
+    : most_bytes_(most_bytes) {}
+
   early_questions(const early_questions&) = delete;
   early_questions& operator=(const early_questions&) = delete;
 
@@ -79,24 +85,30 @@ public:
 
   /// Holds it, for `longest` at most. Returns limit_reached, and forgets it, if too many wait.
   [[nodiscard]] problem hold(time_point now, std::chrono::nanoseconds longest, question what) {
-    if (waiting_.no_room_for(what.by, most))
+    if (waiting_.no_room_for(what.by, most) || !has_room_for(what))
       return {errc::limit_reached,
               "too much waits until this node, which has just started, knows the others of its "
               "cluster; retry with backoff, or ask another node"};
     until_ = std::min(until_, now + patience);
     ++abouts_[what.about];
-    waiting_.add(
-      {.about = {},
-       .has_news = [this](std::uint64_t) { return knows_all_; },
-       .answer =
-         [this, about = std::move(what.about), answer = std::move(what.answer)](std::uint64_t) {
-           if (auto found = abouts_.find(about); --found->second == 0)
-             abouts_.erase(found);
-           answer();
-         },
-       .refuse = std::move(what.refuse),
-       .ends = now + std::min<std::chrono::nanoseconds>(longest, until_ - now),
-       .by = std::move(what.by)});
+    bytes_ += what.bytes;
+    if (what.bytes > 0)
+      bytes_of_[what.by] += what.bytes;
+    waiting_.add({.about = {},
+                  .has_news = [this](std::uint64_t) { return knows_all_; },
+                  .answer =
+                    [this, about = std::move(what.about), by = what.by, bytes = what.bytes,
+                     answer = std::move(what.answer)](std::uint64_t) {
+                      if (auto found = abouts_.find(about); --found->second == 0)
+                        abouts_.erase(found);
+                      bytes_ -= bytes;
+                      if (auto of = bytes_of_.find(by); bytes > 0 && (of->second -= bytes) == 0)
+                        bytes_of_.erase(of);
+                      answer();
+                    },
+                  .refuse = std::move(what.refuse),
+                  .ends = now + std::min<std::chrono::nanoseconds>(longest, until_ - now),
+                  .by = std::move(what.by)});
     return {};
   }
 
@@ -111,6 +123,8 @@ public:
   /// Refuses all that wait: nobody is there to answer.
   void refuse_all(const problem& why) {
     abouts_.clear();
+    bytes_of_.clear();
+    bytes_ = 0;
     waiting_.refuse_all(why);
   }
 
@@ -128,10 +142,21 @@ private:
     waiting_.answer_some(std::numeric_limits<std::size_t>::max());
   }
 
+  [[nodiscard]] bool has_room_for(const question& what) const {
+    auto found = bytes_of_.find(what.by);
+    auto own = found != bytes_of_.end() && !what.by.empty() ? found->second : 0;
+    auto free = most_bytes_ - std::min(most_bytes_, bytes_);
+    return bytes_ == 0 || shares<std::string>::may_take(own, free, what.bytes);
+  }
+
+  std::size_t most_bytes_;
   bool knows_all_ = true;
   time_point until_{};
   waiting_questions waiting_;
   std::map<std::string, std::size_t> abouts_;
+  /// Of those that wait: of all, and by who asks.
+  std::size_t bytes_ = 0;
+  std::map<std::string, std::size_t> bytes_of_;
 };
 
 } // namespace troupe::host

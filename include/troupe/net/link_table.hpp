@@ -73,6 +73,7 @@ public:
     if (!std::holds_alternative<alive>(what)) // it reports the past, so it precedes the alarms
       tick(now, out);
     troupe::visit([&](const auto& each) { handle(now, each, out); }, what);
+    forget_some();
   }
 
   /// Lets time pass: drops connections that took too long, and closes links that were silent too
@@ -94,6 +95,7 @@ public:
                end_cause::silent, out);
       }
     }
+    forget_some();
   }
 
   /// Returns when tick() must be called next; nothing if no deadline is set.
@@ -638,8 +640,7 @@ private:
       alarms_.erase({*deadline, connection});
   }
 
-  /// Lists a node among those with or without a connection; only max_remembered of the latter are
-  /// kept, members before clients.
+  /// Lists a node among those with or without a connection.
   void keep(const node_id& who) {
     auto known = peers_.find(who);
     auto& there = known->second;
@@ -650,10 +651,13 @@ private:
       return;
     there.idle_since = idle_place{!there.is_client, ++last_idle_};
     idle_.emplace(*there.idle_since, who);
-    if (idle_.size() > options_.max_remembered) {
+  }
+
+  /// Only max_remembered nodes without a connection are kept, members before clients. Not while an
+  /// event is handled: it may be about one of them.
+  void forget_some() {
+    for (; idle_.size() > options_.max_remembered; idle_.erase(idle_.begin()))
       peers_.erase(idle_.begin()->second);
-      idle_.erase(idle_.begin());
-    }
   }
 
   // -- state ---------------------------------------------------------------------

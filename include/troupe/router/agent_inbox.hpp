@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -273,9 +274,14 @@ private:
     if (options_.full == when_full::drop_oldest)
       return true;
     return waiting() == 0
-           || (waiting() < slack * options_.max_messages
-               && waiting_bytes() + bytes <= slack * options_.max_bytes
+           || (waiting() < with_slack(options_.max_messages)
+               && waiting_bytes() + bytes <= with_slack(options_.max_bytes)
                && all_.has_room(waiting_bytes(), bytes));
+  }
+
+  /// Any number may be given as a bound.
+  static std::size_t with_slack(std::size_t most) {
+    return slack * std::min(most, std::numeric_limits<std::size_t>::max() / slack);
   }
 
   [[nodiscard]] bool is_over() const {

@@ -77,7 +77,8 @@ public:
       options_(options),
       events_(std::move(events)),
       services_(self),
-      outbound_(self, *entrance_, node, options, events_, idle) {
+      outbound_(self, *entrance_, node, options, events_, idle),
+      early_(options.max_all_waiting_bytes) {
     self_->set_down_handler([this](const caf::down_msg& gone) { end_agent(gone.source); });
   }
 
@@ -401,11 +402,13 @@ private:
   // -- what waits until this node knows all --------------------------------------------
 
   [[nodiscard]] bool has_to_wait(const recipients& who) const {
-    if (early_.knows_all())
-      return false;
+    return !early_.knows_all()
+           && early_.has_to_wait(self_->clock().now(), key_of(who), is_known(who));
+  }
+
+  [[nodiscard]] bool is_known(const recipients& who) const {
     auto is_here = who.who == audience::agent && entrance_->agents.find(std::string_view{who.name});
-    auto is_known = is_here || (is_to_one(who) && entrance_->ways.knows(who));
-    return early_.has_to_wait(self_->clock().now(), key_of(who), is_known);
+    return is_here || (is_to_one(who) && entrance_->ways.knows(who));
   }
 
   static std::string key_of(const recipients& who) {
@@ -413,22 +416,31 @@ private:
   }
 
   void hold(outgoing what) {
+    what.timeout = patience(what.timeout); // any number may have come
     auto& from = what.what.from;
-    auto by = from.is_here || from.where.id == node_id{} ? std::string{} : to_string(from.where.id);
     auto longest
       = what.wants == awaited::answer ? std::min(what.timeout, from.said.life) : from.said.life;
-    hold(what.to, std::move(by), longest, std::move(what), [this](outgoing& late, duration waited) {
-      auto& said = late.what.from.said;
-      said.life -= said.life == longest_life ? duration::zero() : waited;
-      said.patience -= said.patience == longest_life ? duration::zero() : waited;
-      said.now += waited;
-      late.timeout -= waited;
-      send(std::move(late));
-    });
+    auto bytes = compat::size_of(self_->system(), what.what.payload).value_or(0) + from.said_bytes()
+                 + what.to.name.size() + detail::routes::letter_bytes;
+    hold(what.to, from.where.id, longest, bytes, std::move(what),
+         [this](outgoing& late, duration waited) {
+           auto& said = late.what.from.said;
+           said.life -= said.life == longest_life ? duration::zero() : waited;
+           said.patience -= said.patience == longest_life ? duration::zero() : waited;
+           said.now += waited;
+           late.timeout -= waited;
+           // It would overtake what waits about the same for longer.
+           auto is_over = late.wants == awaited::answer && late.timeout <= duration::zero();
+           if (is_over && is_to_one(late.to) && is_known(late.to))
+             return tell(late.by, detail::no_answer_in_time());
+           send(std::move(late));
+         });
   }
 
   void hold(detail::outbound::core::look_up what) {
-    hold(to_agent(what.agent), {}, what.timeout, std::move(what),
+    what.timeout = patience(what.timeout);
+    auto bytes = what.agent.text().size() + detail::routes::letter_bytes;
+    hold(to_agent(what.agent), what.from.first, what.timeout, bytes, std::move(what),
          [this](detail::outbound::core::look_up& late, duration waited) {
            late.timeout -= waited;
            if (!early_.knows_all() && !entrance_->ways.knows(to_agent(late.agent)))
@@ -437,14 +449,21 @@ private:
          });
   }
 
-  /// Calls `then` with it, and for how long it has waited.
+  /// Calls `then` with it, and for how long it has waited. `from`: who asks, all zero if that is
+  /// not known; only this node's own program may take all places.
   template <class What, class Then>
-  void hold(const recipients& who, std::string by, duration longest, What&& what, Then then) {
+  void hold(const recipients& who, const node_id& from, duration longest, std::size_t bytes,
+            What&& what, Then then) {
+    auto about = key_of(who); // `who` and `from` may be parts of `what`
+    auto by = from == node_ ? std::string{} : to_string(from);
     auto since = self_->clock().now();
     auto held = std::make_shared<What>(std::forward<What>(what)); // a function wants to be copied
     auto answer = [this, since, held, then] { then(*held, self_->clock().now() - since); };
-    auto refuse = [this, held](const problem& why) { tell(held->by, why); };
-    if (auto why = early_.hold(since, longest, {key_of(who), std::move(by), answer, refuse}))
+    auto refuse = [held](const problem& why) { // at its end, when nobody may hold the router
+      held->by.tell(nullptr, caf::make_message(to_error(why)), nullptr);
+    };
+    if (auto why
+        = early_.hold(since, longest, {std::move(about), std::move(by), answer, refuse, bytes}))
       return tell(held->by, why);
     arm();
   }

@@ -185,7 +185,8 @@ struct router_options {
   std::uint64_t max_all_answer_bytes = 256U << 20U;
   /// As max_waiting_bytes, for all other nodes together: each may have more while it has less than
   /// is free, so that nodes out of reach leave room for others. As much may wait for agents of this
-  /// node, of which each may have more likewise.
+  /// node, of which each may have more likewise; and until a node that has just started is told of
+  /// the others.
   std::uint64_t max_all_waiting_bytes = 256U << 20U;
 
   TROUPE_FIELDS(router_options, max_agents, max_waiting_bytes, max_pending, max_recipients,

@@ -81,6 +81,8 @@ public:
   static constexpr std::size_t npos = static_cast<std::size_t>(-1);
   /// What a message has beside its payload and names.
   static constexpr std::size_t letter_bytes = 48;
+  /// Agents that are looked at for one that can take work that any of them could do.
+  static constexpr int most_tries = 8;
 
   routes(const node_id& node, const router_options& options)
     : node_(node), options_(options), places_(seed_of(node)) {}
@@ -264,20 +266,38 @@ private:
         result.stops.push_back({node_, {who.name}});
       return result;
     }
+    // Any of several: one that can take no more is passed over, as long as there may be another.
+    for (auto tries = who.who == audience::agent ? 1 : most_tries; tries > 0; --tries) {
+      draw_one(now, who, is_awaited, here, result);
+      if (result.refusal.code != errc::limit_reached)
+        break;
+    }
+    return result;
+  }
+
+  /// Says in `result` where the message goes, or why it goes nowhere.
+  void draw_one(time_point now, const recipients& who, bool is_awaited, const is_here& here,
+                route& result) {
+    auto is_agent = who.who == audience::agent; // of which take() sees that it can take no more
+    result.refusal = {};
     {
       std::lock_guard guard{mutex_};
-      if (auto found = places_.find_one(who, is_awaited, now); found.where != nullptr)
+      if (auto found = places_.find_one(who, is_awaited, now); found.where != nullptr) {
         result.stops.push_back({found.where->node, {found.where->agent}, 0, found.given});
+        auto its = rooms_.find(found.where->node);
+        if (!is_agent && its != rooms_.end() && its->second.full.contains(found.where->agent))
+          result.refusal = inbox_full(found.where->agent);
+      }
     }
     if (result.stops.empty())
       result.refusal = nobody(who);
     else if (auto& found = result.stops.front(); found.node == node_)
       if (auto near = here(found.agents.front().text()); near != presence::here)
         result.refusal = near == presence::full ? inbox_full(found.agents.front()) : nobody(who);
+    result.report.refused = !is_agent && result.refusal.code == errc::limit_reached ? 1 : 0;
     if (result.refusal)
       for (auto& each : std::exchange(result.stops, {}))
         ended(each.agents.front(), each.node, each.given);
-    return result;
   }
 
   route find_many(const recipients& who) {
