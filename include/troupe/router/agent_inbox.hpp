@@ -160,8 +160,9 @@ public:
   /// false if there is none. It is of `bytes`, zero unless it wants_size().
   [[nodiscard]] bool take(std::size_t bytes) {
     // Of those on their way none is old enough to give way.
-    auto is_full = options_.full == when_full::drop_oldest
-                   && coming_ >= std::max<std::size_t>(options_.max_messages, 1);
+    auto is_full
+      = options_.full == when_full::drop_oldest && coming_ > 0
+        && (coming_ >= options_.max_messages || coming_bytes_ + bytes > options_.max_bytes);
     if (is_full || !all_.has_room(waiting_bytes(), bytes))
       return false;
     if (options_.full == when_full::drop_oldest) {
@@ -175,6 +176,7 @@ public:
     }
     all_.add(bytes);
     ++coming_;
+    coming_bytes_ += bytes;
     return true;
   }
 
@@ -294,6 +296,7 @@ private:
 
   void come(std::size_t bytes) {
     --coming_;
+    coming_bytes_ -= bytes;
     leave(bytes);
   }
 
@@ -345,6 +348,7 @@ private:
   waiting_room bytes_;
   /// Of those that wait: not here yet.
   std::size_t coming_ = 0;
+  std::size_t coming_bytes_ = 0;
   link_window held_{max_held};
   /// Null if it is empty, as it is where there is room and nothing is being handed over.
   std::unique_ptr<std::deque<entry>> line_;
