@@ -354,7 +354,8 @@ private:
     std::lock_guard guard{mutex_};
     if (what.refusal.code == errc::not_found)
       ++unknown_;
-    refused_ += what.report.refused + what.report.left_out;
+    auto is_full_here = what.refusal.code == errc::limit_reached && what.report.refused == 0;
+    refused_ += is_full_here ? 1 : what.report.refused + what.report.left_out;
   }
 
   /// Runs `job` on the room of `node`; one without a link in which nothing waits is forgotten.
