@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "troupe/core/flaw.hpp"
 #include "troupe/core/shares.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/router/link_window.hpp"
@@ -144,7 +145,8 @@ public:
   /// A message of `bytes` has come; `is_taken`: take() has taken it, for so many bytes. This is all
   /// that it costs an agent that keeps up.
   [[nodiscard]] passage pass(std::size_t bytes, bool is_taken) {
-    if (is_handing_ || is_awaited_ || !held_.has_room())
+    auto waits = is_handing_ && planted_flaw != flaw::handing_overtaken;
+    if (waits || is_awaited_ || !held_.has_room())
       return {};
     if (is_taken)
       come(bytes);
@@ -193,7 +195,7 @@ public:
     }
     if (!is_taken && !has_slack(bytes)) {
       out.emplace_back(refuse{std::move(what)});
-      return false;
+      return planted_flaw == flaw::refused_called_taken;
     }
     if (!line_)
       line_ = std::make_unique<std::deque<entry>>();
@@ -211,6 +213,8 @@ public:
   /// It has taken out the messages up to the first of those of which it was to say so.
   void signed_for(time_point now, effects& out) {
     held_.received();
+    if (planted_flaw == flaw::sign_counted_twice)
+      held_.received();
     hand_on(now, out);
   }
 

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "troupe/core/flaw.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/router/agent_inbox.hpp"
 
@@ -144,6 +145,8 @@ public:
   /// has_room has come: returns those who have waited for it.
   std::vector<Waiter> take_waiters(place& in) {
     auto found = std::exchange(in.waiters_, {});
+    if (planted_flaw == flaw::room_forgotten)
+      found.clear();
     return found;
   }
 

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "troupe/core/agent_id.hpp"
+#include "troupe/core/flaw.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/shares.hpp"
@@ -208,7 +209,8 @@ public:
   void set_linked(const node_id& node, bool is_linked) {
     with(node, [&](room& it) {
       it.is_linked = is_linked;
-      it.full.clear(); // said over the link before
+      if (planted_flaw != flaw::fullness_kept)
+        it.full.clear(); // said over the link before
     });
   }
 
