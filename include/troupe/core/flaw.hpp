@@ -196,9 +196,11 @@ enum class flaw : std::uint8_t {
   handing_overtaken,
   /// What an agent has taken out of its mailbox makes room there twice.
   sign_counted_twice,
+  /// Agents of a node have one share of the last quarter of what may wait for it.
+  room_unshared,
 };
 
-inline constexpr std::array<std::string_view, 91> flaw_names{"none",
+inline constexpr std::array<std::string_view, 92> flaw_names{"none",
                                                              "vote_not_persisted",
                                                              "sync_skipped",
                                                              "old_terms_counted",
@@ -288,7 +290,8 @@ inline constexpr std::array<std::string_view, 91> flaw_names{"none",
                                                              "fullness_kept",
                                                              "refused_called_taken",
                                                              "handing_overtaken",
-                                                             "sign_counted_twice"};
+                                                             "sign_counted_twice",
+                                                             "room_unshared"};
 
 /// Returns the flaw called `name`; flaw::none if there is no such flaw.
 constexpr flaw flaw_of(std::string_view name) {

@@ -53,7 +53,7 @@ inline void kill_next(const caf::strong_actor_ptr& which) {
 ///
 /// Delivery is at most once. Messages from one sender to one agent keep their order as
 /// long as the link lasts; a router_core decides what becomes of each. What waits for a
-/// link, or for room on it, is bounded in bytes (see waiting_room); beyond that messages are
+/// link, or for room on it, is bounded in bytes (see fair_room); beyond that messages are
 /// refused, and so are the answers of agents. What waits for an agent of this node is bounded as
 /// well (see agent_inbox), and those who send to one of another node are refused while it has no
 /// room. A request is not sent after its caller was told that

@@ -32,7 +32,7 @@ public:
   explicit inbox_scenario(const scenario_options& how)
     : span_(how.span), world_(how.seed, how.nodes, how.what, std::make_shared<inbox_setting>()) {
     auto& all = *world_.setting();
-    all.options.max_waiting_bytes = 20'000 + random().below(20'000);
+    all.options.max_waiting_bytes = 24'000 + random().below(24'000);
     all.options.max_all_waiting_bytes = 60'000 + random().below(60'000);
     all.options.window_bytes = 2'000 + random().below(6'000);
     all.options.max_pending = 200;

@@ -368,7 +368,7 @@ private:
   }
 
   router::detail::route plan(const agent_id& to, std::size_t bytes, duration life) {
-    return ways_.plan(
+    auto where = ways_.plan(
       now(), router::to_agent(to), {false, 0, life},
       [this](std::string_view id) {
         auto* it = find(agent_id{std::string{id}});
@@ -377,6 +377,8 @@ private:
                                      : router::detail::presence::here;
       },
       [bytes] { return bytes; });
+    note_share(to, where);
+    return where;
   }
 
   // -- refusals ----------------------------------------------------------------------------
@@ -394,6 +396,28 @@ private:
       broken("refuses a message to " + to.id.text() + ", for which little waits");
   }
 
+  /// A message for an agent of another node is refused for what waits for that node only if this
+  /// one has got its share of it, or waits itself.
+  void check_is_fair(const agent_id& to, const problem& why) {
+    ++all_.crowded_out;
+    constexpr std::size_t largest = 600;
+    auto agents = all_.homes.size() / all_.nodes.size();
+    auto share = (all_.options.max_waiting_bytes / 4 - agents * largest) / (agents + 1);
+    if (why.detail.find("router_options::max_waiting_bytes") != std::string::npos
+        && got_[to] + largest <= share)
+      broken("is refused a message to " + to.text() + " for what waits for others");
+  }
+
+  /// What was taken for each since little waited.
+  void note_share(const agent_id& to, const router::detail::route& where) {
+    router::router_statistics sum;
+    ways_.add_to(sum);
+    if (sum.waiting_bytes <= all_.options.max_waiting_bytes / 8)
+      got_.clear();
+    for (auto& each : where.stops)
+      got_[to] += each.bytes;
+  }
+
   /// Nobody stays refused for an inbox that has had room for a while.
   void look_at_refusal(const agent_id& to, const problem& why) {
     if (!why)
@@ -401,7 +425,7 @@ private:
     if (why.code != errc::limit_reached)
       return;
     if (why.detail.find("agent_options::inbox") == std::string::npos)
-      return static_cast<void>(++all_.crowded_out);
+      return check_is_fair(to, why);
     ++all_.held_back;
     auto since
       = std::max(all_.has_room_since(to), first_refused_.try_emplace(to, now()).first->second);
@@ -744,6 +768,7 @@ private:
   std::map<std::uint64_t, core::told_room> rooms_;
   std::uint64_t last_asked_ = 0;
   std::map<agent_id, time_point> first_refused_;
+  std::map<agent_id, std::size_t> got_;
   /// For its statistics.
   std::uint64_t sent_ = 0;
   std::uint64_t unreachable_ = 0;
