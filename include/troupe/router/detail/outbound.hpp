@@ -114,6 +114,9 @@ public:
     core_.add_to(sum);
   }
 
+  /// Called when another node has said that there is room for that agent, or may have said so.
+  std::function<void(const agent_id&)> on_room = [](const agent_id&) {};
+
 private:
   /// The other end of a link.
   struct link_end {
@@ -333,7 +336,10 @@ private:
   }
 
   void perform(const core::await_room& what) {
-    auto go_on = [this, made = core::told_room{what.peer, what.link, what.agent}] { step(made); };
+    auto go_on = [this, made = core::told_room{what.peer, what.link, what.agent}] {
+      step(made);
+      on_room(made.agent);
+    };
     compat::relay(
       self_, ends_.at(what.link).entry, what.patience,
       caf::make_message(router::await_room{what.agent}), [go_on](const caf::message&) { go_on(); },
