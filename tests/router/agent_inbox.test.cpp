@@ -266,6 +266,19 @@ TEST_CASE("where the oldest give way, bytes count as well, but a message alone s
   CHECK(it.box.waiting_bytes() == 500);
 }
 
+TEST_CASE("where the oldest give way, no more bytes may be on their way than may wait",
+          "[router]") {
+  hosted it{{.max_bytes = 100, .full = when_full::drop_oldest}};
+  REQUIRE(it.box.take(500)); // of any size, as none is before it
+  CHECK_FALSE(it.box.take(1));
+  REQUIRE(it.come(1, 500, {}, true));
+  REQUIRE(it.box.take(60));
+  REQUIRE(it.box.take(40));
+  CHECK_FALSE(it.box.take(1));
+  REQUIRE(it.come(2, 60, {}, true));
+  CHECK(it.box.take(60));
+}
+
 TEST_CASE("where the oldest give way, no more may be on their way than may wait", "[router]") {
   hosted it{{.max_messages = 3, .full = when_full::drop_oldest}};
   it.fill();

@@ -134,6 +134,13 @@ struct live_inboxes : test::live_system<caf::id_block::troupe_router> {
     return self->request(here.handle(), 30s, std::move(what));
   }
 
+  /// Waits for room as long as for the answer.
+  auto ask_patiently(const std::string& agent, std::uint64_t number, duration timeout) {
+    dispatch what{to_agent(agent), {}, timeout, caf::make_message(number)};
+    what.how.wait_for_room = true;
+    return self->request(here.handle(), 30s, std::move(what));
+  }
+
   template <class Pending>
   static std::string answer_to(Pending pending) {
     std::string result;
@@ -193,6 +200,30 @@ TEST_CASE_METHOD(narrow_inboxes,
   CHECK(testing::comes_true([&] { return send("slow", taken) == errc::none; })); // again
   CHECK(testing::comes_true([&] { return statistics(where).waiting == 0; }));
   CHECK(statistics(where).waiting_bytes == 0);
+}
+
+TEST_CASE_METHOD(live_inboxes,
+                 "who waits for room for its messages gets them to a full agent in line, or hears "
+                 "in its own time that there was none",
+                 "[router]") {
+  auto& where = GENERATE(0, 1) == 0 ? here : there;
+  auto slow = add_slow(where, "slow", {.max_messages = 20});
+  auto to_slow = [&](std::uint64_t number) { return caf::make_message(number); };
+  // Large enough for words over the link.
+  CHECK(testing::comes_true(
+    [&] { return here.send(to_agent("slow"), to_slow(0)).code == errc::limit_reached; }));
+  CHECK(testing::comes_true([&] { return answer_to(ask("slow", 0, 1s)) == "limit_reached"; }));
+  std::vector<decltype(ask("slow", 0))> asked;
+  for (std::uint64_t each = 1; each <= 100; ++each)
+    asked.push_back(ask_patiently("slow", each, 20s));
+  CHECK(answer_to(ask_patiently("slow", 101, 20ms)) == "limit_reached");
+  CHECK(statistics(here).waiting >= 100);
+  slow->go_on();
+  for (std::uint64_t each = 1; each <= 100; ++each)
+    CHECK(answer_to(std::move(asked[each - 1])) == std::to_string(each));
+  CHECK(slow->disorder == 0);
+  CHECK(testing::comes_true([&] { return statistics(here).waiting == 0; }));
+  CHECK(statistics(here).waiting_bytes == 0);
 }
 
 TEST_CASE_METHOD(live_inboxes, "bytes that wait for a slow agent are bounded", "[router]") {

@@ -708,6 +708,38 @@ TEST_CASE("a look-up ends once, with its time or with the link that cannot be ma
   }
 }
 
+TEST_CASE("agents of another node that are full there are sent nothing until there is room, or the "
+          "link ends over which that was said",
+          "[router]") {
+  host r;
+  auto is_refused = [&](const std::string& agent) {
+    auto where = r.plan(to_agent(agent), awaited::nothing);
+    if (!where.refusal)
+      r.ways.drop(a, where.stops.front().bytes);
+    return where.refusal.code == errc::limit_reached;
+  };
+  CHECK(r.step(core::told_full{a, 1, {"far"}}).empty()); // there is no such link
+  CHECK_FALSE(is_refused("far"));
+  r.step(lines::event{lines::link_up{a, 1}});
+  CHECK(r.step(core::told_full{a, 1, {"far", "other"}})
+        == texts{"await room for far over 1", "await room for other over 1"});
+  CHECK(r.step(core::told_full{a, 1, {"far", "other"}}).empty()); // that is known
+  CHECK(is_refused("far"));
+  CHECK(is_refused("other"));
+  CHECK(r.step(core::told_room{a, 1, "other"}).empty());
+  CHECK(is_refused("far"));
+  CHECK_FALSE(is_refused("other"));
+  r.step(lines::event{lines::link_up{a, 2}});
+  CHECK_FALSE(is_refused("far"));
+  CHECK(r.step(core::told_full{a, 2, {"far"}}) == texts{"await room for far over 2"});
+  CHECK(r.step(core::told_room{a, 1, "far"}).empty()); // asked over the link before
+  CHECK(is_refused("far"));
+  CHECK(r.step(core::told_full{a, 1, {"other"}}).empty()); // said over it
+  CHECK_FALSE(is_refused("other"));
+  r.step(lines::event{lines::link_down{a, 2}});
+  CHECK_FALSE(is_refused("far"));
+}
+
 TEST_CASE("visits of the host itself are its own", "[router]") {
   host r;
   CHECK(r.step(lines::event{lines::visit{a, 1}}) == texts{"want a"});

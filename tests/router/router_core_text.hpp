@@ -63,6 +63,9 @@ inline std::string to_text(const text_core::effect& what) {
         return "look '" + each.what + "' over " + std::to_string(each.link) + ", asks "
                + std::to_string(each.request - enclosed_request);
       },
+      [](const text_core::await_room& each) {
+        return "await room for " + each.agent.text() + " over " + std::to_string(each.link);
+      },
       [](const auto& each) { return to_text(router::lines::effect{each}); },
     },
     what);

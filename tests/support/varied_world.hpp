@@ -43,6 +43,16 @@ inline sim::scenario_options world_of_nodes(std::uint64_t seed, duration span) {
   return made;
 }
 
+/// Returns a world of 2 to 4 routers. What goes over their links is lost with these only.
+inline sim::scenario_options world_of_inboxes(std::uint64_t seed) {
+  sim::scenario_options made;
+  made.seed = seed;
+  made.nodes = static_cast<std::uint32_t>(2 + seed % 3);
+  made.span = std::chrono::seconds{2};
+  made.what = {};
+  return made;
+}
+
 /// The same as varied_world(), and how often members change and leaders are struck.
 inline sim::scenario_options varied_group(std::uint64_t seed, duration span) {
   auto made = varied_world(seed, span);

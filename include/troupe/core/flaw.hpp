@@ -185,9 +185,22 @@ enum class flaw : std::uint8_t {
   founding_promised_twice,
   /// The workers of a node that leaves go on.
   workers_kept,
+  /// Nodes that wait for room in the inbox of an agent are not told when there is some.
+  room_forgotten,
+  /// What a node said of its full agents counts also once another link took the place of the link
+  /// that it was said over.
+  fullness_kept,
+  /// A message that found no room in the inbox of its agent is said to have arrived.
+  refused_called_taken,
+  /// A message passes those that another thread hands to its agent.
+  handing_overtaken,
+  /// What an agent has taken out of its mailbox makes room there twice.
+  sign_counted_twice,
+  /// Agents of a node have one share of the last quarter of what may wait for it.
+  room_unshared,
 };
 
-inline constexpr std::array<std::string_view, 86> flaw_names{"none",
+inline constexpr std::array<std::string_view, 92> flaw_names{"none",
                                                              "vote_not_persisted",
                                                              "sync_skipped",
                                                              "old_terms_counted",
@@ -272,7 +285,13 @@ inline constexpr std::array<std::string_view, 86> flaw_names{"none",
                                                              "founding_promise_in_memory",
                                                              "founding_by_majority",
                                                              "founding_promised_twice",
-                                                             "workers_kept"};
+                                                             "workers_kept",
+                                                             "room_forgotten",
+                                                             "fullness_kept",
+                                                             "refused_called_taken",
+                                                             "handing_overtaken",
+                                                             "sign_counted_twice",
+                                                             "room_unshared"};
 
 /// Returns the flaw called `name`; flaw::none if there is no such flaw.
 constexpr flaw flaw_of(std::string_view name) {

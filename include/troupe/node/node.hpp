@@ -330,10 +330,10 @@ public:
 
   /// Sends `what` to one agent and waits up to `wait` (at most router::longest_wait) for its answer
   /// of type Result, which may be void. Errors: not_found, unreachable or limit_reached (nothing
-  /// was sent), too_large (nothing was sent, or the answer is too large), bad_argument (invalid
-  /// options), expired (its ttl ran out before the agent could get it), outcome_unknown (the link
-  /// was lost before the answer, or too many bytes of answers wait for it), timed_out, and failed
-  /// with the agent's own text.
+  /// was sent; see message_options::wait_for_room), too_large (nothing was sent, or the answer is
+  /// too large), bad_argument (invalid options), expired (its ttl ran out before the agent could
+  /// get it), outcome_unknown (the link was lost before the answer, or too many bytes of answers
+  /// wait for it), timed_out, and failed with the agent's own text.
   template <class Result, class... Ts>
   result<Result> request(router::recipients to, duration wait, message_options how, Ts&&... what) {
     return messages_.request<Result>(std::move(to), wait, std::move(how),

@@ -11,6 +11,7 @@
 #include <variant>
 #include <vector>
 
+#include "troupe/core/flaw.hpp"
 #include "troupe/core/shares.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/router/link_window.hpp"
@@ -145,7 +146,8 @@ public:
   /// A message of `bytes` has come; `is_taken`: take() has taken it, for so many bytes. This is all
   /// that it costs an agent that keeps up.
   [[nodiscard]] passage pass(std::size_t bytes, bool is_taken) {
-    if (is_handing_ || is_awaited_ || !held_.has_room())
+    auto waits = is_handing_ && planted_flaw != flaw::handing_overtaken;
+    if (waits || is_awaited_ || !held_.has_room())
       return {};
     if (is_taken)
       come(bytes);
@@ -161,8 +163,9 @@ public:
   /// false if there is none. It is of `bytes`, zero unless it wants_size().
   [[nodiscard]] bool take(std::size_t bytes) {
     // Of those on their way none is old enough to give way.
-    auto is_full = options_.full == when_full::drop_oldest
-                   && coming_ >= std::max<std::size_t>(options_.max_messages, 1);
+    auto is_full
+      = options_.full == when_full::drop_oldest && coming_ > 0
+        && (coming_ >= options_.max_messages || coming_bytes_ + bytes > options_.max_bytes);
     if (is_full || !all_.has_room(waiting_bytes(), bytes))
       return false;
     if (options_.full == when_full::drop_oldest) {
@@ -176,6 +179,7 @@ public:
     }
     all_.add(bytes);
     ++coming_;
+    coming_bytes_ += bytes;
     return true;
   }
 
@@ -192,7 +196,7 @@ public:
     }
     if (!is_taken && !has_slack(bytes)) {
       out.emplace_back(refuse{std::move(what)});
-      return false;
+      return planted_flaw == flaw::refused_called_taken;
     }
     if (!line_)
       line_ = std::make_unique<std::deque<entry>>();
@@ -210,6 +214,8 @@ public:
   /// It has taken out the messages up to the first of those of which it was to say so.
   void signed_for(time_point now, effects& out) {
     held_.received();
+    if (planted_flaw == flaw::sign_counted_twice)
+      held_.received();
     hand_on(now, out);
   }
 
@@ -300,6 +306,7 @@ private:
 
   void come(std::size_t bytes) {
     --coming_;
+    coming_bytes_ -= bytes;
     leave(bytes);
   }
 
@@ -351,6 +358,7 @@ private:
   waiting_room bytes_;
   /// Of those that wait: not here yet.
   std::size_t coming_ = 0;
+  std::size_t coming_bytes_ = 0;
   link_window held_{max_held};
   /// Null if it is empty, as it is where there is room and nothing is being handed over.
   std::unique_ptr<std::deque<entry>> line_;

@@ -79,10 +79,16 @@ struct message_options {
   /// The trace that the message belongs to, as W3C Trace Context writes it:
   /// `00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01`.
   std::string traceparent{};
+  /// Whether request(), async_request() and post() to one agent wait for room, in line and within
+  /// their own time, where they would be refused because too many messages wait for the agent or
+  /// its node. If there is none in that time they end with limit_reached, and nothing was sent.
+  /// send() does not wait.
+  bool wait_for_room = false;
 
   friend bool operator==(const message_options&, const message_options&) = default;
 
-  TROUPE_FIELDS(message_options, ttl, priority, type, correlation, reply_to, tenant, traceparent);
+  TROUPE_FIELDS(message_options, ttl, priority, type, correlation, reply_to, tenant, traceparent,
+                wait_for_room);
 };
 
 /// Returns the bytes of all texts of `how`.
@@ -93,7 +99,8 @@ inline std::size_t text_bytes(const message_options& how) {
 
 /// Returns whether nothing is set.
 inline bool is_empty(const message_options& how) {
-  return !how.ttl && how.priority == message_priority::normal && text_bytes(how) == 0;
+  return !how.ttl && how.priority == message_priority::normal && text_bytes(how) == 0
+         && !how.wait_for_room;
 }
 
 namespace detail {

@@ -34,7 +34,7 @@ namespace troupe::router {
 /// links: it goes over the next one. What was sent over a link that has ended is repeated by
 /// nobody, so its open requests fail, also if another link took its place before the end was told.
 ///
-/// What waits in bytes is bounded where letters are taken (waiting_room): each effect that ends
+/// What waits in bytes is bounded where letters are taken (fair_room): each effect that ends
 /// letters says for how much they were taken. Here visits are.
 ///
 /// Steps like any machine. It has no snapshot: links do not outlive a process.

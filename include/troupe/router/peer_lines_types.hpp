@@ -36,7 +36,7 @@ struct request {
   std::uint64_t number = 0;
   /// Of its letter in the parcel.
   std::size_t bytes = 0;
-  /// That its letter was taken for, see waiting_room.
+  /// That its letter was taken for, see fair_room.
   std::size_t taken = 0;
 
   friend bool operator==(const request&, const request&) = default;

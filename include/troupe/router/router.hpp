@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -23,8 +24,10 @@
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/core/ids.hpp"
+#include "troupe/core/overloaded.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/host/early_questions.hpp"
 #include "troupe/router/detail/delivery.hpp"
 #include "troupe/router/detail/entrance.hpp"
@@ -35,6 +38,7 @@
 #include "troupe/router/message_options.hpp"
 #include "troupe/router/messages.hpp"
 #include "troupe/router/peer_lines_types.hpp"
+#include "troupe/router/room_line.hpp"
 #include "troupe/router/router_events.hpp"
 
 namespace troupe::router {
@@ -53,7 +57,7 @@ inline void kill_next(const caf::strong_actor_ptr& which) {
 ///
 /// Delivery is at most once. Messages from one sender to one agent keep their order as
 /// long as the link lasts; a router_core decides what becomes of each. What waits for a
-/// link, or for room on it, is bounded in bytes (see waiting_room); beyond that messages are
+/// link, or for room on it, is bounded in bytes (see fair_room); beyond that messages are
 /// refused, and so are the answers of agents. What waits for an agent of this node is bounded as
 /// well (see agent_inbox), and those who send to one of another node are refused while it has no
 /// room. A request is not sent after its caller was told that
@@ -78,7 +82,9 @@ public:
       events_(std::move(events)),
       services_(self),
       outbound_(self, *entrance_, node, options, events_, idle),
-      early_(options.max_all_waiting_bytes) {
+      early_(options.max_all_waiting_bytes),
+      for_room_({options.max_pending, options.max_all_waiting_bytes}) {
+    outbound_.on_room = [this](const agent_id& agent) { has_room(to_agent(agent)); };
     self_->set_down_handler([this](const caf::down_msg& gone) { end_agent(gone.source); });
   }
 
@@ -87,6 +93,8 @@ public:
 
   ~router_state() {
     early_.refuse_all(detail::has_stopped());
+    for (auto& each : for_room_.end())
+      tell(each.what.message.by, detail::has_stopped());
     entrance_->close();
   }
 
@@ -272,6 +280,8 @@ public:
     entrance_->ways.add_to(result);
     entrance_->going_out.add_to(result);
     outbound_.add_to(result);
+    result.waiting += static_cast<std::uint32_t>(for_room_.size());
+    result.waiting_bytes += for_room_.bytes();
     return result;
   }
 
@@ -364,17 +374,128 @@ private:
   };
 
   void send(outgoing what) {
-    auto asks = what.wants == awaited::answer;
+    if (waits_for_room(what) && for_room_.has_line(key_of(what.to)))
+      return wait_for_room(std::move(what), detail::behind_others(what.to));
+    auto where = plan(what);
+    if (where.refusal.code == errc::limit_reached && waits_for_room(what))
+      return wait_for_room(std::move(what), std::move(where.refusal));
+    send(std::move(what), std::move(where));
+  }
+
+  detail::route plan(const outgoing& what) {
     auto& from = what.what.from;
     auto where = entrance_->plan(self_->system(), what.to,
-                                 {asks, from.said_bytes(), from.said.life}, what.what.payload);
+                                 {what.wants == awaited::answer, from.said_bytes(), from.said.life},
+                                 what.what.payload);
     if (where.refusal.code == errc::not_found && !early_.knows_all())
       where.refusal = detail::not_told_yet(what.to);
+    return where;
+  }
+
+  void send(outgoing what, detail::route where) {
+    auto& from = what.what.from;
     auto expires_at = from.said.expires_at();
     auto holder = what.wants != awaited::nothing ? from.by() : detail::share_holder{};
     outbound_.step(detail::outbound::core::message{std::move(where), what.wants, what.timeout,
                                                    std::move(what.by), std::move(what.what),
                                                    expires_at, std::move(holder)});
+  }
+
+  // -- what waits for room -------------------------------------------------------------
+
+  struct patient {
+    outgoing message;
+    time_point since{};
+    /// Why there was no room.
+    problem why{};
+  };
+
+  using line_for_room = room_line<patient>;
+
+  static bool waits_for_room(const outgoing& what) {
+    auto& how = what.what.from.said.how;
+    return how && how->wait_for_room && what.wants != awaited::nothing && is_to_one(what.to);
+  }
+
+  void wait_for_room(outgoing what, problem why) {
+    auto by = what.what.from.by();
+    auto bytes = compat::size_of(self_->system(), what.what.payload).value_or(0)
+                 + what.what.from.said_bytes() + detail::routes::letter_bytes;
+    if (!for_room_.may_wait(by, bytes))
+      return tell(what.by, detail::no_place_in_line(for_room_.size()));
+    auto to = what.to;
+    auto moment = now();
+    auto until = moment + std::min(patience(what.timeout), what.what.from.said.life);
+    for_room_.wait(
+      moment, {key_of(to), std::move(by), bytes, until, {std::move(what), moment, std::move(why)}});
+    ask_for_room(to);
+    arm_for_room();
+  }
+
+  /// An agent of this process says when it has some; a node elsewhere has been asked.
+  void ask_for_room(const recipients& to) {
+    if (to.who != audience::agent || !entrance_->agents.find(std::string_view{to.name})
+        || !asked_for_room_.insert(to.name).second)
+      return;
+    auto heard = [this, to] {
+      asked_for_room_.erase(to.name);
+      has_room(to);
+    };
+    compat::relay(
+      self_, caf::strong_actor_ptr{self_->ctrl()}, longest_wait,
+      caf::make_message(await_room{agent_id{to.name}}), [heard](const caf::message&) { heard(); },
+      [heard](const caf::error&) { heard(); });
+  }
+
+  void has_room(const recipients& to) {
+    line_for_room::effects out;
+    for_room_.has_room(key_of(to), out);
+    carry_out(std::move(out), false);
+  }
+
+  void carry_out(line_for_room::effects out, bool asks_again) {
+    while (!out.empty())
+      for (auto& what : std::exchange(out, {}))
+        troupe::visit(overloaded{[&](line_for_room::attempt& each) {
+                                   try_again(std::move(each.which), asks_again, out);
+                                 },
+                                 [&](line_for_room::too_late& each) { give_up(each.which.what); }},
+                      what);
+    arm_for_room();
+  }
+
+  void try_again(line_for_room::request which, bool asks_again, line_for_room::effects& out) {
+    auto moment = now();
+    auto& it = which.what;
+    shorten(it.message, moment - it.since);
+    it.since = moment;
+    auto where = plan(it.message);
+    if (where.refusal.code != errc::limit_reached) {
+      for_room_.gone(which.to, out);
+      return send(std::move(it.message), std::move(where));
+    }
+    it.why = std::move(where.refusal);
+    auto to = it.message.to;
+    for_room_.refused(moment, std::move(which));
+    if (asks_again)
+      ask_for_room(to); // not at once, as room may be refused for what waits for others
+  }
+
+  void give_up(patient& what) {
+    shorten(what.message, now() - what.since);
+    auto is_over = what.message.what.from.said.life <= duration::zero();
+    tell(what.message.by, is_over ? entrance_->count_expired(1) : std::move(what.why));
+  }
+
+  void arm_for_room() {
+    auto next = for_room_.next_deadline();
+    if (!next)
+      return;
+    room_timer_.arm(self_, caf::actor_clock::time_point{next->time_since_epoch()}, [this] {
+      line_for_room::effects out;
+      for_room_.tick(now(), out);
+      carry_out(std::move(out), true);
+    });
   }
 
   void resolve(const resolve_agent& what) {
@@ -424,17 +545,21 @@ private:
                  + what.to.name.size() + detail::routes::letter_bytes;
     hold(what.to, from.where.id, longest, bytes, std::move(what),
          [this](outgoing& late, duration waited) {
-           auto& said = late.what.from.said;
-           said.life -= said.life == longest_life ? duration::zero() : waited;
-           said.patience -= said.patience == longest_life ? duration::zero() : waited;
-           said.now += waited;
-           late.timeout -= waited;
+           shorten(late, waited);
            // It would overtake what waits about the same for longer.
            auto is_over = late.wants == awaited::answer && late.timeout <= duration::zero();
            if (is_over && is_to_one(late.to) && is_known(late.to))
              return tell(late.by, detail::no_answer_in_time());
            send(std::move(late));
          });
+  }
+
+  static void shorten(outgoing& what, duration waited) {
+    auto& said = what.what.from.said;
+    said.life -= said.life == longest_life ? duration::zero() : waited;
+    said.patience -= said.patience == longest_life ? duration::zero() : waited;
+    said.now += waited;
+    what.timeout -= waited;
   }
 
   void hold(detail::outbound::core::look_up what) {
@@ -496,6 +621,10 @@ private:
   detail::outbound outbound_;
   host::early_questions early_;
   deadline_timer timer_;
+  line_for_room for_room_;
+  /// Agents of this process that are to say when they have room.
+  std::set<std::string> asked_for_room_;
+  deadline_timer room_timer_;
 };
 
 /// The actor of a router. What its entrance takes never comes into its mailbox.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
@@ -130,6 +131,21 @@ public:
     std::uint32_t agents = 1;
   };
 
+  /// The router of the peer has said over that link which agents there can take no more for now. Of
+  /// the first of them `await_room` follows.
+  struct told_full {
+    node_id peer{};
+    lines::link_number over = 0;
+    std::vector<agent_id> agents{};
+  };
+
+  /// To `await_room`: there is room for that agent, or no answer. Then it is tried again.
+  struct told_room {
+    node_id peer{};
+    lines::link_number over = 0;
+    agent_id agent{};
+  };
+
   /// Nothing comes over that any more. For what is no link of the lines, which have an event for
   /// it.
   struct way_lost {
@@ -186,12 +202,21 @@ public:
     Content what;
   };
 
+  /// Ask the router over that link to say when that agent has room, and wait for so long: then
+  /// `told_room` follows.
+  struct await_room {
+    node_id peer{};
+    lines::link_number link = 0;
+    agent_id agent{};
+    duration patience{};
+  };
+
   /// Those of the lines are for the host of their parcels, links and visits; what they mean for
   /// callers has become effects of their own.
-  using effect
-    = std::variant<letter, hand, ask, tell, call_failed, look, lines::await_turn, lines::want_link,
-                   lines::send, lines::cut, lines::refuse, lines::admit, lines::turn_away,
-                   lines::lost, lines::ask_to_rest, lines::answer_rest, lines::close>;
+  using effect = std::variant<letter, hand, ask, tell, call_failed, look, await_room,
+                              lines::await_turn, lines::want_link, lines::send, lines::cut,
+                              lines::refuse, lines::admit, lines::turn_away, lines::lost,
+                              lines::ask_to_rest, lines::answer_rest, lines::close>;
   using effects = std::vector<effect>;
 
   /// Both outlive this.
@@ -266,6 +291,20 @@ public:
     lose(what.over, what.why, out);
   }
 
+  void step(time_point, const told_full& what, effects& out) {
+    if (lines_.link_to(what.peer) != what.over)
+      return;
+    for (auto& each : what.agents)
+      if (ways_.hold_back(what.peer, each))
+        put(await_room{what.peer, what.over, each, longest_hold}, out);
+  }
+
+  /// What was asked over an earlier link says nothing of what was told over this one.
+  void step(time_point, const told_room& what, effects&) {
+    if (lines_.link_to(what.peer) == what.over)
+      ways_.may_send(what.peer, what.agent);
+  }
+
   // -- links, and what goes over them --------------------------------------------------
 
   void step(time_point now, const lines::event& what, effects& out) {
@@ -319,6 +358,8 @@ public:
 private:
   /// Who waits less long for an answer says nothing about the agent when it gives up.
   static constexpr duration least_patience = std::chrono::milliseconds{100};
+  /// Then it is tried again, as the answer may be lost.
+  static constexpr duration longest_hold = std::chrono::seconds{30};
 
   // -- messages ------------------------------------------------------------------------
 

@@ -162,8 +162,10 @@ inline duration patience(duration wanted) {
 struct router_options {
   /// Agents on this node.
   std::uint32_t max_agents = 100'000;
-  /// Bytes of messages that wait for one other node: for a link, or for room on it. Beyond it,
-  /// messages to that node are refused with limit_reached until half of the bytes have been sent.
+  /// Bytes of messages that wait for one other node: for a link, or for room on it. Beyond three
+  /// quarters of it an agent may have more while it has less of the last quarter than is free, so
+  /// that one that is flooded leaves room for others: alone it gets seven eighths. Beyond that,
+  /// messages to it are refused with limit_reached until half of the bytes have been sent.
   std::uint64_t max_waiting_bytes = 8U << 20U; // 80 ms of a network of 1 Gbit/s
   /// Requests without an answer, to other nodes and to any agent with a capability; more are
   /// refused with limit_reached. Each client, each agent and the program itself may have another

@@ -5,7 +5,7 @@
 
 namespace troupe::router {
 
-/// Decides whether a router takes one more message for another node.
+/// Decides whether one more message is taken where others wait.
 ///
 /// A message is refused if more than max_bytes would wait with it. From then on all are refused
 /// until half of that has gone, so that who retries finds room for more than one message. Where

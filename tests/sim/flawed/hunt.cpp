@@ -13,6 +13,7 @@
 
 #include "support/varied_world.hpp"
 #include "troupe/core/flaw.hpp"
+#include "troupe/sim/scenarios/inbox_scenario.hpp"
 #include "troupe/sim/scenarios/lease_scenario.hpp"
 #include "troupe/sim/scenarios/lock_scenario.hpp"
 #include "troupe/sim/scenarios/node_scenario.hpp"
@@ -55,11 +56,15 @@ scenario scenario_of(std::string_view name) {
     return violations_of<sim::swim_scenario>;
   if (name == "seats")
     return violations_of<sim::seats_scenario>;
+  if (name == "inbox")
+    return violations_of<sim::inbox_scenario>;
   return nullptr;
 }
 
 sim::scenario_options world_of(std::string_view name, std::uint64_t seed) {
   constexpr auto span = std::chrono::seconds{30};
+  if (name == "inbox")
+    return test::world_of_inboxes(seed);
   if (name == "session")
     return test::world_of_short_sessions(seed, span);
   if (name == "node")

@@ -27,6 +27,7 @@
 #include "troupe/router/agent_inbox.hpp"
 #include "troupe/router/detail/asker.hpp"
 #include "troupe/router/detail/routes.hpp"
+#include "troupe/router/node_inboxes.hpp"
 
 namespace troupe::router::detail {
 
@@ -45,9 +46,9 @@ struct waiting_message {
 /// it is locked.
 class agent_table {
 public:
-  using inbox = agent_inbox<waiting_message>;
-  /// Of no other agent of this table, not even of a later one with the same id.
-  using place_number = std::uint64_t;
+  using inboxes = node_inboxes<waiting_message, asker>;
+  using inbox = inboxes::inbox;
+  using place_number = inboxes::place_number;
 
   struct entry {
     /// Null: there is no such agent.
@@ -69,7 +70,7 @@ public:
 
   /// What waits for all agents has so many bytes at most.
   explicit agent_table(std::size_t max_waiting_bytes = std::numeric_limits<std::size_t>::max())
-    : room_(max_waiting_bytes) {}
+    : inboxes_(max_waiting_bytes) {}
 
   // -- agents --------------------------------------------------------------------------
 
@@ -87,7 +88,9 @@ public:
         return {errc::limit_reached, std::to_string(by_id_.size())
                                        + " agents are registered here; use another node or raise "
                                          "router_options::max_agents"};
-      auto made = by_id_.try_emplace(id, entry{agent, takes_info, ++last_place_}, how, room_).first;
+      auto made
+        = by_id_.try_emplace(id, entry{agent, takes_info, ++last_place_}, how, inboxes_.room())
+            .first;
       made->second.gives_signs = gives_signs(self, agent);
       by_place_.emplace(last_place_, made);
       auto& ids = ids_[agent->address()];
@@ -224,10 +227,10 @@ public:
     auto& it = found->second;
     if (!it.gives_signs)
       return {it.agent, true};
-    if (!bytes && it.box.wants_size())
+    if (!bytes && it.place.box().wants_size())
       return {it.agent, false, 0, true};
     auto size = bytes.value_or(0) + routes::letter_bytes;
-    return {it.agent, it.box.take(size), size};
+    return {it.agent, inboxes::take(it.place, size), size};
   }
 
   /// A message comes that does not pass(), and is moved into the inbox, or into `out`. Returns
@@ -236,19 +239,19 @@ public:
   bool arrive(time_point now, place_number place, waiting_message& what, std::size_t bytes,
               const std::optional<time_point>& expires_at, bool is_taken, inbox::effects& out) {
     auto result = false;
-    with(place, [&](inbox& box) {
-      result = box.arrive(now, std::move(what), bytes, expires_at, is_taken, out);
+    with(place, [&](inboxes::place& to) {
+      result = inboxes_.arrive(now, to, std::move(what), bytes, expires_at, is_taken, out);
     });
     return result;
   }
 
   /// The agent has taken out what it was to say so of.
   entry signed_for(time_point now, place_number place, inbox::effects& out) {
-    return with(place, [&](inbox& box) { box.signed_for(now, out); });
+    return with(place, [&](inboxes::place& to) { inboxes_.signed_for(now, to, out); });
   }
 
   void handed(time_point now, place_number place, inbox::effects& out) {
-    with(place, [&](inbox& box) { box.handed(now, out); });
+    with(place, [&](inboxes::place& to) { inboxes_.handed(now, to, out); });
   }
 
   [[nodiscard]] presence look_for(std::string_view id) const {
@@ -257,60 +260,48 @@ public:
     if (found == by_id_.end())
       return presence::none;
     auto& it = found->second;
-    return it.tells_when_full && it.box.is_full() ? presence::full : presence::here;
+    return it.place.is_full() ? presence::full : presence::here;
   }
-
-  /// At most so many are said to be full at a time.
-  static constexpr std::size_t most_full = 1'000;
 
   /// The ids of those that have as many messages as they may, as texts.
   [[nodiscard]] std::vector<std::string> full_ones() const {
     std::vector<std::string> result;
     std::lock_guard guard{mutex_};
-    for (auto place : full_)
-      if (result.size() < most_full)
-        result.push_back(by_place_.at(place)->first.text());
+    for (auto place : inboxes_.full_ones())
+      result.push_back(by_place_.at(place)->first.text());
     return result;
   }
 
-  /// Keeps `by` until there is room; returns false if there is some, or if too many wait for it.
+  /// Keeps `by` until there is room; see node_inboxes.
   bool await_room(std::string_view id, asker& by) {
-    constexpr std::size_t most = 1'000;
     std::lock_guard guard{mutex_};
     auto found = by_id_.find(id);
-    if (found == by_id_.end() || found->second.askers.size() >= most
-        || !found->second.box.await_room())
-      return false;
-    found->second.askers.push_back(std::move(by));
-    return true;
+    return found != by_id_.end() && inboxes_.await_room(found->second.place, by);
   }
 
   /// Those who have waited for it.
   std::vector<asker> take_askers(place_number place) {
     std::lock_guard guard{mutex_};
     auto found = by_place_.find(place);
-    return found != by_place_.end() ? std::exchange(found->second->second.askers, {})
+    return found != by_place_.end() ? inboxes_.take_waiters(found->second->second.place)
                                     : std::vector<asker>{};
   }
 
   /// What waits for all agents.
   [[nodiscard]] inbox_room waiting() const {
     std::lock_guard guard{mutex_};
-    return room_;
+    return inboxes_.waiting();
   }
 
 private:
   struct row {
     row(entry who, const inbox_options& how, inbox_room& all)
-      : agent(std::move(who)), box(how, all), tells_when_full(how.full == when_full::reject) {}
+      : agent(std::move(who)), place(agent.place, how, all) {}
 
     entry agent;
-    inbox box;
+    inboxes::place place;
     /// Others get all that comes at once.
     bool gives_signs = false;
-    /// Others have room for each message, whatever has to give way.
-    bool tells_when_full = false;
-    std::vector<asker> askers{};
   };
 
   using rows = std::map<agent_id, row, std::less<>>;
@@ -322,7 +313,8 @@ private:
   }
 
   static passage pass(row& it, std::size_t bytes, bool is_taken) {
-    return {it.agent, it.gives_signs ? it.box.pass(bytes, is_taken) : inbox::passage{true, false}};
+    return {it.agent, it.gives_signs ? inboxes::pass(it.place, bytes, is_taken)
+                                     : inbox::passage{true, false}};
   }
 
   template <class Job>
@@ -332,33 +324,27 @@ private:
     if (found == by_place_.end())
       return {};
     auto& it = found->second->second;
-    job(it.box);
-    if (it.box.is_full() && it.tells_when_full)
-      full_.insert(place);
-    else if (!full_.empty())
-      full_.erase(place);
+    job(it.place);
     return it.agent;
   }
 
   caf::strong_actor_ptr take_out(rows::iterator which, remains& left) {
     auto& [id, it] = *which;
-    for (auto& each : it.box.end())
+    auto over = inboxes_.end(it.place);
+    for (auto& each : over.letters)
       left.messages.emplace_back(id, std::move(each));
-    std::ranges::move(it.askers, std::back_inserter(left.askers));
+    std::ranges::move(over.waiters, std::back_inserter(left.askers));
     auto agent = std::move(it.agent.handle);
-    full_.erase(it.agent.place);
     by_place_.erase(it.agent.place);
     by_id_.erase(which);
     return agent;
   }
 
   mutable std::mutex mutex_;
-  inbox_room room_;
+  inboxes inboxes_;
   rows by_id_;
   std::unordered_map<place_number, rows::iterator> by_place_;
   std::map<caf::actor_addr, std::set<agent_id>> ids_;
-  /// Places of those whose senders elsewhere are to hold back.
-  std::set<place_number> full_;
   place_number last_place_ = 0;
 };
 

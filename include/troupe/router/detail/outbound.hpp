@@ -114,6 +114,9 @@ public:
     core_.add_to(sum);
   }
 
+  /// Called when another node has said that there is room for that agent, or may have said so.
+  std::function<void(const agent_id&)> on_room = [](const agent_id&) {};
+
 private:
   /// The other end of a link.
   struct link_end {
@@ -321,19 +324,26 @@ private:
 
   /// The router of the peer says which agents there can take no more for now.
   void hold_back(const node_id& peer, lines::link_number link, const caf::message& said) {
-    if (!said.match_elements<std::vector<std::string>>() || core_.link_to(peer) != link)
+    if (!said.match_elements<std::vector<std::string>>())
       return;
-    auto& entry = ends_.at(link).entry;
+    core::told_full made{peer, link};
     auto& agents = said.get_as<std::vector<std::string>>(0);
-    for (auto& each : std::span{agents}.first(std::min(agents.size(), agent_table::most_full))) {
-      agent_id agent{each};
-      if (check(agent) || !shared_.ways.hold_back(peer, agent))
-        continue;
-      auto go_on = [this, peer, agent] { shared_.ways.may_send(peer, agent); };
-      compat::relay(
-        self_, entry, longest_hold, caf::make_message(await_room{agent}),
-        [go_on](const caf::message&) { go_on(); }, [go_on](const caf::error&) { go_on(); });
-    }
+    auto most = agent_table::inboxes::most_full;
+    for (auto& each : std::span{agents}.first(std::min(agents.size(), most)))
+      if (agent_id agent{each}; !check(agent))
+        made.agents.push_back(std::move(agent));
+    step(std::move(made));
+  }
+
+  void perform(const core::await_room& what) {
+    auto go_on = [this, made = core::told_room{what.peer, what.link, what.agent}] {
+      step(made);
+      on_room(made.agent);
+    };
+    compat::relay(
+      self_, ends_.at(what.link).entry, what.patience,
+      caf::make_message(router::await_room{what.agent}), [go_on](const caf::message&) { go_on(); },
+      [go_on](const caf::error&) { go_on(); });
   }
 
   void perform(const lines::cut& what) {
@@ -388,9 +398,6 @@ private:
   void perform(const lines::close& what) {
     events_.link_idle(what.peer, what.link);
   }
-
-  /// Then it is tried again, as the answer may be lost.
-  static constexpr duration longest_hold = std::chrono::seconds{30};
 
   caf::event_based_actor* self_;
   entrance& shared_;

@@ -137,6 +137,22 @@ inline problem inbox_full(const agent_id& id) {
                                    "agent_options::inbox"};
 }
 
+/// `waiting`: for room, with those of others.
+inline problem no_place_in_line(std::size_t waiting) {
+  return {errc::limit_reached, std::to_string(waiting)
+                                 + " messages wait for room at this node, as many of this sender "
+                                   "as may (router_options::max_pending and "
+                                   "max_all_waiting_bytes); nothing was sent, retry with backoff"};
+}
+
+/// It waits for room as well.
+inline problem behind_others(const recipients& to) {
+  constexpr std::size_t max_shown = 64;
+  return {errc::limit_reached, "others wait for room at '" + to.name.substr(0, max_shown)
+                                 + "' before this one; nothing was sent, retry with backoff or "
+                                   "wait longer"};
+}
+
 inline problem unwritable() {
   return {errc::bad_argument, "the message holds a value that cannot be sent to another node; send "
                               "types that can be serialized"};

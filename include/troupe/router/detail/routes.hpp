@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "troupe/core/agent_id.hpp"
+#include "troupe/core/flaw.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/shares.hpp"
@@ -21,9 +22,9 @@
 #include "troupe/router/detail/open_requests.hpp"
 #include "troupe/router/detail/refusals.hpp"
 #include "troupe/router/directory.hpp"
+#include "troupe/router/fair_room.hpp"
 #include "troupe/router/message_options.hpp"
 #include "troupe/router/types.hpp"
-#include "troupe/router/waiting_room.hpp"
 
 namespace troupe::router::detail {
 
@@ -67,8 +68,8 @@ enum class presence : std::uint8_t {
 
 /// Finds out where messages go, and takes them only as far as there is room on the way: so whoever
 /// sends one hears at once that it is refused, without waiting for the router. What waits is
-/// bounded for each node, and for all of them together: of that each node may take more while it
-/// has less than is free, so that those out of reach leave room for others.
+/// bounded for each node (see fair_room), and for all of them together: of that each node may take
+/// more while it has less than is free, so that those out of reach leave room for others.
 ///
 /// Thread-safe. Calls nothing of others while it is locked.
 class routes {
@@ -210,7 +211,8 @@ public:
   void set_linked(const node_id& node, bool is_linked) {
     with(node, [&](room& it) {
       it.is_linked = is_linked;
-      it.full.clear(); // said over the link before
+      if (planted_flaw != flaw::fullness_kept)
+        it.full.clear(); // said over the link before
     });
   }
 
@@ -231,11 +233,13 @@ public:
   }
 
 private:
+  static inline const agent_id several{};
+
   /// For messages to one node.
   struct room {
     explicit room(std::size_t max_bytes) : bytes(max_bytes) {}
 
-    waiting_room bytes;
+    fair_room bytes;
     bool is_linked = false;
     /// Agents that can take no more.
     std::set<agent_id> full{};
@@ -341,7 +345,8 @@ private:
       auto free = most - std::min<std::size_t>(most, waiting_bytes_);
       if (waiting_bytes_ > 0 && !shares<node_id>::may_take(has, free, where.bytes))
         return too_much_waits_in_all(where.node, has, waiting_bytes_);
-      return it.bytes.take(where.bytes) ? problem{} : too_much_waits(where.node, has);
+      auto& to = where.agents.size() == 1 ? where.agents.front() : several;
+      return it.bytes.take(to, where.bytes) ? problem{} : too_much_waits(where.node, has);
     });
   }
 
@@ -374,7 +379,8 @@ private:
     std::lock_guard guard{mutex_};
     if (what.refusal.code == errc::not_found)
       ++unknown_;
-    refused_ += what.report.refused + what.report.left_out;
+    auto is_full_here = what.refusal.code == errc::limit_reached && what.report.refused == 0;
+    refused_ += is_full_here ? 1 : what.report.refused + what.report.left_out;
   }
 
   /// Runs `job` on the room of `node`; one without a link in which nothing waits is forgotten.

@@ -1,0 +1,781 @@
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "troupe/core/agent_id.hpp"
+#include "troupe/core/ids.hpp"
+#include "troupe/core/overloaded.hpp"
+#include "troupe/core/problem.hpp"
+#include "troupe/core/random.hpp"
+#include "troupe/core/time.hpp"
+#include "troupe/core/visit.hpp"
+#include "troupe/router/agent_inbox.hpp"
+#include "troupe/router/detail/open_requests.hpp"
+#include "troupe/router/detail/refusals.hpp"
+#include "troupe/router/detail/routes.hpp"
+#include "troupe/router/node_inboxes.hpp"
+#include "troupe/router/peer_lines_types.hpp"
+#include "troupe/router/router_core.hpp"
+#include "troupe/router/types.hpp"
+#include "troupe/sim/laws/inbox_laws.hpp"
+#include "troupe/sim/world/findings.hpp"
+#include "troupe/sim/world/inbox_links.hpp"
+#include "troupe/sim/world/mailbox.hpp"
+#include "troupe/sim/world/world.hpp"
+
+namespace troupe::sim {
+
+/// What the nodes of a world of inboxes share.
+struct inbox_setting {
+  findings found{};
+  inbox_laws laws{found};
+  inbox_links links{laws};
+  std::vector<node_id> nodes{};
+  router::router_options options{};
+  /// The home of each agent, also of those that are not there now.
+  std::map<agent_id, node_id> homes{};
+  /// No link is made until then.
+  time_point no_links_until{};
+  /// Since when there is room in the inbox of that agent, or it is not there.
+  std::function<time_point(const agent_id&)> has_room_since
+    = [](const agent_id&) { return time_point{}; };
+  std::uint64_t full_told = 0;
+  std::uint64_t held_back = 0;
+  std::uint64_t crowded_out = 0;
+
+  inbox_setting() = default;
+  inbox_setting(const inbox_setting&) = delete;
+  inbox_setting& operator=(const inbox_setting&) = delete;
+
+  [[nodiscard]] process_id process_of(const node_id& node) const {
+    auto found_at = std::ranges::find(nodes, node);
+    return static_cast<process_id>(found_at - nodes.begin());
+  }
+};
+
+/// One node with the machines of its router and its agents: `router_core`, and in it the lines to
+/// other nodes, the routes and open requests that it shares with threads of callers and links, and
+/// the inboxes of its agents. What `router::detail::entrance` and `outbound` carry out for a node
+/// is carried out here, with threads that may be interrupted anywhere.
+class inbox_node {
+public:
+  using core = router::router_core<inbox_laws::message_number, inbox_laws::message_number>;
+  using number = inbox_laws::message_number;
+
+  /// Something has arrived over a link.
+  struct message {
+    router::lines::link_number over = 0;
+  };
+
+  using setting = std::shared_ptr<inbox_setting>;
+
+  struct disk {
+    void crash(random_source&) {}
+  };
+
+  explicit inbox_node(environment<inbox_node>& here)
+    : here_(here),
+      all_(*here.setting()),
+      self_(all_.nodes.at(here.self())),
+      ways_(self_, all_.options),
+      core_(self_,
+            {.max_pending = all_.options.max_pending,
+             .lines = {.idle = {.idle_after = {}, .unused_after = {}},
+                       .window_bytes = all_.options.window_bytes,
+                       .max_turn_letters = max_letters}},
+            ways_, pending_),
+      inboxes_(all_.options.max_all_waiting_bytes),
+      turn_(here, [this](std::function<void()>& job) { job(); }) {
+    for (auto& [id, node] : all_.homes)
+      ways_.put({id, node});
+  }
+
+  inbox_node(const inbox_node&) = delete;
+  inbox_node& operator=(const inbox_node&) = delete;
+
+  // -- what happens ------------------------------------------------------------------------
+
+  void receive(process_id, const message& what) {
+    if (auto said = all_.links.take(what.over, here_.self()))
+      troupe::visit([&](auto& each) { hear(what.over, each); }, *said);
+  }
+
+  void wake() {
+    core_.tick(now(), wanted_);
+    carry_out();
+  }
+
+  [[nodiscard]] std::optional<time_point> next_deadline() const {
+    return core_.next_deadline();
+  }
+
+  void link_up(const node_id& peer, router::lines::link_number link) {
+    turn_.put([this, peer, link] {
+      step(router::lines::event{router::lines::link_up{peer, link}});
+    });
+  }
+
+  /// Makes a link, or uses the one that is there.
+  void meet(process_id other) {
+    auto is_new = all_.links.between(here_.self(), other) == 0;
+    auto link = all_.links.make(here_.self(), other);
+    if (!is_new)
+      return link_up(all_.nodes.at(other), link);
+    for (auto end : {here_.self(), other})
+      here_.send_over_link(end, {link});
+  }
+
+  void link_down(const node_id& peer, router::lines::link_number link) {
+    turn_.put([this, peer, link] {
+      step(router::lines::event{router::lines::link_down{peer, link}});
+    });
+  }
+
+  void link_full(const node_id& peer, router::lines::link_number link, bool is_full) {
+    turn_.put([this, peer, link, is_full] {
+      step(router::lines::event{router::lines::link_full{peer, link, is_full}});
+    });
+  }
+
+  // -- agents ------------------------------------------------------------------------------
+
+  /// `pace`: how long it has each message.
+  void add_agent(const agent_id& id, const router::inbox_options& how, duration pace) {
+    auto made = std::make_unique<agent>(++last_place_, how, inboxes_.room());
+    made->id = id;
+    made->how = how;
+    made->pace = pace;
+    by_place_.emplace(last_place_, made.get());
+    agents_.emplace(id, std::move(made));
+  }
+
+  void set_pace(const agent_id& id, duration pace) {
+    if (auto* it = find(id))
+      it->pace = pace;
+  }
+
+  [[nodiscard]] bool has_agent(const agent_id& id) const {
+    return agents_.contains(id);
+  }
+
+  /// It ends as an actor does: with its mailbox.
+  void end_agent(const agent_id& id) {
+    auto gone = agents_.extract(id);
+    if (!gone)
+      return;
+    auto& it = *gone.mapped();
+    by_place_.erase(it.place.number());
+    auto left = inboxes_.end(it.place);
+    for (auto& each : left.letters)
+      end(each, message_end::no_agent, router::detail::no_agent(id));
+    for (auto& each : left.waiters)
+      tell_room(each);
+    for (auto& each : it.mailbox)
+      if (each.what)
+        end(*each.what, message_end::lost, {{errc::failed, "the agent has ended"}});
+  }
+
+  // -- messages ----------------------------------------------------------------------------
+
+  /// Sends as node::send() does, which says at once if the message was not taken.
+  problem send(std::size_t by, const agent_id& to, std::size_t bytes) {
+    auto made = all_.laws.begin({{self_, by}, to, bytes});
+    if (auto* near = find(to)) {
+      auto size = near->place.box().wants_size() ? bytes : 0;
+      auto taken = size + router::detail::routes::letter_bytes;
+      if (!inboxes::take(near->place, taken)) {
+        check_is_just(*near, taken);
+        return not_taken(made, router::detail::inbox_full(to));
+      }
+      turn_.put([this, made, taken, to, place = near->place.number()] {
+        give(to, place, {made, 0, {}}, taken, std::nullopt, true);
+      });
+      return {};
+    }
+    auto where = plan(to, bytes, router::longest_life);
+    look_at_refusal(to, where.refusal);
+    if (where.refusal) {
+      refused_ += where.refusal.code == errc::limit_reached ? 1 : 0;
+      return not_taken(made, where.refusal);
+    }
+    turn_.put([this, made, where = std::move(where)]() mutable {
+      step(core::message{{.is_one = true, .stops = std::move(where.stops), .report = where.report},
+                         router::awaited::nothing,
+                         {},
+                         {},
+                         made});
+    });
+    return {};
+  }
+
+  /// Asks, or waits for a receipt.
+  void ask(std::size_t by, const agent_id& to, std::size_t bytes, router::awaited wants,
+           duration timeout, const std::optional<duration>& ttl) {
+    auto expires_at = ttl ? std::optional{now() + *ttl} : std::nullopt;
+    // Threads are late. Whoever asks an agent of this node looks at the clock itself.
+    auto due = now() + timeout + (all_.homes.at(to) == self_ ? longest_here : lateness);
+    auto made = all_.laws.begin({{self_, by}, to, bytes, wants, due, expires_at});
+    turn_.put([this, made, to, bytes, wants, timeout, expires_at] {
+      auto life = expires_at ? *expires_at - now() : router::longest_life;
+      auto where = plan(to, bytes, life);
+      look_at_refusal(to, where.refusal);
+      step(core::message{std::move(where),
+                         wants,
+                         timeout,
+                         made,
+                         made,
+                         expires_at,
+                         {self_, agent_id{std::to_string(made % 5)}}});
+    });
+  }
+
+  // -- for laws ----------------------------------------------------------------------------
+
+  [[nodiscard]] router::router_statistics statistics() const {
+    router::router_statistics sum;
+    ways_.add_to(sum);
+    core_.add_to(sum);
+    return sum;
+  }
+
+  /// How much waits is within the bounds.
+  void check_bounds() const {
+    constexpr std::size_t largest = 600;
+    auto most = all_.options.max_waiting_bytes;
+    auto sum = statistics();
+    if (sum.waiting_bytes > (all_.nodes.size() - 1) * (most + largest))
+      broken("has too much that waits for other nodes");
+    if (inboxes_.waiting().bytes() > all_.options.max_all_waiting_bytes + largest)
+      broken("has too much that waits for its agents");
+    for (auto& [id, it] : agents_) {
+      auto& box = it->place.box();
+      auto messages = std::max<std::size_t>(it->how.max_messages, 1);
+      if (box.waiting() > (inbox::slack + 1) * messages)
+        broken("has too many messages that wait for " + id.text());
+      if (box.waiting_bytes() > inbox::slack * it->how.max_bytes + largest)
+        broken("has too many bytes that wait for " + id.text());
+      auto held = std::ranges::count_if(it->mailbox,
+                                        [](const mail& each) { return each.what.has_value(); });
+      if (static_cast<std::size_t>(held) > inbox::max_held)
+        broken("has too many messages in the mailbox of " + id.text());
+    }
+  }
+
+  /// Nothing is left where nobody sends.
+  void check_rest() const {
+    if (inboxes_.waiting().messages() != 0 || inboxes_.waiting().bytes() != 0)
+      broken("has something that waits for its agents for ever");
+    if (!inboxes_.full_ones().empty())
+      broken("says that an empty inbox is full");
+    if (!parcels_.empty())
+      broken("has a parcel left");
+    auto sum = statistics();
+    if (sum.waiting != 0 || sum.waiting_bytes != 0 || sum.pending != 0)
+      broken("keeps something that waits, or a request");
+    if (sum.forwarded != sent_ || sum.unreachable != unreachable_ || sum.refused != refused_)
+      broken("counts other messages than were sent and refused");
+  }
+
+  /// Since when there is room in the inbox of that agent, or it is not there.
+  [[nodiscard]] time_point has_room_since(const agent_id& id) const {
+    auto found = agents_.find(id);
+    return found != agents_.end() ? found->second->has_room_since : time_point{};
+  }
+
+private:
+  struct waiting_letter {
+    number what = 0;
+    /// The request over that link that is to be answered; zero: nobody waits, or somebody here.
+    std::uint64_t request = 0;
+    std::optional<router::lines::link_number> over{};
+  };
+
+  /// A node that waits for room.
+  struct waiter {
+    router::lines::link_number over = 0;
+    std::uint64_t number = 0;
+  };
+
+  using inboxes = router::node_inboxes<waiting_letter, waiter>;
+  using inbox = inboxes::inbox;
+
+  /// In the mailbox of an agent: a message, or what it gives a sign for.
+  struct mail {
+    std::optional<waiting_letter> what{};
+  };
+
+  struct agent {
+    agent(inboxes::place_number number, const router::inbox_options& with, router::inbox_room& room)
+      : place(number, with, room) {}
+
+    agent_id id{};
+    router::inbox_options how{};
+    inboxes::place place;
+    std::deque<mail> mailbox{};
+    duration pace{};
+    bool is_busy = false;
+    bool has_room = true;
+    time_point has_room_since{};
+  };
+
+  struct parcel {
+    std::vector<inbox_words::letter> letters{};
+    std::size_t bytes = 0;
+  };
+
+  static constexpr std::size_t max_letters = 64;
+  static constexpr std::size_t max_parcel_bytes = 1'500;
+  /// After half of an inbox has gone, until those who were refused are told over a slow link.
+  static constexpr duration max_refusal = std::chrono::seconds{2};
+  static constexpr duration lateness = std::chrono::milliseconds{500};
+  static constexpr duration longest_here = std::chrono::minutes{1};
+
+  [[nodiscard]] time_point now() const {
+    return here_.now();
+  }
+
+  void broken(const std::string& law) const {
+    all_.found.broken("node " + std::to_string(here_.self()) + ' ' + law);
+  }
+
+  agent* find(const agent_id& id) {
+    auto found = agents_.find(id);
+    return found != agents_.end() ? found->second.get() : nullptr;
+  }
+
+  agent* at(inboxes::place_number place) {
+    auto found = by_place_.find(place);
+    return found != by_place_.end() ? found->second : nullptr;
+  }
+
+  problem not_taken(number which, problem why) {
+    all_.laws.not_taken(which);
+    return why;
+  }
+
+  router::detail::route plan(const agent_id& to, std::size_t bytes, duration life) {
+    auto where = ways_.plan(
+      now(), router::to_agent(to), {false, 0, life},
+      [this](std::string_view id) {
+        auto* it = find(agent_id{std::string{id}});
+        return it == nullptr         ? router::detail::presence::none
+               : it->place.is_full() ? router::detail::presence::full
+                                     : router::detail::presence::here;
+      },
+      [bytes] { return bytes; });
+    note_share(to, where);
+    return where;
+  }
+
+  // -- refusals ----------------------------------------------------------------------------
+
+  /// An agent of this node is refused messages only for what waits for it, and for its share of
+  /// what waits for all.
+  void check_is_just(const agent& to, std::size_t bytes) const {
+    auto& box = to.place.box();
+    auto most = all_.options.max_all_waiting_bytes;
+    auto free = most - std::min<std::size_t>(most, inboxes_.waiting().bytes());
+    auto is_just = 2 * box.waiting() >= to.how.max_messages
+                   || 2 * (box.waiting_bytes() + bytes) >= to.how.max_bytes
+                   || box.waiting_bytes() + bytes > free;
+    if (!is_just)
+      broken("refuses a message to " + to.id.text() + ", for which little waits");
+  }
+
+  /// A message for an agent of another node is refused for what waits for that node only if this
+  /// one has got its share of it, or waits itself.
+  void check_is_fair(const agent_id& to, const problem& why) {
+    ++all_.crowded_out;
+    constexpr std::size_t largest = 600;
+    auto agents = all_.homes.size() / all_.nodes.size();
+    auto share = (all_.options.max_waiting_bytes / 4 - agents * largest) / (agents + 1);
+    if (why.detail.find("router_options::max_waiting_bytes") != std::string::npos
+        && got_[to] + largest <= share)
+      broken("is refused a message to " + to.text() + " for what waits for others");
+  }
+
+  /// What was taken for each since little waited.
+  void note_share(const agent_id& to, const router::detail::route& where) {
+    router::router_statistics sum;
+    ways_.add_to(sum);
+    if (sum.waiting_bytes <= all_.options.max_waiting_bytes / 8)
+      got_.clear();
+    for (auto& each : where.stops)
+      got_[to] += each.bytes;
+  }
+
+  /// Nobody stays refused for an inbox that has had room for a while.
+  void look_at_refusal(const agent_id& to, const problem& why) {
+    if (!why)
+      first_refused_.erase(to);
+    if (why.code != errc::limit_reached)
+      return;
+    if (why.detail.find("agent_options::inbox") == std::string::npos)
+      return check_is_fair(to, why);
+    ++all_.held_back;
+    auto since
+      = std::max(all_.has_room_since(to), first_refused_.try_emplace(to, now()).first->second);
+    if (now() - since > max_refusal)
+      broken("is refused messages to " + to.text() + ", which has had room for long");
+  }
+
+  // -- the router's own turn ---------------------------------------------------------------
+
+  template <class Event>
+  void step(Event what) {
+    core_.step(now(), std::move(what), wanted_);
+    carry_out();
+  }
+
+  void carry_out() {
+    if (std::exchange(is_carrying_out_, true))
+      return;
+    while (!wanted_.empty())
+      for (auto& what : std::exchange(wanted_, {}))
+        troupe::visit([this](auto& each) { perform(each); }, what);
+    is_carrying_out_ = false;
+  }
+
+  void perform(core::ask& what) {
+    under_way_.insert(what.what);
+    auto* to = find(what.agent);
+    if (to == nullptr) {
+      all_.laws.end(what.what, message_end::no_agent);
+      return step(core::missed{what.agent, what.by, what.request});
+    }
+    come(*to, {what.what, 0, {}}, all_.laws.at(what.what).bytes,
+         all_.laws.at(what.what).expires_at);
+  }
+
+  void perform(core::hand& what) {
+    under_way_.insert(what.what);
+    std::uint32_t missed = 0;
+    std::uint32_t refused = 0;
+    for (auto& id : what.agents) {
+      auto* to = find(id);
+      if (to == nullptr) {
+        all_.laws.end(what.what, message_end::no_agent);
+        ++missed;
+      } else if (!come(*to, {what.what, 0, {}}, all_.laws.at(what.what).bytes,
+                       all_.laws.at(what.what).expires_at)) {
+        ++refused;
+      }
+    }
+    if (what.owed)
+      step(core::handed{std::move(*what.owed), missed, refused});
+  }
+
+  void perform(core::letter& what) {
+    under_way_.insert(what.what);
+    auto node = what.where.node;
+    auto bytes = all_.laws.at(what.what).bytes;
+    auto* into = &parcels_[core_.parcel_for(node)];
+    if (!into->letters.empty() && into->bytes + bytes > max_parcel_bytes) {
+      step(router::lines::event{router::lines::parcel_full{node}});
+      into = &parcels_[core_.parcel_for(node)];
+    }
+    inbox_words::letter made{what.where.agents.front(), what.what, what.wants, what.request, bytes};
+    if (what.expires_at)
+      made.life = *what.expires_at - now();
+    into->letters.push_back(std::move(made));
+    into->bytes += bytes;
+    step(
+      router::lines::event{router::lines::enclosed{node, bytes, what.where.bytes, what.request}});
+  }
+
+  void perform(const core::tell& what) {
+    auto* why = std::get_if<problem>(&what.what);
+    if (why != nullptr && !under_way_.contains(what.by)) {
+      all_.laws.end(what.by, message_end::refused);
+      refused_ += why->code == errc::limit_reached ? 1 : 0;
+    }
+    all_.laws.told(now(), what.by, why != nullptr ? std::optional{*why} : std::nullopt);
+  }
+
+  void perform(const core::await_room& what) {
+    ++all_.full_told;
+    auto asked = ++last_asked_;
+    rooms_.emplace(asked, core::told_room{what.peer, what.link, what.agent});
+    say(what.link, inbox_words::ask_room{asked, what.agent});
+    here_.after(what.patience, [this, asked] { hear_room(asked); });
+  }
+
+  void perform(const router::lines::await_turn&) {
+    turn_.put([this] { step(router::lines::event{router::lines::turn_over{}}); });
+  }
+
+  void perform(const router::lines::want_link& what) {
+    auto tried = std::chrono::milliseconds{1 + here_.random().below(20)};
+    here_.after(tried, [this, peer = what.peer] {
+      if (now() >= all_.no_links_until)
+        return meet(all_.process_of(peer));
+      step(router::lines::event{
+        router::lines::link_failed{peer, {errc::unreachable, "nobody answers"}}});
+    });
+  }
+
+  void perform(router::lines::send& what) {
+    auto gone = parcels_.extract(what.parcel);
+    sent_ += gone.mapped().letters.size();
+    say(what.link, inbox_words::parcel{std::move(gone.mapped().letters), what.mark});
+  }
+
+  void perform(const router::lines::cut& what) {
+    auto& letters = parcels_.at(what.parcel).letters;
+    auto which = std::ranges::find(letters, what.request, &inbox_words::letter::request);
+    all_.laws.end(which->number, message_end::not_sent);
+    letters.erase(which);
+    if (what.is_last)
+      parcels_.erase(what.parcel);
+  }
+
+  void perform(const router::lines::refuse& what) {
+    auto gone = parcels_.extract(what.parcel);
+    unreachable_ += gone.mapped().letters.size();
+    for (auto& each : gone.mapped().letters)
+      all_.laws.end(each.number, message_end::not_sent);
+  }
+
+  /// How calls end, look-ups, and what ends with a link.
+  template <class Other>
+  void perform(const Other&) {}
+
+  // -- what comes over links ---------------------------------------------------------------
+
+  void say(router::lines::link_number over, inbox_words::word what) {
+    auto due = all_.links.send(over, here_.self(), now(), std::move(what));
+    here_.after(due - now(), [this, over] {
+      here_.send_over_link(all_.links.peer_of(over, here_.self()), {over});
+    });
+  }
+
+  void hear(router::lines::link_number over, const inbox_words::hello&) {
+    link_up(all_.nodes.at(all_.links.peer_of(over, here_.self())), over);
+  }
+
+  void hear(router::lines::link_number over, const inbox_words::parcel& what) {
+    for (auto& each : what.letters) {
+      waiting_letter made{each.number, each.wants != router::awaited::nothing ? each.request : 0,
+                          over};
+      auto* to = find(each.to);
+      std::optional<time_point> expires_at;
+      if (each.life)
+        expires_at = now() + *each.life;
+      if (to == nullptr) {
+        end(made, message_end::no_agent, router::detail::no_agent(each.to));
+      } else if (each.wants != router::awaited::receipt) {
+        come(*to, made, each.bytes, expires_at);
+      } else if (come(*to, {each.number, 0, {}}, each.bytes, expires_at)) {
+        say(over, inbox_words::answer{each.request, std::nullopt});
+      } else {
+        say(over, inbox_words::answer{each.request, router::detail::inbox_full(each.to)});
+      }
+    }
+    if (!what.mark)
+      return;
+    inbox_words::received said{*what.mark};
+    for (auto place : inboxes_.full_ones())
+      said.full.push_back(at(place)->id);
+    say(over, std::move(said));
+  }
+
+  void hear(router::lines::link_number over, const inbox_words::received& what) {
+    turn_.put([this, what, over] {
+      auto peer = all_.nodes.at(all_.links.peer_of(over, here_.self()));
+      if (!what.full.empty())
+        step(core::told_full{peer, over, what.full});
+      step(router::lines::event{router::lines::received{peer, over, what.mark}});
+    });
+  }
+
+  void hear(router::lines::link_number over, const inbox_words::answer& what) {
+    auto peer = all_.nodes.at(all_.links.peer_of(over, here_.self()));
+    pending_.finish_by(peer, what.request,
+                       [&](router::detail::call<number>& to, const node_id& node) {
+                         ways_.ended(to, node);
+                         all_.laws.told(now(), to.by, what.why);
+                       });
+  }
+
+  void hear(router::lines::link_number over, const inbox_words::ask_room& what) {
+    waiter by{over, what.number};
+    auto* in = find(what.agent);
+    if (in == nullptr || !inboxes_.await_room(in->place, by))
+      tell_room(by);
+  }
+
+  void hear(router::lines::link_number, const inbox_words::room& what) {
+    turn_.put([this, asked = what.number] { hear_room(asked); });
+  }
+
+  void hear_room(std::uint64_t asked) {
+    if (auto found = rooms_.extract(asked))
+      step(found.mapped());
+  }
+
+  void tell_room(const waiter& who) {
+    say(who.over, inbox_words::room{who.number});
+  }
+
+  // -- inboxes -----------------------------------------------------------------------------
+
+  /// A message comes for an agent that is there. Returns false if it was refused.
+  bool come(agent& to, const waiting_letter& what, std::size_t bytes,
+            const std::optional<time_point>& expires_at) {
+    return give(to.id, to.place.number(), what, bytes + router::detail::routes::letter_bytes,
+                expires_at, false);
+  }
+
+  bool give(const agent_id& id, inboxes::place_number place, const waiting_letter& what,
+            std::size_t bytes, const std::optional<time_point>& expires_at, bool is_taken) {
+    auto* to = at(place);
+    if (to == nullptr) {
+      end(what, message_end::no_agent, router::detail::no_agent(id));
+      return false;
+    }
+    if (auto how = inboxes::pass(to->place, bytes, is_taken); how.is_open) {
+      hand(*to, what, how.wants_sign);
+      return true;
+    }
+    inbox::effects out;
+    auto taken = inboxes_.arrive(now(), to->place, what, bytes, expires_at, is_taken, out);
+    carry_out(*to, std::move(out));
+    if (all_.laws.at(what.what).end != message_end::refused)
+      all_.laws.arrived(what.what);
+    return taken;
+  }
+
+  /// Another thread may bring more before what is handed over lies in the mailbox.
+  void carry_out(agent& to, inbox::effects out) {
+    note_room(to);
+    inbox::effects hands;
+    for (auto& each : out)
+      troupe::visit(overloaded{[&](const inbox::hand& next) { hands.emplace_back(next); },
+                               [&](const inbox::refuse& next) {
+                                 end(next.what, message_end::refused,
+                                     router::detail::inbox_full(to.id));
+                               },
+                               [&](const inbox::expire& next) {
+                                 end(next.what, message_end::expired, router::detail::expired());
+                               },
+                               [&](const inbox::has_room&) {
+                                 for (auto& by : inboxes_.take_waiters(to.place))
+                                   tell_room(by);
+                               }},
+                    each);
+    if (hands.empty())
+      return;
+    here_.after(here_.handover(), [this, hands, id = to.id, place = to.place.number()] {
+      auto* it = at(place);
+      for (auto& each : hands) {
+        auto& next = std::get<inbox::hand>(each);
+        if (it != nullptr)
+          hand(*it, next.what, next.wants_sign);
+        else
+          end(next.what, message_end::no_agent, router::detail::no_agent(id));
+      }
+      if (it == nullptr)
+        return;
+      inbox::effects more;
+      inboxes_.handed(now(), it->place, more);
+      carry_out(*it, std::move(more));
+    });
+  }
+
+  void hand(agent& to, const waiting_letter& what, bool wants_sign) {
+    all_.laws.arrived(what.what);
+    to.mailbox.push_back({what});
+    if (wants_sign)
+      to.mailbox.push_back({});
+    work(to);
+  }
+
+  /// It takes one out of its mailbox, and has it for a while.
+  void work(agent& it) {
+    if (it.is_busy || it.mailbox.empty())
+      return;
+    it.is_busy = true;
+    auto next = std::move(it.mailbox.front());
+    it.mailbox.pop_front();
+    auto span = next.what ? it.pace : here_.handover();
+    here_.after(span, [this, next, place = it.place.number()] {
+      auto* who = at(place);
+      if (next.what && who != nullptr)
+        end(*next.what, message_end::handled, std::nullopt);
+      else if (next.what)
+        end(*next.what, message_end::lost, {{errc::failed, "the agent has ended"}});
+      if (who == nullptr)
+        return;
+      if (!next.what) {
+        inbox::effects out;
+        inboxes_.signed_for(now(), who->place, out);
+        carry_out(*who, std::move(out));
+      }
+      who->is_busy = false;
+      work(*who);
+    });
+  }
+
+  void note_room(agent& it) {
+    auto& box = it.place.box();
+    auto had_room = it.has_room;
+    it.has_room
+      = 2 * box.waiting() <= it.how.max_messages && 2 * box.waiting_bytes() <= it.how.max_bytes;
+    if (!had_room || !it.has_room)
+      it.has_room_since = now();
+  }
+
+  /// That is the end of it; whoever waits is told.
+  void end(const waiting_letter& what, message_end how, const std::optional<problem>& why) {
+    all_.laws.end(what.what, how);
+    auto wants = all_.laws.at(what.what).wants;
+    if (wants == router::awaited::nothing || (wants == router::awaited::receipt && !what.over))
+      return; // its receipt says so, or has said
+    if (!what.over)
+      all_.laws.told(now(), what.what, why);
+    else if (what.request != 0)
+      say(*what.over, inbox_words::answer{what.request, why});
+  }
+
+  environment<inbox_node>& here_;
+  inbox_setting& all_;
+  node_id self_;
+  router::detail::routes ways_;
+  core::requests pending_;
+  core core_;
+  core::effects wanted_;
+  bool is_carrying_out_ = false;
+  inboxes inboxes_;
+  std::map<agent_id, std::unique_ptr<agent>> agents_;
+  std::map<inboxes::place_number, agent*> by_place_;
+  inboxes::place_number last_place_ = 0;
+  std::map<router::lines::parcel_number, parcel> parcels_;
+  /// Who has asked for room.
+  std::map<std::uint64_t, core::told_room> rooms_;
+  std::uint64_t last_asked_ = 0;
+  std::map<agent_id, time_point> first_refused_;
+  std::map<agent_id, std::size_t> got_;
+  /// For its statistics.
+  std::uint64_t sent_ = 0;
+  std::uint64_t unreachable_ = 0;
+  std::uint64_t refused_ = 0;
+  /// Messages that the core has let go on.
+  std::set<number> under_way_;
+  mailbox<environment<inbox_node>, std::function<void()>> turn_;
+};
+
+} // namespace troupe::sim

@@ -1,0 +1,161 @@
+#include "troupe/router/node_inboxes.hpp" // the header under test
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "troupe/core/overloaded.hpp"
+#include "troupe/core/time.hpp"
+#include "troupe/core/visit.hpp"
+
+namespace node_inboxes_test {
+
+using namespace troupe;
+using namespace troupe::router;
+
+namespace {
+
+using inboxes = node_inboxes<int, int>;
+using numbers = std::vector<inboxes::place_number>;
+
+constexpr int held = inboxes::inbox::max_held;
+
+/// Inboxes that hold four messages, and agents that take nothing out of their mailboxes unless told
+/// to.
+struct hosted {
+  inboxes all;
+  std::vector<int> told{};
+  std::size_t signs = 0;
+
+  inboxes::place made(inboxes::place_number number, when_full full = when_full::reject) {
+    return {number, {.max_messages = 4, .full = full}, all.room()};
+  }
+
+  void come(inboxes::place& to, int count) {
+    for (; count > 0; --count) {
+      if (auto how = inboxes::pass(to, 1, false); how.is_open) {
+        signs += how.wants_sign ? 1U : 0U;
+        continue;
+      }
+      inboxes::inbox::effects out;
+      all.arrive({}, to, count, 1, {}, false, out);
+      carry_out(to, std::move(out));
+    }
+  }
+
+  void sign(inboxes::place& by) {
+    --signs;
+    inboxes::inbox::effects out;
+    all.signed_for({}, by, out);
+    carry_out(by, std::move(out));
+  }
+
+  void carry_out(inboxes::place& of, inboxes::inbox::effects out) {
+    while (!out.empty()) {
+      auto hands = false;
+      for (auto& each : out)
+        troupe::visit(overloaded{[&](const inboxes::inbox::hand& next) {
+                                   signs += next.wants_sign ? 1U : 0U;
+                                   hands = true;
+                                 },
+                                 [&](const inboxes::inbox::has_room&) {
+                                   for (auto by : all.take_waiters(of))
+                                     told.push_back(by);
+                                 },
+                                 [](const auto&) {}},
+                      each);
+      out.clear();
+      if (hands)
+        all.handed({}, of, out);
+    }
+  }
+
+  bool await(inboxes::place& in, int by) {
+    return all.await_room(in, by);
+  }
+};
+
+} // namespace
+
+TEST_CASE("a node says which of its agents are full, until half of what waits has gone",
+          "[router]") {
+  hosted it;
+  auto slow = it.made(1);
+  auto other = it.made(2);
+  it.come(slow, held + 3);
+  CHECK(it.all.full_ones().empty());
+  it.come(slow, 1);
+  CHECK(it.all.full_ones() == numbers{1});
+  CHECK(slow.is_full());
+  it.come(other, held + 4);
+  CHECK(it.all.full_ones() == numbers{1, 2});
+  it.sign(slow);
+  CHECK(it.all.full_ones() == numbers{2});
+  CHECK_FALSE(slow.is_full());
+}
+
+TEST_CASE("nobody is to hold back where older messages give way", "[router]") {
+  hosted it;
+  auto slow = it.made(1, when_full::drop_oldest);
+  it.come(slow, held + 50);
+  CHECK_FALSE(slow.is_full());
+  CHECK(it.all.full_ones().empty());
+}
+
+TEST_CASE("whoever waits for room in an inbox hears once there is some, each once", "[router]") {
+  hosted it;
+  auto slow = it.made(1);
+  CHECK_FALSE(it.await(slow, 1)); // there is room
+  it.come(slow, held + 4);
+  CHECK(it.await(slow, 2));
+  CHECK(it.await(slow, 3));
+  it.sign(slow);
+  CHECK(it.told == std::vector{2, 3});
+  CHECK_FALSE(it.await(slow, 4));
+  it.come(slow, held);
+  it.sign(slow);
+  CHECK(it.told == std::vector{2, 3});
+}
+
+TEST_CASE("not more than so many wait for room in one inbox", "[router]") {
+  hosted it;
+  auto slow = it.made(1);
+  it.come(slow, held + 4);
+  for (std::size_t each = 0; each < inboxes::most_waiters; ++each)
+    REQUIRE(it.await(slow, 1));
+  CHECK_FALSE(it.await(slow, 2)); // tries again
+  it.sign(slow);
+  CHECK(it.told.size() == inboxes::most_waiters);
+}
+
+TEST_CASE("not more than so many agents are said to be full", "[router]") {
+  hosted it;
+  std::vector<std::unique_ptr<inboxes::place>> all;
+  for (inboxes::place_number each = 1; each <= inboxes::most_full + 1; ++each) {
+    all.push_back(
+      std::make_unique<inboxes::place>(each, inbox_options{.max_messages = 1}, it.all.room()));
+    it.come(*all.back(), held + 1);
+  }
+  CHECK(it.all.full_ones().size() == inboxes::most_full);
+}
+
+TEST_CASE("an agent that ends leaves what has waited for it, and those who waited for room",
+          "[router]") {
+  hosted it;
+  auto slow = it.made(1);
+  it.come(slow, held + 4);
+  REQUIRE(it.await(slow, 7));
+  auto left = it.all.end(slow);
+  CHECK(left.letters == std::vector{4, 3, 2, 1});
+  CHECK(left.waiters == std::vector{7});
+  CHECK(it.all.full_ones().empty());
+  CHECK(it.all.waiting().messages() == 0);
+  CHECK(it.all.waiting().bytes() == 0);
+}
+
+} // namespace node_inboxes_test
