@@ -185,9 +185,17 @@ enum class flaw : std::uint8_t {
   founding_promised_twice,
   /// The workers of a node that leaves go on.
   workers_kept,
+  /// A receiver acknowledges a message when it comes, before its agent has handled it.
+  acknowledged_unhandled,
+  /// A message for which an agent has no room counts as handled.
+  marked_unhandled,
+  /// A sender that has restarted is taken for its earlier life.
+  restart_taken_for_old,
+  /// Messages are delivered although earlier ones have not come.
+  gap_passed_over,
 };
 
-inline constexpr std::array<std::string_view, 86> flaw_names{"none",
+inline constexpr std::array<std::string_view, 90> flaw_names{"none",
                                                              "vote_not_persisted",
                                                              "sync_skipped",
                                                              "old_terms_counted",
@@ -272,7 +280,11 @@ inline constexpr std::array<std::string_view, 86> flaw_names{"none",
                                                              "founding_promise_in_memory",
                                                              "founding_by_majority",
                                                              "founding_promised_twice",
-                                                             "workers_kept"};
+                                                             "workers_kept",
+                                                             "acknowledged_unhandled",
+                                                             "marked_unhandled",
+                                                             "restart_taken_for_old",
+                                                             "gap_passed_over"};
 
 /// Returns the flaw called `name`; flaw::none if there is no such flaw.
 constexpr flaw flaw_of(std::string_view name) {
