@@ -134,6 +134,15 @@ public:
     end(now, number, outcome::given_up, std::move(why), out);
   }
 
+  /// It can never be handled here.
+  void refused(time_point now, boot_number session, sequence_number number, problem why,
+               effects& out) {
+    if (!is_busy_with(session, number))
+      return;
+    items_.at(number).failures = options_.max_deliveries;
+    failed(now, session, number, std::move(why), out);
+  }
+
   /// Too much waits for the agent.
   void no_room(time_point now, boot_number session, sequence_number number, effects& out) {
     if (!is_busy_with(session, number))

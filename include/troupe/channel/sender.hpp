@@ -197,6 +197,10 @@ public:
     return lanes_.empty();
   }
 
+  [[nodiscard]] bool holds(const agent_id& agent) const {
+    return lanes_.contains(agent);
+  }
+
   /// The lowest that has not ended.
   [[nodiscard]] sequence_number base() const {
     return under_way_.empty() ? next_ : under_way_.begin()->first;
