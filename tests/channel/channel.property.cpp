@@ -21,7 +21,7 @@ using namespace troupe::channel;
 
 namespace {
 
-constexpr options small{.max_messages = 6, .max_bytes = 60};
+constexpr options small{.max_messages = 6, .max_bytes = 60, .max_deliveries = 2};
 
 std::uint64_t any_number(random_source& random) {
   return random.one_in(20) ? random.next() : random.below(40);

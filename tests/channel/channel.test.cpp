@@ -101,6 +101,29 @@ TEST_CASE("what a lost link had goes again over the next, and only that", "[chan
   CHECK(pair.out.empty());
 }
 
+TEST_CASE("a message does not overtake one that is lost, also if its agent has nothing else",
+          "[channel]") {
+  auto pair = linked();
+  pair.put("a", 1);
+  pair.lost = 1;
+  pair.put("a", 2);
+  pair.put("a", 3);
+  pair.handled(1);
+  CHECK(pair.handed.empty());
+  pair.pass(2s);
+  CHECK(pair.handed.contains(2));
+  CHECK_FALSE(pair.handed.contains(3));
+}
+
+TEST_CASE("nothing goes over a link that has ended", "[channel]") {
+  auto pair = linked();
+  pair.put("a", 1);
+  pair.link_down();
+  pair.take_lines();
+  pair.put("b", 2);
+  CHECK(pair.take_lines().empty());
+}
+
 TEST_CASE("an acknowledgement that is lost is said again after a silence", "[channel]") {
   auto pair = linked();
   pair.put("a", 1);
@@ -209,6 +232,7 @@ TEST_CASE("messages for an agent that is not there go back in their order", "[ch
   pair.missing(1);
   CHECK(pair.returned.empty());
   pair.put("a", 4);
+  CHECK(pair.out.under_way() == 4); // the new one waits
   CHECK(pair.returned.empty());
   pair.pass(2s); // the gap is found
   CHECK(pair.returned == std::vector<std::uint64_t>{1, 2, 3, 4});
@@ -337,7 +361,7 @@ TEST_CASE("what contradicts itself is refused, and nothing changes", "[channel]"
   CHECK(pair.arrive({1, 1, 1, 4, 5}, "a", 9) == verdict::nonsense); // its run begins later
   CHECK(pair.arrive({1, 1, 1, 4, 0}, "a", 9) == verdict::nonsense);
   CHECK(pair.arrive({1, 1, 1, 5, 1}, "a", 9) == verdict::repeated); // the base goes back
-  CHECK(pair.arrive({1, 2, 2, 4, 1}, "a", 9) == verdict::repeated); // of another life of it
+  CHECK(pair.arrive({1, 2, 2, 5, 5}, "a", 9) == verdict::repeated); // of another life of it
   CHECK(pair.arrive({0, 1, 2, 4, 1}, "a", 9) == verdict::repeated); // of an earlier session
   CHECK(pair.asked({1, 0, 9}) == verdict::nonsense);
   CHECK(pair.asked({1, far, 9}) == verdict::nonsense);

@@ -383,7 +383,7 @@ TEST_CASE_METHOD(bundle_readers,
     CHECK(got.how->traceparent == asks.traceparent);
   }
   SECTION("one of an unknown class") {
-    asks.delivery_class = 1;
+    asks.delivery_class = 2;
     auto got = between(letter_with(asks));
     CHECK(got.unreadable.code == errc::incompatible);
     CHECK(got.wanted == word::answer);

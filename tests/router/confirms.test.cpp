@@ -150,8 +150,8 @@ struct live_confirms : test::live_system<caf::id_block::troupe_router> {
 
   router_access make(const node_id& node) {
     auto find = [table = peers](const caf::strong_actor_ptr& who) { return table->find(who); };
-    return {sys,  node, options,       {[](const node_id&) {}, [](const agent_id&) {}},
-            {},   find, ++boots[node]};
+    return {sys, node, options,      {[](const node_id&) {}, [](const agent_id&) {}},
+            {},  find, ++boots[node]};
   }
 
   static caf::strong_actor_ptr entry(const router_access& of) {
@@ -180,17 +180,17 @@ struct live_confirms : test::live_system<caf::id_block::troupe_router> {
   }
 
   void up(const router_access& of, const node_id& peer, const caf::strong_actor_ptr& by) {
-    of.run([peer, by, number = last_link](router_state& state) {
-      state.link_up(peer, number, by);
-    });
+    of.run(
+      [peer, by, number = last_link](router_state& state) { state.link_up(peer, number, by); });
   }
 
   void cut() {
     out->is_cut = back->is_cut = true;
     for (auto& [each, peer] : {std::pair{&here, n2}, std::pair{&there, n1}})
       if (*each)
-        (*each)->run(
-          [peer = peer, number = last_link](router_state& state) { state.link_down(peer, number); });
+        (*each)->run([peer = peer, number = last_link](router_state& state) {
+          state.link_down(peer, number);
+        });
   }
 
   template <class Job>
@@ -367,7 +367,8 @@ TEST_CASE_METHOD(live_confirms, "a confirm follows its agent to another node", "
   CHECK(all_ended());
 }
 
-TEST_CASE_METHOD(live_confirms, "a node that restarts gets what it has not acknowledged", "[router]") {
+TEST_CASE_METHOD(live_confirms, "a node that restarts gets what it has not acknowledged",
+                 "[router]") {
   link();
   auto first = std::make_shared<seen>();
   auto promise = std::make_shared<caf::response_promise>();
@@ -397,7 +398,8 @@ TEST_CASE_METHOD(live_confirms, "a node that restarts gets what it has not ackno
   CHECK(all_ended());
 }
 
-TEST_CASE_METHOD(live_confirms, "a sender that restarts is not taken for its earlier life", "[router]") {
+TEST_CASE_METHOD(live_confirms, "a sender that restarts is not taken for its earlier life",
+                 "[router]") {
   link();
   auto all = add_counting(*there, "a");
   place("a", n2);
@@ -432,7 +434,8 @@ struct few_confirms : live_confirms {
   few_confirms() : live_confirms({.max_confirms = 10}) {}
 };
 
-TEST_CASE_METHOD(few_confirms, "confirms that have not ended are bounded, and leave room for others",
+TEST_CASE_METHOD(few_confirms,
+                 "confirms that have not ended are bounded, and leave room for others",
                  "[router]") {
   for (std::uint64_t each = 1; each <= 5; ++each)
     REQUIRE(send("nobody", each).code == errc::none);

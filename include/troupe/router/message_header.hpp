@@ -169,7 +169,8 @@ inline problem check(const message_header& what) {
   };
   if (what.wanted && *what.wanted > static_cast<std::uint8_t>(word::receipt))
     return unknown("the wish", *what.wanted);
-  if (what.delivery_class && *what.delivery_class > static_cast<std::uint8_t>(delivery_class::confirm))
+  if (what.delivery_class
+      && *what.delivery_class > static_cast<std::uint8_t>(delivery_class::confirm))
     return unknown("the class", *what.delivery_class);
   auto is_confirm = what.delivery_class == static_cast<std::uint8_t>(delivery_class::confirm);
   if (is_confirm != (what.frame || what.probe) || (what.frame && what.probe)

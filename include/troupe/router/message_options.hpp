@@ -157,7 +157,8 @@ constexpr bool is_traceparent(std::string_view text) {
 template <class... Ts>
 concept without_options = !detail::begins_with_options<Ts...>;
 
-/// Returns bad_argument for an invalid text of `how`. Does not judge the ttl.
+/// Returns bad_argument for an invalid text of `how`, incompatible for a class that this release
+/// does not know. Does not judge the ttl.
 inline problem check(const message_options& how) {
   using field = std::pair<const char*, const std::string*>;
   for (auto& [name, text] : {field{"type", &how.type}, field{"correlation", &how.correlation},
@@ -169,6 +170,10 @@ inline problem check(const message_options& how) {
             "message_options::traceparent " + shortened(how.traceparent)
               + " is invalid; write it as W3C Trace Context does, version 00 as in "
                 "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"};
+  if (how.delivery > delivery_class::confirm)
+    return {errc::incompatible, "message_options::delivery "
+                                  + std::to_string(static_cast<unsigned>(how.delivery))
+                                  + " is not known to this node; upgrade it"};
   return {};
 }
 

@@ -78,8 +78,8 @@ public:
 
   /// A message was accepted. Whoever waits for its end does so until `patience` is over.
   void take(time_point now, const agent_id& agent, content what, std::size_t bytes,
-            const std::optional<time_point>& expires_at,
-            const std::optional<time_point>& patience, effects& out) {
+            const std::optional<time_point>& expires_at, const std::optional<time_point>& patience,
+            effects& out) {
     items_.emplace(what, item{agent, bytes, expires_at, patience});
     if (patience)
       patient_until_.emplace(*patience, what);
@@ -110,8 +110,8 @@ public:
     carry_out(now, out);
   }
 
-  channel::verdict heard(time_point now, const node_id& node,
-                         const channel::acknowledgement& what, effects& out) {
+  channel::verdict heard(time_point now, const node_id& node, const channel::acknowledgement& what,
+                         effects& out) {
     auto found = channels_.find(node);
     if (found == channels_.end())
       return channel::verdict::nonsense;

@@ -387,8 +387,8 @@ private:
     if (why)
       return reply(to_error(std::move(why)));
     auto by = self_->current_message_id().is_request() ? detail::asker::of(self_) : detail::asker{};
-    confirms_.accept(agent, std::move(payload), std::move(from), *bytes + detail::routes::letter_bytes,
-                     std::move(by), patience(timeout));
+    confirms_.accept(agent, std::move(payload), std::move(from),
+                     *bytes + detail::routes::letter_bytes, std::move(by), patience(timeout));
   }
 
   /// A message that a router has taken.

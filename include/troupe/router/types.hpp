@@ -238,7 +238,8 @@ struct router_statistics {
   friend bool operator==(const router_statistics&, const router_statistics&) = default;
 
   TROUPE_FIELDS(router_statistics, delivered, forwarded, unknown, unreachable, refused, failed,
-                damaged, agents, links, pending, waiting, waiting_bytes, uninvited, expired, given_up, confirms);
+                damaged, agents, links, pending, waiting, waiting_bytes, uninvited, expired,
+                given_up, confirms);
 };
 
 } // namespace troupe::router

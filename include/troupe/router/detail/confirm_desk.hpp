@@ -154,8 +154,7 @@ private:
   }
 
   channel::receiver& receiver_of(const node_id& node) {
-    return receivers_.try_emplace(node, shared_.boot(), options_, shared_.boot() + 2)
-      .first->second;
+    return receivers_.try_emplace(node, shared_.boot(), options_, shared_.boot() + 2).first->second;
   }
 
   // -- what comes ------------------------------------------------------------------------
@@ -167,15 +166,15 @@ private:
     auto& in = receiver_of(from);
     auto& got = got_[from];
     for (auto& each : what.all) {
-      auto how = each.probe
-                   ? in.asked(moment, *each.probe, got)
-                   : arrive(moment, in, *each.frame, each.to.front(),
-                            {std::move(each.payload), shared_.origin_of(moment, {what.by}, each),
-                             each.bytes,
-                             each.life != longest_life ? std::optional{moment + each.life}
-                                                       : std::nullopt,
-                             std::move(each.unreadable)},
-                            got);
+      auto how
+        = each.probe
+            ? in.asked(moment, *each.probe, got)
+            : arrive(moment, in, *each.frame, each.to.front(),
+                     {std::move(each.payload), shared_.origin_of(moment, {what.by}, each),
+                      each.bytes,
+                      each.life != longest_life ? std::optional{moment + each.life} : std::nullopt,
+                      std::move(each.unreadable)},
+                     got);
       if (how == channel::verdict::nonsense)
         shared_.count_damaged();
     }
@@ -300,18 +299,16 @@ private:
       return; // it is over since
     auto& it = found->second;
     if (it.unreadable)
-      return receiver_of(from).refused(now(), what.session, what.number, it.unreadable,
-                                       got_[from]);
+      return receiver_of(from).refused(now(), what.session, what.number, it.unreadable, got_[from]);
     auto to = shared_.agents.pass(what.agent, it.bytes);
     if (!to.agent)
       return receiver_of(from).missing(what.session, what.number, got_[from]);
     auto payload = message_for(to.agent, it.payload, [&] { return it.from.info(); });
-    deliveries_.emplace(++last_delivery_,
-                        delivery{from, what.session, what.number, what.agent});
+    deliveries_.emplace(++last_delivery_, delivery{from, what.session, what.number, what.agent});
     asker by{self_->ctrl(),
              caf::message_id{entrance::handled_flag | last_delivery_}.with_normal_priority()};
-    shared_.give(self_->ctrl(), what.agent, to,
-                 {payload, std::move(by), it.bytes, it.expires_at}, self_->context());
+    shared_.give(self_->ctrl(), what.agent, to, {payload, std::move(by), it.bytes, it.expires_at},
+                 self_->context());
   }
 
   void perform(const node_id&, const channel::receiver::drop& what) {

@@ -28,10 +28,9 @@ public:
     auto free = options_.max_confirms - std::min<std::size_t>(options_.max_confirms, messages_);
     auto free_bytes
       = options_.max_confirm_bytes - std::min<std::size_t>(options_.max_confirm_bytes, bytes_);
-    auto has_room
-      = messages_ == 0
-        || (shares<agent_id>::may_take(its.messages, free)
-            && shares<agent_id>::may_take(its.bytes, free_bytes, bytes));
+    auto has_room = messages_ == 0
+                    || (shares<agent_id>::may_take(its.messages, free)
+                        && shares<agent_id>::may_take(its.bytes, free_bytes, bytes));
     if (!has_room) {
       auto why = too_many_confirms(agent, its.messages, messages_, bytes_);
       if (its.messages == 0)

@@ -117,9 +117,10 @@ public:
                      patience(quiet_patience));
     } else if (what.payload.match_elements<confirm_word>()) {
       if (auto by = member_behind(what.sender))
-        tell(self,
-             confirm_event::word{by->id, std::move(what.payload.get_mutable_as<confirm_word>(0).said)},
-             context);
+        tell(
+          self,
+          confirm_event::word{by->id, std::move(what.payload.get_mutable_as<confirm_word>(0).said)},
+          context);
     } else if (compat::is_ping(what.payload)) {
       say_that_it_is_here(
         self, what, [] { return caf::message{}; }, context);
@@ -401,7 +402,8 @@ private:
 
   /// The router takes it in its own turn.
   template <class What>
-  static void tell(const caf::strong_actor_ptr& self, What what, compat::execution_context* context) {
+  static void tell(const caf::strong_actor_ptr& self, What what,
+                   compat::execution_context* context) {
     self->enqueue(nullptr, caf::make_message_id(),
                   caf::make_message(confirm_event{std::move(what)}), context);
   }
