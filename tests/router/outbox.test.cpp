@@ -204,6 +204,15 @@ TEST_CASE("messages follow an agent that is not there any more, in order", "[rou
   CHECK(rig.answered(n2) == "send n2 1, send n2 2, send n2 3");
 }
 
+TEST_CASE("the next message goes to where its agent is by then", "[router]") {
+  outbox_rig rig;
+  rig.open();
+  CHECK(rig.handled(n1, 1) == "end 1 none");
+  rig.places["a"] = n2;
+  CHECK(rig.take("a", 2) == "ask n2");
+  CHECK(rig.pass(200ms).empty());
+}
+
 TEST_CASE("messages leave a node that cannot be reached once their agent is elsewhere",
           "[router]") {
   outbox_rig rig;

@@ -132,6 +132,8 @@ struct await_room {
 struct confirm_word {
   channel::acknowledgement said;
 
+  friend bool operator==(const confirm_word&, const confirm_word&) = default;
+
   /// In our own form, as bytes, so that it may get more fields.
   template <class Inspector>
   friend bool inspect(Inspector& f, confirm_word& x) {

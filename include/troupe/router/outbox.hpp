@@ -230,6 +230,8 @@ private:
   /// link whose agents are elsewhere.
   void look(time_point now) {
     look_at_.reset();
+    std::erase_if(
+      homes_, [this](const auto& each) { return !channels_.at(each.second).holds(each.first); });
     for (auto& [node, each] : channels_)
       if (!each.empty() && node != self_ && !linked_.contains(node))
         move_from(now, node, each);
