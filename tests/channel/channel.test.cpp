@@ -314,7 +314,7 @@ TEST_CASE("an expired message is not delivered", "[channel]") {
     pair.pass(2s);
     CHECK(pair.ended.empty());
     pair.pass(4s);
-    CHECK(pair.ended == told{{1, outcome::unknown}});
+    CHECK(pair.ended == told{{1, outcome::lost}});
     CHECK(pair.out.empty());
   }
 }

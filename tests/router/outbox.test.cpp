@@ -185,7 +185,7 @@ TEST_CASE("what an agent failed to handle ends with what it said", "[router]") {
   rig.take("a", 3);
   CHECK(rig.ended(n1, 3, channel::outcome::expired) == "end 3 expired");
   rig.take("a", 4);
-  CHECK(rig.ended(n1, 4, channel::outcome::unknown) == "end 4 outcome_unknown");
+  CHECK(rig.ended(n1, 4, channel::outcome::lost) == "end 4 outcome_unknown");
 }
 
 TEST_CASE("messages follow an agent that is not there any more, in order", "[router]") {

@@ -331,7 +331,7 @@ private:
     if (run > lane.run)
       begin_run(lane, run, items_.at(number).agent, out);
     if (run < lane.run)
-      return mark(number, outcome::unknown, {}, out); // taken back meanwhile
+      return mark(number, outcome::lost, {}, out); // taken back meanwhile
     if (lane.is_gone)
       return mark(number, outcome::not_here, {}, out);
     lane.line.insert(number);
@@ -343,7 +343,7 @@ private:
     auto before = std::exchange(of.line, {});
     of = {.run = run};
     for (auto each : before)
-      mark(each, outcome::unknown, {}, out);
+      mark(each, outcome::lost, {}, out);
   }
 
   /// Delivers what no gap is in front of any more.

@@ -60,7 +60,7 @@ public:
 
   struct ended {
     content what = 0;
-    outcome how = outcome::unknown;
+    outcome how = outcome::lost;
     problem why{};
   };
 
@@ -467,7 +467,7 @@ private:
       drop_if_empty(found);
     }
     while (!under_way_until_.empty() && under_way_until_.begin()->first <= now)
-      end(under_way_until_.begin()->second, outcome::unknown, {}, out);
+      end(under_way_until_.begin()->second, outcome::lost, {}, out);
   }
 
   static constexpr std::uint32_t max_silences = 20;

@@ -35,11 +35,11 @@ enum class outcome : std::uint8_t {
   /// Its time was over before the agent could get it.
   expired = 3,
   /// It has ended, and nobody knows any more how.
-  unknown = 4,
+  lost = 4,
 };
 
 inline constexpr std::array<std::string_view, 5> outcome_names{"handled", "given_up", "not_here",
-                                                               "expired", "unknown"};
+                                                               "expired", "lost"};
 
 constexpr std::string_view name_of(outcome value) noexcept {
   auto index = static_cast<std::size_t>(value);
@@ -82,7 +82,7 @@ struct probe {
 /// How one message has ended that was not handled.
 struct ending {
   sequence_number number = 0;
-  outcome how = outcome::unknown;
+  outcome how = outcome::lost;
   /// Of one that was given up: the last failure.
   problem why{};
 

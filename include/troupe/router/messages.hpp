@@ -26,6 +26,7 @@
 #include "troupe/core/problem.hpp"
 #include "troupe/host/messages.hpp"
 #include "troupe/router/bundle.hpp"
+#include "troupe/router/confirm_word.hpp"
 #include "troupe/router/message_options.hpp"
 #include "troupe/router/types.hpp"
 
@@ -48,6 +49,33 @@ struct caf::inspector_access<troupe::router::message_options>
         sink.put(x);
         bytes = sink.take();
       }
+      return f.apply(bytes);
+    }
+  }
+};
+
+namespace troupe::channel {
+
+template <class Inspector>
+bool inspect(Inspector& f, outcome& x) {
+  return inspect_enum(f, x);
+}
+
+} // namespace troupe::channel
+
+/// The same of what channels say.
+template <>
+struct caf::inspector_access<troupe::router::confirm_word>
+  : caf::inspector_access_base<troupe::router::confirm_word> {
+  template <class Inspector>
+  [[nodiscard]] static bool apply(Inspector& f, troupe::router::confirm_word& x) {
+    std::string bytes;
+    if constexpr (Inspector::is_loading) {
+      return f.apply(bytes) && troupe::decoder{bytes}.get(x);
+    } else {
+      troupe::encoder sink;
+      sink.put(x);
+      bytes = sink.take();
       return f.apply(bytes);
     }
   }
@@ -125,28 +153,6 @@ struct await_room {
   agent_id agent;
 
   TROUPE_FIELDS(await_room, agent);
-};
-
-/// From router to router: what a channel says of the messages of class confirm that have come from
-/// there. Only to one that has sent some.
-struct confirm_word {
-  channel::acknowledgement said;
-
-  friend bool operator==(const confirm_word&, const confirm_word&) = default;
-
-  /// In our own form, as bytes, so that it may get more fields.
-  template <class Inspector>
-  friend bool inspect(Inspector& f, confirm_word& x) {
-    std::string bytes;
-    if constexpr (Inspector::is_loading) {
-      return f.apply(bytes) && decoder{bytes}.get(x.said);
-    } else {
-      encoder sink;
-      sink.put(x.said);
-      bytes = sink.take();
-      return f.apply(bytes);
-    }
-  }
 };
 
 /// Stays inside of a router: what has come for its channels.

@@ -305,7 +305,7 @@ private:
       case channel::outcome::expired:
         return detail::expired();
       case channel::outcome::not_here:
-      case channel::outcome::unknown:
+      case channel::outcome::lost:
         break;
     }
     return detail::end_unknown();
