@@ -115,7 +115,18 @@ figures through_handle(caf::actor_system& sys, const caf::actor& to, std::uint64
     [&] { return ask(std::uint64_t{0}); });
 }
 
-figures through_router(node& from, const std::string& agent, std::uint64_t messages) {
+/// Messages of class confirm that have not ended.
+std::uint32_t unhandled(node& of) {
+  caf::scoped_actor self{of.system()};
+  std::uint32_t result = 0;
+  self->request(of.router(), 60s, router::find_router_statistics{})
+    .receive([&](const router::router_statistics& what) { result = what.confirms; },
+             [](const caf::error& why) { fail("statistics: " + to_string(why)); });
+  return result;
+}
+
+figures through_router(node& from, const std::string& agent, std::uint64_t messages,
+                       const router::message_options& how = {}) {
   caf::scoped_actor self{from.system()};
   auto ask = [&](auto what) {
     std::uint64_t answer = 0;
@@ -128,10 +139,14 @@ figures through_router(node& from, const std::string& agent, std::uint64_t messa
   };
   // As programs do: what is refused is sent again a little later, for a while.
   auto fire = [&] {
-    auto sent = from.send(to_agent(agent), payload);
+    auto send = [&] {
+      return is_empty(how) ? from.send(to_agent(agent), payload)
+                           : from.send(to_agent(agent), how, payload);
+    };
+    auto sent = send();
     for (auto tries = 0; sent.error_or().code == errc::limit_reached && tries < 100'000; ++tries) {
       std::this_thread::sleep_for(100us);
-      sent = from.send(to_agent(agent), payload);
+      sent = send();
     }
     if (!sent)
       fail("a message: " + sent.error().detail);
@@ -139,6 +154,8 @@ figures through_router(node& from, const std::string& agent, std::uint64_t messa
   return measure(
     messages, [&] { ask(payload); }, fire,
     [&] {
+      while (how.delivery != router::delivery_class::fire && unhandled(from) > 0)
+        std::this_thread::sleep_for(100us);
       for (auto tries = 0;; ++tries) { // the question may be refused, too
         auto answer = from.request<std::uint64_t>(to_agent(agent), 60s, std::uint64_t{0});
         if (answer)
@@ -319,6 +336,8 @@ int main(int argc, char** argv) {
     fail(near.error().detail);
   print("local", "find", through_handle(me.system(), *near, messages), raw);
   print("local", "router", through_router(me, "near", messages), raw);
+  const router::message_options confirmed{.delivery = router::delivery_class::confirm};
+  print("local", "confirm", through_router(me, "near", messages, confirmed), raw);
   auto rate = rate_of_actor(me.system(), agent, messages);
   print_rate("local", "raw", rate, rate);
   print_rate("local", "agent_handle", rate_of_actor(me.system(), me.agent_handle("near"), messages),
@@ -353,6 +372,7 @@ int main(int argc, char** argv) {
     fail(found.error().detail);
   print("loopback", "find", through_handle(me.system(), *found, messages), raw);
   print("loopback", "router", through_router(me, "far", messages), raw);
+  print("loopback", "confirm", through_router(me, "far", messages, confirmed), raw);
   print_rate("loopback", "agent_handle",
              rate_of_actor(me.system(), me.agent_handle("far"), messages), rate);
   print_rate("loopback", "async_request", rate_of_program(me, "far", messages), rate);

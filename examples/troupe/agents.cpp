@@ -119,14 +119,17 @@ int run_message(const common_options& common, const message_command& what) {
   router::message_options how;
   if (what.ttl_s)
     how.ttl = to_span(*what.ttl_s);
+  auto is_confirmed = what.delivery_class == name_of(router::delivery_class::confirm);
+  if (is_confirmed)
+    how.delivery = router::delivery_class::confirm;
   if (!what.wants_answer) {
     auto sent = (*cluster)->send(router::to_agent(what.agent), common.wait(), how, what.text);
     if (!sent)
       return complain(common, where_it_is(**cluster, common, what.agent, sent.error()));
     if (common.json)
-      print({{"event", "sent"}, {"agent", what.agent}});
+      print({{"event", is_confirmed ? "handled" : "sent"}, {"agent", what.agent}});
     else
-      std::cout << "sent to " << what.agent << std::endl;
+      std::cout << (is_confirmed ? "handled by " : "sent to ") << what.agent << std::endl;
     return ok;
   }
   auto answer

@@ -218,6 +218,8 @@ struct message_command {
   bool wants_answer = false;
   /// How long it is worth delivering, in seconds; without it, it never expires.
   std::optional<double> ttl_s{};
+  /// fire or confirm.
+  std::string delivery_class = "fire";
 };
 
 int run_message(const common_options& common, const message_command& what);

@@ -757,6 +757,12 @@ private:
                    "expired; default: it never expires")
       ->option_text("SPAN")
       ->transform(cli::span_in(1ms, 8'760h)); // longest_span
+    if (!wants_answer)
+      command
+        ->add_option("--class", message_.delivery_class,
+                     "fire: at most once; confirm: again until the agent has handled it, which the "
+                     "command waits for")
+        ->check(cli::one_of({"fire", "confirm"}));
   }
 
   void add_messages() {

@@ -10,6 +10,7 @@
 #include "troupe/sim/laws/raft_disk_laws.hpp"
 #include "troupe/sim/laws/raft_laws.hpp"
 #include "troupe/sim/laws/worker_laws.hpp"
+#include "troupe/sim/scenarios/channel_scenario.hpp"
 #include "troupe/sim/scenarios/lease_scenario.hpp"
 #include "troupe/sim/scenarios/lock_scenario.hpp"
 #include "troupe/sim/scenarios/raft_scenario.hpp"

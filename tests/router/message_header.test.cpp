@@ -53,6 +53,8 @@ message_header with_all() {
   all.reply_to = "desk";
   all.tenant = "t";
   all.traceparent = "00-1";
+  all.frame = channel::frame_header{1, 2, 3, 4, 4};
+  all.probe = channel::probe{1, 3, 9, {{5, 6}}};
   return all;
 }
 
@@ -72,8 +74,8 @@ struct newer_header {
       f.field("life", k.life), f.field("priority", k.priority),
       f.field("delivery_class", k.delivery_class), f.field("type", k.type),
       f.field("correlation", k.correlation), f.field("reply_to", k.reply_to),
-      f.field("tenant", k.tenant), f.field("traceparent", k.traceparent), f.field("seal", x.seal),
-      f.field("sequence", x.sequence));
+      f.field("tenant", k.tenant), f.field("traceparent", k.traceparent), f.field("frame", k.frame),
+      f.field("probe", k.probe), f.field("seal", x.seal), f.field("sequence", x.sequence));
   }
 };
 
@@ -161,9 +163,9 @@ TEST_CASE("what a header asks for and this release does not know is refused by i
   CHECK(wish.code == errc::incompatible);
   CHECK(wish.detail.find("wish 3") != std::string::npos);
   CHECK(why([](message_header& it) { it.delivery_class = 0; }).code == errc::none);
-  auto unknown = why([](message_header& it) { it.delivery_class = 1; });
+  auto unknown = why([](message_header& it) { it.delivery_class = 2; });
   CHECK(unknown.code == errc::incompatible);
-  CHECK(unknown.detail.find("class 1") != std::string::npos);
+  CHECK(unknown.detail.find("class 2") != std::string::npos);
   CHECK(why([](message_header& it) { it.priority = 9; }).code == errc::none);
   INFO("nor is one believed that contradicts itself");
   CHECK(why([](message_header& it) { it.wanted = 1, it.request.reset(); }).code == errc::damaged);
@@ -173,6 +175,20 @@ TEST_CASE("what a header asks for and this release does not know is refused by i
         }).code
         == errc::damaged);
   CHECK(why([](message_header& it) { it.also_to.emplace(); }).code == errc::none);
+  auto confirm = [&](auto change) {
+    return why([&](message_header& it) {
+             it.delivery_class = 1;
+             it.frame.emplace();
+             change(it);
+           })
+      .code;
+  };
+  CHECK(confirm([](message_header&) {}) == errc::none);
+  CHECK(confirm([](message_header& it) { it.frame.reset(), it.probe.emplace(); }) == errc::none);
+  CHECK(confirm([](message_header& it) { it.frame.reset(); }) == errc::damaged);
+  CHECK(confirm([](message_header& it) { it.probe.emplace(); }) == errc::damaged);
+  CHECK(confirm([](message_header& it) { it.also_to.emplace(); }) == errc::damaged);
+  CHECK(confirm([](message_header& it) { it.delivery_class.reset(); }) == errc::damaged);
 }
 
 TEST_CASE("what is said of a message comes out of its header as it went in", "[router][wire]") {

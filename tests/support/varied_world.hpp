@@ -53,6 +53,14 @@ inline sim::scenario_options world_of_inboxes(std::uint64_t seed) {
   return made;
 }
 
+/// Returns a world of two nodes that restart more or less often.
+inline sim::scenario_options world_of_channels(std::uint64_t seed, duration span) {
+  auto made = world_of_short_sessions(seed, span);
+  if (seed % 3 == 1)
+    made.what.kill_every = {};
+  return made;
+}
+
 /// The same as varied_world(), and how often members change and leaders are struck.
 inline sim::scenario_options varied_group(std::uint64_t seed, duration span) {
   auto made = varied_world(seed, span);

@@ -198,9 +198,17 @@ enum class flaw : std::uint8_t {
   sign_counted_twice,
   /// Agents of a node have one share of the last quarter of what may wait for it.
   room_unshared,
+  /// A receiver acknowledges a message when it comes, before its agent has handled it.
+  acknowledged_unhandled,
+  /// A message for which an agent has no room counts as handled.
+  marked_unhandled,
+  /// A sender that has restarted is taken for its earlier life.
+  restart_taken_for_old,
+  /// Messages are delivered although earlier ones have not come.
+  gap_passed_over,
 };
 
-inline constexpr std::array<std::string_view, 92> flaw_names{"none",
+inline constexpr std::array<std::string_view, 96> flaw_names{"none",
                                                              "vote_not_persisted",
                                                              "sync_skipped",
                                                              "old_terms_counted",
@@ -291,7 +299,11 @@ inline constexpr std::array<std::string_view, 92> flaw_names{"none",
                                                              "refused_called_taken",
                                                              "handing_overtaken",
                                                              "sign_counted_twice",
-                                                             "room_unshared"};
+                                                             "room_unshared",
+                                                             "acknowledged_unhandled",
+                                                             "marked_unhandled",
+                                                             "restart_taken_for_old",
+                                                             "gap_passed_over"};
 
 /// Returns the flaw called `name`; flaw::none if there is no such flaw.
 constexpr flaw flaw_of(std::string_view name) {

@@ -291,12 +291,13 @@ public:
 
   // -- messages ----------------------------------------------------------------------
 
-  /// Sends `what` to one or many agents, at most once. Does not block. Reports whether the message
-  /// was sent, not whether it arrived. Errors: not_found (no such agent is known), limit_reached
-  /// (too many bytes wait for its node, see router_options::max_waiting_bytes: retry with backoff;
-  /// if there are many, some of them get nothing), too_large, bad_argument (a value that cannot be
-  /// written, or invalid options), expired (a ttl of zero or less), cancelled (this node is
-  /// stopping).
+  /// Sends `what` to one or many agents, at most once; with `how.delivery` confirm to one agent
+  /// until that has handled it. Does not block. Reports whether the message was sent, or accepted,
+  /// not whether it arrived: messages().post() waits for that. Errors: not_found (no such agent is
+  /// known), limit_reached (too many bytes wait for its node, see
+  /// router_options::max_waiting_bytes: retry with backoff; if there are many, some of them get
+  /// nothing), too_large, bad_argument (a value that cannot be written, or invalid options),
+  /// expired (a ttl of zero or less), cancelled (this node is stopping).
   template <class... Ts>
   result<void> send(const router::recipients& to, message_options how, Ts&&... what) {
     must_be_sendable<Ts...>();

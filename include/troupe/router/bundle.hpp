@@ -17,6 +17,7 @@
 #include "caf/message.hpp"
 #include "caf/sec.hpp"
 #include "caf/span.hpp"
+#include "troupe/channel/types.hpp"
 #include "troupe/core/agent_id.hpp"
 #include "troupe/core/caf/compat.hpp"
 #include "troupe/core/caf/incoming_message.hpp"
@@ -62,6 +63,13 @@ struct letter {
   std::shared_ptr<const message_options> how{};
   /// Of the payload. Set where it has arrived.
   std::size_t bytes = 0;
+  /// Of class confirm: one of these.
+  std::optional<channel::frame_header> frame{};
+  std::optional<channel::probe> probe{};
+
+  [[nodiscard]] bool is_confirm() const {
+    return frame || probe;
+  }
 };
 
 /// Letters from router to router in one message, which costs about as much over a link as each
@@ -269,6 +277,11 @@ private:
       made.life = after + bounded(what.life);
     if (what.how)
       say(*what.how, made);
+    if (what.is_confirm()) {
+      made.delivery_class = static_cast<std::uint8_t>(delivery_class::confirm);
+      made.frame = what.frame;
+      made.probe = what.probe;
+    }
     return made;
   }
 
@@ -402,6 +415,8 @@ private:
     }
     if (into.unreadable)
       return;
+    into.frame = header.frame;
+    into.probe = std::move(header.probe);
     into.to.reserve(recipients);
     into.to.push_back(std::move(header.to));
     if (header.also_to)

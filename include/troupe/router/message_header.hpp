@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "troupe/channel/types.hpp"
 #include "troupe/core/agent_id.hpp"
 #include "troupe/core/codec.hpp"
 #include "troupe/core/fields.hpp"
@@ -35,12 +36,6 @@ enum class word : std::uint8_t {
   answer = 1,
   /// A send_report once the agent has it in its mailbox, with not_found if there is none.
   receipt = 2,
-};
-
-/// What is promised of the delivery of a message. Numbers go over the wire: append at the end.
-enum class delivery : std::uint8_t {
-  /// At most once.
-  fire = 0,
 };
 
 /// What the messages of a bundle share.
@@ -86,19 +81,24 @@ struct message_header {
   std::optional<duration> life{};
   /// A message_priority; absent: normal. One that this release does not know counts as normal.
   std::optional<std::uint8_t> priority{};
-  /// A delivery; absent: fire.
+  /// A delivery_class; absent: fire.
   std::optional<std::uint8_t> delivery_class{};
   std::optional<std::string> type{};
   std::optional<std::string> correlation{};
   std::optional<agent_id> reply_to{};
   std::optional<std::string> tenant{};
   std::optional<std::string> traceparent{};
+  /// Of class confirm: its place in the channel. It wants nothing of what is above; `wanted` and
+  /// `request` are for a node that does not know the class, which answers then.
+  std::optional<channel::frame_header> frame{};
+  /// Of class confirm, without a content for anybody: a question to the channel.
+  std::optional<channel::probe> probe{};
 
   friend bool operator==(const message_header&, const message_header&) = default;
 
   TROUPE_FIELDS(message_header, to, place, wanted, request, deadline, from, for_whom, also_to,
                 after, life, priority, delivery_class, type, correlation, reply_to, tenant,
-                traceparent);
+                traceparent, frame, probe);
 };
 
 /// Below it the time of a message is that of its bundle.
@@ -169,8 +169,14 @@ inline problem check(const message_header& what) {
   };
   if (what.wanted && *what.wanted > static_cast<std::uint8_t>(word::receipt))
     return unknown("the wish", *what.wanted);
-  if (what.delivery_class && *what.delivery_class > static_cast<std::uint8_t>(delivery::fire))
+  if (what.delivery_class
+      && *what.delivery_class > static_cast<std::uint8_t>(delivery_class::confirm))
     return unknown("the class", *what.delivery_class);
+  auto is_confirm = what.delivery_class == static_cast<std::uint8_t>(delivery_class::confirm);
+  if (is_confirm != (what.frame || what.probe) || (what.frame && what.probe)
+      || (is_confirm && what.also_to))
+    return {errc::damaged, "the message has no place in a channel, or is for several agents; check "
+                           "the version of the node it comes from"};
   auto asks = what.wanted && *what.wanted != static_cast<std::uint8_t>(word::nothing);
   if (asks && (!what.request || what.also_to))
     return {errc::damaged, "the message asks for an answer without a number, or asks several "

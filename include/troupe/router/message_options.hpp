@@ -37,6 +37,22 @@ constexpr std::string_view name_of(message_priority value) noexcept {
   return index < message_priority_names.size() ? message_priority_names[index] : "unknown";
 }
 
+/// What is promised of the delivery of a message. Numbers go over the wire: append at the end.
+enum class delivery_class : std::uint8_t {
+  /// At most once.
+  fire = 0,
+  /// Until the agent has handled it, in order, and once in a life of the process that the agent
+  /// lives in. To one agent by its id.
+  confirm = 1,
+};
+
+inline constexpr std::array<std::string_view, 2> delivery_class_names{"fire", "confirm"};
+
+constexpr std::string_view name_of(delivery_class value) noexcept {
+  auto index = static_cast<std::size_t>(value);
+  return index < delivery_class_names.size() ? delivery_class_names[index] : "unknown";
+}
+
 /// Identifies a message: no other one has the same id, also after a restart of the node. All
 /// recipients of one message see the same id.
 struct message_id {
@@ -84,11 +100,13 @@ struct message_options {
   /// its node. If there is none in that time they end with limit_reached, and nothing was sent.
   /// send() does not wait.
   bool wait_for_room = false;
+  /// What is promised of its delivery.
+  delivery_class delivery = delivery_class::fire;
 
   friend bool operator==(const message_options&, const message_options&) = default;
 
   TROUPE_FIELDS(message_options, ttl, priority, type, correlation, reply_to, tenant, traceparent,
-                wait_for_room);
+                wait_for_room, delivery);
 };
 
 /// Returns the bytes of all texts of `how`.
@@ -100,7 +118,7 @@ inline std::size_t text_bytes(const message_options& how) {
 /// Returns whether nothing is set.
 inline bool is_empty(const message_options& how) {
   return !how.ttl && how.priority == message_priority::normal && text_bytes(how) == 0
-         && !how.wait_for_room;
+         && !how.wait_for_room && how.delivery == delivery_class::fire;
 }
 
 namespace detail {
@@ -144,7 +162,8 @@ constexpr bool is_traceparent(std::string_view text) {
 template <class... Ts>
 concept without_options = !detail::begins_with_options<Ts...>;
 
-/// Returns bad_argument for an invalid text of `how`. Does not judge the ttl.
+/// Returns bad_argument for an invalid text of `how`, incompatible for a class that this release
+/// does not know. Does not judge the ttl.
 inline problem check(const message_options& how) {
   using field = std::pair<const char*, const std::string*>;
   for (auto& [name, text] : {field{"type", &how.type}, field{"correlation", &how.correlation},
@@ -156,6 +175,10 @@ inline problem check(const message_options& how) {
             "message_options::traceparent " + shortened(how.traceparent)
               + " is invalid; write it as W3C Trace Context does, version 00 as in "
                 "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"};
+  if (how.delivery > delivery_class::confirm)
+    return {errc::incompatible, "message_options::delivery "
+                                  + std::to_string(static_cast<unsigned>(how.delivery))
+                                  + " is not known to this node; upgrade it"};
   return {};
 }
 

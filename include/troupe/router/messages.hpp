@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "caf/actor_control_block.hpp"
@@ -15,14 +16,17 @@
 #include "caf/result.hpp"
 #include "caf/type_id.hpp"
 #include "caf/typed_actor.hpp"
+#include "troupe/channel/types.hpp"
 #include "troupe/core/agent_id.hpp"
 #include "troupe/core/caf/inspect_enum.hpp"
+#include "troupe/core/caf/node_finder.hpp"
 #include "troupe/core/codec.hpp"
 #include "troupe/core/fields.hpp"
 #include "troupe/core/messages.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/host/messages.hpp"
 #include "troupe/router/bundle.hpp"
+#include "troupe/router/confirm_word.hpp"
 #include "troupe/router/message_options.hpp"
 #include "troupe/router/types.hpp"
 
@@ -45,6 +49,33 @@ struct caf::inspector_access<troupe::router::message_options>
         sink.put(x);
         bytes = sink.take();
       }
+      return f.apply(bytes);
+    }
+  }
+};
+
+namespace troupe::channel {
+
+template <class Inspector>
+bool inspect(Inspector& f, outcome& x) {
+  return inspect_enum(f, x);
+}
+
+} // namespace troupe::channel
+
+/// The same of what channels say.
+template <>
+struct caf::inspector_access<troupe::router::confirm_word>
+  : caf::inspector_access_base<troupe::router::confirm_word> {
+  template <class Inspector>
+  [[nodiscard]] static bool apply(Inspector& f, troupe::router::confirm_word& x) {
+    std::string bytes;
+    if constexpr (Inspector::is_loading) {
+      return f.apply(bytes) && troupe::decoder{bytes}.get(x);
+    } else {
+      troupe::encoder sink;
+      sink.put(x);
+      bytes = sink.take();
       return f.apply(bytes);
     }
   }
@@ -122,6 +153,37 @@ struct await_room {
   agent_id agent;
 
   TROUPE_FIELDS(await_room, agent);
+};
+
+/// Stays inside of a router: what has come for its channels.
+struct confirm_event {
+  /// Of that node, whose router is `entry`.
+  struct letters {
+    link_peer by;
+    caf::strong_actor_ptr entry;
+    std::vector<letter> all;
+  };
+
+  struct word {
+    node_id from{};
+    channel::acknowledgement said;
+  };
+
+  /// That node does not know the class.
+  struct refusal {
+    node_id from{};
+    problem why;
+  };
+
+  /// What has become of the delivery of that number; errc::none: it is handled.
+  struct answer {
+    std::uint64_t number = 0;
+    problem why{};
+    /// The agent has not seen it.
+    bool is_bounced = false;
+  };
+
+  std::variant<letters, word, refusal, answer> body;
 };
 
 /// Asks for the handle of an agent of this very node, for raw CAF messages. Errors: not_found,
@@ -289,6 +351,7 @@ using router_actor = router_protocol::handle;
 
 /// Stays in its process: nobody elsewhere can send one.
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::router::message_info)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::router::confirm_event)
 
 CAF_BEGIN_TYPE_ID_BLOCK(troupe_router, ::troupe::type_ids::router)
 
@@ -320,6 +383,8 @@ CAF_BEGIN_TYPE_ID_BLOCK(troupe_router, ::troupe::type_ids::router)
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::maintain_node))
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::message_info))
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::await_room))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::confirm_word))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::confirm_event))
 
 CAF_END_TYPE_ID_BLOCK(troupe_router)
 

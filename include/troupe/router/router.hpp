@@ -29,6 +29,7 @@
 #include "troupe/core/time.hpp"
 #include "troupe/core/visit.hpp"
 #include "troupe/host/early_questions.hpp"
+#include "troupe/router/detail/confirm_desk.hpp"
 #include "troupe/router/detail/delivery.hpp"
 #include "troupe/router/detail/entrance.hpp"
 #include "troupe/router/detail/outbound.hpp"
@@ -82,6 +83,8 @@ public:
       events_(std::move(events)),
       services_(self),
       outbound_(self, *entrance_, node, options, events_, idle),
+      confirms_(self, *entrance_, node, options,
+                [this](const node_id& to, const letter& what) { outbound_.write(to, what); }),
       early_(options.max_all_waiting_bytes),
       for_room_({options.max_pending, options.max_all_waiting_bytes}) {
     outbound_.on_room = [this](const agent_id& agent) { has_room(to_agent(agent)); };
@@ -95,6 +98,7 @@ public:
     early_.refuse_all(detail::has_stopped());
     for (auto& each : for_room_.end())
       tell(each.what.message.by, detail::has_stopped());
+    confirms_.close();
     entrance_->close();
   }
 
@@ -106,6 +110,7 @@ public:
       [this](post& what) { send(what, awaited::receipt); },
       [this](const rest_link& what) { outbound_.let_rest(what); },
       [this](const await_room& what) { await(what); },
+      [this](confirm_event& what) { confirms_.take(what); },
       [this](const find_agent& what) -> caf::result<caf::strong_actor_ptr> {
         auto found = entrance_->agents.find(what.id).handle;
         if (!found)
@@ -198,6 +203,12 @@ public:
                                                    expires_at});
   }
 
+  /// Delivers a message of class confirm, for which there is room. Nobody hears of its end.
+  void confirm(const agent_id& to, caf::message payload, const detail::said_by_program& said,
+               std::size_t bytes) {
+    confirms_.accept(to, std::move(payload), own_origin(said), bytes);
+  }
+
   /// Gives a message without a ttl to an agent of this node, which has a place for it, behind all
   /// that was sent before.
   void bring(const detail::agent_table::reservation& to, const caf::message& payload,
@@ -223,6 +234,7 @@ public:
   /// has ended, though that may be told only later.
   void link_up(const node_id& node, std::uint64_t number, caf::strong_actor_ptr entry) {
     outbound_.link_up(node, number, std::move(entry));
+    confirms_.link_up(node);
   }
 
   /// Others have filled that link, or it has drained.
@@ -238,12 +250,14 @@ public:
   /// Fails what was sent over it and not answered. What waited for room on it waits for the next.
   void link_down(const node_id& node, std::uint64_t number) {
     outbound_.step(lines::link_down{node, number});
+    tell_of_link(node);
   }
 
   /// A link to that node has ended before it could be used, and any before it: word of their ends
   /// comes late, or as that of others.
   void link_missed(const node_id& node) {
     outbound_.step(lines::link_missed{node});
+    tell_of_link(node);
   }
 
   /// Gives the router of `node` to one who uses it directly, with a link if there is none. If it
@@ -282,10 +296,18 @@ public:
     outbound_.add_to(result);
     result.waiting += static_cast<std::uint32_t>(for_room_.size());
     result.waiting_bytes += for_room_.bytes();
+    entrance_->confirms.add_to(result);
+    result.given_up = confirms_.given_up();
     return result;
   }
 
 private:
+  /// One may have ended.
+  void tell_of_link(const node_id& node) {
+    if (!outbound_.has_link(node))
+      confirms_.link_down(node);
+  }
+
   /// Answers first: the links end with the node.
   void leave(bool force) {
     auto answer = self_->make_response_promise();
@@ -351,6 +373,9 @@ private:
     from.said = entrance_->begin(detail::shared(std::move(what.how)), now());
     auto waits = self_->current_message_id().is_request();
     auto asks = waits && wants == awaited::answer;
+    if (from.said.how && from.said.how->delivery == delivery_class::confirm)
+      return confirm(what.to, std::move(what.payload), std::move(from), asks,
+                     waits ? what.timeout : duration{});
     if (asks && is_to_one(what.to))
       from.said.patience = patience(what.timeout);
     outgoing made{std::move(what.to),
@@ -362,6 +387,19 @@ private:
       hold(std::move(made));
     else
       send(std::move(made));
+  }
+
+  /// Of class confirm; whoever waits hears once it is handled.
+  void confirm(const recipients& to, caf::message payload, detail::origin from, bool asks,
+               duration timeout) {
+    agent_id agent{to.name};
+    auto bytes = compat::size_of(self_->system(), payload);
+    auto why = entrance_->take_confirm(to, asks, bytes, from.said_bytes(), from.said.life);
+    if (why)
+      return reply(to_error(std::move(why)));
+    auto by = self_->current_message_id().is_request() ? detail::asker::of(self_) : detail::asker{};
+    confirms_.accept(agent, std::move(payload), std::move(from),
+                     *bytes + detail::routes::letter_bytes, std::move(by), patience(timeout));
   }
 
   /// A message that a router has taken.
@@ -605,7 +643,9 @@ private:
   }
 
   void end_agent(const caf::actor_addr& who) {
-    for (auto& id : entrance_->end_agent(self_, who))
+    auto gone = entrance_->end_agent(self_, who);
+    confirms_.agents_gone(gone);
+    for (auto& id : gone)
       events_.agent_ended(id);
   }
 
@@ -619,6 +659,7 @@ private:
   std::uint64_t last_maintained_ = 0;
   detail::service_places services_;
   detail::outbound outbound_;
+  detail::confirm_desk confirms_;
   host::early_questions early_;
   deadline_timer timer_;
   line_for_room for_room_;
@@ -713,6 +754,8 @@ private:
   [[nodiscard]] problem send(const recipients& to, const caf::message& payload,
                              detail::said_by_program&& said) const {
     auto expires = said.how && said.how->ttl;
+    if (said.how && said.how->delivery == delivery_class::confirm)
+      return send_surely(to, payload, std::move(said));
     if (to.who == audience::agent && !expires) {
       auto place = entrance_->agents.take(to.name, std::nullopt);
       if (place.wants_size)
@@ -737,6 +780,23 @@ private:
       return outcome(false);
     return where.report.refused + where.report.left_out > 0 ? detail::not_all(where.report)
                                                             : problem{};
+  }
+
+  /// Of class confirm.
+  [[nodiscard]] problem send_surely(const recipients& to, const caf::message& payload,
+                                    detail::said_by_program&& said) const {
+    auto bytes = compat::size_of(*system_, payload);
+    if (auto why
+        = entrance_->take_confirm(to, false, bytes, text_bytes(*said.how), life_of(*said.how)))
+      return why;
+    agent_id agent{to.name};
+    auto taken = *bytes + detail::routes::letter_bytes;
+    auto is_taken = run([agent, payload, taken, said = std::move(said)](router_state& state) {
+      state.confirm(agent, payload, said, taken);
+    });
+    if (!is_taken)
+      entrance_->confirms.give_back(agent, taken);
+    return outcome(is_taken);
   }
 
   static problem outcome(bool is_taken) {

@@ -152,7 +152,8 @@ public:
 
   /// Sends `what` to one or many and waits up to `wait` until it is handed over: to one agent
   /// once that has it in its mailbox, to many when it is on the way. What they make of it,
-  /// nobody says. Routers of nodes only. Errors: not_found (no such agent), unreachable,
+  /// nobody says. With `how.delivery` confirm, until the agent has handled it. Routers of nodes
+  /// only. Errors: not_found (no such agent), unreachable,
   /// limit_reached, too_large (nothing was sent), outcome_unknown, timed_out.
   template <class... Ts>
   result<send_report> post(recipients to, duration wait, message_options how, Ts&&... what) const {

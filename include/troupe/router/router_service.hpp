@@ -208,7 +208,12 @@ private:
   /// It keeps nothing, so that a ttl counts only if it is over at once.
   void send(dispatch& what) {
     auto waits = self_->current_message_id().is_request();
-    if (auto why = router::check(what.how)) {
+    auto why = router::check(what.how);
+    if (!why && what.how.delivery != delivery_class::fire)
+      why = {errc::bad_argument,
+             "a router_service delivers messages of class fire only; send one of another class "
+             "through a node"};
+    if (why) {
       if (waits)
         self_->make_response_promise().deliver(to_error(why));
       return;

@@ -190,10 +190,18 @@ struct router_options {
   /// node, of which each may have more likewise; and until a node that has just started is told of
   /// the others.
   std::uint64_t max_all_waiting_bytes = 256U << 20U;
+  /// Messages of class confirm that this node has accepted and that have not ended. Beyond it they
+  /// are refused with limit_reached. An agent may have another one waiting while it has fewer than
+  /// are free.
+  std::uint64_t max_confirms = 100'000;
+  /// Their bytes, likewise.
+  std::uint64_t max_confirm_bytes = 64U << 20U;
+  /// How often an agent gets a message of class confirm that fails, before it is given up.
+  std::uint32_t max_deliveries = 8;
 
   TROUPE_FIELDS(router_options, max_agents, max_waiting_bytes, max_pending, max_recipients,
                 window_bytes, max_message_bytes, max_answer_bytes, max_all_answer_bytes,
-                max_all_waiting_bytes);
+                max_all_waiting_bytes, max_confirms, max_confirm_bytes, max_deliveries);
 };
 
 /// What became of a message to many.
@@ -227,11 +235,14 @@ struct router_statistics {
   std::uint64_t waiting_bytes = 0; ///< of those, and of those on their way to the router
   std::uint64_t uninvited = 0;     ///< answers of nodes that were not asked
   std::uint64_t expired = 0;       ///< whose ttl ran out before their agents could get them
+  std::uint64_t given_up = 0;      ///< of class confirm, which agents of this node failed to handle
+  std::uint32_t confirms = 0;      ///< of class confirm, accepted here and not ended
 
   friend bool operator==(const router_statistics&, const router_statistics&) = default;
 
   TROUPE_FIELDS(router_statistics, delivered, forwarded, unknown, unreachable, refused, failed,
-                damaged, agents, links, pending, waiting, waiting_bytes, uninvited, expired);
+                damaged, agents, links, pending, waiting, waiting_bytes, uninvited, expired,
+                given_up, confirms);
 };
 
 } // namespace troupe::router

@@ -13,6 +13,7 @@
 
 #include "support/varied_world.hpp"
 #include "troupe/core/flaw.hpp"
+#include "troupe/sim/scenarios/channel_scenario.hpp"
 #include "troupe/sim/scenarios/inbox_scenario.hpp"
 #include "troupe/sim/scenarios/lease_scenario.hpp"
 #include "troupe/sim/scenarios/lock_scenario.hpp"
@@ -58,6 +59,8 @@ scenario scenario_of(std::string_view name) {
     return violations_of<sim::seats_scenario>;
   if (name == "inbox")
     return violations_of<sim::inbox_scenario>;
+  if (name == "channel")
+    return violations_of<sim::channel_scenario>;
   return nullptr;
 }
 
@@ -69,6 +72,8 @@ sim::scenario_options world_of(std::string_view name, std::uint64_t seed) {
     return test::world_of_short_sessions(seed, span);
   if (name == "node")
     return test::world_of_nodes(seed, std::chrono::seconds{20});
+  if (name == "channel")
+    return test::world_of_channels(seed, span);
   return name == "seats" ? test::world_of_seats(seed, span) : test::varied_group(seed, span);
 }
 

@@ -8,6 +8,7 @@
 #include <set>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "caf/actor_control_block.hpp"
 #include "caf/actor_system.hpp"
@@ -30,6 +31,7 @@
 #include "troupe/router/detail/answers.hpp"
 #include "troupe/router/detail/asker.hpp"
 #include "troupe/router/detail/call_outcomes.hpp"
+#include "troupe/router/detail/confirm_room.hpp"
 #include "troupe/router/detail/delivery.hpp"
 #include "troupe/router/detail/open_requests.hpp"
 #include "troupe/router/detail/origin.hpp"
@@ -55,9 +57,11 @@ public:
       ways(node, options),
       outcomes(std::move(called)),
       going_out(options),
+      confirms(options),
       peers_(std::move(peers)),
       own_{node, true, true},
-      boot_(boot) {}
+      boot_(boot),
+      max_message_bytes_(options.max_message_bytes) {}
 
   agent_table agents;
   /// To the agents of all nodes.
@@ -68,6 +72,13 @@ public:
   call_outcomes outcomes;
   /// To those who ask over links.
   answers going_out;
+  /// Of class confirm, accepted here.
+  confirm_room confirms;
+
+  /// In the number of what a node that does not know class confirm answers.
+  static constexpr std::uint64_t confirm_flag = std::uint64_t{1} << 55U;
+  /// In the number of a message of class confirm that an agent has; the rest is its delivery.
+  static constexpr std::uint64_t handled_flag = std::uint64_t{1} << 54U;
 
   struct counts {
     std::atomic<std::uint64_t> delivered{0};
@@ -104,6 +115,12 @@ public:
       going_out.tell(self, {what.sender, what.mid, what.stages},
                      std::move(what.payload.get_mutable_as<ready_answer>(0).what), context,
                      patience(quiet_patience));
+    } else if (what.payload.match_elements<confirm_word>()) {
+      if (auto by = member_behind(what.sender))
+        tell(
+          self,
+          confirm_event::word{by->id, std::move(what.payload.get_mutable_as<confirm_word>(0).said)},
+          context);
     } else if (compat::is_ping(what.payload)) {
       say_that_it_is_here(
         self, what, [] { return caf::message{}; }, context);
@@ -195,6 +212,25 @@ public:
     return {own_, agents.id_of(sender->address(), says), true};
   }
 
+  /// Of what `by`, a node or client, sends here. Only a member is believed about what it passes on,
+  /// and about the names of its agents.
+  [[nodiscard]] origin origin_of(time_point moment, origin by, const letter& what) const {
+    terms said{{by.where.id, what.boot, what.message},
+               what.life,
+               what.wanted == word::answer ? what.patience : longest_life,
+               moment,
+               what.sent_at,
+               what.how};
+    auto is_member = by.where.id != node_id{} && by.where.is_member;
+    if (is_member && what.is_passed_on)
+      by = what.first != node_id{} ? origin{{what.first, false, by.where.is_proven}} : origin{};
+    else if (is_member && !check(what.from)
+             && ways.may_be_on(what.from, by.where.id, bool{agents.find(what.from)}))
+      by.agent = what.from;
+    by.said = std::move(said);
+    return by;
+  }
+
   /// The origin of what this node sends itself.
   [[nodiscard]] origin own_origin(terms said) const {
     return {own_, {}, true, std::move(said)};
@@ -222,6 +258,11 @@ public:
     return expired();
   }
 
+  /// Counts what of a channel makes no sense.
+  void count_damaged() {
+    counts_.damaged.fetch_add(1, std::memory_order_relaxed);
+  }
+
   /// Counts one that found no place.
   problem refuse(const agent_id& id) {
     counts_.refused.fetch_add(1, std::memory_order_relaxed);
@@ -235,6 +276,27 @@ public:
       to.who == audience::any_with_capability ? now(sys) : time_point{}, to, of,
       [this](std::string_view id) { return agents.look_for(id); },
       [&] { return compat::size_of(sys, payload).value_or(routes::npos); });
+  }
+
+  /// Takes a message of class confirm; returns why not. `asks`: an answer is wanted of the agent.
+  [[nodiscard]] problem take_confirm(const recipients& to, bool asks,
+                                     const std::optional<std::size_t>& bytes,
+                                     std::size_t said_bytes, duration life) {
+    if (to.who != audience::agent)
+      return confirms_to_one();
+    if (asks)
+      return confirms_no_request();
+    agent_id agent{to.name};
+    if (auto why = check(agent))
+      return why;
+    if (life <= duration::zero())
+      return count_expired(1);
+    if (!bytes)
+      return unwritable();
+    auto all = *bytes + said_bytes + agent.text().size() + routes::letter_bytes;
+    if (all > max_message_bytes_)
+      return too_large(all, max_message_bytes_);
+    return confirms.take(agent, *bytes + routes::letter_bytes);
   }
 
   /// Ends all requests and lets go of all agents. The answers have no sender: the router may be
@@ -278,6 +340,10 @@ private:
       carry_out(self, agent, std::move(out), context);
       return true;
     }
+    if ((number & ~(confirm_flag - 1)) == confirm_flag)
+      return hear_refusal(self, what, context);
+    if (is_from_here && (number & ~(handled_flag - 1)) == handled_flag)
+      return hear_of_delivery(self, what, number & (handled_flag - 1), context);
     auto deliver = [&](call<asker>& to, const node_id& node) {
       if (to.is_telling && !what.payload.match_elements<caf::error>())
         outcomes.answered(node, to.agent);
@@ -300,7 +366,12 @@ private:
     auto arrived = what.take(context);
     if (arrived.damage)
       counts_.damaged.fetch_add(1, std::memory_order_relaxed);
+    std::vector<letter> confirmed;
     for (auto& each : arrived.letters) {
+      if (!arrived.damage && each.is_confirm()) {
+        confirmed.push_back(std::move(each));
+        continue;
+      }
       // Built anew from the number, so that no letter passes for an answer.
       auto id = each.wanted == word::nothing || !asks
                   ? caf::make_message_id()
@@ -321,6 +392,53 @@ private:
             agent, self, {each.payload, {asks, id}, each.bytes, expiry(self, each)},
             patience(each.patience), [&] { return origin_of(self, asks, each).info(); }, context);
     }
+    if (confirmed.empty())
+      return;
+    if (auto by = member_behind(asks))
+      tell(self, confirm_event::letters{*by, asks, std::move(confirmed)}, context);
+  }
+
+  // -- class confirm -------------------------------------------------------------------
+
+  /// The router takes it in its own turn.
+  template <class What>
+  static void tell(const caf::strong_actor_ptr& self, What what,
+                   compat::execution_context* context) {
+    self->enqueue(nullptr, caf::make_message_id(),
+                  caf::make_message(confirm_event{std::move(what)}), context);
+  }
+
+  /// The member whose router that is; nothing, and counted, if it is none.
+  std::optional<link_peer> member_behind(const caf::strong_actor_ptr& sender) {
+    auto there = sender ? peer_of(sender) : link_peer{};
+    if (there.id != node_id{} && there.is_member)
+      return there;
+    counts_.uninvited.fetch_add(1, std::memory_order_relaxed);
+    return std::nullopt;
+  }
+
+  /// Other errors are of one message, which goes again.
+  bool hear_refusal(const caf::strong_actor_ptr& self, caf::mailbox_element& what,
+                    compat::execution_context* context) {
+    if (!what.payload.match_elements<caf::error>())
+      return true;
+    auto why = to_problem(what.payload.get_as<caf::error>(0));
+    if (why.code == errc::incompatible)
+      if (auto by = member_behind(what.sender))
+        tell(self, confirm_event::refusal{by->id, std::move(why)}, context);
+    return true;
+  }
+
+  static bool hear_of_delivery(const caf::strong_actor_ptr& self, caf::mailbox_element& what,
+                               std::uint64_t number, compat::execution_context* context) {
+    confirm_event::answer made{number};
+    if (what.payload.match_elements<caf::error>()) {
+      auto& why = what.payload.get_as<caf::error>(0);
+      made.why = to_problem(why);
+      made.is_bounced = what.sender == self || why == caf::sec::request_receiver_down;
+    }
+    tell(self, std::move(made), context);
+    return true;
   }
 
   static std::optional<time_point> expiry(const caf::strong_actor_ptr& self, const letter& what) {
@@ -429,24 +547,9 @@ private:
     return peers_ ? peers_(sender) : link_peer{};
   }
 
-  /// Only a member is believed about what it passes on, and about the names of its agents.
   [[nodiscard]] origin origin_of(const caf::strong_actor_ptr& self,
                                  const caf::strong_actor_ptr& sender, const letter& what) const {
-    auto by = origin_of(self, sender, agent_id{});
-    terms said{{by.where.id, what.boot, what.message},
-               what.life,
-               what.wanted == word::answer ? what.patience : longest_life,
-               now(*self->home_system),
-               what.sent_at,
-               what.how};
-    auto is_member = by.where.id != node_id{} && by.where.is_member;
-    if (is_member && what.is_passed_on)
-      by = what.first != node_id{} ? origin{{what.first, false, by.where.is_proven}} : origin{};
-    else if (is_member && !check(what.from)
-             && ways.may_be_on(what.from, by.where.id, bool{agents.find(what.from)}))
-      by.agent = what.from;
-    by.said = std::move(said);
-    return by;
+    return origin_of(now(*self->home_system), origin_of(self, sender, agent_id{}), what);
   }
 
   problem unknown(const agent_id& agent) {
@@ -474,6 +577,7 @@ private:
   const link_peer_finder peers_;
   const link_peer own_;
   const boot_number boot_;
+  const std::uint64_t max_message_bytes_;
   std::atomic<bool> closed_{false};
   std::atomic<std::uint64_t> last_message_{0};
   counts counts_;

@@ -110,6 +110,15 @@ public:
     step(lines::rest_asked{*node, is_its ? link : 0});
   }
 
+  /// Puts a letter on its way that a channel sends again if it gets lost.
+  void write(const node_id& node, const letter& what) {
+    static_cast<void>(enclose(node, what, now(), 0, 0));
+  }
+
+  [[nodiscard]] bool has_link(const node_id& node) const {
+    return core_.link_to(node).has_value();
+  }
+
   void add_to(router_statistics& sum) const {
     core_.add_to(sum);
   }
@@ -207,7 +216,13 @@ private:
     auto node = what.where.node;
     auto taken = what.where.bytes;
     auto moment = now();
-    auto made = make_letter(what, moment);
+    if (!enclose(node, make_letter(what, moment), moment, taken, what.request))
+      step(moment, core::unwritable{node, taken, what.request});
+  }
+
+  /// Returns false if it cannot be written. `request` is that of the core, if it has one.
+  bool enclose(const node_id& node, const letter& made, time_point moment, std::size_t taken,
+               std::uint64_t request) {
     auto number = core_.parcel_for(node);
     auto* into = &parcel_at(number, moment);
     auto before = into->bytes();
@@ -222,12 +237,13 @@ private:
     if (result == bundle::added::unwritable) {
       if (into->empty())
         parcels_.erase(number);
-      return step(moment, core::unwritable{node, taken, what.request});
+      return false;
     }
     auto is_full = into->full();
-    step(moment, lines::enclosed{node, into->bytes() - before, taken, what.request});
+    step(moment, lines::enclosed{node, into->bytes() - before, taken, request});
     if (is_full)
       step(moment, lines::parcel_full{node});
+    return true;
   }
 
   /// A new one is opened.

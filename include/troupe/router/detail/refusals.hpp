@@ -158,6 +158,46 @@ inline problem unwritable() {
                               "types that can be serialized"};
 }
 
+inline problem too_many_confirms(const agent_id& id, std::size_t own, std::size_t all,
+                                 std::size_t bytes) {
+  constexpr std::size_t max_shown = 64;
+  return {errc::limit_reached,
+          std::to_string(all) + " messages of class confirm with " + std::to_string(bytes)
+            + " bytes have not ended, " + std::to_string(own) + " of them for agent '"
+            + id.text().substr(0, max_shown)
+            + "'; nothing was sent, retry with backoff or raise router_options::max_confirms and "
+              "max_confirm_bytes"};
+}
+
+/// `last`: what the agent said of it at last.
+inline problem given_up(const problem& last) {
+  return {last.code == errc::none ? errc::failed : last.code,
+          "the agent failed to handle the message, and it was given up (router_options::"
+          "max_deliveries of its node); at last: "
+            + last.detail};
+}
+
+inline problem end_unknown() {
+  return {errc::outcome_unknown, "the message was on its way, and nobody says any more what has "
+                                 "become of it; look at the state before a repeat"};
+}
+
+inline problem not_handled_yet() {
+  return {errc::timed_out, "the message has not been handled in time; it was accepted, and is "
+                           "delivered yet as far as its ttl goes"};
+}
+
+inline problem confirms_to_one() {
+  return {errc::bad_argument, "message_options::delivery confirm is for one agent by its id; send "
+                              "it to_agent()"};
+}
+
+inline problem confirms_no_request() {
+  return {errc::bad_argument,
+          "a request is answered by the agent and cannot be of message_options::delivery confirm; "
+          "use send(), or post(), which waits until the message is handled"};
+}
+
 /// Of a message to many.
 inline problem not_all(const send_report& report) {
   return {errc::limit_reached,

@@ -1,0 +1,468 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "troupe/channel/number_set.hpp"
+#include "troupe/channel/types.hpp"
+#include "troupe/core/agent_id.hpp"
+#include "troupe/core/flaw.hpp"
+#include "troupe/core/ids.hpp"
+#include "troupe/core/problem.hpp"
+#include "troupe/core/random.hpp"
+#include "troupe/core/time.hpp"
+
+namespace troupe::channel {
+
+/// Decides which messages of one other node agents get, when, and what that node is told of each:
+/// that it was handled once the agent has handled it, never before.
+///
+/// Each message is handled once at most in a life of the receiver, however often it comes. An agent
+/// gets one of a sender's messages at a time, in their order: the next when the one before has
+/// ended. One that fails is tried again, until it is given up; only its own agent waits meanwhile.
+/// Behind a gap nothing is delivered, as nobody knows whose message is missing. What is known of
+/// those that have ended is a few ranges and how those ended that were not handled, until the
+/// sender knows it.
+///
+/// Has no snapshot: nothing of it outlives the process. Contents stay with the host, which knows
+/// them by numbers of its own. Cost: O(log n) for each message.
+class receiver {
+public:
+  using content = std::uint64_t;
+
+  // -- effects -------------------------------------------------------------------------
+
+  /// The agent is to have it; handled(), failed(), no_room() or missing() follows.
+  struct deliver {
+    boot_number session = 0;
+    sequence_number number = 0;
+    agent_id agent;
+    content what = 0;
+    /// From one.
+    std::uint32_t attempt = 1;
+  };
+
+  /// Nobody needs that content any more.
+  struct drop {
+    content what = 0;
+  };
+
+  /// So one was given up.
+  struct gave_up {
+    agent_id agent;
+    problem why;
+  };
+
+  using effect = std::variant<deliver, drop, gave_up>;
+  using effects = std::vector<effect>;
+
+  /// `self`: the start of this process.
+  receiver(boot_number self, const options& how, std::uint64_t seed)
+    : self_(self), options_(how), random_(seed) {}
+
+  // -- from the sender -----------------------------------------------------------------
+
+  /// A message has come. Unless it is `taken`, its content is not needed.
+  verdict arrive(time_point now, const frame_header& head, const agent_id& agent, content what,
+                 std::size_t bytes, const std::optional<time_point>& expires_at, effects& out) {
+    auto number = head.number;
+    if (number >= max_sequence || head.base == 0 || head.base > number || head.run == 0
+        || head.run > number)
+      return verdict::nonsense;
+    if (head.to != self_ || !is_current(head.session, head.base, out))
+      return verdict::repeated;
+    move_base(now, head.base, out);
+    if (came_.contains(number)) {
+      if (ended_.contains(number))
+        say(number);
+      return verdict::repeated;
+    }
+    if (!has_room())
+      return verdict::beyond_window;
+    came_.add(number);
+    items_.emplace(number, item{agent, what, bytes, expires_at});
+    bytes_ += bytes;
+    if (planted_flaw == flaw::acknowledged_unhandled)
+      fresh_.add(number);
+    enter(number, head.run, out);
+    advance(now, out);
+    return verdict::taken;
+  }
+
+  /// The sender asks what has come. Everything is said with the next acknowledgement.
+  verdict asked(time_point now, const probe& what, effects& out) {
+    if (!is_sensible(what))
+      return verdict::nonsense;
+    if (!is_current(what.session, what.base, out))
+      return verdict::repeated;
+    for (auto& range : what.ended) {
+      forget(range, out);
+      ended_.add(range);
+      came_.add(range);
+    }
+    move_base(now, what.base, out);
+    advance(now, out);
+    answers_ = what.number;
+    return verdict::taken;
+  }
+
+  // -- from the agents -----------------------------------------------------------------
+
+  void handled(time_point now, boot_number session, sequence_number number, effects& out) {
+    if (is_busy_with(session, number))
+      end(now, number, outcome::handled, {}, out);
+  }
+
+  void failed(time_point now, boot_number session, sequence_number number, problem why,
+              effects& out) {
+    if (!is_busy_with(session, number))
+      return;
+    auto& it = items_.at(number);
+    if (++it.failures < options_.max_deliveries)
+      return try_later(now, number, it);
+    why.detail.resize(std::min(why.detail.size(), max_detail_bytes));
+    out.emplace_back(gave_up{it.agent, why});
+    end(now, number, outcome::given_up, std::move(why), out);
+  }
+
+  /// It can never be handled here.
+  void refused(time_point now, boot_number session, sequence_number number, problem why,
+               effects& out) {
+    if (!is_busy_with(session, number))
+      return;
+    items_.at(number).failures = options_.max_deliveries;
+    failed(now, session, number, std::move(why), out);
+  }
+
+  /// Too much waits for the agent.
+  void no_room(time_point now, boot_number session, sequence_number number, effects& out) {
+    if (!is_busy_with(session, number))
+      return;
+    if (planted_flaw == flaw::marked_unhandled)
+      return end(now, number, outcome::handled, {}, out);
+    try_later(now, number, items_.at(number));
+  }
+
+  /// Its time was over before the agent could get it.
+  void expired(time_point now, boot_number session, sequence_number number, effects& out) {
+    if (is_busy_with(session, number))
+      end(now, number, outcome::expired, {}, out);
+  }
+
+  /// There is no such agent here. Nor does it get anything more until the sender has heard so.
+  void missing(boot_number session, sequence_number number, effects& out) {
+    if (!is_busy_with(session, number))
+      return;
+    auto agent = items_.at(number).agent;
+    auto& lane = lanes_.at(agent);
+    lane.is_gone = true;
+    gone_.emplace(lane.run, agent);
+    for (auto all = lane.line; auto each : all)
+      mark(each, outcome::not_here, {}, out);
+    if (gone_.size() > options_.max_messages)
+      lanes_.erase(gone_.extract(gone_.begin()).value().second);
+  }
+
+  // -- what is said --------------------------------------------------------------------
+
+  [[nodiscard]] bool owes_word() const {
+    return answers_ != 0 || !fresh_.empty();
+  }
+
+  /// What is to be said now.
+  /// @pre owes_word()
+  [[nodiscard]] acknowledgement take_word() {
+    acknowledgement made{*session_, self_, answers_};
+    if (answers_ != 0) {
+      made.came = frontier_;
+      fresh_ = ended_;
+    }
+    for (auto& range : fresh_.ranges()) {
+      auto next = range.first;
+      for (auto other = others_.lower_bound(next);
+           other != others_.end() && other->first < range.end; ++other) {
+        if (other->first > next)
+          made.handled.push_back({next, other->first});
+        made.others.push_back(other->second);
+        next = other->first + 1;
+      }
+      if (next < range.end)
+        made.handled.push_back({next, range.end});
+    }
+    fresh_.clear();
+    answers_ = 0;
+    return made;
+  }
+
+  // -- time ----------------------------------------------------------------------------
+
+  void tick(time_point now, effects& out) {
+    while (!due_.empty() && due_.begin()->first <= now) {
+      auto number = due_.begin()->second;
+      due_.erase(due_.begin());
+      auto found = items_.find(number);
+      if (found == items_.end())
+        continue;
+      if (is_over(found->second, now))
+        end(now, number, outcome::expired, {}, out);
+      else
+        hand(number, found->second, out);
+    }
+  }
+
+  [[nodiscard]] std::optional<time_point> next_deadline() const {
+    return due_.empty() ? std::nullopt : std::optional{due_.begin()->first};
+  }
+
+  // -- what is there -------------------------------------------------------------------
+
+  /// Messages that have come and not ended.
+  [[nodiscard]] std::size_t held() const {
+    return items_.size();
+  }
+
+  /// What is kept of those that have ended: ranges, and those that were not handled.
+  [[nodiscard]] std::size_t remembered() const {
+    return ended_.size() + came_.size() + others_.size() + gone_.size();
+  }
+
+private:
+  struct item {
+    agent_id agent;
+    content what = 0;
+    std::size_t bytes = 0;
+    std::optional<time_point> expires_at{};
+    std::uint32_t failures = 0;
+    /// The agent has it.
+    bool is_out = false;
+  };
+
+  /// What is for one agent.
+  struct agent_lane {
+    sequence_number run = 0;
+    std::set<sequence_number> line{};
+    /// That the agent has, or gets again; zero: none.
+    sequence_number busy_with = 0;
+    /// The agent was not there: all of this run goes back.
+    bool is_gone = false;
+  };
+
+  static constexpr std::size_t max_detail_bytes = 200;
+  /// A sender has taken back some of what is here, and sends others.
+  static constexpr std::size_t slack = 2;
+
+  // -- sessions ------------------------------------------------------------------------
+
+  /// Whether something of that session and that base is not late. A later session takes the place
+  /// of the one before.
+  bool is_current(boot_number session, sequence_number base, effects& out) {
+    if (session_ && planted_flaw == flaw::restart_taken_for_old)
+      return true;
+    if (session_ && session <= *session_)
+      return session == *session_ && base >= base_;
+    for (auto& [number, it] : items_)
+      out.emplace_back(drop{it.what});
+    items_.clear();
+    lanes_.clear();
+    due_.clear();
+    gone_.clear();
+    others_.clear();
+    ended_.clear();
+    came_.clear();
+    fresh_.clear();
+    answers_ = 0;
+    bytes_ = 0;
+    session_ = session;
+    base_ = frontier_ = base;
+    return true;
+  }
+
+  [[nodiscard]] bool is_sensible(const probe& what) const {
+    auto next = what.base;
+    if (next == 0 || next >= max_sequence || what.number == 0
+        || what.ended.size() > 2 * options_.max_messages + 1)
+      return false;
+    for (auto& range : what.ended) {
+      if (range.first < next || range.end <= range.first || range.end >= max_sequence)
+        return false;
+      next = range.end;
+    }
+    return true;
+  }
+
+  /// All below have ended.
+  void move_base(time_point now, sequence_number base, effects& out) {
+    if (base <= base_)
+      return;
+    forget({base_, base}, out);
+    base_ = base;
+    ended_.drop_below(base);
+    came_.drop_below(base);
+    fresh_.drop_below(base);
+    advance(now, out);
+  }
+
+  /// The sender knows that these have ended.
+  void forget(const number_range& which, effects& out) {
+    others_.erase(others_.lower_bound(which.first), others_.lower_bound(which.end));
+    for (auto each = items_.lower_bound(which.first);
+         each != items_.end() && each->first < which.end;)
+      take_out((each++)->first, out);
+  }
+
+  // -- agents --------------------------------------------------------------------------
+
+  [[nodiscard]] bool has_room() const {
+    return items_.size() < slack * options_.max_messages
+           && others_.size() < slack * options_.max_messages && bytes_ < slack * options_.max_bytes;
+  }
+
+  void enter(sequence_number number, sequence_number run, effects& out) {
+    auto& lane = lanes_[items_.at(number).agent];
+    if (run > lane.run)
+      begin_run(lane, run, items_.at(number).agent, out);
+    if (run < lane.run)
+      return mark(number, outcome::lost, {}, out); // taken back meanwhile
+    if (lane.is_gone)
+      return mark(number, outcome::not_here, {}, out);
+    lane.line.insert(number);
+  }
+
+  /// What was of the run before has been taken back.
+  void begin_run(agent_lane& of, sequence_number run, const agent_id& agent, effects& out) {
+    gone_.erase({of.run, agent});
+    auto before = std::exchange(of.line, {});
+    of = {.run = run};
+    for (auto each : before)
+      mark(each, outcome::lost, {}, out);
+  }
+
+  /// Delivers what no gap is in front of any more.
+  void advance(time_point now, effects& out) {
+    auto before = std::exchange(frontier_, came_.next_absent(base_));
+    if (planted_flaw == flaw::gap_passed_over && !came_.empty())
+      frontier_ = came_.ranges().back().end;
+    std::set<agent_id> whose;
+    for (auto each = items_.lower_bound(std::min(before, frontier_));
+         each != items_.end() && each->first < frontier_; ++each)
+      whose.insert(each->second.agent);
+    whose.merge(freed_);
+    freed_.clear();
+    for (auto& agent : whose)
+      go_on(now, agent, out);
+  }
+
+  /// The next message of that agent, if it has none.
+  void go_on(time_point now, const agent_id& agent, effects& out) {
+    auto found = lanes_.find(agent);
+    if (found == lanes_.end())
+      return;
+    auto& lane = found->second;
+    while (lane.busy_with == 0 && !lane.is_gone && !lane.line.empty()
+           && *lane.line.begin() < frontier_) {
+      auto number = *lane.line.begin();
+      auto& it = items_.at(number);
+      if (is_over(it, now)) {
+        mark(number, outcome::expired, {}, out);
+        continue;
+      }
+      lane.busy_with = number;
+      hand(number, it, out);
+    }
+    if (lane.line.empty() && !lane.is_gone)
+      lanes_.erase(found);
+  }
+
+  void hand(sequence_number number, item& it, effects& out) {
+    it.is_out = true;
+    out.emplace_back(deliver{*session_, number, it.agent, it.what, it.failures + 1});
+  }
+
+  void try_later(time_point now, sequence_number number, item& it) {
+    it.is_out = false;
+    due_.emplace(now + options_.retry.delay(std::max(it.failures, 1U), random_), number);
+  }
+
+  [[nodiscard]] bool is_busy_with(boot_number session, sequence_number number) const {
+    auto found = items_.find(number);
+    return session_ == session && found != items_.end() && found->second.is_out;
+  }
+
+  static bool is_over(const item& it, time_point now) {
+    return it.expires_at && *it.expires_at <= now;
+  }
+
+  // -- ends ----------------------------------------------------------------------------
+
+  void end(time_point now, sequence_number number, outcome how, problem why, effects& out) {
+    auto agent = items_.at(number).agent;
+    mark(number, how, std::move(why), out);
+    freed_.erase(agent);
+    go_on(now, agent, out);
+  }
+
+  void mark(sequence_number number, outcome how, problem why, effects& out) {
+    take_out(number, out);
+    ended_.add(number);
+    fresh_.add(number);
+    if (how != outcome::handled)
+      others_.insert_or_assign(number, ending{number, how, std::move(why)});
+  }
+
+  /// Says once more how it has ended.
+  void say(sequence_number number) {
+    fresh_.add(number);
+  }
+
+  void take_out(sequence_number number, effects& out) {
+    auto gone = items_.extract(number);
+    auto& it = gone.mapped();
+    bytes_ -= it.bytes;
+    out.emplace_back(drop{it.what});
+    auto found = lanes_.find(it.agent);
+    if (found == lanes_.end())
+      return;
+    auto& lane = found->second;
+    lane.line.erase(number);
+    if (lane.busy_with == number)
+      lane.busy_with = 0;
+    freed_.insert(it.agent);
+  }
+
+  boot_number self_;
+  options options_;
+  random_source random_;
+  std::optional<boot_number> session_;
+  sequence_number base_ = 1;
+  /// All below have come.
+  sequence_number frontier_ = 1;
+  /// From base_ on: those that have come, and of those, all that have ended.
+  number_set came_;
+  number_set ended_;
+  /// That have come and not ended.
+  std::map<sequence_number, item> items_;
+  std::size_t bytes_ = 0;
+  std::map<agent_id, agent_lane> lanes_;
+  /// Lanes that are gone, by their runs.
+  std::set<std::pair<sequence_number, agent_id>> gone_;
+  /// Whose messages have ended since all were looked at.
+  std::set<agent_id> freed_;
+  /// When those come again that have failed.
+  std::set<std::pair<time_point, sequence_number>> due_;
+  /// How those ended that were not handled, as far as the sender may not know it.
+  std::map<sequence_number, ending> others_;
+  /// That have ended since the last word.
+  number_set fresh_;
+  std::uint64_t answers_ = 0;
+};
+
+} // namespace troupe::channel

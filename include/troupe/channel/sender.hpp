@@ -1,0 +1,502 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "troupe/channel/number_set.hpp"
+#include "troupe/channel/types.hpp"
+#include "troupe/core/agent_id.hpp"
+#include "troupe/core/ids.hpp"
+#include "troupe/core/problem.hpp"
+#include "troupe/core/random.hpp"
+#include "troupe/core/shares.hpp"
+#include "troupe/core/time.hpp"
+
+namespace troupe::channel {
+
+/// Decides which messages go to one other node, when, and which go again, until its receiver says
+/// what has become of each.
+///
+/// A session begins with the process, whose boot_number names it, and counts its messages from one:
+/// so one that restarts is never taken for its former life. Messages on their way are bounded, and
+/// agents share them (see shares): one that is slow takes part of them only, and all others go on.
+/// Nothing is sent without a link. Nothing is sent again on suspicion: in front of all over each
+/// link, and after a silence, a probe asks what has come, and what has not goes again. A receiver
+/// that has forgotten all, as its process has restarted, learns from the probe what has ended
+/// already.
+///
+/// Where the agent is not there any more, nothing more is sent to it until all of its messages that
+/// were on their way have ended; then they go back in their order.
+///
+/// Has no snapshot: nothing of it outlives the process. Contents stay with the host, which knows
+/// them by numbers of its own. Cost: O(log n) for each message.
+///
+/// Sources: the selective acknowledgements of TCP (RFC 2018); a base in each frame as the first
+/// outstanding TSN of SCTP (RFC 3758, forward TSN).
+class sender {
+public:
+  using content = std::uint64_t;
+
+  // -- effects -------------------------------------------------------------------------
+
+  struct transmit {
+    frame_header head;
+    agent_id agent;
+    content what = 0;
+  };
+
+  /// Goes over the link; without one, a link is wanted for it.
+  struct ask {
+    probe what;
+  };
+
+  struct ended {
+    content what = 0;
+    outcome how = outcome::lost;
+    problem why{};
+  };
+
+  /// The agent is not there, and has got none of these; nothing more of it is here.
+  struct returned {
+    agent_id agent;
+    std::vector<content> what;
+  };
+
+  using effect = std::variant<transmit, ask, ended, returned>;
+  using effects = std::vector<effect>;
+
+  sender(boot_number session, const options& how, std::uint64_t seed)
+    : session_(session), options_(how), random_(seed) {}
+
+  // -- messages ------------------------------------------------------------------------
+
+  /// @pre No other message here has this content. It may be delivered until `expires_at`.
+  void put(time_point now, const agent_id& agent, content what, std::size_t bytes,
+           const std::optional<time_point>& expires_at, effects& out) {
+    auto& lane = lanes_[agent];
+    lane.queued.push_back({what, bytes, expires_at});
+    if (expires_at)
+      waits_until_.emplace(std::pair{*expires_at, what}, agent);
+    if (lane.turn == 0 && !lane.is_halted())
+      line_up(agent, lane);
+    if (is_open_)
+      pump(now, out);
+    else if (!ask_at_)
+      ask_now(now, out);
+  }
+
+  /// Takes out all that is for this agent, in its order. What is on its way may be handled as well.
+  [[nodiscard]] std::vector<content> take_back(const agent_id& agent) {
+    auto found = lanes_.find(agent);
+    if (found == lanes_.end())
+      return {};
+    return take_out(found);
+  }
+
+  /// Those for whom there is something here.
+  [[nodiscard]] std::vector<agent_id> agents() const {
+    std::vector<agent_id> result;
+    for (auto& [agent, lane] : lanes_)
+      result.push_back(agent);
+    return result;
+  }
+
+  // -- the link ------------------------------------------------------------------------
+
+  /// There is a link, or another one: what was on the one before may be lost.
+  void link_up(time_point now, effects& out) {
+    is_linked_ = true;
+    is_open_ = false;
+    silences_ = 0;
+    if (!lanes_.empty())
+      ask_now(now, out);
+  }
+
+  void link_down(time_point now, effects& out) {
+    is_linked_ = is_open_ = false;
+    if (!lanes_.empty())
+      ask_now(now, out);
+  }
+
+  [[nodiscard]] bool is_linked() const {
+    return is_linked_;
+  }
+
+  /// The receiver says something.
+  verdict heard(time_point now, const acknowledgement& said, effects& out) {
+    if (said.session != session_)
+      return verdict::repeated;
+    if (!is_sensible(said))
+      return verdict::nonsense;
+    if (receiver_ && said.by < *receiver_)
+      return verdict::repeated;
+    if (receiver_ != said.by)
+      meet(said.by);
+    auto before = under_way_.size();
+    for (auto& range : said.handled)
+      for (auto each = under_way_.lower_bound(range.first);
+           each != under_way_.end() && each->first < range.end;
+           each = under_way_.lower_bound(range.first)) // others may have gone with it
+        end(each->first, outcome::handled, {}, out);
+    for (auto& each : said.others)
+      if (under_way_.contains(each.number))
+        end(each.number, each.how, each.why, out);
+    if (said.probe != 0 && said.probe == last_probe_ && !is_answered_) {
+      is_answered_ = true;
+      is_open_ = is_linked_;
+      send_again(said.came, out);
+    }
+    if (under_way_.size() != before || said.probe != 0)
+      go_quiet(now);
+    pump(now, out);
+    return verdict::taken;
+  }
+
+  // -- time ----------------------------------------------------------------------------
+
+  void tick(time_point now, effects& out) {
+    expire(now, out);
+    if (ask_at_ && *ask_at_ <= now) {
+      ask_at_.reset();
+      if (!lanes_.empty())
+        ask_now(now, out);
+    }
+    pump(now, out);
+  }
+
+  [[nodiscard]] std::optional<time_point> next_deadline() const {
+    auto next = ask_at_;
+    auto add = [&](time_point at) { next = std::min(next.value_or(at), at); };
+    if (!waits_until_.empty())
+      add(waits_until_.begin()->first.first);
+    if (!under_way_until_.empty())
+      add(under_way_until_.begin()->first);
+    return next;
+  }
+
+  // -- what is there -------------------------------------------------------------------
+
+  /// Messages on their way.
+  [[nodiscard]] std::size_t under_way() const {
+    return under_way_.size();
+  }
+
+  [[nodiscard]] std::size_t under_way_bytes() const {
+    return bytes_;
+  }
+
+  [[nodiscard]] bool empty() const {
+    return lanes_.empty();
+  }
+
+  [[nodiscard]] bool holds(const agent_id& agent) const {
+    return lanes_.contains(agent);
+  }
+
+  /// The lowest that has not ended.
+  [[nodiscard]] sequence_number base() const {
+    return under_way_.empty() ? next_ : under_way_.begin()->first;
+  }
+
+private:
+  struct entry {
+    content what = 0;
+    std::size_t bytes = 0;
+    std::optional<time_point> expires_at{};
+  };
+
+  /// One that was sent.
+  struct sent {
+    agent_id agent;
+    sequence_number run = 0;
+    entry what;
+    /// The receiver has given it back.
+    bool is_back = false;
+  };
+
+  /// What is for one agent.
+  struct agent_lane {
+    std::deque<entry> queued{};
+    /// On their way.
+    std::set<sequence_number> under_way{};
+    std::size_t bytes = 0;
+    /// Of those, as many has the receiver given back.
+    std::size_t back = 0;
+    /// Its first message; zero: none was sent.
+    sequence_number run = 0;
+    /// Its place in turns_; zero: none.
+    std::uint64_t turn = 0;
+
+    /// Whether the agent is not there.
+    [[nodiscard]] bool is_halted() const {
+      return back > 0;
+    }
+  };
+
+  using lanes = std::map<agent_id, agent_lane>;
+
+  /// How long after its end the receiver is given to say so of a message that was sent.
+  static constexpr duration grace = std::chrono::seconds{5};
+  /// Agents that have their share are passed over so often at a time.
+  static constexpr std::size_t most_passed_over = 64;
+
+  // -- out -----------------------------------------------------------------------------
+
+  /// Sends what there is room for, of all agents in turn.
+  void pump(time_point now, effects& out) {
+    std::size_t passed_over = 0;
+    while (is_open_ && !turns_.empty() && has_room()
+           && passed_over < std::min(turns_.size(), most_passed_over)) {
+      auto agent = std::move(turns_.extract(turns_.begin()).mapped());
+      auto found = lanes_.find(agent);
+      auto& lane = found->second;
+      lane.turn = 0;
+      if (may_send(lane)) {
+        passed_over = 0;
+        send_next(now, agent, lane, out);
+      } else {
+        ++passed_over;
+      }
+      if (lane.queued.empty())
+        drop_if_empty(found);
+      else
+        line_up(agent, lane);
+    }
+  }
+
+  void line_up(const agent_id& agent, agent_lane& which) {
+    which.turn = ++last_turn_;
+    turns_.emplace(which.turn, agent);
+  }
+
+  void leave_line(agent_lane& which) {
+    turns_.erase(std::exchange(which.turn, 0));
+  }
+
+  [[nodiscard]] bool has_room() const {
+    return under_way_.size() < options_.max_messages && bytes_ < options_.max_bytes;
+  }
+
+  [[nodiscard]] bool may_send(const agent_lane& of) const {
+    using by_agent = shares<agent_id>;
+    return of.under_way.empty()
+           || (by_agent::may_take(of.under_way.size(), options_.max_messages - under_way_.size())
+               && by_agent::may_take(of.bytes, options_.max_bytes - bytes_,
+                                     of.queued.front().bytes));
+  }
+
+  void send_next(time_point now, const agent_id& agent, agent_lane& of, effects& out) {
+    auto what = std::move(of.queued.front());
+    of.queued.pop_front();
+    waits_no_more(what);
+    if (what.expires_at && *what.expires_at <= now) {
+      out.emplace_back(ended{what.what, outcome::expired});
+      return;
+    }
+    auto number = next_++;
+    if (of.run == 0)
+      of.run = number;
+    of.under_way.insert(number);
+    of.bytes += what.bytes;
+    bytes_ += what.bytes;
+    if (what.expires_at)
+      under_way_until_.emplace(*what.expires_at + grace, number);
+    under_way_.emplace(number, sent{agent, of.run, std::move(what)});
+    send(number, out);
+    if (!ask_at_)
+      rest(now);
+  }
+
+  void send(sequence_number number, effects& out) {
+    auto& what = under_way_.at(number);
+    out.emplace_back(
+      transmit{{session_, *receiver_, base(), number, what.run}, what.agent, what.what.what});
+  }
+
+  /// The receiver lacks those from `came` on that had been sent when it was asked.
+  void send_again(sequence_number came, effects& out) {
+    if (!is_open_)
+      return;
+    for (auto each = under_way_.lower_bound(came);
+         each != under_way_.end() && each->first < asked_up_to_; ++each)
+      send(each->first, out);
+  }
+
+  // -- questions -----------------------------------------------------------------------
+
+  void ask_now(time_point now, effects& out) {
+    probe made{session_, base(), ++last_probe_};
+    auto next = made.base;
+    for (auto& [number, what] : under_way_) {
+      if (number > next)
+        made.ended.push_back({next, number});
+      next = number + 1;
+    }
+    if (next < next_)
+      made.ended.push_back({next, next_});
+    asked_up_to_ = next_;
+    is_answered_ = false;
+    out.emplace_back(ask{std::move(made)});
+    rest(now);
+  }
+
+  /// Asks after a silence.
+  void rest(time_point now) {
+    silences_ += silences_ < max_silences ? 1 : 0;
+    ask_at_ = now + options_.silence + options_.ask_again.delay(silences_, random_);
+  }
+
+  /// Something was heard.
+  void go_quiet(time_point now) {
+    ask_at_.reset();
+    silences_ = 0;
+    if (!lanes_.empty())
+      rest(now);
+  }
+
+  /// The receiver has restarted, or is new: what the one before gave back, this one may deliver.
+  void meet(boot_number receiver) {
+    receiver_ = receiver;
+    for (auto& [number, what] : under_way_)
+      what.is_back = false;
+    for (auto& [agent, lane] : lanes_)
+      if (std::exchange(lane.back, 0) > 0 && !lane.queued.empty())
+        line_up(agent, lane);
+  }
+
+  // -- ends ----------------------------------------------------------------------------
+
+  [[nodiscard]] bool is_sensible(const acknowledgement& said) const {
+    auto is_sent
+      = [this](const number_range& x) { return x.first > 0 && x.first < x.end && x.end <= next_; };
+    return said.probe <= last_probe_ && said.came <= next_
+           && std::ranges::all_of(said.handled, is_sent)
+           && std::ranges::all_of(said.others, [this](const ending& x) {
+                return x.number > 0 && x.number < next_ && x.how != outcome::handled;
+              });
+  }
+
+  /// One that is on its way has ended.
+  void end(sequence_number number, outcome how, const problem& why, effects& out) {
+    auto& which = under_way_.at(number);
+    auto found = lanes_.find(which.agent);
+    auto& lane = found->second;
+    if (how == outcome::not_here && which.is_back)
+      return;
+    if (how == outcome::not_here) {
+      which.is_back = true;
+      ++lane.back;
+      leave_line(lane);
+    } else {
+      out.emplace_back(ended{take_out(number), how, why});
+      lane.under_way.erase(number);
+    }
+    if (lane.is_halted() && lane.under_way.size() == lane.back) {
+      auto agent = found->first;
+      out.emplace_back(returned{std::move(agent), take_out(found)});
+    } else if (!lane.is_halted() && !lane.queued.empty() && lane.turn == 0) {
+      line_up(found->first, lane);
+    } else {
+      drop_if_empty(found);
+    }
+  }
+
+  /// It is on its way no more.
+  content take_out(sequence_number number) {
+    auto gone = under_way_.extract(number);
+    auto& what = gone.mapped().what;
+    auto& lane = lanes_.at(gone.mapped().agent);
+    bytes_ -= what.bytes;
+    lane.bytes -= what.bytes;
+    lane.back -= gone.mapped().is_back ? 1 : 0;
+    if (what.expires_at)
+      under_way_until_.erase({*what.expires_at + grace, number});
+    return what.what;
+  }
+
+  /// Returns what was on its way, and what waits behind it.
+  std::vector<content> take_out(lanes::iterator which) {
+    auto& lane = which->second;
+    std::vector<content> result;
+    result.reserve(lane.under_way.size() + lane.queued.size());
+    for (auto number : lane.under_way)
+      result.push_back(take_out(number));
+    for (auto& each : lane.queued) {
+      waits_no_more(each);
+      result.push_back(each.what);
+    }
+    leave_line(lane);
+    lanes_.erase(which);
+    return result;
+  }
+
+  void waits_no_more(const entry& what) {
+    if (what.expires_at)
+      waits_until_.erase({*what.expires_at, what.what});
+  }
+
+  void drop_if_empty(lanes::iterator which) {
+    auto& lane = which->second;
+    if (lane.queued.empty() && lane.under_way.empty() && !lane.is_halted()) {
+      leave_line(lane);
+      lanes_.erase(which);
+    }
+  }
+
+  void expire(time_point now, effects& out) {
+    while (!waits_until_.empty() && waits_until_.begin()->first.first <= now) {
+      auto found = lanes_.find(waits_until_.begin()->second);
+      auto& lane = found->second;
+      std::erase_if(lane.queued, [&](const entry& each) {
+        if (!each.expires_at || *each.expires_at > now)
+          return false;
+        waits_no_more(each);
+        out.emplace_back(ended{each.what, outcome::expired});
+        return true;
+      });
+      if (lane.queued.empty())
+        leave_line(lane);
+      drop_if_empty(found);
+    }
+    while (!under_way_until_.empty() && under_way_until_.begin()->first <= now)
+      end(under_way_until_.begin()->second, outcome::lost, {}, out);
+  }
+
+  static constexpr std::uint32_t max_silences = 20;
+
+  boot_number session_;
+  options options_;
+  random_source random_;
+  bool is_linked_ = false;
+  /// The receiver has answered over this link.
+  bool is_open_ = false;
+  std::optional<boot_number> receiver_;
+  lanes lanes_;
+  /// Those that have something to send, in turn.
+  std::map<std::uint64_t, agent_id> turns_;
+  std::uint64_t last_turn_ = 0;
+  std::map<sequence_number, sent> under_way_;
+  /// Of those.
+  std::size_t bytes_ = 0;
+  sequence_number next_ = 1;
+  /// When queued messages expire, and whose they are.
+  std::map<std::pair<time_point, content>, agent_id> waits_until_;
+  /// When nobody waits any more for what becomes of one that was sent.
+  std::set<std::pair<time_point, sequence_number>> under_way_until_;
+  std::optional<time_point> ask_at_;
+  std::uint32_t silences_ = 0;
+  std::uint64_t last_probe_ = 0;
+  /// That had been sent by then.
+  sequence_number asked_up_to_ = 1;
+  bool is_answered_ = true;
+};
+
+} // namespace troupe::channel

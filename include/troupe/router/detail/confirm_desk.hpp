@@ -1,0 +1,391 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "caf/actor_control_block.hpp"
+#include "caf/event_based_actor.hpp"
+#include "caf/message.hpp"
+#include "caf/message_id.hpp"
+#include "troupe/channel/receiver.hpp"
+#include "troupe/channel/types.hpp"
+#include "troupe/core/agent_id.hpp"
+#include "troupe/core/caf/deadline_timer.hpp"
+#include "troupe/core/caf/run_on.hpp"
+#include "troupe/core/caf/to_error.hpp"
+#include "troupe/core/ids.hpp"
+#include "troupe/core/overloaded.hpp"
+#include "troupe/core/problem.hpp"
+#include "troupe/core/time.hpp"
+#include "troupe/core/visit.hpp"
+#include "troupe/router/bundle.hpp"
+#include "troupe/router/detail/asker.hpp"
+#include "troupe/router/detail/entrance.hpp"
+#include "troupe/router/detail/origin.hpp"
+#include "troupe/router/detail/refusals.hpp"
+#include "troupe/router/messages.hpp"
+#include "troupe/router/outbox.hpp"
+#include "troupe/router/types.hpp"
+
+namespace troupe::router::detail {
+
+/// Carries out what an outbox and the receivers of other nodes' channels decide: has the contents
+/// of their messages, those who wait for them, and the clock. Messages for agents of this node go
+/// through a channel to itself. Part of the router's actor, and used on it only.
+class confirm_desk {
+public:
+  /// Puts a letter on its way to a node.
+  using writer = std::function<void(const node_id& to, const letter& what)>;
+
+  /// `self` and `shared` outlive this.
+  confirm_desk(caf::event_based_actor* self, entrance& shared, const node_id& node,
+               const router_options& options, writer write)
+    : self_(self),
+      shared_(shared),
+      node_(node),
+      options_{.max_deliveries = std::max(options.max_deliveries, 1U)},
+      write_(std::move(write)),
+      outbox_(node, shared.boot(), options_, shared.boot() + 1,
+              [this](const agent_id& agent) { return place_of(agent); }) {}
+
+  confirm_desk(const confirm_desk&) = delete;
+  confirm_desk& operator=(const confirm_desk&) = delete;
+
+  // -- messages of this node -------------------------------------------------------------
+
+  /// One for which there is room (see confirm_room), of so many bytes. Whoever asks waits for its
+  /// end as long as `patience`.
+  void accept(const agent_id& agent, caf::message payload, origin from, std::size_t bytes,
+              asker by = {}, duration patience = {}) {
+    auto moment = now();
+    auto expires_at = from.said.expires_at();
+    auto waits = by.id.is_request();
+    sent_.emplace(++last_sent_,
+                  outgoing{agent, std::move(payload), std::move(from), bytes, std::move(by)});
+    outbox_.take(moment, agent, last_sent_, bytes, expires_at,
+                 waits ? std::optional{moment + patience} : std::nullopt, wanted_);
+    carry_out();
+  }
+
+  /// Nobody hears any more what becomes of those that have not ended.
+  void close() {
+    for (auto& [number, each] : sent_)
+      each.by.tell(nullptr, caf::make_message(to_error(end_unknown())), nullptr);
+    sent_.clear();
+  }
+
+  // -- links -----------------------------------------------------------------------------
+
+  void link_up(const node_id& node) {
+    outbox_.link_up(now(), node, wanted_);
+    carry_out();
+  }
+
+  void link_down(const node_id& node) {
+    outbox_.link_down(now(), node, wanted_);
+    carry_out();
+  }
+
+  // -- what comes ------------------------------------------------------------------------
+
+  void take(confirm_event& what) {
+    troupe::visit([this](auto& each) { take(each); }, what.body);
+    carry_out();
+  }
+
+  /// Those agents are no more.
+  void agents_gone(const std::set<agent_id>& which) {
+    for (auto each = deliveries_.begin(); each != deliveries_.end();) {
+      if (!which.contains(each->second.agent)) {
+        ++each;
+        continue;
+      }
+      auto gone = std::move(deliveries_.extract(each++).mapped());
+      receiver_of(gone.from).missing(gone.session, gone.number, got_[gone.from]);
+    }
+    carry_out();
+  }
+
+  [[nodiscard]] std::uint64_t given_up() const {
+    return given_up_;
+  }
+
+private:
+  struct outgoing {
+    agent_id agent;
+    caf::message payload;
+    origin from;
+    std::size_t bytes = 0;
+    asker by;
+  };
+
+  struct incoming {
+    caf::message payload;
+    origin from;
+    std::size_t bytes = 0;
+    std::optional<time_point> expires_at{};
+    problem unreadable{};
+  };
+
+  struct delivery {
+    node_id from{};
+    boot_number session = 0;
+    channel::sequence_number number = 0;
+    agent_id agent;
+  };
+
+  [[nodiscard]] time_point now() const {
+    return time_point{self_->clock().now().time_since_epoch()};
+  }
+
+  [[nodiscard]] node_id place_of(const agent_id& agent) const {
+    if (shared_.agents.find(agent))
+      return node_;
+    auto there = shared_.ways.node_of(agent);
+    return there != node_ ? there : node_id{}; // it has just ended, or is about to begin
+  }
+
+  channel::receiver& receiver_of(const node_id& node) {
+    return receivers_.try_emplace(node, shared_.boot(), options_, shared_.boot() + 2).first->second;
+  }
+
+  // -- what comes ------------------------------------------------------------------------
+
+  void take(confirm_event::letters& what) {
+    auto& from = what.by.id;
+    answer_to_.insert_or_assign(from, std::move(what.entry));
+    auto moment = now();
+    auto& in = receiver_of(from);
+    auto& got = got_[from];
+    for (auto& each : what.all) {
+      auto how
+        = each.probe
+            ? in.asked(moment, *each.probe, got)
+            : arrive(moment, in, *each.frame, each.to.front(),
+                     {std::move(each.payload), shared_.origin_of(moment, {what.by}, each),
+                      each.bytes,
+                      each.life != longest_life ? std::optional{moment + each.life} : std::nullopt,
+                      std::move(each.unreadable)},
+                     got);
+      if (how == channel::verdict::nonsense)
+        shared_.count_damaged();
+    }
+  }
+
+  channel::verdict arrive(time_point moment, channel::receiver& in,
+                          const channel::frame_header& head, const agent_id& agent, incoming what,
+                          channel::receiver::effects& got) {
+    auto bytes = what.bytes;
+    auto expires_at = what.expires_at;
+    arrived_.emplace(++last_arrived_, std::move(what));
+    auto how = in.arrive(moment, head, agent, last_arrived_, bytes, expires_at, got);
+    if (how != channel::verdict::taken)
+      arrived_.erase(last_arrived_);
+    return how;
+  }
+
+  void take(confirm_event::word& what) {
+    if (outbox_.heard(now(), what.from, what.said, wanted_) == channel::verdict::nonsense)
+      shared_.count_damaged();
+  }
+
+  void take(confirm_event::refusal& what) {
+    outbox_.refused(what.from, what.why, wanted_);
+  }
+
+  /// An agent has done with a message, or cannot have it.
+  void take(confirm_event::answer& what) {
+    auto found = deliveries_.extract(what.number);
+    if (!found)
+      return;
+    auto& it = found.mapped();
+    auto& in = receiver_of(it.from);
+    auto& got = got_[it.from];
+    auto moment = now();
+    if (!what.why)
+      in.handled(moment, it.session, it.number, got);
+    else if (what.is_bounced && what.why.code == errc::limit_reached)
+      in.no_room(moment, it.session, it.number, got);
+    else if (what.is_bounced && what.why.code == errc::expired)
+      in.expired(moment, it.session, it.number, got);
+    else if (what.is_bounced)
+      in.missing(it.session, it.number, got);
+    else
+      in.failed(moment, it.session, it.number, std::move(what.why), got);
+  }
+
+  // -- what the machines want --------------------------------------------------------------
+
+  /// In order, also if something is asked for while it is done.
+  void carry_out() {
+    if (std::exchange(is_carrying_out_, true))
+      return;
+    while (!wanted_.empty() || !got_.empty()) {
+      for (auto all = std::exchange(wanted_, {}); auto& each : all)
+        troupe::visit([this](auto& what) { perform(what); }, each);
+      for (auto all = std::exchange(got_, {}); auto& [node, got] : all)
+        for (auto& each : got)
+          troupe::visit([this, from = node](auto& what) { perform(from, what); }, each);
+    }
+    is_carrying_out_ = false;
+    say_later();
+    arm();
+  }
+
+  void perform(outbox::transmit& what) {
+    auto& it = sent_.at(what.what.what);
+    auto moment = now();
+    auto expires_at = it.from.said.expires_at();
+    if (what.to == node_) {
+      arrive(moment, receiver_of(node_), what.what.head, it.agent,
+             {it.payload, it.from, it.bytes, expires_at}, got_[node_]);
+      return;
+    }
+    auto made = it.from.to({it.agent}, it.payload);
+    if (expires_at)
+      made.life = *expires_at - moment;
+    made.frame = what.what.head;
+    write(what.to, std::move(made));
+  }
+
+  void perform(outbox::ask& what) {
+    if (what.to == node_) {
+      static_cast<void>(receiver_of(node_).asked(now(), what.what, got_[node_]));
+      return;
+    }
+    letter made;
+    made.to.emplace_back("?"); // nobody
+    made.probe = std::move(what.what);
+    write(what.to, std::move(made));
+  }
+
+  /// A node that does not know the class answers that request with a refusal.
+  void write(const node_id& to, letter what) {
+    what.wanted = word::receipt;
+    what.number = entrance::confirm_flag;
+    what.patience = longest_wait;
+    write_(to, what);
+  }
+
+  void perform(outbox::ended& what) {
+    auto gone = std::move(sent_.extract(what.what).mapped());
+    shared_.confirms.give_back(gone.agent, gone.bytes);
+    answer(std::move(gone.by), std::move(what.why));
+  }
+
+  void perform(const outbox::late& what) {
+    answer(std::exchange(sent_.at(what.what).by, {}), not_handled_yet());
+  }
+
+  void answer(asker by, problem why) {
+    if (by.id.is_request())
+      shared_.going_out.tell(self_->ctrl(), std::move(by),
+                             why ? caf::make_message(to_error(std::move(why)))
+                                 : caf::make_message(send_report{1}),
+                             self_->context());
+  }
+
+  void perform(const node_id& from, channel::receiver::deliver& what) {
+    auto found = arrived_.find(what.what);
+    if (found == arrived_.end())
+      return; // it is over since
+    auto& it = found->second;
+    if (it.unreadable)
+      return receiver_of(from).refused(now(), what.session, what.number, it.unreadable, got_[from]);
+    auto to = shared_.agents.pass(what.agent, it.bytes);
+    if (!to.agent)
+      return receiver_of(from).missing(what.session, what.number, got_[from]);
+    auto payload = message_for(to.agent, it.payload, [&] { return it.from.info(); });
+    deliveries_.emplace(++last_delivery_, delivery{from, what.session, what.number, what.agent});
+    asker by{self_->ctrl(),
+             caf::message_id{entrance::handled_flag | last_delivery_}.with_normal_priority()};
+    shared_.give(self_->ctrl(), what.agent, to, {payload, std::move(by), it.bytes, it.expires_at},
+                 self_->context());
+  }
+
+  void perform(const node_id&, const channel::receiver::drop& what) {
+    arrived_.erase(what.what);
+  }
+
+  void perform(const node_id&, const channel::receiver::gave_up&) {
+    ++given_up_;
+  }
+
+  // -- what is said ------------------------------------------------------------------------
+
+  /// Once all is done that lies in the mailbox now, so that one word tells of many.
+  void say_later() {
+    auto owes = [](const auto& each) { return each.second.owes_word(); };
+    if (is_saying_ || std::ranges::none_of(receivers_, owes))
+      return;
+    is_saying_ = true;
+    run_on(caf::strong_actor_ptr{self_->ctrl()}, [this] {
+      is_saying_ = false;
+      for (auto& [node, each] : receivers_)
+        if (each.owes_word())
+          say(node, each.take_word());
+      carry_out();
+    });
+  }
+
+  void say(const node_id& to, channel::acknowledgement what) {
+    if (to == node_)
+      static_cast<void>(outbox_.heard(now(), to, what, wanted_));
+    else if (auto found = answer_to_.find(to); found != answer_to_.end())
+      found->second->enqueue(self_->ctrl(), caf::make_message_id(),
+                             caf::make_message(confirm_word{std::move(what)}), self_->context());
+  }
+
+  // -- time --------------------------------------------------------------------------------
+
+  void arm() {
+    auto next = outbox_.next_deadline();
+    for (auto& [node, each] : receivers_)
+      if (auto due = each.next_deadline())
+        next = next ? std::min(next, due) : due;
+    if (!next)
+      return;
+    timer_.arm(self_, caf::actor_clock::time_point{next->time_since_epoch()}, [this] {
+      auto moment = now();
+      outbox_.tick(moment, wanted_);
+      for (auto& [node, each] : receivers_)
+        if (auto due = each.next_deadline(); due && *due <= moment)
+          each.tick(moment, got_[node]);
+      carry_out();
+    });
+  }
+
+  caf::event_based_actor* self_;
+  entrance& shared_;
+  node_id node_;
+  channel::options options_;
+  writer write_;
+  outbox outbox_;
+  outbox::effects wanted_;
+  std::map<node_id, channel::receiver> receivers_;
+  /// What they want done.
+  std::map<node_id, channel::receiver::effects> got_;
+  bool is_carrying_out_ = false;
+  bool is_saying_ = false;
+  /// The routers of other nodes, for what is said to them.
+  std::map<node_id, caf::strong_actor_ptr> answer_to_;
+  std::map<std::uint64_t, outgoing> sent_;
+  std::uint64_t last_sent_ = 0;
+  std::map<std::uint64_t, incoming> arrived_;
+  std::uint64_t last_arrived_ = 0;
+  /// That agents have.
+  std::map<std::uint64_t, delivery> deliveries_;
+  std::uint64_t last_delivery_ = 0;
+  std::uint64_t given_up_ = 0;
+  deadline_timer timer_;
+};
+
+} // namespace troupe::router::detail

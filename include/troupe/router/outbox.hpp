@@ -1,0 +1,350 @@
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "troupe/channel/sender.hpp"
+#include "troupe/channel/types.hpp"
+#include "troupe/core/agent_id.hpp"
+#include "troupe/core/ids.hpp"
+#include "troupe/core/problem.hpp"
+#include "troupe/core/random.hpp"
+#include "troupe/core/time.hpp"
+#include "troupe/core/visit.hpp"
+#include "troupe/router/detail/refusals.hpp"
+
+namespace troupe::router {
+
+/// Decides what becomes of the messages that a node has accepted to deliver until they are
+/// handled: each goes over the channel to the node of its agent, this one among them, and waits
+/// while the agent is nowhere. Where the agent turns up on another node, and the one before cannot
+/// be reached, its messages go there, in their order; then both may handle one.
+///
+/// Each message ends once: handled, or with the reason why not. Without a time-to-live one waits
+/// for as long as its agent is nowhere.
+///
+/// Contents stay with the host, which knows them by numbers of its own, and bounds them. There is a
+/// channel for each node that ever got a message, as its session does not end before the process
+/// does. Has no snapshot: nothing of it outlives the process.
+class outbox {
+public:
+  using content = channel::sender::content;
+  /// Says where an agent is; all zero: nowhere.
+  using finder = std::function<node_id(const agent_id&)>;
+
+  // -- effects -------------------------------------------------------------------------
+
+  struct transmit {
+    node_id to{};
+    channel::sender::transmit what;
+  };
+
+  struct ask {
+    node_id to{};
+    channel::probe what;
+  };
+
+  /// errc::none: it was handled.
+  struct ended {
+    content what = 0;
+    problem why{};
+  };
+
+  /// Whoever waits for its end waits no more; it is kept.
+  struct late {
+    content what = 0;
+  };
+
+  using effect = std::variant<transmit, ask, ended, late>;
+  using effects = std::vector<effect>;
+
+  /// `boot`: the start of this process, `self` the node.
+  outbox(const node_id& self, boot_number boot, const channel::options& how, std::uint64_t seed,
+         finder where)
+    : self_(self), boot_(boot), options_(how), random_(seed), where_(std::move(where)) {}
+
+  // -- messages ------------------------------------------------------------------------
+
+  /// A message was accepted. Whoever waits for its end does so until `patience` is over.
+  void take(time_point now, const agent_id& agent, content what, std::size_t bytes,
+            const std::optional<time_point>& expires_at, const std::optional<time_point>& patience,
+            effects& out) {
+    items_.emplace(what, item{agent, bytes, expires_at, patience});
+    if (patience)
+      patient_until_.emplace(*patience, what);
+    if (auto found = waiting_.find(agent); found != waiting_.end())
+      return wait(found->second, what);
+    auto node = home_of(agent);
+    if (node == node_id{})
+      node = where_(agent);
+    if (node == node_id{})
+      return wait_for(now, agent, what);
+    put(now, node, agent, what);
+    carry_out(now, out);
+  }
+
+  // -- links ---------------------------------------------------------------------------
+
+  void link_up(time_point now, const node_id& node, effects& out) {
+    linked_.insert(node);
+    if (auto found = channels_.find(node); found != channels_.end())
+      found->second.link_up(now, wanted_[node]);
+    carry_out(now, out);
+  }
+
+  void link_down(time_point now, const node_id& node, effects& out) {
+    linked_.erase(node);
+    if (auto found = channels_.find(node); found != channels_.end())
+      found->second.link_down(now, wanted_[node]);
+    carry_out(now, out);
+  }
+
+  channel::verdict heard(time_point now, const node_id& node, const channel::acknowledgement& what,
+                         effects& out) {
+    auto found = channels_.find(node);
+    if (found == channels_.end())
+      return channel::verdict::nonsense;
+    auto result = found->second.heard(now, what, wanted_[node]);
+    carry_out(now, out);
+    return result;
+  }
+
+  /// That node cannot take messages of this class.
+  void refused(const node_id& node, const problem& why, effects& out) {
+    auto found = channels_.find(node);
+    if (found == channels_.end())
+      return;
+    for (auto& agent : found->second.agents()) {
+      homes_.erase(agent);
+      for (auto each : found->second.take_back(agent))
+        end(each, why, out);
+    }
+  }
+
+  // -- time ----------------------------------------------------------------------------
+
+  void tick(time_point now, effects& out) {
+    while (is_due(patient_until_, now)) {
+      out.emplace_back(late{patient_until_.begin()->second});
+      items_.at(patient_until_.begin()->second).patience.reset();
+      patient_until_.erase(patient_until_.begin());
+    }
+    for (auto& [node, each] : channels_)
+      if (auto due = each.next_deadline(); due && *due <= now)
+        each.tick(now, wanted_[node]);
+    while (is_due(waits_until_, now))
+      expire(waits_until_.begin()->second, out);
+    if (look_at_ && *look_at_ <= now)
+      look(now);
+    carry_out(now, out);
+  }
+
+  [[nodiscard]] std::optional<time_point> next_deadline() const {
+    auto next = look_at_;
+    auto add = [&](const std::optional<time_point>& at) {
+      next = next && at ? std::min(next, at) : std::max(next, at);
+    };
+    for (auto& [node, each] : channels_)
+      add(each.next_deadline());
+    for (auto* all : {&waits_until_, &patient_until_})
+      if (!all->empty())
+        add(all->begin()->first);
+    return next;
+  }
+
+  /// Messages that have not ended.
+  [[nodiscard]] std::size_t size() const {
+    return items_.size();
+  }
+
+private:
+  struct item {
+    agent_id agent;
+    std::size_t bytes = 0;
+    std::optional<time_point> expires_at{};
+    std::optional<time_point> patience{};
+  };
+
+  using times = std::set<std::pair<time_point, content>>;
+
+  /// How often it is looked where agents are for which messages wait.
+  static constexpr duration look_every = std::chrono::milliseconds{200};
+
+  static bool is_due(const times& all, time_point now) {
+    return !all.empty() && all.begin()->first <= now;
+  }
+
+  // -- agents --------------------------------------------------------------------------
+
+  /// The node to which messages for it are going.
+  node_id home_of(const agent_id& agent) {
+    auto found = homes_.find(agent);
+    if (found == homes_.end())
+      return {};
+    if (channels_.at(found->second).holds(agent))
+      return found->second;
+    homes_.erase(found);
+    return {};
+  }
+
+  void put(time_point now, const node_id& node, const agent_id& agent, content what) {
+    auto& it = items_.at(what);
+    auto [found, is_new] = channels_.try_emplace(node, boot_, options_, random_.next());
+    if (is_new && (node == self_ || linked_.contains(node)))
+      found->second.link_up(now, wanted_[node]);
+    homes_.insert_or_assign(agent, node);
+    found->second.put(now, agent, what, it.bytes, it.expires_at, wanted_[node]);
+    if (!look_at_)
+      look_at_ = now + look_every;
+  }
+
+  void wait_for(time_point now, const agent_id& agent, content what) {
+    wait(waiting_[agent], what);
+    if (!look_at_)
+      look_at_ = now + look_every;
+  }
+
+  void wait(std::deque<content>& line, content what) {
+    line.push_back(what);
+    if (auto until = items_.at(what).expires_at)
+      waits_until_.emplace(*until, what);
+  }
+
+  void waits_no_more(content what) {
+    if (auto until = items_.at(what).expires_at)
+      waits_until_.erase({*until, what});
+  }
+
+  /// Sends what waits for agents that are somewhere, and takes back what is for a node without a
+  /// link whose agents are elsewhere.
+  void look(time_point now) {
+    look_at_.reset();
+    std::erase_if(
+      homes_, [this](const auto& each) { return !channels_.at(each.second).holds(each.first); });
+    for (auto& [node, each] : channels_)
+      if (!each.empty() && node != self_ && !linked_.contains(node))
+        move_from(now, node, each);
+    for (auto next = waiting_.begin(); next != waiting_.end();) {
+      auto node = where_(next->first);
+      if (node == node_id{}) {
+        ++next;
+        continue;
+      }
+      for (auto each : next->second) {
+        waits_no_more(each);
+        put(now, node, next->first, each);
+      }
+      next = waiting_.erase(next);
+    }
+    auto is_busy = !waiting_.empty() || std::ranges::any_of(channels_, [](const auto& each) {
+      return !each.second.empty();
+    });
+    if (is_busy)
+      look_at_ = now + look_every;
+    else
+      look_at_.reset();
+  }
+
+  void move_from(time_point, const node_id& node, channel::sender& from) {
+    for (auto& agent : from.agents())
+      if (auto there = where_(agent); there != node_id{} && there != node) {
+        homes_.erase(agent);
+        auto& line = waiting_[agent];
+        for (auto each : from.take_back(agent))
+          wait(line, each);
+      }
+  }
+
+  // -- ends ----------------------------------------------------------------------------
+
+  void carry_out(time_point now, effects& out) {
+    while (!wanted_.empty()) {
+      auto all = std::exchange(wanted_, {});
+      for (auto& [node, wanted] : all)
+        for (auto& each : wanted)
+          troupe::visit([&, to = node](auto& what) { pass_on(now, to, what, out); }, each);
+    }
+  }
+
+  static void pass_on(time_point, const node_id& to, channel::sender::transmit& what,
+                      effects& out) {
+    out.emplace_back(transmit{to, std::move(what)});
+  }
+
+  static void pass_on(time_point, const node_id& to, channel::sender::ask& what, effects& out) {
+    out.emplace_back(ask{to, std::move(what.what)});
+  }
+
+  void pass_on(time_point, const node_id&, channel::sender::ended& what, effects& out) {
+    end(what.what, reason(what), out);
+  }
+
+  void pass_on(time_point now, const node_id&, channel::sender::returned& what, effects&) {
+    homes_.erase(what.agent);
+    for (auto each : what.what)
+      wait_for(now, what.agent, each);
+  }
+
+  static problem reason(const channel::sender::ended& what) {
+    switch (what.how) {
+      case channel::outcome::handled:
+        return {};
+      case channel::outcome::given_up:
+        return detail::given_up(what.why);
+      case channel::outcome::expired:
+        return detail::expired();
+      case channel::outcome::not_here:
+      case channel::outcome::lost:
+        break;
+    }
+    return detail::end_unknown();
+  }
+
+  void expire(content what, effects& out) {
+    auto agent = items_.at(what).agent;
+    auto found = waiting_.find(agent);
+    waits_no_more(what);
+    std::erase(found->second, what);
+    if (found->second.empty())
+      waiting_.erase(found);
+    end(what, detail::expired(), out);
+  }
+
+  void end(content what, problem why, effects& out) {
+    auto gone = items_.extract(what);
+    if (auto until = gone.mapped().patience)
+      patient_until_.erase({*until, what});
+    out.emplace_back(ended{what, std::move(why)});
+  }
+
+  node_id self_;
+  boot_number boot_;
+  channel::options options_;
+  random_source random_;
+  finder where_;
+  std::map<content, item> items_;
+  std::map<node_id, channel::sender> channels_;
+  std::set<node_id> linked_;
+  /// To which node messages for an agent are going; some may have ended.
+  std::map<agent_id, node_id> homes_;
+  /// For agents that are nowhere.
+  std::map<agent_id, std::deque<content>> waiting_;
+  times waits_until_;
+  times patient_until_;
+  std::optional<time_point> look_at_;
+  /// What the channels want done, by their nodes.
+  std::map<node_id, channel::sender::effects> wanted_;
+};
+
+} // namespace troupe::router

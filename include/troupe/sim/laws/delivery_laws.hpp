@@ -1,0 +1,126 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "troupe/channel/types.hpp"
+#include "troupe/core/agent_id.hpp"
+#include "troupe/sim/world/findings.hpp"
+
+namespace troupe::sim {
+
+/// What channels promise, judged by what senders were told and what agents got. It sees no frame.
+class delivery_laws {
+public:
+  using message_number = std::uint64_t;
+  /// A process, and which of its lives.
+  using life = std::pair<std::uint32_t, std::uint64_t>;
+
+  /// A sender has accepted a message for an agent, behind all that it has accepted for that agent
+  /// before. Returns its number.
+  message_number accept(life by, const agent_id& agent) {
+    auto number = ++last_;
+    auto& line = lines_[{by, agent}];
+    messages_.emplace(number, message{by, agent});
+    line.insert(number);
+    open_.insert(number);
+    return number;
+  }
+
+  /// An agent gets it.
+  void deliver(life there, message_number number, findings& found) {
+    auto& it = messages_.at(number);
+    if (handled_.contains({there, number}))
+      found.broken(text(number) + " is handled twice in one life of its receiver");
+    if (++deliveries_[{there, number}] > channel::options{}.max_deliveries)
+      found.broken(text(number) + " is delivered more often than it may be");
+    for (auto earlier : lines_.at({it.by, it.agent})) {
+      if (earlier >= number)
+        break;
+      found.broken(text(number)
+                   + " is delivered before an earlier one for the same agent has ended");
+    }
+  }
+
+  void handle(life there, message_number number) {
+    handled_.emplace(there, number);
+    ever_handled_.insert(number);
+    leave(number);
+  }
+
+  /// The receiver says that nobody gets it any more.
+  void give_up(message_number number) {
+    given_up_.insert(number);
+    leave(number);
+  }
+
+  /// The sender says so to whoever sent it.
+  void tell(message_number number, channel::outcome how, findings& found) {
+    if (open_.erase(number) == 0)
+      found.broken(text(number) + " has ended twice");
+    ++told_;
+    if (how == channel::outcome::handled && !ever_handled_.contains(number))
+      found.broken(text(number) + " is told to be handled and was not");
+    if (how == channel::outcome::given_up && !given_up_.contains(number))
+      found.broken(text(number) + " is told to be given up and was not");
+    if (how != channel::outcome::handled && how != channel::outcome::given_up)
+      found.broken(text(number) + " has ended as " + std::string{name_of(how)});
+    leave(number);
+  }
+
+  /// What that sender has accepted is lost with it.
+  void end_of(life who) {
+    std::erase_if(open_, [&](message_number each) { return messages_.at(each).by == who; });
+  }
+
+  /// There are no faults any more, and there was time.
+  void check_end(findings& found) const {
+    for (auto each : open_)
+      found.broken(text(each) + " was accepted and is lost");
+  }
+
+  [[nodiscard]] std::size_t open() const {
+    return open_.size();
+  }
+
+  [[nodiscard]] std::uint64_t told() const {
+    return told_;
+  }
+
+private:
+  struct message {
+    life by;
+    agent_id agent;
+  };
+
+  [[nodiscard]] std::string text(message_number number) const {
+    auto& it = messages_.at(number);
+    return "channels: message " + std::to_string(number) + " of process "
+           + std::to_string(it.by.first) + " for " + it.agent.text();
+  }
+
+  /// No later one has to wait for it.
+  void leave(message_number number) {
+    auto& it = messages_.at(number);
+    if (auto found = lines_.find({it.by, it.agent}); found != lines_.end())
+      found->second.erase(number);
+  }
+
+  message_number last_ = 0;
+  std::uint64_t told_ = 0;
+  std::map<message_number, message> messages_;
+  /// Accepted, and neither handled nor given up anywhere.
+  std::map<std::pair<life, agent_id>, std::set<message_number>> lines_;
+  /// Accepted, and not told.
+  std::set<message_number> open_;
+  std::set<std::pair<life, message_number>> handled_;
+  std::set<message_number> ever_handled_;
+  std::set<message_number> given_up_;
+  std::map<std::pair<life, message_number>, std::uint32_t> deliveries_;
+};
+
+} // namespace troupe::sim

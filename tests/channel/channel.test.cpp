@@ -1,0 +1,397 @@
+#include "channel/channel_pair.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace channel_test {
+
+using namespace std::chrono_literals;
+using namespace troupe;
+using namespace troupe::channel;
+using test::channel_pair;
+
+namespace {
+
+using told = std::vector<std::pair<std::uint64_t, outcome>>;
+
+channel_pair linked(const options& how = {}) {
+  channel_pair made{how};
+  made.link_up();
+  return made;
+}
+
+} // namespace
+
+TEST_CASE("a set of numbers joins ranges that touch and knows its gaps", "[channel]") {
+  number_set all;
+  all.add(5);
+  all.add({7, 9});
+  CHECK(all.size() == 2);
+  CHECK(all.next_absent(5) == 6);
+  CHECK_FALSE(all.contains(6));
+  all.add(6);
+  CHECK(all.ranges() == std::vector<number_range>{{5, 9}});
+  all.add({1, 20});
+  CHECK(all.ranges() == std::vector<number_range>{{1, 20}});
+  all.drop_below(10);
+  CHECK(all.ranges() == std::vector<number_range>{{10, 20}});
+  all.add({30, 30});
+  CHECK(all.size() == 1);
+}
+
+TEST_CASE("a message is told to be handled once its agent has handled it", "[channel]") {
+  auto pair = linked();
+  pair.put("a", 10);
+  REQUIRE(pair.handed.contains(10));
+  CHECK(pair.ended.empty());
+  pair.handled(10);
+  CHECK(pair.ended == told{{10, outcome::handled}});
+  CHECK(pair.out.empty());
+  CHECK(pair.in.held() == 0);
+}
+
+TEST_CASE("an agent gets one message of a sender at a time, and others get theirs", "[channel]") {
+  auto pair = linked();
+  pair.put("a", 1);
+  pair.put("a", 2);
+  pair.put("b", 3);
+  CHECK(pair.handed.contains(1));
+  CHECK_FALSE(pair.handed.contains(2));
+  CHECK(pair.handed.contains(3));
+  pair.handled(3);
+  CHECK(pair.ended == told{{3, outcome::handled}});
+  pair.handled(1);
+  CHECK(pair.handed.contains(2));
+}
+
+TEST_CASE("nothing goes before the receiver has answered over the link", "[channel]") {
+  channel_pair pair;
+  pair.put("a", 1);
+  CHECK(pair.take_lines() == "-> probe 1 base 1");
+  pair.put("a", 2);
+  CHECK(pair.take_lines().empty());
+  pair.lost = 1;
+  pair.link_up();
+  CHECK(pair.handed.empty());
+  pair.pass(2s);
+  CHECK(pair.handed.contains(1));
+}
+
+TEST_CASE("what a lost link had goes again over the next, and only that", "[channel]") {
+  auto pair = linked();
+  pair.put("a", 1);
+  pair.lost = 1;
+  pair.put("b", 2);
+  pair.put("c", 3);
+  CHECK_FALSE(pair.handed.contains(3)); // behind a gap
+  pair.handled(1);
+  pair.link_down();
+  pair.take_lines();
+  pair.link_up();
+  CHECK(pair.handed.contains(2));
+  CHECK(pair.handed.contains(3));
+  CHECK(pair.take_lines().find("-> 1 ") == std::string::npos);
+  pair.handled(3);
+  pair.handled(2);
+  CHECK(pair.out.empty());
+}
+
+TEST_CASE("a message does not overtake one that is lost, also if its agent has nothing else",
+          "[channel]") {
+  auto pair = linked();
+  pair.put("a", 1);
+  pair.lost = 1;
+  pair.put("a", 2);
+  pair.put("a", 3);
+  pair.handled(1);
+  CHECK(pair.handed.empty());
+  pair.pass(2s);
+  CHECK(pair.handed.contains(2));
+  CHECK_FALSE(pair.handed.contains(3));
+}
+
+TEST_CASE("nothing goes over a link that has ended", "[channel]") {
+  auto pair = linked();
+  pair.put("a", 1);
+  pair.link_down();
+  pair.take_lines();
+  pair.put("b", 2);
+  CHECK(pair.take_lines().empty());
+}
+
+TEST_CASE("an acknowledgement that is lost is said again after a silence", "[channel]") {
+  auto pair = linked();
+  pair.put("a", 1);
+  pair.lost = 1;
+  pair.handled(1);
+  CHECK(pair.ended.empty());
+  pair.pass(2s);
+  CHECK(pair.ended == told{{1, outcome::handled}});
+  CHECK(pair.handed.empty()); // not twice
+}
+
+TEST_CASE("a sender that restarts is not taken for its earlier life", "[channel]") {
+  SECTION("with messages on their way") {
+    auto pair = linked();
+    pair.put("a", 1);
+    pair.restart_sender();
+    pair.link_up();
+    pair.put("a", 2);
+    CHECK(pair.handed.contains(2));
+    pair.handled(1); // of the session before: nobody waits for it
+    CHECK(pair.ended.empty());
+    pair.handled(2);
+    CHECK(pair.ended == told{{2, outcome::handled}});
+  }
+  SECTION("with all of them acknowledged") {
+    auto pair = linked();
+    pair.put("a", 1);
+    pair.handled(1);
+    pair.restart_sender();
+    pair.link_up();
+    pair.put("a", 2);
+    CHECK(pair.handed.contains(2));
+  }
+}
+
+TEST_CASE("a receiver that restarts begins where its sender is", "[channel]") {
+  auto pair = linked();
+  pair.put("a", 1);
+  pair.put("b", 2);
+  pair.put("c", 3);
+  pair.put("d", 4);
+  pair.handled(1);
+  pair.handled(3);
+  pair.restart_receiver();
+  pair.link_up();
+  CHECK_FALSE(pair.handed.contains(1));
+  CHECK(pair.handed.contains(2));
+  CHECK_FALSE(pair.handed.contains(3)); // has ended before
+  CHECK(pair.handed.contains(4));
+  pair.handled(4);
+  pair.handled(2);
+  CHECK(pair.out.empty());
+}
+
+TEST_CASE("a receiver that restarts finds a sender all of whose messages were acknowledged",
+          "[channel]") {
+  auto pair = linked();
+  pair.put("a", 1);
+  pair.handled(1);
+  pair.restart_receiver();
+  pair.link_up();
+  pair.put("a", 2);
+  CHECK(pair.handed.contains(2));
+}
+
+TEST_CASE("a message that fails comes again, others pass, and at last it is given up",
+          "[channel]") {
+  auto pair = linked();
+  pair.put("a", 1);
+  pair.put("a", 2);
+  pair.put("b", 3);
+  for (auto time = 1; time < 8; ++time) {
+    pair.failed(1);
+    CHECK_FALSE(pair.handed.contains(2));
+    pair.pass(30s);
+    REQUIRE(pair.handed.contains(1));
+    CHECK(pair.handed.at(1).attempt == static_cast<std::uint32_t>(time + 1));
+  }
+  pair.handled(3);
+  pair.failed(1, "the last straw");
+  CHECK(pair.ended == told{{3, outcome::handled}, {1, outcome::given_up}});
+  CHECK(pair.take_lines().find("the last straw") != std::string::npos);
+  CHECK(pair.handed.contains(2));
+}
+
+TEST_CASE("a message for which an agent has no room waits, and is not counted as a failure",
+          "[channel]") {
+  auto pair = linked();
+  pair.put("a", 1);
+  for (auto time = 0; time < 20; ++time) {
+    pair.no_room(1);
+    pair.pass(30s);
+    REQUIRE(pair.handed.contains(1));
+    CHECK(pair.handed.at(1).attempt == 1);
+  }
+  CHECK(pair.ended.empty());
+}
+
+TEST_CASE("messages for an agent that is not there go back in their order", "[channel]") {
+  auto pair = linked();
+  pair.put("a", 1);
+  pair.put("a", 2);
+  pair.put("b", 9);
+  pair.lost = 1;
+  pair.put("a", 3); // is not there yet
+  pair.missing(1);
+  CHECK(pair.returned.empty());
+  pair.put("a", 4);
+  CHECK(pair.out.under_way() == 4); // the new one waits
+  CHECK(pair.returned.empty());
+  pair.pass(2s); // the gap is found
+  CHECK(pair.returned == std::vector<std::uint64_t>{1, 2, 3, 4});
+  pair.put("a", 1); // it is back
+  CHECK(pair.handed.contains(1));
+}
+
+TEST_CASE("a receiver that restarts delivers what its earlier life gave back in part",
+          "[channel]") {
+  auto pair = linked();
+  pair.put("a", 1);
+  pair.lost = 1;
+  pair.put("a", 2);
+  pair.missing(1);
+  pair.restart_receiver();
+  pair.link_up();
+  REQUIRE(pair.handed.contains(1)); // in front of the second
+  pair.handled(1);
+  pair.handled(2);
+  CHECK(pair.ended == told{{1, outcome::handled}, {2, outcome::handled}});
+  CHECK(pair.out.empty());
+}
+
+TEST_CASE("a slow agent takes part of the window only", "[channel]") {
+  auto pair = linked({.max_messages = 8});
+  for (std::uint64_t each = 0; each < 100; ++each)
+    pair.put("slow", each);
+  CHECK(pair.out.under_way() == 4);
+  for (std::uint64_t each = 100; each < 1'000; ++each) {
+    pair.put("quick", each);
+    REQUIRE(pair.handed.contains(each));
+    pair.handled(each);
+  }
+  CHECK(pair.ended.size() == 900);
+  CHECK(pair.in.held() == 4);
+  CHECK(pair.in.remembered() < 10);
+}
+
+TEST_CASE("bytes on their way are bounded, and a large message goes where there is room",
+          "[channel]") {
+  auto pair = linked({.max_bytes = 100});
+  pair.put("a", 1, 1'000);
+  CHECK(pair.handed.contains(1));
+  pair.put("b", 2, 1);
+  CHECK_FALSE(pair.handed.contains(2));
+  pair.handled(1);
+  CHECK(pair.handed.contains(2));
+  CHECK(pair.out.under_way_bytes() == 1);
+}
+
+TEST_CASE("endings that the sender has not heard are bounded", "[channel]") {
+  auto pair = linked({.max_messages = 4, .max_deliveries = 1});
+  pair.put("slow", 1);
+  for (std::uint64_t each = 2; each < 200; ++each) {
+    pair.put("bad", each);
+    for (auto tries = 0; tries < 5 && !pair.handed.contains(each); ++tries)
+      pair.pass(3s);
+    REQUIRE(pair.handed.contains(each));
+    pair.failed(each);
+    REQUIRE(pair.in.remembered() < 16);
+  }
+  CHECK(pair.ended.size() == 198);
+}
+
+TEST_CASE("an expired message is not delivered", "[channel]") {
+  SECTION("while there is no link") {
+    channel_pair pair;
+    pair.put("a", 1, 1, 1s);
+    pair.put("a", 2, 1);
+    pair.pass(1s);
+    CHECK(pair.ended == told{{1, outcome::expired}});
+    pair.link_up();
+    CHECK(pair.handed.contains(2));
+  }
+  SECTION("nobody says what became of one that was sent") {
+    auto pair = linked();
+    pair.put("a", 1, 1, 1s);
+    pair.link_down();
+    pair.pass(2s);
+    CHECK(pair.ended.empty());
+    pair.pass(4s);
+    CHECK(pair.ended == told{{1, outcome::lost}});
+    CHECK(pair.out.empty());
+  }
+}
+
+TEST_CASE("a receiver delivers nothing that has expired", "[channel]") {
+  receiver in{1, {}, 7};
+  receiver::effects out;
+  time_point now{1h};
+  REQUIRE(in.arrive(now, {1, 1, 1, 1, 1}, "a", 10, 1, {}, out) == verdict::taken);
+  REQUIRE(in.arrive(now, {1, 1, 1, 2, 1}, "a", 11, 1, now + 1s, out) == verdict::taken);
+  in.handled(now + 2s, 1, 1, out);
+  auto said = in.take_word();
+  CHECK(said.handled == std::vector<number_range>{{1, 2}});
+  REQUIRE(said.others.size() == 1);
+  CHECK(said.others.front().how == outcome::expired);
+}
+
+TEST_CASE("what is taken back is in its order and goes on elsewhere", "[channel]") {
+  auto pair = linked({.max_messages = 4});
+  for (std::uint64_t each = 1; each <= 5; ++each)
+    pair.put("a", each);
+  pair.put("b", 6);
+  CHECK(pair.out.take_back("a") == std::vector<std::uint64_t>{1, 2, 3, 4, 5});
+  CHECK(pair.out.take_back("a").empty());
+  CHECK(pair.out.agents() == std::vector<agent_id>{"b"});
+  pair.handled(6);
+  CHECK(pair.out.empty());
+  pair.put("a", 7); // comes at once: what was taken back is nobody's any more
+  CHECK(pair.handed.contains(7));
+}
+
+TEST_CASE("what contradicts itself is refused, and nothing changes", "[channel]") {
+  auto pair = linked();
+  for (std::uint64_t each = 1; each <= 3; ++each)
+    pair.put("a", each);
+  pair.handled(1);
+  pair.put("b", 4);
+  auto held = pair.in.held();
+  constexpr auto far = std::uint64_t{1} << 63U;
+  CHECK(pair.arrive({1, 1, 1, far, 1}, "a", 9) == verdict::nonsense);
+  CHECK(pair.arrive({1, 1, far, far, far}, "a", 9) == verdict::nonsense);
+  CHECK(pair.arrive({1, 1, 5, 4, 1}, "a", 9) == verdict::nonsense); // base above it
+  CHECK(pair.arrive({1, 1, 0, 4, 1}, "a", 9) == verdict::nonsense);
+  CHECK(pair.arrive({1, 1, 1, 4, 5}, "a", 9) == verdict::nonsense); // its run begins later
+  CHECK(pair.arrive({1, 1, 1, 4, 0}, "a", 9) == verdict::nonsense);
+  CHECK(pair.arrive({1, 1, 1, 5, 1}, "a", 9) == verdict::repeated); // the base goes back
+  CHECK(pair.arrive({1, 2, 2, 5, 5}, "a", 9) == verdict::repeated); // of another life of it
+  CHECK(pair.arrive({0, 1, 2, 4, 1}, "a", 9) == verdict::repeated); // of an earlier session
+  CHECK(pair.asked({1, 0, 9}) == verdict::nonsense);
+  CHECK(pair.asked({1, far, 9}) == verdict::nonsense);
+  CHECK(pair.asked({1, 2, 0}) == verdict::nonsense);
+  CHECK(pair.asked({1, 2, 9, {{1, 3}}}) == verdict::nonsense);
+  CHECK(pair.asked({1, 2, 9, {{3, 3}}}) == verdict::nonsense);
+  CHECK(pair.asked({1, 2, 9, {{3, far}}}) == verdict::nonsense);
+  CHECK(pair.asked({1, 2, 9, {{5, 6}, {3, 4}}}) == verdict::nonsense);
+  CHECK(pair.asked({1, 1, 9}) == verdict::repeated);
+  CHECK(pair.in.held() == held);
+  CHECK_FALSE(pair.in.owes_word());
+
+  CHECK(pair.heard({1, 1, 0, 0, {{2, 6}}}) == verdict::nonsense); // above what was sent
+  CHECK(pair.heard({1, 1, 0, 0, {{0, 2}}}) == verdict::nonsense);
+  CHECK(pair.heard({1, 1, 0, 0, {{3, 2}}}) == verdict::nonsense);
+  CHECK(pair.heard({1, 1, 0, 6, {}}) == verdict::nonsense);
+  CHECK(pair.heard({1, 1, 99, 1, {}}) == verdict::nonsense);
+  CHECK(pair.heard({1, 1, 0, 0, {}, {{5, outcome::given_up}}}) == verdict::nonsense);
+  CHECK(pair.heard({1, 1, 0, 0, {}, {{2, outcome::handled}}}) == verdict::nonsense);
+  CHECK(pair.heard({2, 1, 0, 0, {{2, 3}}}) == verdict::repeated); // of another session
+  CHECK(pair.heard({1, 0, 0, 0, {{2, 3}}}) == verdict::repeated); // of an earlier life
+  CHECK(pair.ended.size() == 1);
+  CHECK(pair.out.under_way() == 3);
+}
+
+TEST_CASE("a sender that sends more than it may is held back, and loses nothing", "[channel]") {
+  auto pair = linked({.max_messages = 2});
+  for (std::uint64_t each = 1; each <= 4; ++each)
+    CHECK(pair.arrive({1, 1, 1, each, each}, "a" + std::to_string(each), each) == verdict::taken);
+  CHECK(pair.arrive({1, 1, 1, 5, 5}, "a5", 5) == verdict::beyond_window);
+}
+
+} // namespace channel_test

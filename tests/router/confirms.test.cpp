@@ -1,0 +1,449 @@
+// Messages of class confirm between live routers: over links that end, with agents that fail, end
+// and move, and for agents of the sender's own node.
+
+#include "router/named_nodes.hpp"
+#include "support/services.hpp"
+#include "troupe/router/router.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <future>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "caf/actor_cast.hpp"
+#include "caf/actor_system.hpp"
+#include "caf/event_based_actor.hpp"
+#include "caf/message.hpp"
+#include "caf/scoped_actor.hpp"
+#include "troupe/core/caf/to_error.hpp"
+#include "troupe/router/messages.hpp"
+#include "troupe/testing/comes_true.hpp"
+
+namespace confirms_test {
+
+using namespace std::literals;
+using namespace troupe;
+using namespace troupe::router;
+
+namespace {
+
+const auto n1 = test::node_named("n1");
+const auto n2 = test::node_named("n2");
+const auto n3 = test::node_named("n3");
+
+const message_options confirmed{.delivery = delivery_class::confirm};
+
+message_options confirmed_for(duration ttl) {
+  return {.ttl = ttl, .delivery = delivery_class::confirm};
+}
+
+/// Who is behind which handle.
+class peer_table {
+public:
+  void put(const caf::strong_actor_ptr& who, const node_id& node) {
+    std::lock_guard guard{mutex_};
+    nodes_.insert_or_assign(who->address(), node);
+  }
+
+  link_peer find(const caf::strong_actor_ptr& who) {
+    std::lock_guard guard{mutex_};
+    auto found = nodes_.find(who->address());
+    return found != nodes_.end() ? link_peer{found->second, true, true} : link_peer{};
+  }
+
+private:
+  std::mutex mutex_;
+  std::map<caf::actor_addr, node_id> nodes_;
+};
+
+/// One direction of a link: hands on to `target`, as from `back`, until it is cut. What a test
+/// wants to see or to lose it says.
+struct wire_state {
+  caf::strong_actor_ptr target;
+  caf::weak_actor_ptr back;
+  std::atomic<bool> is_cut{false};
+  std::function<bool(const caf::mailbox_element&)> lets_through = [](auto&) { return true; };
+};
+
+class wire : public caf::event_based_actor {
+public:
+  wire(caf::actor_config& cfg, std::shared_ptr<wire_state> state)
+    : caf::event_based_actor(cfg), state_(std::move(state)) {}
+
+  caf::behavior make_behavior() override {
+    return {[](int) {}};
+  }
+
+  using caf::event_based_actor::enqueue;
+
+  bool enqueue(caf::mailbox_element_ptr what, compat::execution_context* context) override {
+    if (what->payload.match_elements<caf::exit_msg>())
+      return caf::event_based_actor::enqueue(std::move(what), context);
+    if (state_->is_cut || !state_->lets_through(*what))
+      return true; // lost
+    if (what->sender)
+      what->sender = state_->back.lock();
+    return state_->target->enqueue(std::move(what), context);
+  }
+
+private:
+  std::shared_ptr<wire_state> state_;
+};
+
+/// What an agent has got.
+struct seen {
+  std::atomic<std::uint64_t> count{0};
+  /// That did not come next.
+  std::atomic<std::uint64_t> disorder{0};
+  std::uint64_t last = 0;
+  std::atomic<bool> is_open{true};
+
+  void take(std::uint64_t number) {
+    if (std::exchange(last, number) + 1 != number)
+      ++disorder;
+    ++count;
+  }
+};
+
+struct live_confirms : test::live_system<caf::id_block::troupe_router> {
+  std::shared_ptr<peer_table> peers = std::make_shared<peer_table>();
+  caf::scoped_actor self{sys};
+  std::vector<caf::actor> agents;
+  std::vector<caf::actor> wires;
+  std::uint64_t last_link = 0;
+  router_options options;
+  std::map<node_id, boot_number> boots;
+  std::optional<router_access> here;
+  std::optional<router_access> there;
+  std::shared_ptr<wire_state> out;
+  std::shared_ptr<wire_state> back;
+
+  explicit live_confirms(const router_options& given = {}) : options(given) {
+    here.emplace(make(n1));
+    there.emplace(make(n2));
+  }
+
+  ~live_confirms() {
+    for (auto& each : agents)
+      caf::anon_send_exit(each, caf::exit_reason::kill);
+    for (auto* each : {&here, &there})
+      if (*each)
+        end(**each);
+    for (auto& each : wires)
+      caf::anon_send_exit(each, caf::exit_reason::kill);
+  }
+
+  static void end(const router_access& which) {
+    caf::anon_send_exit(which.handle(), caf::exit_reason::user_shutdown);
+  }
+
+  router_access make(const node_id& node) {
+    auto find = [table = peers](const caf::strong_actor_ptr& who) { return table->find(who); };
+    return {sys, node, options,      {[](const node_id&) {}, [](const agent_id&) {}},
+            {},  find, ++boots[node]};
+  }
+
+  static caf::strong_actor_ptr entry(const router_access& of) {
+    return caf::actor_cast<caf::strong_actor_ptr>(of.handle());
+  }
+
+  /// A new link between them; the one before is cut.
+  void link() {
+    auto made = [&](const router_access& to, const node_id& from) {
+      auto state = std::make_shared<wire_state>();
+      state->target = entry(to);
+      wires.push_back(caf::actor{sys.spawn<wire>(state)});
+      auto handle = caf::actor_cast<caf::strong_actor_ptr>(wires.back());
+      peers->put(handle, from);
+      return std::pair{state, handle};
+    };
+    auto [to_there, handle_there] = made(*there, n2);
+    auto [to_here, handle_here] = made(*here, n1);
+    to_there->back = caf::actor_cast<caf::weak_actor_ptr>(handle_here);
+    to_here->back = caf::actor_cast<caf::weak_actor_ptr>(handle_there);
+    out = to_there;
+    back = to_here;
+    ++last_link;
+    up(*here, n2, handle_there);
+    up(*there, n1, handle_here);
+  }
+
+  void up(const router_access& of, const node_id& peer, const caf::strong_actor_ptr& by) {
+    of.run(
+      [peer, by, number = last_link](router_state& state) { state.link_up(peer, number, by); });
+  }
+
+  void cut() {
+    out->is_cut = back->is_cut = true;
+    for (auto& [each, peer] : {std::pair{&here, n2}, std::pair{&there, n1}})
+      if (*each)
+        (*each)->run([peer = peer, number = last_link](router_state& state) {
+          state.link_down(peer, number);
+        });
+  }
+
+  template <class Job>
+  auto on(const router_access& where, Job job) {
+    std::promise<decltype(job(std::declval<router_state&>()))> result;
+    where.run([&](router_state& state) { result.set_value(job(state)); });
+    return result.get_future().get();
+  }
+
+  router_statistics statistics(const router_access& where) {
+    return on(where, [](router_state& state) { return state.statistics(); });
+  }
+
+  void place(const std::string& id, const node_id& node) {
+    REQUIRE(on(*here, [=](router_state& state) {
+      state.places().put({id, node});
+      return true;
+    }));
+  }
+
+  template <class Function>
+  caf::actor add(const router_access& where, const std::string& id, Function function) {
+    auto agent = sys.spawn([function]() -> caf::behavior { return {function}; });
+    agents.push_back(agent);
+    auto handle = caf::actor_cast<caf::strong_actor_ptr>(agent);
+    REQUIRE(on(where, [=](router_state& state) { return state.add_agent(id, handle); }).code
+            == errc::none);
+    return agent;
+  }
+
+  std::shared_ptr<seen> add_counting(const router_access& where, const std::string& id) {
+    auto all = std::make_shared<seen>();
+    add(where, id, [all](std::uint64_t number) { all->take(number); });
+    return all;
+  }
+
+  problem send(const std::string& agent, std::uint64_t number,
+               const message_options& how = confirmed) const {
+    return here->send(to_agent(agent), caf::make_message(number), how);
+  }
+
+  /// Waits until it is handled.
+  std::string post(const std::string& agent, std::uint64_t number,
+                   const message_options& how = confirmed, duration wait = 20s) {
+    std::string result;
+    router::post what{to_agent(agent), {}, wait, caf::make_message(number), how};
+    self->request(here->handle(), 30s, std::move(what))
+      .receive([&](const send_report& said) { result = std::to_string(said.sent); },
+               [&](const caf::error& why) { result = to_string(to_problem(why)); });
+    return result;
+  }
+
+  bool all_ended() {
+    return testing::comes_true([&] { return statistics(*here).confirms == 0; });
+  }
+};
+
+} // namespace
+
+TEST_CASE_METHOD(live_confirms, "a confirm is answered once its agent has handled it", "[router]") {
+  auto is_here = GENERATE(true, false);
+  auto& where = is_here ? *here : *there;
+  link();
+  auto all = add_counting(where, "a");
+  place("a", is_here ? n1 : n2);
+  for (std::uint64_t each = 1; each <= 20; ++each) {
+    REQUIRE(post("a", each) == "1");
+    REQUIRE(all->count == each);
+  }
+  CHECK(all->disorder == 0);
+  CHECK(all_ended());
+}
+
+TEST_CASE_METHOD(live_confirms,
+                 "ten thousand confirms are handled in order, once each, over links that are cut "
+                 "meanwhile",
+                 "[router]") {
+  constexpr std::uint64_t many = 10'000;
+  link();
+  auto all = add_counting(*there, "a");
+  place("a", n2);
+  for (std::uint64_t each = 1; each <= many; ++each) {
+    REQUIRE(send("a", each).code == errc::none);
+    if (each % 2'500 == 0) {
+      auto enough = all->count + 200;
+      CHECK(testing::comes_true([&] { return all->count >= std::min(enough, each); }));
+      cut();
+      link();
+    }
+  }
+  CHECK(testing::comes_true([&] { return all->count == many; }, 60s));
+  CHECK(all_ended());
+  CHECK(all->count == many);
+  CHECK(all->disorder == 0);
+}
+
+TEST_CASE_METHOD(live_confirms, "a confirm whose answer is lost is not handled twice", "[router]") {
+  link();
+  auto all = add_counting(*there, "a");
+  place("a", n2);
+  REQUIRE(post("a", 1) == "1");
+  std::atomic<int> lost{0};
+  back->lets_through = [&](const caf::mailbox_element& what) {
+    return !what.payload.match_elements<confirm_word>() || lost.fetch_add(1) > 0;
+  };
+  CHECK(post("a", 2) == "1"); // asked after a silence
+  CHECK(lost > 1);
+  CHECK(all->count == 2);
+  out->is_cut = back->is_cut = true; // `lost` ends
+}
+
+struct few_deliveries : live_confirms {
+  few_deliveries() : live_confirms({.max_deliveries = 3}) {}
+};
+
+TEST_CASE_METHOD(few_deliveries,
+                 "a handler that fails is tried again, others pass meanwhile, and at last it is "
+                 "given up",
+                 "[router]") {
+  auto is_here = GENERATE(true, false);
+  auto& where = is_here ? *here : *there;
+  link();
+  auto tries = std::make_shared<std::atomic<int>>(0);
+  auto later = std::make_shared<seen>();
+  add(where, "clumsy", [=](std::uint64_t number) -> caf::result<void> {
+    if (number == 1 && ++*tries > 0)
+      return to_error({errc::failed, "dropped it"});
+    ++later->count;
+    return {};
+  });
+  auto quick = add_counting(where, "quick");
+  place("clumsy", is_here ? n1 : n2);
+  place("quick", is_here ? n1 : n2);
+  REQUIRE(send("clumsy", 1).code == errc::none);
+  REQUIRE(send("clumsy", 2).code == errc::none);
+  CHECK(post("quick", 1) == "1");
+  CHECK(later->count == 0); // in order
+  CHECK(testing::comes_true([&] { return later->count == 1; }));
+  CHECK(*tries == 3);
+  auto told = post("clumsy", 1);
+  CHECK(told.find("failed") == 0);
+  CHECK(told.find("dropped it") != std::string::npos);
+  CHECK(statistics(where).given_up == 2);
+  CHECK(all_ended());
+}
+
+TEST_CASE_METHOD(live_confirms, "a confirm waits for an agent that is nowhere yet", "[router]") {
+  link();
+  for (std::uint64_t each = 1; each <= 3; ++each)
+    REQUIRE(send("late", each).code == errc::none);
+  CHECK(post("late", 4, confirmed_for(50ms)).find("expired") == 0);
+  CHECK(post("late", 4, confirmed, 50ms).find("timed_out") == 0);
+  auto all = add_counting(*there, "late");
+  place("late", n2);
+  CHECK(testing::comes_true([&] { return all->count == 4; }));
+  CHECK(all->disorder == 0);
+}
+
+TEST_CASE_METHOD(live_confirms, "a confirm follows its agent to another node", "[router]") {
+  link();
+  auto first = add_counting(*there, "a");
+  place("a", n2);
+  REQUIRE(post("a", 1) == "1");
+  on(*there, [](router_state& state) { return state.remove_agent("a") != nullptr; });
+  REQUIRE(send("a", 2).code == errc::none); // nobody has said yet that it is gone
+  REQUIRE(send("a", 3).code == errc::none);
+  CHECK(testing::comes_true([&] { return statistics(*here).confirms == 2; }));
+  auto second = std::make_shared<seen>();
+  second->last = 1;
+  add(*here, "a", [second](std::uint64_t number) { second->take(number); });
+  CHECK(testing::comes_true([&] { return second->count == 2; }));
+  CHECK(second->disorder == 0);
+  CHECK(first->count == 1);
+  CHECK(all_ended());
+}
+
+TEST_CASE_METHOD(live_confirms, "a node that restarts gets what it has not acknowledged",
+                 "[router]") {
+  link();
+  auto first = std::make_shared<seen>();
+  auto promise = std::make_shared<caf::response_promise>();
+  auto holder = sys.spawn([=](caf::event_based_actor* me) -> caf::behavior {
+    return {[=](std::uint64_t) -> caf::result<void> {
+      ++first->count;
+      *promise = me->make_response_promise(); // and never answers
+      return *promise;
+    }};
+  });
+  agents.push_back(holder);
+  auto handle = caf::actor_cast<caf::strong_actor_ptr>(holder);
+  REQUIRE(on(*there, [=](router_state& state) { return state.add_agent("a", handle); }).code
+          == errc::none);
+  place("a", n2);
+  for (std::uint64_t each = 1; each <= 3; ++each)
+    REQUIRE(send("a", each).code == errc::none);
+  CHECK(testing::comes_true([&] { return first->count == 1; }));
+  cut();
+  end(*there);
+  there.emplace(make(n2));
+  auto second = add_counting(*there, "a");
+  link();
+  CHECK(testing::comes_true([&] { return second->count == 3; }));
+  CHECK(second->disorder == 0);
+  CHECK(first->count == 1);
+  CHECK(all_ended());
+}
+
+TEST_CASE_METHOD(live_confirms, "a sender that restarts is not taken for its earlier life",
+                 "[router]") {
+  link();
+  auto all = add_counting(*there, "a");
+  place("a", n2);
+  for (std::uint64_t each = 1; each <= 3; ++each)
+    REQUIRE(post("a", each) == "1");
+  cut();
+  end(*here);
+  here.emplace(make(n1));
+  link();
+  place("a", n2);
+  CHECK(post("a", 4) == "1");
+  CHECK(all->count == 4);
+  CHECK(all->disorder == 0);
+}
+
+TEST_CASE_METHOD(live_confirms, "what a confirm cannot be is refused at once", "[router]") {
+  CHECK(here->send(to_group("all"), caf::make_message(1), confirmed).code == errc::bad_argument);
+  CHECK(here->send(to_any("work"), caf::make_message(1), confirmed).code == errc::bad_argument);
+  CHECK(send("", 1).code == errc::bad_argument);
+  CHECK(send(std::string(1'000'000, 'x'), 1).code == errc::bad_argument);
+  CHECK(send("a", 1, confirmed_for(0s)).code == errc::expired);
+  CHECK(here->send(to_agent("a"), caf::make_message(std::string(40U << 20U, 'x')), confirmed).code
+        == errc::too_large);
+  dispatch asked{to_agent("a"), {}, 1s, caf::make_message(1), confirmed};
+  self->request(here->handle(), 10s, std::move(asked))
+    .receive([](const caf::message&) { FAIL("answered"); },
+             [](const caf::error& why) { CHECK(to_problem(why).code == errc::bad_argument); });
+  CHECK(statistics(*here).confirms == 0);
+}
+
+struct few_confirms : live_confirms {
+  few_confirms() : live_confirms({.max_confirms = 10}) {}
+};
+
+TEST_CASE_METHOD(few_confirms,
+                 "confirms that have not ended are bounded, and leave room for others",
+                 "[router]") {
+  for (std::uint64_t each = 1; each <= 5; ++each)
+    REQUIRE(send("nobody", each).code == errc::none);
+  CHECK(send("nobody", 6).code == errc::limit_reached);
+  CHECK(send("other", 1).code == errc::none);
+  auto all = add_counting(*here, "nobody");
+  CHECK(testing::comes_true([&] { return all->count == 5; }));
+  CHECK(testing::comes_true([&] { return send("nobody", 6).code == errc::none; }));
+}
+
+} // namespace confirms_test

@@ -1,0 +1,251 @@
+#include "troupe/router/outbox.hpp" // the header under test
+#include "router/named_nodes.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <sstream>
+#include <string>
+#include <variant>
+
+#include "troupe/core/overloaded.hpp"
+#include "troupe/core/visit.hpp"
+
+namespace outbox_test {
+
+using namespace std::literals;
+using namespace troupe;
+using namespace troupe::router;
+
+namespace {
+
+const auto me = test::node_named("me");
+const auto n1 = test::node_named("n1");
+const auto n2 = test::node_named("n2");
+
+/// An outbox whose agents are where the test says. Says in a word each what it wants done.
+class outbox_rig {
+public:
+  std::map<agent_id, node_id> places;
+  time_point now{1h};
+  outbox subject{me, 5, {}, 7, [this](const agent_id& agent) {
+                   auto found = places.find(agent);
+                   return found != places.end() ? found->second : node_id{};
+                 }};
+
+  std::string take(const std::string& agent, std::uint64_t what, std::optional<duration> ttl = {},
+                   std::optional<duration> patience = {}) {
+    auto at = [&](auto span) { return span ? std::optional{now + *span} : std::nullopt; };
+    outbox::effects out;
+    subject.take(now, agent, what, 1, at(ttl), at(patience), out);
+    return text(out);
+  }
+
+  std::string up(const node_id& node) {
+    outbox::effects out;
+    subject.link_up(now, node, out);
+    return text(out);
+  }
+
+  std::string down(const node_id& node) {
+    outbox::effects out;
+    subject.link_down(now, node, out);
+    return text(out);
+  }
+
+  /// A probe was answered: what is below `came` has come.
+  std::string answered(const node_id& node, channel::sequence_number came = 1) {
+    return heard(node, {5, 1, last_probe[node], came, {}, {}});
+  }
+
+  std::string handled(const node_id& node, channel::sequence_number number) {
+    return heard(node, {5, 1, 0, 0, {{number, number + 1}}, {}});
+  }
+
+  std::string ended(const node_id& node, channel::sequence_number number, channel::outcome how,
+                    problem why = {}) {
+    return heard(node, {5, 1, 0, 0, {}, {{number, how, std::move(why)}}});
+  }
+
+  std::string heard(const node_id& node, const channel::acknowledgement& what) {
+    outbox::effects out;
+    verdict = subject.heard(now, node, what, out);
+    return text(out);
+  }
+
+  std::string refused(const node_id& node) {
+    outbox::effects out;
+    subject.refused(node, {errc::incompatible, "old"}, out);
+    return text(out);
+  }
+
+  std::string pass(duration span) {
+    outbox::effects out;
+    now += span;
+    subject.tick(now, out);
+    return text(out);
+  }
+
+  /// Sends to n1, whose receiver has answered.
+  void open() {
+    up(n1);
+    places["a"] = n1;
+    REQUIRE(take("a", 1) == "ask n1");
+    REQUIRE(answered(n1) == "send n1 1");
+  }
+
+  channel::verdict verdict = channel::verdict::taken;
+
+private:
+  static std::string name(const node_id& node) {
+    return node == me ? "me" : node == n1 ? "n1" : "n2";
+  }
+
+  std::string text(const outbox::effects& out) {
+    std::ostringstream all;
+    for (auto& each : out) {
+      all << (all.str().empty() ? "" : ", ");
+      troupe::visit(
+        overloaded{
+          [&](const outbox::transmit& x) { all << "send " << name(x.to) << ' ' << x.what.what; },
+          [&](const outbox::ask& x) {
+            last_probe[x.to] = x.what.number;
+            all << "ask " << name(x.to);
+          },
+          [&](const outbox::ended& x) { all << "end " << x.what << ' ' << name_of(x.why.code); },
+          [&](const outbox::late& x) { all << "late " << x.what; }},
+        each);
+    }
+    return all.str();
+  }
+
+  std::map<node_id, std::uint64_t> last_probe;
+};
+
+} // namespace
+
+TEST_CASE("a message goes to the node of its agent and ends once that has handled it", "[router]") {
+  outbox_rig rig;
+  rig.open();
+  CHECK(rig.take("a", 2) == "send n1 2");
+  CHECK(rig.handled(n1, 1) == "end 1 none");
+  CHECK(rig.handled(n1, 1).empty());
+  CHECK(rig.subject.size() == 1);
+}
+
+TEST_CASE("a message for an agent of this node goes without a link", "[router]") {
+  outbox_rig rig;
+  rig.places["a"] = me;
+  CHECK(rig.take("a", 1) == "ask me");
+  CHECK(rig.answered(me) == "send me 1");
+}
+
+TEST_CASE("a message waits for its agent, in order, and for a link", "[router]") {
+  outbox_rig rig;
+  CHECK(rig.take("a", 1).empty());
+  CHECK(rig.take("a", 2).empty());
+  CHECK(rig.pass(200ms).empty());
+  rig.places["a"] = n1;
+  CHECK(rig.take("a", 3).empty()); // behind them
+  CHECK(rig.pass(200ms) == "ask n1");
+  CHECK(rig.up(n1) == "ask n1");
+  CHECK(rig.answered(n1) == "send n1 1, send n1 2, send n1 3");
+}
+
+TEST_CASE("a message that waits ends when its time is over", "[router]") {
+  outbox_rig rig;
+  CHECK(rig.take("a", 1, 1s).empty());
+  CHECK(rig.take("a", 2).empty());
+  CHECK(rig.pass(999ms).empty());
+  CHECK(rig.pass(1ms) == "end 1 expired");
+  CHECK(rig.pass(8'760h).empty()); // without a ttl it waits on
+  CHECK(rig.subject.size() == 1);
+}
+
+TEST_CASE("who waits for an end waits as long as they said, and the message is kept", "[router]") {
+  outbox_rig rig;
+  rig.open();
+  CHECK(rig.take("a", 2, {}, 500ms) == "send n1 2");
+  CHECK(rig.pass(500ms) == "late 2");
+  CHECK(rig.handled(n1, 2) == "end 2 none");
+  CHECK(rig.take("a", 3, {}, 500ms) == "send n1 3");
+  CHECK(rig.handled(n1, 3) == "end 3 none");
+  CHECK(rig.pass(700ms).find("late") == std::string::npos);
+}
+
+TEST_CASE("what an agent failed to handle ends with what it said", "[router]") {
+  outbox_rig rig;
+  rig.open();
+  CHECK(rig.ended(n1, 1, channel::outcome::given_up, {errc::denied, "no"}) == "end 1 denied");
+  rig.take("a", 2);
+  CHECK(rig.ended(n1, 2, channel::outcome::given_up) == "end 2 failed");
+  rig.take("a", 3);
+  CHECK(rig.ended(n1, 3, channel::outcome::expired) == "end 3 expired");
+  rig.take("a", 4);
+  CHECK(rig.ended(n1, 4, channel::outcome::lost) == "end 4 outcome_unknown");
+}
+
+TEST_CASE("messages follow an agent that is not there any more, in order", "[router]") {
+  outbox_rig rig;
+  rig.open();
+  CHECK(rig.take("a", 2) == "send n1 2");
+  CHECK(
+    rig
+      .heard(n1,
+             {5, 1, 0, 0, {}, {{1, channel::outcome::not_here}, {2, channel::outcome::not_here}}})
+      .empty());
+  CHECK(rig.take("a", 3).empty());
+  rig.places["a"] = n2;
+  CHECK(rig.pass(200ms) == "ask n2");
+  rig.up(n2);
+  CHECK(rig.answered(n2) == "send n2 1, send n2 2, send n2 3");
+}
+
+TEST_CASE("the next message goes to where its agent is by then", "[router]") {
+  outbox_rig rig;
+  rig.open();
+  CHECK(rig.handled(n1, 1) == "end 1 none");
+  rig.places["a"] = n2;
+  CHECK(rig.take("a", 2) == "ask n2");
+  CHECK(rig.pass(200ms).empty());
+}
+
+TEST_CASE("messages leave a node that cannot be reached once their agent is elsewhere",
+          "[router]") {
+  outbox_rig rig;
+  rig.open();
+  rig.places["b"] = n1;
+  CHECK(rig.take("b", 9) == "send n1 9");
+  rig.places["a"] = n2;
+  CHECK(rig.pass(200ms).empty()); // the node is there, and will say so itself
+  CHECK(rig.down(n1) == "ask n1");
+  rig.up(n2);
+  CHECK(rig.pass(200ms) == "ask n2");
+  CHECK(rig.answered(n2) == "send n2 1");
+  rig.places.erase("b");
+  CHECK(rig.pass(200ms).empty()); // nobody else has it: it stays
+  CHECK(rig.up(n1) == "ask n1");
+  CHECK(rig.answered(n1) == "send n1 9");
+}
+
+TEST_CASE("a node that does not know the class ends what is for it", "[router]") {
+  outbox_rig rig;
+  rig.open();
+  CHECK(rig.take("a", 2) == "send n1 2");
+  CHECK(rig.refused(n1) == "end 1 incompatible, end 2 incompatible");
+  CHECK(rig.subject.size() == 0);
+  CHECK(rig.refused(n2).empty());
+}
+
+TEST_CASE("a node that was sent nothing is not believed", "[router]") {
+  outbox_rig rig;
+  rig.open();
+  CHECK(rig.handled(n2, 1).empty());
+  CHECK(rig.verdict == channel::verdict::nonsense);
+  CHECK(rig.subject.size() == 1);
+}
+
+} // namespace outbox_test
