@@ -4,7 +4,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <map>
 #include <optional>
@@ -34,9 +33,9 @@ namespace troupe::router {
 /// Each message ends once: handled, or with the reason why not. Without a time-to-live one waits
 /// for as long as its agent is nowhere.
 ///
-/// Contents stay with the host, which knows them by numbers of its own, and bounds them. There is a
-/// channel for each node that ever got a message, as its session does not end before the process
-/// does. Has no snapshot: nothing of it outlives the process.
+/// Contents stay with the host, which knows them by numbers of its own that rise, and bounds them.
+/// There is a channel for each node that ever got a message, as its session does not end before the
+/// process does. Has no snapshot: nothing of it outlives the process.
 class outbox {
 public:
   using content = channel::sender::content;
@@ -215,8 +214,8 @@ private:
       look_at_ = now + look_every;
   }
 
-  void wait(std::deque<content>& line, content what) {
-    line.push_back(what);
+  void wait(std::set<content>& line, content what) {
+    line.insert(what);
     if (auto until = items_.at(what).expires_at)
       waits_until_.emplace(*until, what);
   }
@@ -315,7 +314,7 @@ private:
     auto agent = items_.at(what).agent;
     auto found = waiting_.find(agent);
     waits_no_more(what);
-    std::erase(found->second, what);
+    found->second.erase(what);
     if (found->second.empty())
       waiting_.erase(found);
     end(what, detail::expired(), out);
@@ -338,8 +337,8 @@ private:
   std::set<node_id> linked_;
   /// To which node messages for an agent are going; some may have ended.
   std::map<agent_id, node_id> homes_;
-  /// For agents that are nowhere.
-  std::map<agent_id, std::deque<content>> waiting_;
+  /// For agents that are nowhere, in the order of their numbers.
+  std::map<agent_id, std::set<content>> waiting_;
   times waits_until_;
   times patient_until_;
   std::optional<time_point> look_at_;
