@@ -186,9 +186,9 @@ struct live_confirms : test::live_system<caf::id_block::troupe_router> {
 
   void cut() {
     out->is_cut = back->is_cut = true;
-    for (auto& [each, peer] : {std::pair{&here, n2}, std::pair{&there, n1}})
+    for (auto& [each, other] : {std::pair{&here, n2}, std::pair{&there, n1}})
       if (*each)
-        (*each)->run([peer = peer, number = last_link](router_state& state) {
+        (*each)->run([peer = other, number = last_link](router_state& state) {
           state.link_down(peer, number);
         });
   }
