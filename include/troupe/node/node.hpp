@@ -376,9 +376,11 @@ public:
 
   /// Returns the handle of an agent, for messages at the speed of CAF. Valid until the link to its
   /// node is lost, and keeps that link open when idle; afterwards messages are lost and requests
-  /// time out. Handles inside messages do not keep a link open: send ids of agents instead. If
-  /// Handle is a caf::typed_actor, the agent must have its signatures, see agent<Type>(). Errors:
-  /// those of request(); wrong_type (it lacks a signature).
+  /// time out. Nothing bounds what is sent on it: a loop of sends fills the memory of both
+  /// processes, delays all else on the link, and may close that. See router_client::find(). Handles
+  /// inside messages do not keep a link open: send ids of agents instead. If Handle is a
+  /// caf::typed_actor, the agent must have its signatures, see agent<Type>(). Errors: those of
+  /// request(); wrong_type (it lacks a signature).
   template <class Handle = caf::actor>
   result<Handle> find(agent_id id, duration wait = default_wait) {
     return messages_.find<Handle>(std::move(id), wait);

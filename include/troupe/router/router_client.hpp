@@ -173,8 +173,12 @@ public:
 
   /// Returns the handle of an agent, for messages at the speed of CAF. It is good as long
   /// as the link to its node; messages after that are lost, requests run into their
-  /// time-out. With a caf::typed_actor the agent must say that it takes its messages, see
-  /// node::agent(). Errors: as request(); wrong_type (it does not).
+  /// time-out. Nothing bounds what is sent on it, and nobody is told what is lost. A loop of sends
+  /// that is faster than the link and the agent fills the memory of both processes and delays all
+  /// else on the link; above link_options::max_queued_bytes that is closed, and what was on it is
+  /// lost: see "Handles" in docs/parts/router.md for figures. Use it for requests, or for messages
+  /// of which few are on their way; else send(). With a caf::typed_actor the agent must say that it
+  /// takes its messages, see node::agent(). Errors: as request(); wrong_type (it does not).
   template <class Handle = caf::actor>
   result<Handle> find(agent_id id, duration wait = default_wait) const {
     auto found = resolve(std::move(id), wait, signatures_of<Handle>(*system_));
