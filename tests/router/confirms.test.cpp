@@ -302,9 +302,13 @@ TEST_CASE_METHOD(live_confirms, "a confirm whose answer is lost is not handled t
   out->is_cut = back->is_cut = true; // `lost` ends
 }
 
+namespace {
+
 struct few_deliveries : live_confirms {
   few_deliveries() : live_confirms({.max_deliveries = 3}) {}
 };
+
+} // namespace
 
 TEST_CASE_METHOD(few_deliveries,
                  "a handler that fails is tried again, others pass meanwhile, and at last it is "
@@ -430,9 +434,13 @@ TEST_CASE_METHOD(live_confirms, "what a confirm cannot be is refused at once", "
   CHECK(statistics(*here).confirms == 0);
 }
 
+namespace {
+
 struct few_confirms : live_confirms {
   few_confirms() : live_confirms({.max_confirms = 10}) {}
 };
+
+} // namespace
 
 TEST_CASE_METHOD(few_confirms,
                  "confirms that have not ended are bounded, and leave room for others",

@@ -58,21 +58,28 @@ public:
 
   /// A probe was answered: what is below `came` has come.
   std::string answered(const node_id& node, channel::sequence_number came = 1) {
-    return heard(node, {5, 1, last_probe[node], came, {}, {}});
+    return heard(node, {boot, 1, last_probe[node], came, {}, {}});
   }
 
   std::string handled(const node_id& node, channel::sequence_number number) {
-    return heard(node, {5, 1, 0, 0, {{number, number + 1}}, {}});
+    return heard(node, {boot, 1, 0, 0, {{number, number + 1}}, {}});
   }
 
   std::string ended(const node_id& node, channel::sequence_number number, channel::outcome how,
                     problem why = {}) {
-    return heard(node, {5, 1, 0, 0, {}, {{number, how, std::move(why)}}});
+    return heard(node, {boot, 1, 0, 0, {}, {{number, how, std::move(why)}}});
   }
 
   std::string heard(const node_id& node, const channel::acknowledgement& what) {
     outbox::effects out;
     verdict = subject.heard(now, node, what, out);
+    return text(out);
+  }
+
+  std::string go_on_as(boot_number next) {
+    outbox::effects out;
+    boot = next;
+    subject.go_on_as(now, boot, out);
     return text(out);
   }
 
@@ -98,6 +105,7 @@ public:
   }
 
   channel::verdict verdict = channel::verdict::taken;
+  boot_number boot = 5;
 
 private:
   static std::string name(const node_id& node) {
@@ -134,6 +142,23 @@ TEST_CASE("a message goes to the node of its agent and ends once that has handle
   CHECK(rig.handled(n1, 1) == "end 1 none");
   CHECK(rig.handled(n1, 1).empty());
   CHECK(rig.subject.size() == 1);
+}
+
+TEST_CASE("a process that goes on as a later start sends again what was on its way", "[router]") {
+  outbox_rig rig;
+  rig.open();
+  rig.places["b"] = me;
+  CHECK(rig.take("a", 2) == "send n1 2");
+  CHECK(rig.take("b", 3) == "ask me");
+  CHECK(rig.take("nobody", 4).empty());
+  CHECK(rig.go_on_as(8) == "ask me, ask n1");
+  CHECK(rig.heard(n1, {5, 1, 0, 0, {{1, 3}}, {}}).empty()); // of the start before
+  CHECK(rig.verdict == channel::verdict::repeated);
+  CHECK(rig.answered(n1) == "send n1 1, send n1 2");
+  CHECK(rig.answered(me) == "send me 3");
+  CHECK(rig.handled(n1, 1) == "end 1 none");
+  rig.places["nobody"] = n1;
+  CHECK(rig.pass(200ms) == "send n1 4");
 }
 
 TEST_CASE("a message for an agent of this node goes without a link", "[router]") {

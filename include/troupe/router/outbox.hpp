@@ -93,6 +93,18 @@ public:
     carry_out(now, out);
   }
 
+  /// This process goes on as a later start: nodes that know of one above its own would take what it
+  /// says for late. What was on its way goes again.
+  void go_on_as(time_point now, boot_number boot, effects& out) {
+    boot_ = boot;
+    homes_.clear();
+    for (auto all = std::exchange(channels_, {}); auto& [node, each] : all)
+      for (auto& agent : each.agents())
+        for (auto what : each.take_back(agent))
+          put(now, node, agent, what);
+    carry_out(now, out);
+  }
+
   // -- links ---------------------------------------------------------------------------
 
   void link_up(time_point now, const node_id& node, effects& out) {

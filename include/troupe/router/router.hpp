@@ -203,6 +203,12 @@ public:
                                                    expires_at});
   }
 
+  /// This process goes on as a later start of its node.
+  void go_on_as(boot_number boot) {
+    entrance_->go_on_as(boot);
+    confirms_.go_on_as(boot);
+  }
+
   /// Delivers a message of class confirm, for which there is room. Nobody hears of its end.
   void confirm(const agent_id& to, caf::message payload, const detail::said_by_program& said,
                std::size_t bytes) {

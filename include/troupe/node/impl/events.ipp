@@ -159,6 +159,7 @@ inline void node::inside::rise_above(boot_number heard) {
     keeper.go_on_as(how, seed);
   });
   on_member([boot = data_.self().boot](cluster::member_state& state) { state.go_on_as(boot); });
+  router_->run([boot = data_.self().boot](router::router_state& state) { state.go_on_as(boot); });
 }
 
 } // namespace troupe

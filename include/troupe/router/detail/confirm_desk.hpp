@@ -82,6 +82,16 @@ public:
     sent_.clear();
   }
 
+  /// See outbox. What has come goes to its agents again, as to those of a later start.
+  void go_on_as(boot_number boot) {
+    receivers_.clear();
+    got_.clear();
+    arrived_.clear();
+    deliveries_.clear();
+    outbox_.go_on_as(now(), boot, wanted_);
+    carry_out();
+  }
+
   // -- links -----------------------------------------------------------------------------
 
   void link_up(const node_id& node) {

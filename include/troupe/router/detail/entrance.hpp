@@ -237,13 +237,18 @@ public:
   }
 
   [[nodiscard]] boot_number boot() const {
-    return boot_;
+    return boot_.load(std::memory_order_relaxed);
+  }
+
+  /// This process goes on as that start.
+  void go_on_as(boot_number boot) {
+    boot_.store(boot, std::memory_order_relaxed);
   }
 
   /// Begins a message of which its sender says `how`, if anything, at `now`; it was taken `ago`.
   [[nodiscard]] terms begin(std::shared_ptr<const message_options> how, time_point now,
                             duration ago = {}) {
-    terms made{{own_.id, boot_, last_message_.fetch_add(1, std::memory_order_relaxed) + 1}};
+    terms made{{own_.id, boot(), last_message_.fetch_add(1, std::memory_order_relaxed) + 1}};
     made.now = now;
     if (!how)
       return made;
@@ -576,7 +581,7 @@ private:
   const caf::message ping_ = compat::ping();
   const link_peer_finder peers_;
   const link_peer own_;
-  const boot_number boot_;
+  std::atomic<boot_number> boot_;
   const std::uint64_t max_message_bytes_;
   std::atomic<bool> closed_{false};
   std::atomic<std::uint64_t> last_message_{0};
