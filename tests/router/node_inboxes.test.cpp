@@ -38,7 +38,7 @@ struct hosted {
 
   void come(inboxes::place& to, int count) {
     for (; count > 0; --count) {
-      if (auto how = inboxes::pass(to, 1, false); how.is_open) {
+      if (auto how = all.pass(to, 1, false); how.is_open) {
         signs += how.wants_sign ? 1U : 0U;
         continue;
       }
@@ -97,6 +97,22 @@ TEST_CASE("a node says which of its agents are full, until half of what waits ha
   it.sign(slow);
   CHECK(it.all.full_ones() == numbers{2});
   CHECK_FALSE(slow.is_full());
+}
+
+TEST_CASE("an agent that was full of what was taken for it is full no more once that has come",
+          "[router]") {
+  hosted it;
+  auto fast = it.made(1);
+  for (auto count = 0; count < 4; ++count)
+    REQUIRE(inboxes::take(fast, 1));
+  REQUIRE_FALSE(inboxes::take(fast, 1));
+  it.come(fast, held / 4); // which asks for a sign
+  it.sign(fast);
+  CHECK(it.all.full_ones() == numbers{1});
+  for (auto count = 0; count < 4; ++count)
+    CHECK(it.all.pass(fast, 1, true).is_open);
+  CHECK_FALSE(fast.is_full());
+  CHECK(it.all.full_ones().empty());
 }
 
 TEST_CASE("nobody is to hold back where older messages give way", "[router]") {

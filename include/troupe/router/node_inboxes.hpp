@@ -90,8 +90,11 @@ public:
 
   // -- messages: see agent_inbox -------------------------------------------------------
 
-  [[nodiscard]] static typename inbox::passage pass(place& to, std::size_t bytes, bool is_taken) {
-    return to.box_.pass(bytes, is_taken);
+  [[nodiscard]] typename inbox::passage pass(place& to, std::size_t bytes, bool is_taken) {
+    auto result = to.box_.pass(bytes, is_taken);
+    if (!full_.empty()) // it may have been full of what was taken only
+      look_at(to);
+    return result;
   }
 
   [[nodiscard]] static bool take(place& to, std::size_t bytes) {

@@ -312,8 +312,8 @@ private:
            && dynamic_cast<const caf::scheduled_actor*>(agent->get()) != nullptr;
   }
 
-  static passage pass(row& it, std::size_t bytes, bool is_taken) {
-    return {it.agent, it.gives_signs ? inboxes::pass(it.place, bytes, is_taken)
+  passage pass(row& it, std::size_t bytes, bool is_taken) {
+    return {it.agent, it.gives_signs ? inboxes_.pass(it.place, bytes, is_taken)
                                      : inbox::passage{true, false}};
   }
 

@@ -647,7 +647,7 @@ private:
       end(what, message_end::no_agent, router::detail::no_agent(id));
       return false;
     }
-    if (auto how = inboxes::pass(to->place, bytes, is_taken); how.is_open) {
+    if (auto how = inboxes_.pass(to->place, bytes, is_taken); how.is_open) {
       hand(*to, what, how.wants_sign);
       return true;
     }
