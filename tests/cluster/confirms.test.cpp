@@ -1,0 +1,158 @@
+// Messages of class confirm between real processes that are killed and stopped.
+
+#include "support/temporary_folder.hpp"
+#include "troupe_command.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+using namespace std::literals;
+using namespace troupe;
+using namespace troupe::test;
+using troupe::testing::child_process;
+
+namespace {
+
+constexpr auto confirms_program = TROUPE_BIN_DIR "/confirms_program";
+
+/// One node that sends to an agent of another one.
+class ledger_cluster {
+public:
+  explicit ledger_cluster(std::uint64_t count)
+    : count_(count),
+      sends_({confirms_program, "send", "n0", folder_ / "n0", std::to_string(count)}) {
+    auto ready = sends_.read_line().value_or("");
+    REQUIRE(ready.starts_with("ready "));
+    address_ = "127.0.0.1:" + ready.substr(6);
+    start();
+  }
+
+  void start() {
+    keeps_.emplace(
+      std::vector<std::string>{confirms_program, "serve", "n1", folder_ / "n1", address_});
+    lives_.emplace_back();
+    REQUIRE(keeps_->read_line() == "ready");
+  }
+
+  /// Reads what the agent has handled until `until` comes, or nothing for so long.
+  void read(std::uint64_t until, std::chrono::seconds wait = 60s) {
+    auto last = lives_.back().empty() ? 0 : lives_.back().back();
+    while (last != until) {
+      auto line = keeps_->read_line(wait);
+      REQUIRE(line);
+      REQUIRE(line->starts_with("handled "));
+      last = std::stoull(line->substr(8));
+      lives_.back().push_back(last);
+    }
+  }
+
+  void kill() {
+    keeps_->send_signal(SIGKILL);
+    keeps_->wait_for_end();
+    while (auto line = keeps_->read_line(0s)) // what it had still said
+      lives_.back().push_back(std::stoull(line->substr(8)));
+  }
+
+  child_process& keeper() {
+    return *keeps_;
+  }
+
+  child_process& sender() {
+    return sends_;
+  }
+
+  [[nodiscard]] const std::string& address() const {
+    return address_;
+  }
+
+  /// Each life has handled its messages in order, none twice, and all of them have handled all.
+  void check_that_all_were_handled() const {
+    std::set<std::uint64_t> all;
+    for (auto& life : lives_) {
+      CHECK(std::ranges::adjacent_find(life, std::greater_equal<>{}) == life.end());
+      all.insert(life.begin(), life.end());
+    }
+    CHECK(all.size() == count_);
+    CHECK(*all.begin() == 1);
+    CHECK(*all.rbegin() == count_);
+  }
+
+  /// Those that more than one life has handled.
+  [[nodiscard]] std::size_t repeated() const {
+    std::set<std::uint64_t> all;
+    std::size_t handled = 0;
+    for (auto& life : lives_) {
+      all.insert(life.begin(), life.end());
+      handled += life.size();
+    }
+    return handled - all.size();
+  }
+
+private:
+  temporary_folder folder_;
+  std::uint64_t count_;
+  child_process sends_;
+  std::string address_;
+  std::optional<child_process> keeps_;
+  std::vector<std::vector<std::uint64_t>> lives_;
+};
+
+} // namespace
+
+TEST_CASE("what was accepted of class confirm is handled in order over kills of the agent's node",
+          "[cluster]") {
+  ledger_cluster cluster{20'000};
+  for (auto each : {1'000U, 5'000U}) {
+    cluster.read(each);
+    cluster.kill();
+    cluster.start();
+  }
+  cluster.read(20'000);
+  CHECK(cluster.sender().read_line(20s) == "accepted");
+  CHECK(cluster.sender().read_line(20s) == "done");
+  cluster.check_that_all_were_handled();
+  // What the killed ones had handled and not yet said: one message of this sender at a time, and a
+  // word of a few of them.
+  CHECK(cluster.repeated() < 1'000);
+}
+
+TEST_CASE("what was accepted of class confirm while the agent's node is stopped is handled after",
+          "[cluster]") {
+  ledger_cluster cluster{5'000};
+  cluster.read(500);
+  cluster.keeper().send_signal(SIGSTOP);
+  CHECK(cluster.sender().read_line(20s) == "accepted"); // all of them, while nobody handles one
+  cluster.keeper().send_signal(SIGCONT);
+  cluster.read(5'000);
+  CHECK(cluster.sender().read_line(20s) == "done");
+  cluster.check_that_all_were_handled();
+  CHECK(cluster.repeated() == 0);
+}
+
+TEST_CASE("troupe send --class confirm waits until an agent that was killed has handled the text",
+          "[cluster][cli]") {
+  need_command();
+  running_node first{{"--name", "n0"}};
+  temporary_folder folder;
+  auto start_second = [&] {
+    return running_node{{"--name", "n1", "--data", folder / "n1", "--join", first.address()}};
+  };
+  words command{"send", "echo-n1",       "hello",     "--class", "confirm",
+                "--at", first.address(), "--timeout", "60s"};
+  std::optional<running_node> second{start_second()};
+  REQUIRE(comes_true([&] { return run(command).output == "handled by echo-n1\n"; }));
+  second->kill();
+  auto sent = start(command);
+  CHECK_FALSE(sent.read_line(2s)); // nobody has handled it
+  second.emplace(start_second());
+  CHECK(sent.read_line(60s) == "handled by echo-n1");
+  auto refused = run({"send", "echo-n1", "hello", "--class", "surely", "--at", first.address()});
+  CHECK(refused.status == 2);
+  CHECK(refused.says("fire"));
+}
