@@ -319,6 +319,21 @@ TEST_CASE("an expired message is not delivered", "[channel]") {
   }
 }
 
+TEST_CASE("messages for one agent expire each in its time, whatever their order", "[channel]") {
+  channel_pair pair;
+  constexpr std::uint64_t most = 20'000;
+  for (std::uint64_t each = 1; each <= most; ++each)
+    pair.put("a", each, 1, 1h + (each % 2 == 0 ? 1us : -1us) * each);
+  pair.put("a", most + 1);
+  pair.pass(1h - (most - 1) * 1us);
+  CHECK(pair.ended == told{{most - 1, outcome::expired}});
+  for (std::uint64_t each = 1; each < 2 * most; ++each)
+    pair.pass(1us);
+  CHECK(pair.ended.size() == most);
+  CHECK(pair.ended.back() == told::value_type{most, outcome::expired});
+  CHECK(pair.out.take_back("a") == std::vector<std::uint64_t>{most + 1});
+}
+
 TEST_CASE("a receiver delivers nothing that has expired", "[channel]") {
   receiver in{1, {}, 7};
   receiver::effects out;

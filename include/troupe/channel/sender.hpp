@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <optional>
 #include <set>
@@ -78,13 +77,13 @@ public:
 
   // -- messages ------------------------------------------------------------------------
 
-  /// @pre No other message here has this content. It may be delivered until `expires_at`.
+  /// It may be delivered until `expires_at`.
   void put(time_point now, const agent_id& agent, content what, std::size_t bytes,
            const std::optional<time_point>& expires_at, effects& out) {
     auto& lane = lanes_[agent];
-    lane.queued.push_back({what, bytes, expires_at});
+    lane.queued.emplace_hint(lane.queued.end(), ++last_place_, entry{what, bytes, expires_at});
     if (expires_at)
-      waits_until_.emplace(std::pair{*expires_at, what}, agent);
+      waits_until_.emplace(std::pair{*expires_at, last_place_}, agent);
     if (lane.turn == 0 && !lane.is_halted())
       line_up(agent, lane);
     if (is_open_)
@@ -224,7 +223,8 @@ private:
 
   /// What is for one agent.
   struct agent_lane {
-    std::deque<entry> queued{};
+    /// By their places.
+    std::map<std::uint64_t, entry> queued{};
     /// On their way.
     std::set<sequence_number> under_way{};
     std::size_t bytes = 0;
@@ -290,13 +290,13 @@ private:
     return of.under_way.empty()
            || (by_agent::may_take(of.under_way.size(), options_.max_messages - under_way_.size())
                && by_agent::may_take(of.bytes, options_.max_bytes - bytes_,
-                                     of.queued.front().bytes));
+                                     of.queued.begin()->second.bytes));
   }
 
   void send_next(time_point now, const agent_id& agent, agent_lane& of, effects& out) {
-    auto what = std::move(of.queued.front());
-    of.queued.pop_front();
-    waits_no_more(what);
+    auto first = of.queued.extract(of.queued.begin());
+    auto& what = first.mapped();
+    waits_no_more(first.key(), what);
     if (what.expires_at && *what.expires_at <= now) {
       out.emplace_back(ended{what.what, outcome::expired});
       return;
@@ -429,8 +429,8 @@ private:
     result.reserve(lane.under_way.size() + lane.queued.size());
     for (auto number : lane.under_way)
       result.push_back(take_out(number));
-    for (auto& each : lane.queued) {
-      waits_no_more(each);
+    for (auto& [place, each] : lane.queued) {
+      waits_no_more(place, each);
       result.push_back(each.what);
     }
     leave_line(lane);
@@ -438,9 +438,9 @@ private:
     return result;
   }
 
-  void waits_no_more(const entry& what) {
+  void waits_no_more(std::uint64_t place, const entry& what) {
     if (what.expires_at)
-      waits_until_.erase({*what.expires_at, what.what});
+      waits_until_.erase({*what.expires_at, place});
   }
 
   void drop_if_empty(lanes::iterator which) {
@@ -453,15 +453,11 @@ private:
 
   void expire(time_point now, effects& out) {
     while (!waits_until_.empty() && waits_until_.begin()->first.first <= now) {
-      auto found = lanes_.find(waits_until_.begin()->second);
+      auto first = waits_until_.extract(waits_until_.begin());
+      auto found = lanes_.find(first.mapped());
       auto& lane = found->second;
-      std::erase_if(lane.queued, [&](const entry& each) {
-        if (!each.expires_at || *each.expires_at > now)
-          return false;
-        waits_no_more(each);
-        out.emplace_back(ended{each.what, outcome::expired});
-        return true;
-      });
+      auto gone = lane.queued.extract(first.key().second);
+      out.emplace_back(ended{gone.mapped().what, outcome::expired});
       if (lane.queued.empty())
         leave_line(lane);
       drop_if_empty(found);
@@ -487,8 +483,10 @@ private:
   /// Of those.
   std::size_t bytes_ = 0;
   sequence_number next_ = 1;
-  /// When queued messages expire, and whose they are.
-  std::map<std::pair<time_point, content>, agent_id> waits_until_;
+  /// Of those that are queued.
+  std::uint64_t last_place_ = 0;
+  /// When queued messages expire, with their places, and whose they are.
+  std::map<std::pair<time_point, std::uint64_t>, agent_id> waits_until_;
   /// When nobody waits any more for what becomes of one that was sent.
   std::set<std::pair<time_point, sequence_number>> under_way_until_;
   std::optional<time_point> ask_at_;
