@@ -271,6 +271,39 @@ TEST_CASE("a slow agent takes part of the window only", "[channel]") {
   CHECK(pair.in.remembered() < 10);
 }
 
+TEST_CASE("an agent of which nothing is on its way is not behind many that are slow", "[channel]") {
+  auto pair = linked();
+  for (std::uint64_t each = 1; each <= 2 * 999; ++each)
+    pair.put("slow" + std::to_string(each % 999), each);
+  REQUIRE(pair.out.under_way() == 999);
+  pair.put("new", 2'000);
+  CHECK(pair.handed.contains(2'000));
+}
+
+TEST_CASE("agents of which one message each may be on its way take turns", "[channel]") {
+  auto pair = linked({.max_messages = 1});
+  for (std::uint64_t each = 1; each <= 3; ++each) {
+    pair.put("a", each);
+    pair.put("b", 10 + each);
+  }
+  for (auto next : {1U, 11U, 2U, 12U, 3U, 13U}) {
+    REQUIRE(pair.handed.contains(next));
+    pair.handled(next);
+  }
+}
+
+TEST_CASE("an agent that has handled all that was on its way has its turn again before the slow",
+          "[channel]") {
+  auto pair = linked({.max_messages = 2});
+  pair.put("a", 1);
+  pair.put("a", 2);
+  pair.put("slow", 3);
+  pair.put("slow", 4);
+  REQUIRE(pair.out.under_way() == 2);
+  pair.handled(1);
+  CHECK(pair.handed.contains(2));
+}
+
 TEST_CASE("bytes on their way are bounded, and a large message goes where there is room",
           "[channel]") {
   auto pair = linked({.max_bytes = 100});

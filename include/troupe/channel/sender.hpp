@@ -84,7 +84,7 @@ public:
     lane.queued.emplace_hint(lane.queued.end(), ++last_place_, entry{what, bytes, expires_at});
     if (expires_at)
       waits_until_.emplace(std::pair{*expires_at, last_place_}, agent);
-    if (lane.turn == 0 && !lane.is_halted())
+    if (!lane.is_in_line() && !lane.is_halted())
       line_up(agent, lane);
     if (is_open_)
       pump(now, out);
@@ -221,6 +221,9 @@ private:
     bool is_back = false;
   };
 
+  /// Whether something is on its way already: those go behind all others, which always may.
+  using turn_number = std::pair<bool, std::uint64_t>;
+
   /// What is for one agent.
   struct agent_lane {
     /// By their places.
@@ -232,8 +235,12 @@ private:
     std::size_t back = 0;
     /// Its first message; zero: none was sent.
     sequence_number run = 0;
-    /// Its place in turns_; zero: none.
-    std::uint64_t turn = 0;
+    /// Its place in turns_; zeros: none.
+    turn_number turn{};
+
+    [[nodiscard]] bool is_in_line() const {
+      return turn != turn_number{};
+    }
 
     /// Whether the agent is not there.
     [[nodiscard]] bool is_halted() const {
@@ -258,7 +265,7 @@ private:
       auto agent = std::move(turns_.extract(turns_.begin()).mapped());
       auto found = lanes_.find(agent);
       auto& lane = found->second;
-      lane.turn = 0;
+      lane.turn = {};
       if (may_send(lane)) {
         passed_over = 0;
         send_next(now, agent, lane, out);
@@ -273,12 +280,12 @@ private:
   }
 
   void line_up(const agent_id& agent, agent_lane& which) {
-    which.turn = ++last_turn_;
+    which.turn = {!which.under_way.empty(), ++last_turn_};
     turns_.emplace(which.turn, agent);
   }
 
   void leave_line(agent_lane& which) {
-    turns_.erase(std::exchange(which.turn, 0));
+    turns_.erase(std::exchange(which.turn, {}));
   }
 
   [[nodiscard]] bool has_room() const {
@@ -402,8 +409,11 @@ private:
     if (lane.is_halted() && lane.under_way.size() == lane.back) {
       auto agent = found->first;
       out.emplace_back(returned{std::move(agent), take_out(found)});
-    } else if (!lane.is_halted() && !lane.queued.empty() && lane.turn == 0) {
-      line_up(found->first, lane);
+    } else if (!lane.is_halted() && !lane.queued.empty()) {
+      if (lane.turn.first && lane.under_way.empty())
+        leave_line(lane);
+      if (!lane.is_in_line())
+        line_up(found->first, lane);
     } else {
       drop_if_empty(found);
     }
@@ -477,7 +487,7 @@ private:
   std::optional<boot_number> receiver_;
   lanes lanes_;
   /// Those that have something to send, in turn.
-  std::map<std::uint64_t, agent_id> turns_;
+  std::map<turn_number, agent_id> turns_;
   std::uint64_t last_turn_ = 0;
   std::map<sequence_number, sent> under_way_;
   /// Of those.
