@@ -3,9 +3,12 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace channel_test {
@@ -80,6 +83,72 @@ TEST_CASE("nothing goes before the receiver has answered over the link", "[chann
   CHECK(pair.handed.empty());
   pair.pass(2s);
   CHECK(pair.handed.contains(1));
+}
+
+TEST_CASE("a link opens however long the answer takes", "[channel]") {
+  sender subject{1, {}, 7};
+  sender::effects out;
+  time_point now{1h};
+  subject.link_up(now, out);
+  subject.put(now, "a", 1, 1, {}, out);
+  for (auto end = now + 60s; *subject.next_deadline() < end;) {
+    now = *subject.next_deadline();
+    subject.tick(now, out);
+  }
+  out.clear();
+  subject.heard(now, {1, 1, 1, 1, {}, {}}, out);
+  CHECK(std::holds_alternative<sender::transmit>(out.at(0)));
+}
+
+TEST_CASE("an answer to a question of an earlier link opens no later one", "[channel]") {
+  sender subject{1, {}, 7};
+  sender::effects out;
+  time_point now{1h};
+  subject.link_up(now, out);
+  subject.put(now, "a", 1, 1, {}, out);
+  subject.link_up(now, out);
+  out.clear();
+  subject.heard(now, {1, 1, 1, 1, {}, {}}, out);
+  CHECK(out.empty());
+}
+
+TEST_CASE("a frame that is lost goes again, however long the answer to a question takes",
+          "[channel]") {
+  sender subject{1, {}, 7};
+  sender::effects out;
+  time_point now{1h};
+  subject.link_up(now, out);
+  subject.put(now, "a", 1, 1, {}, out);
+  subject.heard(now, {1, 1, 1, 1, {}, {}}, out);
+  std::multimap<time_point, std::uint64_t> answers;
+  std::size_t sent = 0;
+  while (now < time_point{1h} + 600s) {
+    for (auto& each : std::exchange(out, {}))
+      if (auto* what = std::get_if<sender::ask>(&each))
+        answers.emplace(now + 10s, what->what.number);
+      else if (std::holds_alternative<sender::transmit>(each))
+        ++sent;
+    now = *subject.next_deadline();
+    if (answers.empty() || now < answers.begin()->first) {
+      subject.tick(now, out);
+      continue;
+    }
+    auto next = answers.extract(answers.begin());
+    now = next.key();
+    subject.heard(now, {1, 1, next.mapped(), 1, {}, {}}, out);
+  }
+  CHECK(sent > 1);
+}
+
+TEST_CASE("a message goes at once over a link, also if others before it were taken back", "[channel]") {
+  channel_pair pair;
+  pair.put("a", 1);
+  while (*pair.out.next_deadline() < pair.now + 5s)
+    pair.pass(1s);
+  CHECK(pair.out.take_back("a") == std::vector<std::uint64_t>{1});
+  pair.link_up();
+  pair.put("a", 2);
+  CHECK(pair.handed.contains(2));
 }
 
 TEST_CASE("what a lost link had goes again over the next, and only that", "[channel]") {

@@ -115,6 +115,8 @@ public:
     is_linked_ = true;
     is_open_ = false;
     silences_ = 0;
+    ask_at_.reset(); // of what was here before, or could not go
+    first_over_link_ = last_probe_ + 1;
     if (!lanes_.empty())
       ask_now(now, out);
   }
@@ -148,12 +150,13 @@ public:
     for (auto& each : said.others)
       if (under_way_.contains(each.number))
         end(each.number, each.how, each.why, out);
-    if (said.probe != 0 && said.probe == last_probe_ && !is_answered_) {
+    auto answers = is_awaited(said.probe);
+    if (answers) {
       is_answered_ = true;
       is_open_ = is_linked_;
       send_again(said.came, out);
     }
-    if (under_way_.size() != before || said.probe != 0)
+    if (under_way_.size() != before || answers)
       go_quiet(now);
     pump(now, out);
     return verdict::taken;
@@ -339,6 +342,13 @@ private:
 
   // -- questions -----------------------------------------------------------------------
 
+  /// Whether it matters what is said to that probe. Over a link that is slower than the next one
+  /// comes, any opens it.
+  [[nodiscard]] bool is_awaited(std::uint64_t probe) const {
+    return probe != 0 && !is_answered_
+           && (probe == last_probe_ || (!is_open_ && probe >= first_over_link_));
+  }
+
   void ask_now(time_point now, effects& out) {
     probe made{session_, base(), ++last_probe_};
     auto next = made.base;
@@ -502,6 +512,7 @@ private:
   std::optional<time_point> ask_at_;
   std::uint32_t silences_ = 0;
   std::uint64_t last_probe_ = 0;
+  std::uint64_t first_over_link_ = 1;
   /// That had been sent by then.
   sequence_number asked_up_to_ = 1;
   bool is_answered_ = true;
