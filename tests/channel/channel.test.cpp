@@ -140,7 +140,8 @@ TEST_CASE("a frame that is lost goes again, however long the answer to a questio
   CHECK(sent > 1);
 }
 
-TEST_CASE("a message goes at once over a link, also if others before it were taken back", "[channel]") {
+TEST_CASE("a message goes at once over a link, also if others before it were taken back",
+          "[channel]") {
   channel_pair pair;
   pair.put("a", 1);
   while (*pair.out.next_deadline() < pair.now + 5s)
@@ -397,6 +398,17 @@ TEST_CASE("endings that the sender has not heard are bounded", "[channel]") {
     REQUIRE(pair.in.remembered() < 16);
   }
   CHECK(pair.ended.size() == 198);
+}
+
+TEST_CASE("what a sender says to have ended is kept within bounds", "[channel]") {
+  auto pair = linked({.max_messages = 6});
+  pair.put("a", 1);
+  for (number_range next{100, 101}; next.first < 10'000; next = {next.first + 2, next.end + 2})
+    pair.asked({1, 1, 1, {next}});
+  CHECK(pair.in.remembered() <= 3 * 13);
+  pair.put("a", 2);
+  pair.handled(1);
+  CHECK(pair.handed.contains(2));
 }
 
 TEST_CASE("an expired message is not delivered", "[channel]") {
