@@ -55,13 +55,12 @@ TEST_CASE("whatever comes, a receiver keeps its bounds and delivers no content t
         else
           in.missing(which.session, which.number, out);
       } else if (random.one_in(5)) {
-        auto first = any_number(random);
-        in.asked(now,
-                 {1 + random.below(2),
-                  any_number(random),
-                  any_number(random),
-                  {{first, first + random.below(9)}}},
-                 out);
+        probe what{1 + random.below(2), any_number(random), any_number(random)};
+        for (auto first = any_number(random), more = 1 + random.below(9); more > 0; --more) {
+          what.ended.push_back({first, first + random.below(9)});
+          first += random.below(20);
+        }
+        in.asked(now, what, out);
       } else if (random.one_in(8)) {
         in.tick(now, out);
       } else {
@@ -80,6 +79,7 @@ TEST_CASE("whatever comes, a receiver keeps its bounds and delivers no content t
         }
       REQUIRE(inside.size() == in.held());
       REQUIRE(in.held() <= 2 * small.max_messages);
+      REQUIRE(in.remembered() <= 20 * small.max_messages);
       if (in.owes_word() && random.one_in(3))
         for (auto& each : in.take_word().others)
           REQUIRE(each.why.detail.size() <= 200);

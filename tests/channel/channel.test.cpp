@@ -3,9 +3,12 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace channel_test {
@@ -80,6 +83,73 @@ TEST_CASE("nothing goes before the receiver has answered over the link", "[chann
   CHECK(pair.handed.empty());
   pair.pass(2s);
   CHECK(pair.handed.contains(1));
+}
+
+TEST_CASE("a link opens however long the answer takes", "[channel]") {
+  sender subject{1, {}, 7};
+  sender::effects out;
+  time_point now{1h};
+  subject.link_up(now, out);
+  subject.put(now, "a", 1, 1, {}, out);
+  for (auto end = now + 60s; *subject.next_deadline() < end;) {
+    now = *subject.next_deadline();
+    subject.tick(now, out);
+  }
+  out.clear();
+  subject.heard(now, {1, 1, 1, 1, {}, {}}, out);
+  CHECK(std::holds_alternative<sender::transmit>(out.at(0)));
+}
+
+TEST_CASE("an answer to a question of an earlier link opens no later one", "[channel]") {
+  sender subject{1, {}, 7};
+  sender::effects out;
+  time_point now{1h};
+  subject.link_up(now, out);
+  subject.put(now, "a", 1, 1, {}, out);
+  subject.link_up(now, out);
+  out.clear();
+  subject.heard(now, {1, 1, 1, 1, {}, {}}, out);
+  CHECK(out.empty());
+}
+
+TEST_CASE("a frame that is lost goes again, however long the answer to a question takes",
+          "[channel]") {
+  sender subject{1, {}, 7};
+  sender::effects out;
+  time_point now{1h};
+  subject.link_up(now, out);
+  subject.put(now, "a", 1, 1, {}, out);
+  subject.heard(now, {1, 1, 1, 1, {}, {}}, out);
+  std::multimap<time_point, std::uint64_t> answers;
+  std::size_t sent = 0;
+  while (now < time_point{1h} + 600s) {
+    for (auto& each : std::exchange(out, {}))
+      if (auto* what = std::get_if<sender::ask>(&each))
+        answers.emplace(now + 10s, what->what.number);
+      else if (std::holds_alternative<sender::transmit>(each))
+        ++sent;
+    now = *subject.next_deadline();
+    if (answers.empty() || now < answers.begin()->first) {
+      subject.tick(now, out);
+      continue;
+    }
+    auto next = answers.extract(answers.begin());
+    now = next.key();
+    subject.heard(now, {1, 1, next.mapped(), 1, {}, {}}, out);
+  }
+  CHECK(sent > 1);
+}
+
+TEST_CASE("a message goes at once over a link, also if others before it were taken back",
+          "[channel]") {
+  channel_pair pair;
+  pair.put("a", 1);
+  while (*pair.out.next_deadline() < pair.now + 5s)
+    pair.pass(1s);
+  CHECK(pair.out.take_back("a") == std::vector<std::uint64_t>{1});
+  pair.link_up();
+  pair.put("a", 2);
+  CHECK(pair.handed.contains(2));
 }
 
 TEST_CASE("what a lost link had goes again over the next, and only that", "[channel]") {
@@ -271,6 +341,39 @@ TEST_CASE("a slow agent takes part of the window only", "[channel]") {
   CHECK(pair.in.remembered() < 10);
 }
 
+TEST_CASE("an agent of which nothing is on its way is not behind many that are slow", "[channel]") {
+  auto pair = linked();
+  for (std::uint64_t each = 1; each <= 2 * 999; ++each)
+    pair.put("slow" + std::to_string(each % 999), each);
+  REQUIRE(pair.out.under_way() == 999);
+  pair.put("new", 2'000);
+  CHECK(pair.handed.contains(2'000));
+}
+
+TEST_CASE("agents of which one message each may be on its way take turns", "[channel]") {
+  auto pair = linked({.max_messages = 1});
+  for (std::uint64_t each = 1; each <= 3; ++each) {
+    pair.put("a", each);
+    pair.put("b", 10 + each);
+  }
+  for (auto next : {1U, 11U, 2U, 12U, 3U, 13U}) {
+    REQUIRE(pair.handed.contains(next));
+    pair.handled(next);
+  }
+}
+
+TEST_CASE("an agent that has handled all that was on its way has its turn again before the slow",
+          "[channel]") {
+  auto pair = linked({.max_messages = 2});
+  pair.put("a", 1);
+  pair.put("a", 2);
+  pair.put("slow", 3);
+  pair.put("slow", 4);
+  REQUIRE(pair.out.under_way() == 2);
+  pair.handled(1);
+  CHECK(pair.handed.contains(2));
+}
+
 TEST_CASE("bytes on their way are bounded, and a large message goes where there is room",
           "[channel]") {
   auto pair = linked({.max_bytes = 100});
@@ -297,6 +400,17 @@ TEST_CASE("endings that the sender has not heard are bounded", "[channel]") {
   CHECK(pair.ended.size() == 198);
 }
 
+TEST_CASE("what a sender says to have ended is kept within bounds", "[channel]") {
+  auto pair = linked({.max_messages = 6});
+  pair.put("a", 1);
+  for (number_range next{100, 101}; next.first < 10'000; next = {next.first + 2, next.end + 2})
+    pair.asked({1, 1, 1, {next}});
+  CHECK(pair.in.remembered() <= 3 * 13);
+  pair.put("a", 2);
+  pair.handled(1);
+  CHECK(pair.handed.contains(2));
+}
+
 TEST_CASE("an expired message is not delivered", "[channel]") {
   SECTION("while there is no link") {
     channel_pair pair;
@@ -317,6 +431,21 @@ TEST_CASE("an expired message is not delivered", "[channel]") {
     CHECK(pair.ended == told{{1, outcome::lost}});
     CHECK(pair.out.empty());
   }
+}
+
+TEST_CASE("messages for one agent expire each in its time, whatever their order", "[channel]") {
+  channel_pair pair;
+  constexpr std::uint64_t most = 20'000;
+  for (std::uint64_t each = 1; each <= most; ++each)
+    pair.put("a", each, 1, 1h + (each % 2 == 0 ? 1us : -1us) * each);
+  pair.put("a", most + 1);
+  pair.pass(1h - (most - 1) * 1us);
+  CHECK(pair.ended == told{{most - 1, outcome::expired}});
+  for (std::uint64_t each = 1; each < 2 * most; ++each)
+    pair.pass(1us);
+  CHECK(pair.ended.size() == most);
+  CHECK(pair.ended.back() == told::value_type{most, outcome::expired});
+  CHECK(pair.out.take_back("a") == std::vector<std::uint64_t>{most + 1});
 }
 
 TEST_CASE("a receiver delivers nothing that has expired", "[channel]") {

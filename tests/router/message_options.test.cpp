@@ -54,6 +54,13 @@ TEST_CASE("what is said of a message is refused by the name of its field", "[rou
   CHECK(check(message_options{.type = longest, .tenant = longest}).code == errc::none);
 }
 
+TEST_CASE("a confirm does not wait for room, and who wants that is told so", "[router]") {
+  auto why = check(message_options{.wait_for_room = true, .delivery = delivery_class::confirm});
+  CHECK(why.code == errc::bad_argument);
+  CHECK(why.detail.find("wait_for_room") != std::string::npos);
+  CHECK(check(message_options{.delivery = delivery_class::confirm}).code == errc::none);
+}
+
 TEST_CASE("a trace is as W3C Trace Context writes it", "[router]") {
   CHECK(check(traced(good_trace)).code == errc::none);
   CHECK(check(traced("01" + good_trace.substr(2))).code == errc::none);

@@ -104,11 +104,14 @@ public:
       return verdict::nonsense;
     if (!is_current(what.session, what.base, out))
       return verdict::repeated;
-    for (auto& range : what.ended) {
+    auto came = together(came_, what);
+    auto ended = together(ended_, what);
+    if (std::max(came.size(), ended.size()) > most_ranges())
+      return verdict::nonsense;
+    for (auto& range : what.ended)
       forget(range, out);
-      ended_.add(range);
-      came_.add(range);
-    }
+    came_ = std::move(came);
+    ended_ = std::move(ended);
     move_base(now, what.base, out);
     advance(now, out);
     answers_ = what.number;
@@ -288,8 +291,7 @@ private:
 
   [[nodiscard]] bool is_sensible(const probe& what) const {
     auto next = what.base;
-    if (next == 0 || next >= max_sequence || what.number == 0
-        || what.ended.size() > 2 * options_.max_messages + 1)
+    if (next == 0 || next >= max_sequence || what.number == 0 || what.ended.size() > most_ranges())
       return false;
     for (auto& range : what.ended) {
       if (range.first < next || range.end <= range.first || range.end >= max_sequence)
@@ -297,6 +299,18 @@ private:
       next = range.end;
     }
     return true;
+  }
+
+  /// Between any two is one that has not ended, as the sender knows.
+  [[nodiscard]] std::size_t most_ranges() const {
+    return slack * options_.max_messages + 1;
+  }
+
+  static number_set together(number_set these, const probe& what) {
+    for (auto& range : what.ended)
+      these.add(range);
+    these.drop_below(what.base);
+    return these;
   }
 
   /// All below have ended.

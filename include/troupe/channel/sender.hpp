@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <optional>
 #include <set>
@@ -78,14 +77,14 @@ public:
 
   // -- messages ------------------------------------------------------------------------
 
-  /// @pre No other message here has this content. It may be delivered until `expires_at`.
+  /// It may be delivered until `expires_at`.
   void put(time_point now, const agent_id& agent, content what, std::size_t bytes,
            const std::optional<time_point>& expires_at, effects& out) {
     auto& lane = lanes_[agent];
-    lane.queued.push_back({what, bytes, expires_at});
+    lane.queued.emplace_hint(lane.queued.end(), ++last_place_, entry{what, bytes, expires_at});
     if (expires_at)
-      waits_until_.emplace(std::pair{*expires_at, what}, agent);
-    if (lane.turn == 0 && !lane.is_halted())
+      waits_until_.emplace(std::pair{*expires_at, last_place_}, agent);
+    if (!lane.is_in_line() && !lane.is_halted())
       line_up(agent, lane);
     if (is_open_)
       pump(now, out);
@@ -116,6 +115,8 @@ public:
     is_linked_ = true;
     is_open_ = false;
     silences_ = 0;
+    ask_at_.reset(); // of what was here before, or could not go
+    first_over_link_ = last_probe_ + 1;
     if (!lanes_.empty())
       ask_now(now, out);
   }
@@ -149,12 +150,13 @@ public:
     for (auto& each : said.others)
       if (under_way_.contains(each.number))
         end(each.number, each.how, each.why, out);
-    if (said.probe != 0 && said.probe == last_probe_ && !is_answered_) {
+    auto answers = is_awaited(said.probe);
+    if (answers) {
       is_answered_ = true;
       is_open_ = is_linked_;
       send_again(said.came, out);
     }
-    if (under_way_.size() != before || said.probe != 0)
+    if (under_way_.size() != before || answers)
       go_quiet(now);
     pump(now, out);
     return verdict::taken;
@@ -222,9 +224,13 @@ private:
     bool is_back = false;
   };
 
+  /// Whether something is on its way already: those go behind all others, which always may.
+  using turn_number = std::pair<bool, std::uint64_t>;
+
   /// What is for one agent.
   struct agent_lane {
-    std::deque<entry> queued{};
+    /// By their places.
+    std::map<std::uint64_t, entry> queued{};
     /// On their way.
     std::set<sequence_number> under_way{};
     std::size_t bytes = 0;
@@ -232,8 +238,12 @@ private:
     std::size_t back = 0;
     /// Its first message; zero: none was sent.
     sequence_number run = 0;
-    /// Its place in turns_; zero: none.
-    std::uint64_t turn = 0;
+    /// Its place in turns_; zeros: none.
+    turn_number turn{};
+
+    [[nodiscard]] bool is_in_line() const {
+      return turn != turn_number{};
+    }
 
     /// Whether the agent is not there.
     [[nodiscard]] bool is_halted() const {
@@ -258,7 +268,7 @@ private:
       auto agent = std::move(turns_.extract(turns_.begin()).mapped());
       auto found = lanes_.find(agent);
       auto& lane = found->second;
-      lane.turn = 0;
+      lane.turn = {};
       if (may_send(lane)) {
         passed_over = 0;
         send_next(now, agent, lane, out);
@@ -273,12 +283,12 @@ private:
   }
 
   void line_up(const agent_id& agent, agent_lane& which) {
-    which.turn = ++last_turn_;
+    which.turn = {!which.under_way.empty(), ++last_turn_};
     turns_.emplace(which.turn, agent);
   }
 
   void leave_line(agent_lane& which) {
-    turns_.erase(std::exchange(which.turn, 0));
+    turns_.erase(std::exchange(which.turn, {}));
   }
 
   [[nodiscard]] bool has_room() const {
@@ -290,13 +300,13 @@ private:
     return of.under_way.empty()
            || (by_agent::may_take(of.under_way.size(), options_.max_messages - under_way_.size())
                && by_agent::may_take(of.bytes, options_.max_bytes - bytes_,
-                                     of.queued.front().bytes));
+                                     of.queued.begin()->second.bytes));
   }
 
   void send_next(time_point now, const agent_id& agent, agent_lane& of, effects& out) {
-    auto what = std::move(of.queued.front());
-    of.queued.pop_front();
-    waits_no_more(what);
+    auto first = of.queued.extract(of.queued.begin());
+    auto& what = first.mapped();
+    waits_no_more(first.key(), what);
     if (what.expires_at && *what.expires_at <= now) {
       out.emplace_back(ended{what.what, outcome::expired});
       return;
@@ -331,6 +341,13 @@ private:
   }
 
   // -- questions -----------------------------------------------------------------------
+
+  /// Whether it matters what is said to that probe. Over a link that is slower than the next one
+  /// comes, any opens it.
+  [[nodiscard]] bool is_awaited(std::uint64_t probe) const {
+    return probe != 0 && !is_answered_
+           && (probe == last_probe_ || (!is_open_ && probe >= first_over_link_));
+  }
 
   void ask_now(time_point now, effects& out) {
     probe made{session_, base(), ++last_probe_};
@@ -402,8 +419,11 @@ private:
     if (lane.is_halted() && lane.under_way.size() == lane.back) {
       auto agent = found->first;
       out.emplace_back(returned{std::move(agent), take_out(found)});
-    } else if (!lane.is_halted() && !lane.queued.empty() && lane.turn == 0) {
-      line_up(found->first, lane);
+    } else if (!lane.is_halted() && !lane.queued.empty()) {
+      if (lane.turn.first && lane.under_way.empty())
+        leave_line(lane);
+      if (!lane.is_in_line())
+        line_up(found->first, lane);
     } else {
       drop_if_empty(found);
     }
@@ -429,8 +449,8 @@ private:
     result.reserve(lane.under_way.size() + lane.queued.size());
     for (auto number : lane.under_way)
       result.push_back(take_out(number));
-    for (auto& each : lane.queued) {
-      waits_no_more(each);
+    for (auto& [place, each] : lane.queued) {
+      waits_no_more(place, each);
       result.push_back(each.what);
     }
     leave_line(lane);
@@ -438,9 +458,9 @@ private:
     return result;
   }
 
-  void waits_no_more(const entry& what) {
+  void waits_no_more(std::uint64_t place, const entry& what) {
     if (what.expires_at)
-      waits_until_.erase({*what.expires_at, what.what});
+      waits_until_.erase({*what.expires_at, place});
   }
 
   void drop_if_empty(lanes::iterator which) {
@@ -453,15 +473,11 @@ private:
 
   void expire(time_point now, effects& out) {
     while (!waits_until_.empty() && waits_until_.begin()->first.first <= now) {
-      auto found = lanes_.find(waits_until_.begin()->second);
+      auto first = waits_until_.extract(waits_until_.begin());
+      auto found = lanes_.find(first.mapped());
       auto& lane = found->second;
-      std::erase_if(lane.queued, [&](const entry& each) {
-        if (!each.expires_at || *each.expires_at > now)
-          return false;
-        waits_no_more(each);
-        out.emplace_back(ended{each.what, outcome::expired});
-        return true;
-      });
+      auto gone = lane.queued.extract(first.key().second);
+      out.emplace_back(ended{gone.mapped().what, outcome::expired});
       if (lane.queued.empty())
         leave_line(lane);
       drop_if_empty(found);
@@ -481,19 +497,22 @@ private:
   std::optional<boot_number> receiver_;
   lanes lanes_;
   /// Those that have something to send, in turn.
-  std::map<std::uint64_t, agent_id> turns_;
+  std::map<turn_number, agent_id> turns_;
   std::uint64_t last_turn_ = 0;
   std::map<sequence_number, sent> under_way_;
   /// Of those.
   std::size_t bytes_ = 0;
   sequence_number next_ = 1;
-  /// When queued messages expire, and whose they are.
-  std::map<std::pair<time_point, content>, agent_id> waits_until_;
+  /// Of those that are queued.
+  std::uint64_t last_place_ = 0;
+  /// When queued messages expire, with their places, and whose they are.
+  std::map<std::pair<time_point, std::uint64_t>, agent_id> waits_until_;
   /// When nobody waits any more for what becomes of one that was sent.
   std::set<std::pair<time_point, sequence_number>> under_way_until_;
   std::optional<time_point> ask_at_;
   std::uint32_t silences_ = 0;
   std::uint64_t last_probe_ = 0;
+  std::uint64_t first_over_link_ = 1;
   /// That had been sent by then.
   sequence_number asked_up_to_ = 1;
   bool is_answered_ = true;

@@ -98,7 +98,7 @@ struct message_options {
   /// Whether request(), async_request() and post() to one agent wait for room, in line and within
   /// their own time, where they would be refused because too many messages wait for the agent or
   /// its node. If there is none in that time they end with limit_reached, and nothing was sent.
-  /// send() does not wait.
+  /// send() does not wait, and nothing of class confirm does.
   bool wait_for_room = false;
   /// What is promised of its delivery.
   delivery_class delivery = delivery_class::fire;
@@ -162,8 +162,8 @@ constexpr bool is_traceparent(std::string_view text) {
 template <class... Ts>
 concept without_options = !detail::begins_with_options<Ts...>;
 
-/// Returns bad_argument for an invalid text of `how`, incompatible for a class that this release
-/// does not know. Does not judge the ttl.
+/// Returns bad_argument for an invalid text of `how` and for what excludes itself, incompatible for
+/// a class that this release does not know. Does not judge the ttl.
 inline problem check(const message_options& how) {
   using field = std::pair<const char*, const std::string*>;
   for (auto& [name, text] : {field{"type", &how.type}, field{"correlation", &how.correlation},
@@ -179,6 +179,10 @@ inline problem check(const message_options& how) {
     return {errc::incompatible, "message_options::delivery "
                                   + std::to_string(static_cast<unsigned>(how.delivery))
                                   + " is not known to this node; upgrade it"};
+  if (how.wait_for_room && how.delivery == delivery_class::confirm)
+    return {errc::bad_argument, "message_options::wait_for_room is not for delivery confirm, which "
+                                "is refused at once where too many have not ended; retry with "
+                                "backoff"};
   return {};
 }
 

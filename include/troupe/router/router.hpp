@@ -400,7 +400,8 @@ private:
                duration timeout) {
     agent_id agent{to.name};
     auto bytes = compat::size_of(self_->system(), payload);
-    auto why = entrance_->take_confirm(to, asks, bytes, from.said_bytes(), from.said.life);
+    auto why = entrance_->take_confirm(to, asks, bytes, from.said_bytes(), from.said.life,
+                                       detail::confirm_desk::client_of(from));
     if (why)
       return reply(to_error(std::move(why)));
     auto by = self_->current_message_id().is_request() ? detail::asker::of(self_) : detail::asker{};

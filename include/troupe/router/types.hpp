@@ -192,7 +192,7 @@ struct router_options {
   std::uint64_t max_all_waiting_bytes = 256U << 20U;
   /// Messages of class confirm that this node has accepted and that have not ended. Beyond it they
   /// are refused with limit_reached. An agent may have another one waiting while it has fewer than
-  /// are free.
+  /// are free; so may a client, for all agents together.
   std::uint64_t max_confirms = 100'000;
   /// Their bytes, likewise.
   std::uint64_t max_confirm_bytes = 64U << 20U;

@@ -75,6 +75,11 @@ public:
     carry_out();
   }
 
+  /// Whose share of the room a message takes.
+  [[nodiscard]] static confirm_room::client client_of(const origin& from) {
+    return from.is_here ? std::nullopt : confirm_room::client{from.where.id};
+  }
+
   /// Nobody hears any more what becomes of those that have not ended.
   void close() {
     for (auto& [number, each] : sent_)
@@ -287,7 +292,7 @@ private:
 
   void perform(outbox::ended& what) {
     auto gone = std::move(sent_.extract(what.what).mapped());
-    shared_.confirms.give_back(gone.agent, gone.bytes);
+    shared_.confirms.give_back(gone.agent, gone.bytes, client_of(gone.from));
     answer(std::move(gone.by), std::move(what.why));
   }
 

@@ -4,8 +4,10 @@
 #include <cstdint>
 #include <map>
 #include <mutex>
+#include <optional>
 
 #include "troupe/core/agent_id.hpp"
+#include "troupe/core/ids.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/shares.hpp"
 #include "troupe/router/detail/refusals.hpp"
@@ -14,45 +16,48 @@
 namespace troupe::router::detail {
 
 /// Bounds the messages of class confirm that a node has accepted and that have not ended, so that
-/// whoever sends one hears at once that it is refused: one agent leaves room for others.
+/// whoever sends one hears at once that it is refused: one agent leaves room for others, and so
+/// does a client, whatever agents its messages are for.
 ///
 /// Thread-safe.
 class confirm_room {
 public:
   explicit confirm_room(const router_options& options) : options_(options) {}
 
+  /// Whose message it is, unless of this node; all zero: of one that is not known.
+  using client = std::optional<node_id>;
+
   /// Returns why there is no room for another one; errc::none: it is taken.
-  [[nodiscard]] problem take(const agent_id& agent, std::size_t bytes) {
+  [[nodiscard]] problem take(const agent_id& agent, std::size_t bytes, const client& by = {}) {
     std::lock_guard guard{mutex_};
-    auto& its = agents_[agent];
+    auto its = of(agents_, agent);
+    auto of_client = by ? of(clients_, *by) : usage{};
     auto free = options_.max_confirms - std::min<std::size_t>(options_.max_confirms, messages_);
     auto free_bytes
       = options_.max_confirm_bytes - std::min<std::size_t>(options_.max_confirm_bytes, bytes_);
-    auto has_room = messages_ == 0
-                    || (shares<agent_id>::may_take(its.messages, free)
-                        && shares<agent_id>::may_take(its.bytes, free_bytes, bytes));
+    auto has_room
+      = messages_ == 0
+        || (may_take(its, free, free_bytes, bytes) && may_take(of_client, free, free_bytes, bytes));
     if (!has_room) {
-      auto why = too_many_confirms(agent, its.messages, messages_, bytes_);
-      if (its.messages == 0)
-        agents_.erase(agent);
       ++refused_;
-      return why;
+      return too_many_confirms(agent, its.messages, messages_, bytes_);
     }
-    ++its.messages;
-    its.bytes += bytes;
+    agents_.insert_or_assign(agent, usage{its.messages + 1, its.bytes + bytes});
+    if (by)
+      clients_.insert_or_assign(*by, usage{of_client.messages + 1, of_client.bytes + bytes});
     ++messages_;
     bytes_ += bytes;
     return {};
   }
 
-  void give_back(const agent_id& agent, std::size_t bytes) {
+  /// One that was taken so has ended.
+  void give_back(const agent_id& agent, std::size_t bytes, const client& by = {}) {
     std::lock_guard guard{mutex_};
-    auto found = agents_.find(agent);
-    found->second.bytes -= bytes;
+    drop(agents_, agent, bytes);
+    if (by)
+      drop(clients_, *by, bytes);
     bytes_ -= bytes;
     --messages_;
-    if (--found->second.messages == 0)
-      agents_.erase(found);
   }
 
   void add_to(router_statistics& sum) const {
@@ -67,9 +72,33 @@ private:
     std::size_t bytes = 0;
   };
 
+  template <class Key>
+  using usages = std::map<Key, usage>;
+
+  template <class Key>
+  static usage of(const usages<Key>& all, const Key& which) {
+    auto found = all.find(which);
+    return found != all.end() ? found->second : usage{};
+  }
+
+  template <class Key>
+  static void drop(usages<Key>& all, const Key& which, std::size_t bytes) {
+    auto found = all.find(which);
+    found->second.bytes -= bytes;
+    if (--found->second.messages == 0)
+      all.erase(found);
+  }
+
+  static bool may_take(const usage& its, std::size_t free, std::size_t free_bytes,
+                       std::size_t bytes) {
+    return shares<int>::may_take(its.messages, free)
+           && shares<int>::may_take(its.bytes, free_bytes, bytes);
+  }
+
   const router_options options_;
   mutable std::mutex mutex_;
-  std::map<agent_id, usage> agents_;
+  usages<agent_id> agents_;
+  usages<node_id> clients_;
   std::size_t messages_ = 0;
   std::size_t bytes_ = 0;
   std::uint64_t refused_ = 0;

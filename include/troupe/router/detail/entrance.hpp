@@ -286,7 +286,8 @@ public:
   /// Takes a message of class confirm; returns why not. `asks`: an answer is wanted of the agent.
   [[nodiscard]] problem take_confirm(const recipients& to, bool asks,
                                      const std::optional<std::size_t>& bytes,
-                                     std::size_t said_bytes, duration life) {
+                                     std::size_t said_bytes, duration life,
+                                     const confirm_room::client& by = {}) {
     if (to.who != audience::agent)
       return confirms_to_one();
     if (asks)
@@ -301,7 +302,7 @@ public:
     auto all = *bytes + said_bytes + agent.text().size() + routes::letter_bytes;
     if (all > max_message_bytes_)
       return too_large(all, max_message_bytes_);
-    return confirms.take(agent, *bytes + routes::letter_bytes);
+    return confirms.take(agent, *bytes + routes::letter_bytes, by);
   }
 
   /// Ends all requests and lets go of all agents. The answers have no sender: the router may be
