@@ -364,14 +364,17 @@ TEST_CASE("agents of which one message each may be on its way take turns", "[cha
 
 TEST_CASE("an agent that has handled all that was on its way has its turn again before the slow",
           "[channel]") {
-  auto pair = linked({.max_messages = 2});
-  pair.put("a", 1);
-  pair.put("a", 2);
-  pair.put("slow", 3);
-  pair.put("slow", 4);
+  auto pair = linked({.max_messages = 3});
+  pair.put("slow", 1);
+  pair.put("a", 11);
+  pair.put("b", 21);
+  pair.put("slow", 2);
+  pair.put("a", 12);
+  pair.handled(21);
   REQUIRE(pair.out.under_way() == 2);
-  pair.handled(1);
-  CHECK(pair.handed.contains(2));
+  pair.handled(11);
+  CHECK(pair.handed.contains(12));
+  CHECK(pair.out.under_way() == 2); // one place is for those that have none
 }
 
 TEST_CASE("bytes on their way are bounded, and a large message goes where there is room",

@@ -22,9 +22,14 @@
 #include <vector>
 
 #include "caf/actor_cast.hpp"
+#include "caf/actor_config.hpp"
 #include "caf/actor_system.hpp"
 #include "caf/event_based_actor.hpp"
+#include "caf/forwarding_actor_proxy.hpp"
+#include "caf/make_actor.hpp"
 #include "caf/message.hpp"
+#include "caf/message_id.hpp"
+#include "caf/node_id.hpp"
 #include "caf/scoped_actor.hpp"
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/router/messages.hpp"
@@ -285,6 +290,34 @@ TEST_CASE_METHOD(live_confirms,
   CHECK(all_ended());
   CHECK(all->count == many);
   CHECK(all->disorder == 0);
+}
+
+TEST_CASE_METHOD(live_confirms,
+                 "an agent in another process ends its confirm, and no other process does",
+                 "[router]") {
+  auto asked = std::make_shared<std::promise<caf::message_id>>();
+  auto way = sys.spawn([=]() -> caf::behavior {
+    return {[=](caf::forward_atom, const caf::strong_actor_ptr&,
+                const std::vector<caf::strong_actor_ptr>&, const caf::strong_actor_ptr&,
+                caf::message_id number, const caf::message&) { asked->set_value(number); }};
+  });
+  agents.push_back(way);
+  auto far_one = [&](std::uint32_t process) { // as CAF makes it for an actor in another process
+    caf::actor_config how;
+    return caf::actor_cast<caf::strong_actor_ptr>(
+      caf::make_actor<caf::forwarding_actor_proxy, caf::actor>(
+        7, *caf::make_node_id(process, std::string(40, 'a')), &sys, how, way));
+  };
+  auto agent = far_one(7);
+  REQUIRE(on(*here, [&](router_state& state) { return state.add_agent("far", agent); }).code
+          == errc::none);
+  REQUIRE(send("far", 1).code == errc::none);
+  auto answer = asked->get_future().get().response_id();
+  entry(*here)->enqueue(far_one(8), answer, caf::make_message(), nullptr);
+  CHECK(statistics(*here).confirms == 1);
+  CHECK(statistics(*here).uninvited == 1);
+  entry(*here)->enqueue(agent, answer, caf::make_message(), nullptr);
+  CHECK(all_ended());
 }
 
 TEST_CASE_METHOD(live_confirms, "a confirm whose answer is lost is not handled twice", "[router]") {

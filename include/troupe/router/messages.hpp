@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <variant>
@@ -13,6 +14,7 @@
 #include "caf/inspector_access.hpp"
 #include "caf/inspector_access_base.hpp"
 #include "caf/message.hpp"
+#include "caf/node_id.hpp"
 #include "caf/result.hpp"
 #include "caf/type_id.hpp"
 #include "caf/typed_actor.hpp"
@@ -181,6 +183,8 @@ struct confirm_event {
     problem why{};
     /// The agent has not seen it.
     bool is_bounced = false;
+    /// Nothing: in this process, or without a sender.
+    std::optional<caf::node_id> where{};
   };
 
   std::variant<letters, word, refusal, answer> body;

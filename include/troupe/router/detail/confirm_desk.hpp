@@ -15,6 +15,7 @@
 #include "caf/event_based_actor.hpp"
 #include "caf/message.hpp"
 #include "caf/message_id.hpp"
+#include "caf/node_id.hpp"
 #include "troupe/channel/receiver.hpp"
 #include "troupe/channel/types.hpp"
 #include "troupe/core/agent_id.hpp"
@@ -155,6 +156,8 @@ private:
     boot_number session = 0;
     channel::sequence_number number = 0;
     agent_id agent;
+    /// The process that the agent lives in.
+    caf::node_id where{};
   };
 
   [[nodiscard]] time_point now() const {
@@ -218,10 +221,13 @@ private:
 
   /// An agent has done with a message, or cannot have it.
   void take(confirm_event::answer& what) {
-    auto found = deliveries_.extract(what.number);
-    if (!found)
+    auto found = deliveries_.find(what.number);
+    if (found == deliveries_.end())
       return;
-    auto& it = found.mapped();
+    if (what.where && *what.where != found->second.where)
+      return shared_.count_uninvited();
+    auto it = std::move(found->second);
+    deliveries_.erase(found);
     auto& in = receiver_of(it.from);
     auto& got = got_[it.from];
     auto moment = now();
@@ -319,7 +325,8 @@ private:
     if (!to.agent)
       return receiver_of(from).missing(what.session, what.number, got_[from]);
     auto payload = message_for(to.agent, it.payload, [&] { return it.from.info(); });
-    deliveries_.emplace(++last_delivery_, delivery{from, what.session, what.number, what.agent});
+    deliveries_.emplace(++last_delivery_, delivery{from, what.session, what.number, what.agent,
+                                                   to.agent.handle->node()});
     asker by{self_->ctrl(),
              caf::message_id{entrance::handled_flag | last_delivery_}.with_normal_priority()};
     shared_.give(self_->ctrl(), what.agent, to, {payload, std::move(by), it.bytes, it.expires_at},

@@ -263,6 +263,11 @@ public:
     return expired();
   }
 
+  /// Counts an answer of a node that was not asked.
+  void count_uninvited() {
+    counts_.uninvited.fetch_add(1, std::memory_order_relaxed);
+  }
+
   /// Counts what of a channel makes no sense.
   void count_damaged() {
     counts_.damaged.fetch_add(1, std::memory_order_relaxed);
@@ -348,8 +353,8 @@ private:
     }
     if ((number & ~(confirm_flag - 1)) == confirm_flag)
       return hear_refusal(self, what, context);
-    if (is_from_here && (number & ~(handled_flag - 1)) == handled_flag)
-      return hear_of_delivery(self, what, number & (handled_flag - 1), context);
+    if ((number & ~(handled_flag - 1)) == handled_flag)
+      return hear_of_delivery(self, what, number & (handled_flag - 1), is_from_here, context);
     auto deliver = [&](call<asker>& to, const node_id& node) {
       if (to.is_telling && !what.payload.match_elements<caf::error>())
         outcomes.answered(node, to.agent);
@@ -436,8 +441,11 @@ private:
   }
 
   static bool hear_of_delivery(const caf::strong_actor_ptr& self, caf::mailbox_element& what,
-                               std::uint64_t number, compat::execution_context* context) {
+                               std::uint64_t number, bool is_from_here,
+                               compat::execution_context* context) {
     confirm_event::answer made{number};
+    if (!is_from_here)
+      made.where = what.sender->node();
     if (what.payload.match_elements<caf::error>()) {
       auto& why = what.payload.get_as<caf::error>(0);
       made.why = to_problem(why);
