@@ -310,6 +310,42 @@ TEST_CASE("messages for an agent that is not there go back in their order", "[ch
   CHECK(pair.handed.contains(1));
 }
 
+TEST_CASE("a message under which its agent ends again and again is given up, and no other",
+          "[channel]") {
+  auto pair = linked({.max_deliveries = 3});
+  std::vector<std::uint32_t> attempts;
+  pair.put("b", 9);
+  for (auto round = 0; round < 3; ++round) {
+    pair.put("a", 1);
+    pair.put("a", 2);
+    REQUIRE(pair.handed.contains(1));
+    attempts.push_back(pair.handed.at(1).attempt);
+    pair.agent_ended(1);
+    if (round < 2)
+      CHECK(std::exchange(pair.returned, {}) == std::vector<std::uint64_t>{1, 2});
+  }
+  CHECK(attempts == std::vector<std::uint32_t>{1, 2, 3});
+  CHECK(pair.ended == told{{1, outcome::given_up}});
+  CHECK(pair.returned == std::vector<std::uint64_t>{2});
+  pair.put("a", 2); // it is back
+  REQUIRE(pair.handed.contains(2));
+  CHECK(pair.handed.at(2).attempt == 1);
+}
+
+TEST_CASE("a handler that fails and ends its agent counts as often as it has failed", "[channel]") {
+  auto pair = linked({.max_deliveries = 3});
+  pair.put("a", 1);
+  pair.failed(1);
+  pair.pass(30s);
+  pair.missing(1); // it had answered, and was gone then
+  pair.put("a", 1);
+  CHECK(pair.handed.at(1).attempt == 2);
+  pair.failed(1);
+  pair.pass(30s);
+  pair.failed(1);
+  CHECK(pair.ended == told{{1, outcome::given_up}});
+}
+
 TEST_CASE("a receiver that restarts delivers what its earlier life gave back in part",
           "[channel]") {
   auto pair = linked();

@@ -73,6 +73,12 @@ public:
     });
   }
 
+  void agent_ended(std::uint64_t what) {
+    on(what, [](auto& at_end, auto, auto& x, auto& wanted) {
+      at_end.ended(x.session, x.number, wanted);
+    });
+  }
+
   void pass(duration span) {
     now += span;
     channel::sender::effects sent;

@@ -41,7 +41,7 @@ public:
 
   // -- effects -------------------------------------------------------------------------
 
-  /// The agent is to have it; handled(), failed(), no_room() or missing() follows.
+  /// The agent is to have it; handled(), failed(), ended(), no_room() or missing() follows.
   struct deliver {
     boot_number session = 0;
     sequence_number number = 0;
@@ -165,7 +165,17 @@ public:
   void missing(boot_number session, sequence_number number, effects& out) {
     if (!is_busy_with(session, number))
       return;
-    auto agent = items_.at(number).agent;
+    auto& it = items_.at(number);
+    auto agent = it.agent;
+    if (it.failures >= options_.max_deliveries) {
+      problem why{errc::failed, "its agent has ended whenever it had this message"};
+      out.emplace_back(gave_up{agent, why});
+      mark(number, outcome::given_up, std::move(why), out);
+    } else if (it.failures > 0) {
+      unfinished_.insert_or_assign(agent, it.failures);
+      if (unfinished_.size() > options_.max_messages)
+        unfinished_.erase(unfinished_.begin());
+    }
     auto& lane = lanes_.at(agent);
     lane.is_gone = true;
     gone_.emplace(lane.run, agent);
@@ -173,6 +183,15 @@ public:
       mark(each, outcome::not_here, {}, out);
     if (gone_.size() > options_.max_messages)
       lanes_.erase(gone_.extract(gone_.begin()).value().second);
+  }
+
+  /// The same, of an agent that has ended while it had the message: as one that has failed. The
+  /// next agent of that id gets it with that count.
+  void ended(boot_number session, sequence_number number, effects& out) {
+    if (!is_busy_with(session, number))
+      return;
+    ++items_.at(number).failures;
+    missing(session, number, out);
   }
 
   // -- what is said --------------------------------------------------------------------
@@ -235,7 +254,7 @@ public:
 
   /// What is kept of those that have ended: ranges, and those that were not handled.
   [[nodiscard]] std::size_t remembered() const {
-    return ended_.size() + came_.size() + others_.size() + gone_.size();
+    return ended_.size() + came_.size() + others_.size() + gone_.size() + unfinished_.size();
   }
 
 private:
@@ -278,6 +297,7 @@ private:
     lanes_.clear();
     due_.clear();
     gone_.clear();
+    unfinished_.clear();
     others_.clear();
     ended_.clear();
     came_.clear();
@@ -390,6 +410,8 @@ private:
         continue;
       }
       lane.busy_with = number;
+      if (auto before = unfinished_.extract(agent)) // it was the first then, too
+        it.failures = before.mapped();
       hand(number, it, out);
     }
     if (lane.line.empty() && !lane.is_gone)
@@ -468,6 +490,8 @@ private:
   std::map<agent_id, agent_lane> lanes_;
   /// Lanes that are gone, by their runs.
   std::set<std::pair<sequence_number, agent_id>> gone_;
+  /// How often the first message of those agents has failed that went back then.
+  std::map<agent_id, std::uint32_t> unfinished_;
   /// Whose messages have ended since all were looked at.
   std::set<agent_id> freed_;
   /// When those come again that have failed.

@@ -125,7 +125,7 @@ public:
         continue;
       }
       auto gone = std::move(deliveries_.extract(each++).mapped());
-      receiver_of(gone.from).missing(gone.session, gone.number, got_[gone.from]);
+      receiver_of(gone.from).ended(gone.session, gone.number, got_[gone.from]);
     }
     carry_out();
   }
@@ -238,7 +238,7 @@ private:
     else if (what.is_bounced && what.why.code == errc::expired)
       in.expired(moment, it.session, it.number, got);
     else if (what.is_bounced)
-      in.missing(it.session, it.number, got);
+      in.missing(it.session, it.number, got); // it ended before it came to this one
     else
       in.failed(moment, it.session, it.number, std::move(what.why), got);
   }
