@@ -22,7 +22,7 @@ operation acquired(std::string token, std::int64_t call, std::int64_t end) {
 
 operation done(std::string verb, std::string token, std::int64_t call, std::int64_t end,
                outcome how = outcome::ok) {
-  auto ended = how == outcome::lost ? std::nullopt : std::optional{end};
+  auto ended = how == outcome::unknown ? std::nullopt : std::optional{end};
   return {"c", "k", {std::move(verb), std::move(token), "100", {}, how, call}, ended};
 }
 
@@ -72,14 +72,14 @@ TEST_CASE("nobody renews or gives back a lease after the next grant") {
 }
 
 TEST_CASE("a release of unknown outcome may have freed the lock at once, a refused one has not") {
-  auto unsure = done("release", "1", 20, 0, outcome::lost);
+  auto unsure = done("release", "1", 20, 0, outcome::unknown);
   CHECK(of({acquired("1", 0, 10), unsure, acquired("2", 15, 25)}) == verdict::linearizable);
   auto refused = done("release", "1", 20, 25, outcome::fail);
   CHECK(of({acquired("1", 0, 10), refused, acquired("2", 15, 22)}) == verdict::violated);
 }
 
 TEST_CASE("a renewal of unknown outcome may have been carried out, or not") {
-  auto unsure = done("renew", "1", 40, 0, outcome::lost);
+  auto unsure = done("renew", "1", 40, 0, outcome::unknown);
   CHECK(of({acquired("1", 0, 10), unsure, acquired("2", 60, 70)}) == verdict::linearizable);
   CHECK(of({acquired("1", 0, 10), unsure, done("renew", "1", 80, 85), acquired("2", 90, 131)})
         == verdict::linearizable);

@@ -24,7 +24,7 @@ operation done(std::string verb, std::optional<std::string> argument,
 }
 
 operation lost(std::string verb, std::optional<std::string> argument, std::int64_t call) {
-  return {"c", "k", {std::move(verb), std::move(argument), {}, {}, outcome::lost, call}, {}};
+  return {"c", "k", {std::move(verb), std::move(argument), {}, {}, outcome::unknown, call}, {}};
 }
 
 template <class Model>

@@ -33,7 +33,7 @@ class history {
 public:
   /// Records a call. Returns its index, for the answer.
   std::size_t call(std::string client, std::string key, step_of_history what) {
-    what.how = outcome::lost;
+    what.how = outcome::unknown;
     operations_.push_back({std::move(client), std::move(key), std::move(what), std::nullopt});
     return operations_.size() - 1;
   }
@@ -42,7 +42,7 @@ public:
     auto& line = operations_.at(place);
     line.what.how = how;
     line.what.result = std::move(result);
-    if (how != outcome::lost)
+    if (how != outcome::unknown)
       line.end = now;
   }
 
@@ -223,14 +223,14 @@ inline result<history> read_history(std::istream& in) {
     auto how = detail::word_of(line, "outcome");
     if (how != "ok" && how != "fail" && how != "unknown")
       return bad("has no outcome ok, fail or unknown");
-    each.what.how = how == "ok" ? outcome::ok : how == "fail" ? outcome::fail : outcome::lost;
+    each.what.how = how == "ok" ? outcome::ok : how == "fail" ? outcome::fail : outcome::unknown;
     auto args = line.value("args", nlohmann::json::object());
     auto [first, second] = detail::arguments_of(each.what.verb);
     each.what.argument = detail::from_json(args, first);
     each.what.second = detail::from_json(args, second);
     each.what.result = detail::from_json(line.value("result", nlohmann::json::object()),
                                          detail::result_of(each.what.verb));
-    if (each.what.how != outcome::lost) {
+    if (each.what.how != outcome::unknown) {
       if (!line.contains("return_ns") || !line["return_ns"].is_number_integer())
         return bad("has an outcome and no return_ns");
       each.end = line["return_ns"].get<std::int64_t>();

@@ -53,7 +53,7 @@ struct lease_model {
       switch (what.how) {
         case outcome::fail:
           return now.holder ? std::optional{now} : std::nullopt;
-        case outcome::lost:
+        case outcome::unknown:
           return may_be_over ? std::optional{state{0, what.call, now.last}} : std::nullopt;
         case outcome::ok: {
           auto token = detail::number_in<std::uint64_t>(what.result).value_or(0);
@@ -65,7 +65,7 @@ struct lease_model {
     switch (what.how) {
       case outcome::fail:
         return !is_holder || may_be_over ? std::optional{now} : std::nullopt;
-      case outcome::lost:
+      case outcome::unknown:
         if (!is_holder)
           return now;
         break;

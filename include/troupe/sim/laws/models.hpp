@@ -36,7 +36,7 @@ constexpr const char* name_of(outcome how) noexcept {
       return "ok";
     case outcome::fail:
       return "fail";
-    case outcome::lost:
+    case outcome::unknown:
       return "unknown";
   }
   return "unknown";
@@ -76,7 +76,7 @@ struct register_model {
   using state = std::optional<std::string>;
 
   [[nodiscard]] std::optional<state> apply(const state& now, const step_of_history& what) const {
-    auto is_known = what.how != outcome::lost;
+    auto is_known = what.how != outcome::unknown;
     if (what.verb == "read" || what.verb == "get")
       return !is_known || what.how == outcome::fail || now == what.result
                ? std::optional<state>{now}
@@ -132,7 +132,7 @@ struct numbered_register_model {
       after.value = what.second;
     else
       return std::nullopt;
-    if (what.how == outcome::lost) {
+    if (what.how == outcome::unknown) {
       ++after.last;
       return fits ? after : now;
     }
@@ -169,7 +169,7 @@ struct counter_model {
     } else if (what.verb != "get") {
       return std::nullopt;
     }
-    auto fits = what.how == outcome::lost || what.result == std::to_string(now);
+    auto fits = what.how == outcome::unknown || what.result == std::to_string(now);
     return fits ? std::optional<state>{now} : std::nullopt;
   }
 };
@@ -219,7 +219,7 @@ struct queue_model {
     if (what.verb != "pop")
       return std::nullopt;
     auto first = now.items.empty() ? std::nullopt : std::optional{now.items.front()};
-    if (what.how != outcome::lost && first != what.result)
+    if (what.how != outcome::unknown && first != what.result)
       return std::nullopt;
     auto after = now;
     if (first)
@@ -278,7 +278,7 @@ struct lock_model {
       return known ? std::nullopt : std::optional{now};
     auto held = known ? now.holders.find(shown) : now.holders.find(0);
     if (held == now.holders.end())
-      return what.how == outcome::lost ? std::optional{now} : std::nullopt;
+      return what.how == outcome::unknown ? std::optional{now} : std::nullopt;
     if (what.verb == "release")
       now.holders.erase(held);
     now.is_shared = now.is_shared && !now.holders.empty();

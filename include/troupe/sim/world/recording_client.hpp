@@ -58,7 +58,7 @@ protected:
             std::optional<std::string> second = {}) {
     line_ = record().lines.call(
       name_, key,
-      {std::move(verb), std::move(argument), std::move(second), {}, outcome::lost, clock()});
+      {std::move(verb), std::move(argument), std::move(second), {}, outcome::unknown, clock()});
   }
 
   void finish(outcome how, std::optional<std::string> result = {}) {
