@@ -319,7 +319,7 @@ private:
     bytes_ += what.bytes;
     if (what.expires_at)
       under_way_until_.emplace(*what.expires_at + grace, number);
-    under_way_.emplace(number, sent{agent, of.run, std::move(what)});
+    under_way_.emplace(number, sent{agent, of.run, what});
     send(number, out);
     if (!ask_at_)
       rest(now);

@@ -101,9 +101,7 @@ public:
                      answer = std::move(what.answer)](std::uint64_t) {
                       if (auto found = abouts_.find(about); --found->second == 0)
                         abouts_.erase(found);
-                      bytes_ -= bytes;
-                      if (auto of = bytes_of_.find(by); bytes > 0 && (of->second -= bytes) == 0)
-                        bytes_of_.erase(of);
+                      give_back(by, bytes);
                       answer();
                     },
                   .refuse = std::move(what.refuse),
@@ -147,6 +145,17 @@ private:
     auto own = found != bytes_of_.end() && !what.by.empty() ? found->second : 0;
     auto free = most_bytes_ - std::min(most_bytes_, bytes_);
     return bytes_ == 0 || shares<std::string>::may_take(own, free, what.bytes);
+  }
+
+  /// One of that asker waits no more.
+  void give_back(const std::string& by, std::size_t bytes) {
+    bytes_ -= bytes;
+    auto found = bytes_of_.find(by);
+    if (bytes == 0 || found == bytes_of_.end())
+      return;
+    found->second -= bytes;
+    if (found->second == 0)
+      bytes_of_.erase(found);
   }
 
   std::size_t most_bytes_;
