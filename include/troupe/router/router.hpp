@@ -419,8 +419,10 @@ private:
   };
 
   void send(outgoing what) {
-    if (waits_for_room(what) && for_room_.has_line(key_of(what.to)))
-      return wait_for_room(std::move(what), detail::behind_others(what.to));
+    if (waits_for_room(what) && for_room_.has_line(key_of(what.to))) {
+      auto why = detail::behind_others(what.to);
+      return wait_for_room(std::move(what), std::move(why));
+    }
     auto where = plan(what);
     if (where.refusal.code == errc::limit_reached && waits_for_room(what))
       return wait_for_room(std::move(what), std::move(where.refusal));

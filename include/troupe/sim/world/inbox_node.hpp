@@ -99,7 +99,7 @@ public:
                        .max_turn_letters = max_letters}},
             ways_, pending_),
       inboxes_(all_.options.max_all_waiting_bytes),
-      turn_(here, [this](std::function<void()>& job) { job(); }) {
+      turn_(here, [](std::function<void()>& job) { job(); }) {
     for (auto& [id, node] : all_.homes)
       ways_.put({id, node});
   }
