@@ -709,7 +709,7 @@ private:
     if (it.is_busy || it.mailbox.empty())
       return;
     it.is_busy = true;
-    auto next = std::move(it.mailbox.front());
+    auto next = it.mailbox.front();
     it.mailbox.pop_front();
     auto span = next.what ? it.pace : here_.handover();
     here_.after(span, [this, next, place = it.place.number()] {
