@@ -352,6 +352,17 @@ TEST_CASE("an inbox is full when one more would be too much, never an empty one"
   CHECK_FALSE(hosted{{.max_messages = 0, .max_bytes = 0}}.box.is_full());
 }
 
+TEST_CASE("an inbox says what it can take before it is full", "[router]") {
+  hosted it{{.max_messages = 4, .max_bytes = 10}};
+  CHECK(it.box.space() == inbox_space{4, 10});
+  it.fill();
+  CHECK(it.come(1, 7));
+  CHECK(it.box.space() == inbox_space{3, 3});
+  CHECK(it.come(2, 7));
+  CHECK(it.box.space() == inbox_space{2, 0});
+  CHECK(hosted{{.max_messages = 1, .full = when_full::drop_oldest}}.box.space() == inbox_space{});
+}
+
 TEST_CASE("whoever waits for room hears once half of it is there", "[router]") {
   hosted it{{.max_messages = 64}};
   CHECK_FALSE(it.box.await_room()); // there is some

@@ -30,6 +30,8 @@ constexpr int held = inboxes::inbox::max_held;
 struct hosted {
   inboxes all;
   std::vector<int> told{};
+  /// What each of them was told last.
+  inbox_space each_told{};
   std::size_t signs = 0;
 
   inboxes::place made(inboxes::place_number number, when_full full = when_full::reject) {
@@ -64,8 +66,10 @@ struct hosted {
                                    hands = true;
                                  },
                                  [&](const inboxes::inbox::has_room&) {
-                                   for (auto by : all.take_waiters(of))
+                                   auto found = all.take_waiters(of);
+                                   for (auto by : found.waiters)
                                      told.push_back(by);
+                                   each_told = found.each;
                                  },
                                  [](const auto&) {}},
                       each);
@@ -76,7 +80,9 @@ struct hosted {
   }
 
   bool await(inboxes::place& in, int by) {
-    return all.await_room(in, by);
+    auto space = all.await_room(in, by);
+    each_told = space.value_or(inbox_space{});
+    return !space;
   }
 };
 
@@ -127,12 +133,15 @@ TEST_CASE("whoever waits for room in an inbox hears once there is some, each onc
   hosted it;
   auto slow = it.made(1);
   CHECK_FALSE(it.await(slow, 1)); // there is room
+  CHECK(it.each_told.messages == 4);
   it.come(slow, held + 4);
   CHECK(it.await(slow, 2));
   CHECK(it.await(slow, 3));
   it.sign(slow);
   CHECK(it.told == std::vector{2, 3});
+  CHECK(it.each_told.messages == 2); // they share it
   CHECK_FALSE(it.await(slow, 4));
+  CHECK(it.each_told.messages == 4);
   it.come(slow, held);
   it.sign(slow);
   CHECK(it.told == std::vector{2, 3});
@@ -145,8 +154,10 @@ TEST_CASE("not more than so many wait for room in one inbox", "[router]") {
   for (std::size_t each = 0; each < inboxes::most_waiters; ++each)
     REQUIRE(it.await(slow, 1));
   CHECK_FALSE(it.await(slow, 2)); // tries again
+  CHECK(it.each_told == inbox_space{1, 1});
   it.sign(slow);
   CHECK(it.told.size() == inboxes::most_waiters);
+  CHECK(it.each_told.messages == 1);
 }
 
 TEST_CASE("not more than so many agents are said to be full", "[router]") {

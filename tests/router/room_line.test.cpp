@@ -34,6 +34,8 @@ const router::detail::share_holder other{test::node_named("o"), {}};
 struct hosted {
   line it;
   std::map<std::string, int> room{};
+  /// Recipients of which it was asked how much room there is.
+  std::vector<std::string> asked{};
   time_point now{};
   std::vector<int> gone{};
   std::vector<int> late{};
@@ -58,10 +60,10 @@ struct hosted {
     }
   }
 
-  void has_room(const std::string& to, int count) {
+  void has_room(const std::string& to, int count, const inbox_space& space = {}) {
     room[to] += count;
     line::effects out;
-    it.has_room(to, out);
+    it.has_room(to, space, out);
     carry_out(std::move(out));
   }
 
@@ -77,7 +79,8 @@ struct hosted {
                                    room[each.which.to] = 0;
                                    it.refused(now, std::move(each.which));
                                  },
-                                 [&](line::too_late& each) { late.push_back(each.which.what); }},
+                                 [&](line::too_late& each) { late.push_back(each.which.what); },
+                                 [&](line::ask& each) { asked.push_back(each.to); }},
                       what);
   }
 };
@@ -100,6 +103,53 @@ TEST_CASE("who waits for room goes in line, as far as there is room", "[router]"
   CHECK(r.it.size() == 0);
   CHECK(r.it.bytes() == 0);
   CHECK_FALSE(r.it.next_deadline());
+}
+
+TEST_CASE("only as many go as there is said to be room for, then that is asked again", "[router]") {
+  using texts = std::vector<std::string>;
+  hosted r;
+  for (auto each = 1; each <= 9; ++each)
+    r.wait(each, 1h, "slow", 10);
+  r.has_room("slow", 100, {2, 100});
+  CHECK(r.gone == std::vector{1, 2});
+  CHECK(r.asked == texts{"slow"});
+  r.pass(1min); // it is not tried meanwhile
+  r.wait(10);
+  CHECK(r.gone.size() == 2);
+  r.has_room("slow", 100, {100, 25});
+  CHECK(r.gone == std::vector{1, 2, 3, 4});
+  r.has_room("slow", 100, {0, 0}); // one is tried
+  CHECK(r.gone == std::vector{1, 2, 3, 4, 5});
+  CHECK(r.asked == texts{"slow", "slow", "slow"});
+  r.has_room("slow", 100);
+  CHECK(r.gone.size() == 10);
+  CHECK(r.asked.size() == 3);
+  CHECK_FALSE(r.it.has_line("slow"));
+}
+
+TEST_CASE("who is told late that there was no room in a line that has asked goes on", "[router]") {
+  hosted r;
+  r.wait(1);
+  r.wait(2, 3s);
+  r.has_room("slow", 100, {1, 100});
+  r.pass(3s);
+  CHECK(r.late == std::vector{2});
+  CHECK_FALSE(r.it.has_line("slow"));
+  r.has_room("slow", 0, {1, 100}); // nobody waits for that any more
+  r.wait(3);
+  r.pass(line::first_pause);
+  CHECK(r.gone == std::vector{1, 3});
+}
+
+TEST_CASE("a line that is refused what was said to be free is tried again by itself", "[router]") {
+  hosted r;
+  r.wait(1);
+  r.wait(2);
+  r.has_room("slow", 0, {1, 100});
+  CHECK(r.gone.empty());
+  r.room["slow"] = 2;
+  r.pass(line::longest_pause);
+  CHECK(r.gone == std::vector{1, 2});
 }
 
 TEST_CASE("room of which nobody says anything is found, with few attempts", "[router]") {
@@ -151,15 +201,15 @@ TEST_CASE("the second in line does not go while the first is tried", "[router]")
   for (auto each : {1, 2})
     it.wait({}, {"slow", me, 1, time_point{1h}, each});
   line::effects out;
-  it.has_room("slow", out);
-  it.has_room("slow", out);
+  it.has_room("slow", {}, out);
+  it.has_room("slow", {}, out);
   it.tick(time_point{10s}, out);
   REQUIRE(out.size() == 1);
   auto first = std::get<line::attempt>(out.front()).which;
   CHECK(first.what == 1);
   it.refused(time_point{10s}, first);
   out.clear();
-  it.has_room("slow", out);
+  it.has_room("slow", {}, out);
   CHECK(std::get<line::attempt>(out.front()).which.what == 1);
 }
 
@@ -205,7 +255,8 @@ TEST_CASE("on every schedule each that waits ends once, and those that go do so 
           && r.wait(step, within, to, random.below(200), random.one_in(2) ? me : other))
         asked.emplace(step, to);
       if (random.one_in(4))
-        r.has_room(to, static_cast<int>(random.below(4)));
+        r.has_room(to, static_cast<int>(random.below(4)),
+                   random.one_in(2) ? inbox_space{} : inbox_space{random.below(4), 300});
       if (random.one_in(4))
         r.room[to] += static_cast<int>(random.below(3));
       if (random.one_in(3))
@@ -214,6 +265,8 @@ TEST_CASE("on every schedule each that waits ends once, and those that go do so 
       REQUIRE(r.it.bytes() <= 2'000);
     }
     r.pass(1s);
+    for (auto& [number, to] : asked)
+      r.has_room(to, 0);
     std::map<std::string, int> last;
     for (auto each : r.gone)
       REQUIRE(each > std::exchange(last[asked.at(each)], each));

@@ -14,6 +14,7 @@
 #include "troupe/core/flaw.hpp"
 #include "troupe/core/shares.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/router/inbox_space.hpp"
 #include "troupe/router/link_window.hpp"
 #include "troupe/router/waiting_room.hpp"
 
@@ -246,6 +247,14 @@ public:
   [[nodiscard]] bool await_room() {
     is_awaited_ = is_awaited_ || !is_low();
     return is_awaited_;
+  }
+
+  /// What may come before it is full, as far as there is room for it among all.
+  [[nodiscard]] inbox_space space() const {
+    if (options_.full == when_full::drop_oldest)
+      return {};
+    return {options_.max_messages - std::min(options_.max_messages, waiting()),
+            options_.max_bytes - std::min(options_.max_bytes, waiting_bytes())};
   }
 
   /// Messages that wait, also those on their way for which a place was taken.

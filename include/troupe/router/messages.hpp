@@ -12,7 +12,6 @@
 #include "caf/actor_control_block.hpp"
 #include "caf/allowed_unsafe_message_type.hpp"
 #include "caf/inspector_access.hpp"
-#include "caf/inspector_access_base.hpp"
 #include "caf/message.hpp"
 #include "caf/node_id.hpp"
 #include "caf/result.hpp"
@@ -20,41 +19,22 @@
 #include "caf/typed_actor.hpp"
 #include "troupe/channel/types.hpp"
 #include "troupe/core/agent_id.hpp"
+#include "troupe/core/caf/coded_access.hpp"
 #include "troupe/core/caf/inspect_enum.hpp"
 #include "troupe/core/caf/node_finder.hpp"
-#include "troupe/core/codec.hpp"
 #include "troupe/core/fields.hpp"
 #include "troupe/core/messages.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/host/messages.hpp"
 #include "troupe/router/bundle.hpp"
 #include "troupe/router/confirm_word.hpp"
+#include "troupe/router/inbox_space.hpp"
 #include "troupe/router/message_options.hpp"
 #include "troupe/router/types.hpp"
 
-/// Carries what is said of a message through CAF's form in our own, as bytes: so it may get more
-/// fields, and nodes and clients of other releases read it.
 template <>
 struct caf::inspector_access<troupe::router::message_options>
-  : caf::inspector_access_base<troupe::router::message_options> {
-  template <class Inspector>
-  [[nodiscard]] static bool apply(Inspector& f, troupe::router::message_options& x) {
-    std::string bytes;
-    if constexpr (Inspector::is_loading) {
-      if (!f.apply(bytes))
-        return false;
-      x = {};
-      return bytes.empty() || troupe::decoder{bytes}.get(x);
-    } else {
-      if (!is_empty(x)) {
-        troupe::encoder sink;
-        sink.put(x);
-        bytes = sink.take();
-      }
-      return f.apply(bytes);
-    }
-  }
-};
+  : troupe::coded_access<troupe::router::message_options> {};
 
 namespace troupe::channel {
 
@@ -65,23 +45,9 @@ bool inspect(Inspector& f, outcome& x) {
 
 } // namespace troupe::channel
 
-/// The same of what channels say.
 template <>
 struct caf::inspector_access<troupe::router::confirm_word>
-  : caf::inspector_access_base<troupe::router::confirm_word> {
-  template <class Inspector>
-  [[nodiscard]] static bool apply(Inspector& f, troupe::router::confirm_word& x) {
-    std::string bytes;
-    if constexpr (Inspector::is_loading) {
-      return f.apply(bytes) && troupe::decoder{bytes}.get(x);
-    } else {
-      troupe::encoder sink;
-      sink.put(x);
-      bytes = sink.take();
-      return f.apply(bytes);
-    }
-  }
-};
+  : troupe::coded_access<troupe::router::confirm_word> {};
 
 /// What routers say to each other, and what their clients may ask. A node's router is its
 /// entry point: the one actor that a new link knows. A router_service stands alone.
@@ -150,7 +116,7 @@ struct rest_link {
 /// From router to router, once that said that an agent there can take no more messages for now (see
 /// agent_inbox): answered when it can, or is there no more.
 struct await_room {
-  using result = bool;
+  using result = inbox_space;
 
   agent_id agent;
 
@@ -389,6 +355,7 @@ CAF_BEGIN_TYPE_ID_BLOCK(troupe_router, ::troupe::type_ids::router)
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::await_room))
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::confirm_word))
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::confirm_event))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::inbox_space))
 
 CAF_END_TYPE_ID_BLOCK(troupe_router)
 

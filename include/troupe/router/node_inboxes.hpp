@@ -11,6 +11,7 @@
 #include "troupe/core/flaw.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/router/agent_inbox.hpp"
+#include "troupe/router/inbox_space.hpp"
 
 namespace troupe::router {
 
@@ -19,7 +20,9 @@ namespace troupe::router {
 ///
 /// A node that is told so holds back what it sends to that agent, and asks for room (see
 /// router_core::told_full). It hears as soon as half of what waits has gone, or at once where there
-/// is room already, or where too many wait for it: then it tries again.
+/// is room already, or where too many wait for it: then it tries again. Those of its messages that
+/// wait for room come as far as it is told that there is some (see inbox_space), and those who hear
+/// of it at once share it.
 ///
 /// A Letter is what agents get, a Waiter who waits for room. The host keeps the place of each agent
 /// wherever it finds the agent, so that a message needs no look-up of its own. Steps like any
@@ -136,21 +139,30 @@ public:
     return result;
   }
 
-  /// Keeps `by` until has_room comes of that inbox; returns false if there is room, or if too many
-  /// wait for it.
-  bool await_room(place& in, Waiter& by) {
-    if (in.waiters_.size() >= most_waiters || !in.box_.await_room())
-      return false;
+  /// Keeps `by` until has_room comes of that inbox; returns what it is to be told if there is room,
+  /// or if too many wait for it.
+  [[nodiscard]] std::optional<inbox_space> await_room(place& in, Waiter& by) {
+    if (in.waiters_.size() >= most_waiters)
+      return inbox_space{1, 1};
+    if (!in.box_.await_room())
+      return in.box_.space().divided_by(1);
     in.waiters_.push_back(std::move(by));
-    return true;
+    return std::nullopt;
   }
 
-  /// has_room has come: returns those who have waited for it.
-  std::vector<Waiter> take_waiters(place& in) {
+  /// Those who have waited for room, and what each of them is told.
+  struct told {
+    std::vector<Waiter> waiters;
+    inbox_space each{};
+  };
+
+  /// has_room has come.
+  [[nodiscard]] told take_waiters(place& in) {
     auto found = std::exchange(in.waiters_, {});
     if (planted_flaw == flaw::room_forgotten)
       found.clear();
-    return found;
+    auto each = in.box_.space().divided_by(found.size());
+    return {std::move(found), each};
   }
 
 private:

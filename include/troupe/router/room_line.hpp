@@ -16,14 +16,17 @@
 #include "troupe/core/shares.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/router/detail/open_requests.hpp"
+#include "troupe/router/inbox_space.hpp"
 
 namespace troupe::router {
 
 /// Those who wait for room for their messages, in a line for each recipient.
 ///
 /// Only the first of a line is tried: again when somebody says that there may be room, and else
-/// after a pause, which doubles up to longest_pause, as rooms are of several kinds. Each waits
-/// until its own time is over. How many wait is bounded, and those who send share that, see shares.
+/// after a pause, which doubles up to longest_pause, as rooms are of several kinds. Where it is
+/// said how much room there is, as by the node of the agent, only so many go before that is asked
+/// again: what goes must not fill it once more. Each waits until its own time is over. How many
+/// wait is bounded, and those who send share that, see shares.
 ///
 /// Steps like any machine. It has no snapshot: messages in memory do not outlive a process.
 template <class What>
@@ -55,7 +58,12 @@ public:
     request which;
   };
 
-  using effect = std::variant<attempt, too_late>;
+  /// The room of which was said is used up: has_room() follows.
+  struct ask {
+    std::string to;
+  };
+
+  using effect = std::variant<attempt, too_late, ask>;
   using effects = std::vector<effect>;
 
   static constexpr duration first_pause = std::chrono::milliseconds{1};
@@ -90,9 +98,15 @@ public:
   /// What was tried has gone, or has ended: the next one is tried.
   void gone(const std::string& to, effects& out) {
     auto found = lines_.find(to);
-    found->second.is_tried = false;
-    found->second.pause = first_pause;
-    go_on(found, out);
+    auto& it = found->second;
+    it.is_tried = false;
+    it.pause = first_pause;
+    use(it.space.messages, 1);
+    use(it.space.bytes, it.tried_bytes);
+    if (it.waiting.empty() || has_space(it))
+      go_on(found, out);
+    else
+      out.emplace_back(ask{to});
   }
 
   /// There was no room for what was tried: it goes back to its place.
@@ -100,15 +114,19 @@ public:
     auto found = lines_.find(what.to);
     auto& it = found->second;
     it.is_tried = false;
+    it.space = {};
     try_at(found, now + it.pause);
     it.pause = std::min(2 * it.pause, longest_pause);
     enter(it, std::move(what));
   }
 
-  /// There may be room for that recipient.
-  void has_room(const std::string& to, effects& out) {
-    if (auto found = lines_.find(to); found != lines_.end())
-      go_on(found, out);
+  /// There may be room for that recipient, so much if that is known: at least one is tried.
+  void has_room(const std::string& to, const inbox_space& space, effects& out) {
+    auto found = lines_.find(to);
+    if (found == lines_.end())
+      return;
+    found->second.space = space;
+    go_on(found, out);
   }
 
   /// All that wait, in line. Nobody waits any more.
@@ -155,7 +173,10 @@ private:
     std::set<std::uint64_t> waiting{};
     /// The first one is with the host.
     bool is_tried = false;
-    /// Unless it is.
+    std::size_t tried_bytes = 0;
+    /// What may go before it is asked for more.
+    inbox_space space{};
+    /// Unless one is tried, or it was asked for more space.
     time_point try_at{};
     duration pause = first_pause;
   };
@@ -194,6 +215,14 @@ private:
     tries_.emplace(when, which->first);
   }
 
+  static void use(std::uint64_t& of, std::uint64_t amount) {
+    of -= of != inbox_space::no_end ? std::min(of, amount) : 0;
+  }
+
+  [[nodiscard]] bool has_space(const line& it) const {
+    return it.space.messages > 0 && requests_.at(*it.waiting.begin()).bytes <= it.space.bytes;
+  }
+
   void go_on(typename lines_map::iterator which, effects& out) {
     auto& it = which->second;
     if (it.is_tried)
@@ -204,7 +233,9 @@ private:
       return;
     }
     it.is_tried = true;
-    out.emplace_back(attempt{leave(*it.waiting.begin(), it)});
+    auto first = leave(*it.waiting.begin(), it);
+    it.tried_bytes = first.bytes;
+    out.emplace_back(attempt{std::move(first)});
   }
 
   void end(std::uint64_t place, effects& out) {

@@ -19,27 +19,26 @@
 #include "caf/stateful_actor.hpp"
 #include "troupe/core/agent_id.hpp"
 #include "troupe/core/caf/compat.hpp"
-#include "troupe/core/caf/deadline_timer.hpp"
 #include "troupe/core/caf/ignore_strays.hpp"
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/core/ids.hpp"
-#include "troupe/core/overloaded.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/core/time.hpp"
-#include "troupe/core/visit.hpp"
-#include "troupe/host/early_questions.hpp"
 #include "troupe/router/detail/confirm_desk.hpp"
 #include "troupe/router/detail/delivery.hpp"
+#include "troupe/router/detail/early_desk.hpp"
 #include "troupe/router/detail/entrance.hpp"
 #include "troupe/router/detail/outbound.hpp"
+#include "troupe/router/detail/outgoing.hpp"
+#include "troupe/router/detail/room_desk.hpp"
 #include "troupe/router/detail/routes.hpp"
 #include "troupe/router/detail/service_places.hpp"
 #include "troupe/router/idle_links.hpp"
+#include "troupe/router/inbox_space.hpp"
 #include "troupe/router/message_options.hpp"
 #include "troupe/router/messages.hpp"
 #include "troupe/router/peer_lines_types.hpp"
-#include "troupe/router/room_line.hpp"
 #include "troupe/router/router_events.hpp"
 
 namespace troupe::router {
@@ -85,9 +84,18 @@ public:
       outbound_(self, *entrance_, node, options, events_, idle),
       confirms_(self, *entrance_, node, options,
                 [this](const node_id& to, const letter& what) { outbound_.write(to, what); }),
-      early_(options.max_all_waiting_bytes),
-      for_room_({options.max_pending, options.max_all_waiting_bytes}) {
-    outbound_.on_room = [this](const agent_id& agent) { has_room(to_agent(agent)); };
+      early_(self_, *entrance_, node, options,
+             {[this](detail::outgoing what) { for_room_.send(std::move(what)); },
+              [this](detail::early_desk::look_up what) { outbound_.step(std::move(what)); }}),
+      for_room_(self_, *entrance_, options,
+                {[this](const detail::outgoing& what) { return plan(what); },
+                 [this](detail::outgoing what, detail::route where) {
+                   send(std::move(what), std::move(where));
+                 },
+                 [this](const agent_id& agent) { return outbound_.ask_room(agent); }}) {
+    outbound_.on_room = [this](const agent_id& agent, const inbox_space& space) {
+      for_room_.may_have_room(agent, space);
+    };
     self_->set_down_handler([this](const caf::down_msg& gone) { end_agent(gone.source); });
   }
 
@@ -95,9 +103,8 @@ public:
   router_state& operator=(const router_state&) = delete;
 
   ~router_state() {
-    early_.refuse_all(detail::has_stopped());
-    for (auto& each : for_room_.end())
-      tell(each.what.message.by, detail::has_stopped());
+    early_.close();
+    for_room_.close();
     confirms_.close();
     entrance_->close();
   }
@@ -177,12 +184,12 @@ public:
 
   /// Others have yet to tell where the agents of their nodes are; until knows_all().
   void await_all() {
-    early_.begin(self_->clock().now());
+    early_.begin();
   }
 
   /// They can be reached from here on.
   void finds_others() {
-    early_.finds_others(self_->clock().now());
+    early_.finds_others();
   }
 
   /// All is known that others knew when this node joined them.
@@ -300,8 +307,7 @@ public:
     entrance_->ways.add_to(result);
     entrance_->going_out.add_to(result);
     outbound_.add_to(result);
-    result.waiting += static_cast<std::uint32_t>(for_room_.size());
-    result.waiting_bytes += for_room_.bytes();
+    for_room_.add_to(result);
     entrance_->confirms.add_to(result);
     result.given_up = confirms_.given_up();
     return result;
@@ -384,15 +390,11 @@ private:
                      waits ? what.timeout : duration{});
     if (asks && is_to_one(what.to))
       from.said.patience = patience(what.timeout);
-    outgoing made{std::move(what.to),
-                  waits ? wants : awaited::nothing,
-                  what.timeout,
-                  waits ? detail::asker::of(self_) : detail::asker{},
-                  {std::move(what.payload), std::move(from)}};
-    if (has_to_wait(made.to))
-      hold(std::move(made));
-    else
-      send(std::move(made));
+    early_.send({std::move(what.to),
+                 waits ? wants : awaited::nothing,
+                 what.timeout,
+                 waits ? detail::asker::of(self_) : detail::asker{},
+                 {std::move(what.payload), std::move(from)}});
   }
 
   /// Of class confirm; whoever waits hears once it is handled.
@@ -409,27 +411,7 @@ private:
                      *bytes + detail::routes::letter_bytes, std::move(by), patience(timeout));
   }
 
-  /// A message that a router has taken.
-  struct outgoing {
-    recipients to;
-    awaited wants = awaited::nothing;
-    duration timeout{};
-    detail::asker by;
-    detail::content what;
-  };
-
-  void send(outgoing what) {
-    if (waits_for_room(what) && for_room_.has_line(key_of(what.to))) {
-      auto why = detail::behind_others(what.to);
-      return wait_for_room(std::move(what), std::move(why));
-    }
-    auto where = plan(what);
-    if (where.refusal.code == errc::limit_reached && waits_for_room(what))
-      return wait_for_room(std::move(what), std::move(where.refusal));
-    send(std::move(what), std::move(where));
-  }
-
-  detail::route plan(const outgoing& what) {
+  detail::route plan(const detail::outgoing& what) {
     auto& from = what.what.from;
     auto where = entrance_->plan(self_->system(), what.to,
                                  {what.wants == awaited::answer, from.said_bytes(), from.said.life},
@@ -439,110 +421,13 @@ private:
     return where;
   }
 
-  void send(outgoing what, detail::route where) {
+  void send(detail::outgoing what, detail::route where) {
     auto& from = what.what.from;
     auto expires_at = from.said.expires_at();
     auto holder = what.wants != awaited::nothing ? from.by() : detail::share_holder{};
     outbound_.step(detail::outbound::core::message{std::move(where), what.wants, what.timeout,
                                                    std::move(what.by), std::move(what.what),
                                                    expires_at, std::move(holder)});
-  }
-
-  // -- what waits for room -------------------------------------------------------------
-
-  struct patient {
-    outgoing message;
-    time_point since{};
-    /// Why there was no room.
-    problem why{};
-  };
-
-  using line_for_room = room_line<patient>;
-
-  static bool waits_for_room(const outgoing& what) {
-    auto& how = what.what.from.said.how;
-    return how && how->wait_for_room && what.wants != awaited::nothing && is_to_one(what.to);
-  }
-
-  void wait_for_room(outgoing what, problem why) {
-    auto by = what.what.from.by();
-    auto bytes = compat::size_of(self_->system(), what.what.payload).value_or(0)
-                 + what.what.from.said_bytes() + detail::routes::letter_bytes;
-    if (!for_room_.may_wait(by, bytes))
-      return tell(what.by, detail::no_place_in_line(for_room_.size()));
-    auto to = what.to;
-    auto moment = now();
-    auto until = moment + std::min(patience(what.timeout), what.what.from.said.life);
-    for_room_.wait(
-      moment, {key_of(to), std::move(by), bytes, until, {std::move(what), moment, std::move(why)}});
-    ask_for_room(to);
-    arm_for_room();
-  }
-
-  /// An agent of this process says when it has some; a node elsewhere has been asked.
-  void ask_for_room(const recipients& to) {
-    if (to.who != audience::agent || !entrance_->agents.find(std::string_view{to.name})
-        || !asked_for_room_.insert(to.name).second)
-      return;
-    auto heard = [this, to] {
-      asked_for_room_.erase(to.name);
-      has_room(to);
-    };
-    compat::relay(
-      self_, caf::strong_actor_ptr{self_->ctrl()}, longest_wait,
-      caf::make_message(await_room{agent_id{to.name}}), [heard](const caf::message&) { heard(); },
-      [heard](const caf::error&) { heard(); });
-  }
-
-  void has_room(const recipients& to) {
-    line_for_room::effects out;
-    for_room_.has_room(key_of(to), out);
-    carry_out(std::move(out), false);
-  }
-
-  void carry_out(line_for_room::effects out, bool asks_again) {
-    while (!out.empty())
-      for (auto& what : std::exchange(out, {}))
-        troupe::visit(overloaded{[&](line_for_room::attempt& each) {
-                                   try_again(std::move(each.which), asks_again, out);
-                                 },
-                                 [&](line_for_room::too_late& each) { give_up(each.which.what); }},
-                      what);
-    arm_for_room();
-  }
-
-  void try_again(line_for_room::request which, bool asks_again, line_for_room::effects& out) {
-    auto moment = now();
-    auto& it = which.what;
-    shorten(it.message, moment - it.since);
-    it.since = moment;
-    auto where = plan(it.message);
-    if (where.refusal.code != errc::limit_reached) {
-      for_room_.gone(which.to, out);
-      return send(std::move(it.message), std::move(where));
-    }
-    it.why = std::move(where.refusal);
-    auto to = it.message.to;
-    for_room_.refused(moment, std::move(which));
-    if (asks_again)
-      ask_for_room(to); // not at once, as room may be refused for what waits for others
-  }
-
-  void give_up(patient& what) {
-    shorten(what.message, now() - what.since);
-    auto is_over = what.message.what.from.said.life <= duration::zero();
-    tell(what.message.by, is_over ? entrance_->count_expired(1) : std::move(what.why));
-  }
-
-  void arm_for_room() {
-    auto next = for_room_.next_deadline();
-    if (!next)
-      return;
-    room_timer_.arm(self_, caf::actor_clock::time_point{next->time_since_epoch()}, [this] {
-      line_for_room::effects out;
-      for_room_.tick(now(), out);
-      carry_out(std::move(out), true);
-    });
   }
 
   void resolve(const resolve_agent& what) {
@@ -561,94 +446,7 @@ private:
                                          detail::asker::of(self_),
                                          {caf::make_message(find_agent{what.id, what.takes})},
                                          std::move(by)};
-    if (has_to_wait(to_agent(what.id)))
-      hold(std::move(made));
-    else
-      outbound_.step(std::move(made));
-  }
-
-  // -- what waits until this node knows all --------------------------------------------
-
-  [[nodiscard]] bool has_to_wait(const recipients& who) const {
-    return !early_.knows_all()
-           && early_.has_to_wait(self_->clock().now(), key_of(who), is_known(who));
-  }
-
-  [[nodiscard]] bool is_known(const recipients& who) const {
-    auto is_here = who.who == audience::agent && entrance_->agents.find(std::string_view{who.name});
-    return is_here || (is_to_one(who) && entrance_->ways.knows(who));
-  }
-
-  static std::string key_of(const recipients& who) {
-    return std::to_string(static_cast<int>(who.who)) + who.name;
-  }
-
-  void hold(outgoing what) {
-    what.timeout = patience(what.timeout); // any number may have come
-    auto& from = what.what.from;
-    auto longest
-      = what.wants == awaited::answer ? std::min(what.timeout, from.said.life) : from.said.life;
-    auto bytes = compat::size_of(self_->system(), what.what.payload).value_or(0) + from.said_bytes()
-                 + what.to.name.size() + detail::routes::letter_bytes;
-    hold(what.to, from.where.id, longest, bytes, std::move(what),
-         [this](outgoing& late, duration waited) {
-           shorten(late, waited);
-           // It would overtake what waits about the same for longer.
-           auto is_over = late.wants == awaited::answer && late.timeout <= duration::zero();
-           if (is_over && is_to_one(late.to) && is_known(late.to))
-             return tell(late.by, detail::no_answer_in_time());
-           send(std::move(late));
-         });
-  }
-
-  static void shorten(outgoing& what, duration waited) {
-    auto& said = what.what.from.said;
-    said.life -= said.life == longest_life ? duration::zero() : waited;
-    said.patience -= said.patience == longest_life ? duration::zero() : waited;
-    said.now += waited;
-    what.timeout -= waited;
-  }
-
-  void hold(detail::outbound::core::look_up what) {
-    what.timeout = patience(what.timeout);
-    auto bytes = what.agent.text().size() + detail::routes::letter_bytes;
-    hold(to_agent(what.agent), what.from.first, what.timeout, bytes, std::move(what),
-         [this](detail::outbound::core::look_up& late, duration waited) {
-           late.timeout -= waited;
-           if (!early_.knows_all() && !entrance_->ways.knows(to_agent(late.agent)))
-             return tell(late.by, detail::not_told_yet(to_agent(late.agent)));
-           outbound_.step(std::move(late));
-         });
-  }
-
-  /// Calls `then` with it, and for how long it has waited. `from`: who asks, all zero if that is
-  /// not known; only this node's own program may take all places.
-  template <class What, class Then>
-  void hold(const recipients& who, const node_id& from, duration longest, std::size_t bytes,
-            What&& what, Then then) {
-    auto about = key_of(who); // `who` and `from` may be parts of `what`
-    auto by = from == node_ ? std::string{} : to_string(from);
-    auto since = self_->clock().now();
-    auto held = std::make_shared<What>(std::forward<What>(what)); // a function wants to be copied
-    auto answer = [this, since, held, then] { then(*held, self_->clock().now() - since); };
-    auto refuse = [held](const problem& why) { // at its end, when nobody may hold the router
-      held->by.tell(nullptr, caf::make_message(to_error(why)), nullptr);
-    };
-    if (auto why
-        = early_.hold(since, longest, {std::move(about), std::move(by), answer, refuse, bytes}))
-      return tell(held->by, why);
-    arm();
-  }
-
-  void arm() {
-    timer_.arm(self_, early_.next_deadline(), [this] {
-      early_.tick(self_->clock().now());
-      arm();
-    });
-  }
-
-  void tell(detail::asker& whom, problem why) {
-    whom.tell(self_->ctrl(), caf::make_message(to_error(std::move(why))), self_->context());
+    early_.look(std::move(made));
   }
 
   void end_agent(const caf::actor_addr& who) {
@@ -669,12 +467,8 @@ private:
   detail::service_places services_;
   detail::outbound outbound_;
   detail::confirm_desk confirms_;
-  host::early_questions early_;
-  deadline_timer timer_;
-  line_for_room for_room_;
-  /// Agents of this process that are to say when they have room.
-  std::set<std::string> asked_for_room_;
-  deadline_timer room_timer_;
+  detail::early_desk early_;
+  detail::room_desk for_room_;
 };
 
 /// The actor of a router. What its entrance takes never comes into its mailbox.

@@ -320,6 +320,14 @@ public:
     carry_on(out);
   }
 
+  /// What to ask for more room for an agent of another node of which nothing was told; nothing
+  /// without a link there.
+  [[nodiscard]] std::optional<await_room> ask_room(const agent_id& agent) const {
+    auto node = ways_.node_of(agent);
+    auto link = lines_.link_to(node);
+    return link ? std::optional{await_room{node, *link, agent, longest_hold}} : std::nullopt;
+  }
+
   [[nodiscard]] lines::parcel_number parcel_for(const node_id& peer) {
     return lines_.parcel_for(peer);
   }

@@ -27,6 +27,7 @@
 #include "troupe/router/agent_inbox.hpp"
 #include "troupe/router/detail/asker.hpp"
 #include "troupe/router/detail/routes.hpp"
+#include "troupe/router/inbox_space.hpp"
 #include "troupe/router/node_inboxes.hpp"
 
 namespace troupe::router::detail {
@@ -272,19 +273,20 @@ public:
     return result;
   }
 
-  /// Keeps `by` until there is room; see node_inboxes.
-  bool await_room(std::string_view id, asker& by) {
+  /// Keeps `by` until there is room, or returns what it is to be told; see node_inboxes.
+  std::optional<inbox_space> await_room(std::string_view id, asker& by) {
     std::lock_guard guard{mutex_};
     auto found = by_id_.find(id);
-    return found != by_id_.end() && inboxes_.await_room(found->second.place, by);
+    return found != by_id_.end() ? inboxes_.await_room(found->second.place, by)
+                                 : std::optional{inbox_space{}};
   }
 
   /// Those who have waited for it.
-  std::vector<asker> take_askers(place_number place) {
+  inboxes::told take_askers(place_number place) {
     std::lock_guard guard{mutex_};
     auto found = by_place_.find(place);
     return found != by_place_.end() ? inboxes_.take_waiters(found->second->second.place)
-                                    : std::vector<asker>{};
+                                    : inboxes::told{};
   }
 
   /// What waits for all agents.

@@ -37,6 +37,7 @@
 #include "troupe/router/detail/origin.hpp"
 #include "troupe/router/detail/refusals.hpp"
 #include "troupe/router/detail/routes.hpp"
+#include "troupe/router/inbox_space.hpp"
 #include "troupe/router/message_options.hpp"
 #include "troupe/router/messages.hpp"
 
@@ -197,8 +198,8 @@ public:
   /// Answers `by` as soon as there is room for more messages for that agent.
   void await_room(const caf::strong_actor_ptr& self, const agent_id& id, asker by,
                   compat::execution_context* context) {
-    if (!agents.await_room(id.text(), by))
-      by.tell(self, caf::make_message(true), context);
+    if (auto space = agents.await_room(id.text(), by))
+      by.tell(self, caf::make_message(*space), context);
   }
 
   /// Returns who asks the router for something; an agent of this process may say which of its ids
@@ -525,8 +526,9 @@ private:
                                    tell(self, next.what.by, count_expired(1), context);
                                  },
                                  [&](inbox::has_room&) {
-                                   for (auto& by : agents.take_askers(agent.place))
-                                     by.tell(self, caf::make_message(true), context);
+                                   auto told = agents.take_askers(agent.place);
+                                   for (auto& by : told.waiters)
+                                     by.tell(self, caf::make_message(told.each), context);
                                  }},
                       each);
       out.clear();
@@ -547,7 +549,7 @@ private:
     for (auto& [id, what] : left.messages)
       tell(self, what.by, unknown(id), context);
     for (auto& by : left.askers)
-      by.tell(self, caf::make_message(true), context);
+      by.tell(self, caf::make_message(inbox_space{}), context);
   }
 
   /// Their ids; empty without any.

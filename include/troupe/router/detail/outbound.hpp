@@ -30,7 +30,9 @@
 #include "troupe/router/detail/asker.hpp"
 #include "troupe/router/detail/entrance.hpp"
 #include "troupe/router/detail/origin.hpp"
+#include "troupe/router/detail/outgoing.hpp"
 #include "troupe/router/idle_links.hpp"
+#include "troupe/router/inbox_space.hpp"
 #include "troupe/router/messages.hpp"
 #include "troupe/router/peer_lines_types.hpp"
 #include "troupe/router/router_core.hpp"
@@ -38,12 +40,6 @@
 #include "troupe/router/types.hpp"
 
 namespace troupe::router::detail {
-
-/// What goes through a router.
-struct content {
-  caf::message payload;
-  origin from{};
-};
 
 /// Carries out what a router_core decides. Has the bundles and the handles of the routers of other
 /// nodes, those who wait for a link, and the clock. Part of the actor, and used on it only.
@@ -124,7 +120,17 @@ public:
   }
 
   /// Called when another node has said that there is room for that agent, or may have said so.
-  std::function<void(const agent_id&)> on_room = [](const agent_id&) {};
+  std::function<void(const agent_id&, const inbox_space&)> on_room
+    = [](const agent_id&, const inbox_space&) {};
+
+  /// Asks the node of that agent for more room, which on_room tells. Returns false if there is no
+  /// link to it.
+  bool ask_room(const agent_id& agent) {
+    auto asked = core_.ask_room(agent);
+    if (asked)
+      perform(*asked);
+    return asked.has_value();
+  }
 
 private:
   /// The other end of a link.
@@ -278,15 +284,12 @@ private:
   }
 
   void perform(core::tell& what) {
-    troupe::visit([&](auto& each) { tell(what.by, std::move(each)); }, what.what);
-  }
-
-  void tell(asker& whom, problem why) {
-    whom.tell(self_->ctrl(), caf::make_message(to_error(std::move(why))), self_->context());
-  }
-
-  void tell(asker& whom, const send_report& what) {
-    whom.tell(self_->ctrl(), caf::make_message(what), self_->context());
+    troupe::visit(overloaded{[&](problem& why) { tell(self_, what.by, std::move(why)); },
+                             [&](const send_report& report) {
+                               what.by.tell(self_->ctrl(), caf::make_message(report),
+                                            self_->context());
+                             }},
+                  what.what);
   }
 
   void perform(const core::call_failed& what) {
@@ -352,14 +355,21 @@ private:
   }
 
   void perform(const core::await_room& what) {
-    auto go_on = [this, made = core::told_room{what.peer, what.link, what.agent}] {
-      step(made);
-      on_room(made.agent);
-    };
+    auto go_on
+      = [this, made = core::told_room{what.peer, what.link, what.agent}](const inbox_space& space) {
+          step(made);
+          on_room(made.agent, space);
+        };
     compat::relay(
       self_, ends_.at(what.link).entry, what.patience,
-      caf::make_message(router::await_room{what.agent}), [go_on](const caf::message&) { go_on(); },
-      [go_on](const caf::error&) { go_on(); });
+      caf::make_message(router::await_room{what.agent}),
+      [go_on](const caf::message& said) {
+        auto is_known = said.match_elements<inbox_space>();
+        go_on(is_known ? said.get_as<inbox_space>(0) : inbox_space{});
+      },
+      [go_on](const caf::error&) {
+        go_on({1, 1});
+      });
   }
 
   void perform(const lines::cut& what) {

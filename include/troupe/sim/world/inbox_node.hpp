@@ -614,7 +614,7 @@ private:
   void hear(router::lines::link_number over, const inbox_words::ask_room& what) {
     waiter by{over, what.number};
     auto* in = find(what.agent);
-    if (in == nullptr || !inboxes_.await_room(in->place, by))
+    if (in == nullptr || inboxes_.await_room(in->place, by))
       tell_room(by);
   }
 
@@ -673,7 +673,7 @@ private:
                                  end(next.what, message_end::expired, router::detail::expired());
                                },
                                [&](const inbox::has_room&) {
-                                 for (auto& by : inboxes_.take_waiters(to.place))
+                                 for (auto& by : inboxes_.take_waiters(to.place).waiters)
                                    tell_room(by);
                                }},
                     each);
