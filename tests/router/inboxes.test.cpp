@@ -203,6 +203,24 @@ TEST_CASE_METHOD(narrow_inboxes,
 }
 
 TEST_CASE_METHOD(live_inboxes,
+                 "few messages, one after the other, to a full agent of another node are refused "
+                 "as soon as it is full",
+                 "[router]") {
+  constexpr std::uint64_t most = 20;
+  auto slow = add_slow(there, "slow", {.max_messages = most});
+  std::uint64_t taken = 0;
+  while (taken < 10 * held && send("slow", taken) == errc::none) {
+    ++taken;
+    for (auto each = 0; each < 3; ++each)
+      settle(); // it has come, and the word
+  }
+  CHECK(taken == held + most);
+  slow->go_on();
+  CHECK(testing::comes_true([&] { return slow->count == taken; }));
+  CHECK(testing::comes_true([&] { return send("slow", taken) == errc::none; }));
+}
+
+TEST_CASE_METHOD(live_inboxes,
                  "who waits for room for its messages gets them to a full agent in line, or hears "
                  "in its own time that there was none",
                  "[router]") {

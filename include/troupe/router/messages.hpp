@@ -113,6 +113,16 @@ struct rest_link {
   TROUPE_FIELDS(rest_link, node);
 };
 
+/// From router to router, of agents there that can take no more messages for now: of those for
+/// which more has come than fits, at once; else it is said as well where a bundle asks whether it
+/// is here.
+struct agents_full {
+  /// Their ids.
+  std::vector<std::string> agents;
+
+  TROUPE_FIELDS(agents_full, agents);
+};
+
 /// From router to router, once that said that an agent there can take no more messages for now (see
 /// agent_inbox): answered when it can, or is there no more.
 struct await_room {
@@ -356,6 +366,7 @@ CAF_BEGIN_TYPE_ID_BLOCK(troupe_router, ::troupe::type_ids::router)
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::confirm_word))
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::confirm_event))
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::inbox_space))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::agents_full))
 
 CAF_END_TYPE_ID_BLOCK(troupe_router)
 

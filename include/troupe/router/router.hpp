@@ -117,6 +117,7 @@ public:
       [this](post& what) { send(what, awaited::receipt); },
       [this](const rest_link& what) { outbound_.let_rest(what); },
       [this](const await_room& what) { await(what); },
+      [this](const agents_full& what) { outbound_.hold_back(what); },
       [this](confirm_event& what) { confirms_.take(what); },
       [this](const find_agent& what) -> caf::result<caf::strong_actor_ptr> {
         auto found = entrance_->agents.find(what.id).handle;

@@ -104,7 +104,10 @@ public:
     if (what.mid.is_response())
       return bring_back(self, what, context);
     if (what.payload.match_elements<bundle>()) {
-      deliver(self, what.sender, what.payload.get_mutable_as<bundle>(0), context);
+      auto full = deliver(self, what.sender, what.payload.get_mutable_as<bundle>(0), context);
+      if (!full.agents.empty() && what.sender && !what.mid.is_request())
+        what.sender->enqueue(self, caf::make_message_id(), caf::make_message(std::move(full)),
+                             context);
       say_that_it_is_here(
         self, what, [this] { return full_agents(); }, context);
     } else if (what.payload.match_elements<envelope>()) {
@@ -135,8 +138,10 @@ public:
 
   /// What has become of a message for an agent.
   enum class given : std::uint8_t {
-    /// It is in the mailbox, or in the inbox.
+    /// It is in the mailbox.
     yes,
+    /// It is in the inbox.
+    waits,
     /// Whoever asks has been told.
     refused,
     /// The agent has just ended. Whoever asks has been told.
@@ -176,7 +181,7 @@ public:
       return given::gone;
     }
     carry_out(self, to.agent, std::move(out), context);
-    return taken ? given::yes : given::refused;
+    return taken ? given::waits : given::refused;
   }
 
   /// Hands nothing to the agent from here on. Returns it, null if there was none.
@@ -373,8 +378,18 @@ private:
     return true;
   }
 
-  void deliver(const caf::strong_actor_ptr& self, const caf::strong_actor_ptr& asks, bundle& what,
-               compat::execution_context* context) {
+  /// Returns the agents that are full of what has come.
+  agents_full deliver(const caf::strong_actor_ptr& self, const caf::strong_actor_ptr& asks,
+                      bundle& what, compat::execution_context* context) {
+    agents_full full;
+    auto note = [&](const agent_id& id, given how) {
+      auto is_late = how == given::waits || how == given::refused;
+      auto& known = full.agents;
+      if (is_late && known.size() < agent_table::inboxes::most_full
+          && agents.look_for(id.text()) == presence::full
+          && std::ranges::find(known, id.text()) == known.end())
+        known.push_back(id.text());
+    };
     auto arrived = what.take(context);
     if (arrived.damage)
       counts_.damaged.fetch_add(1, std::memory_order_relaxed);
@@ -397,17 +412,18 @@ private:
       if (why)
         answer(self, asks, id, to_error(std::move(why)), context);
       else if (each.wanted == word::receipt)
-        deliver_and_say(self, {asks, id}, each, context);
+        note(each.to.front(), deliver_and_say(self, {asks, id}, each, context));
       else
         for (auto& agent : each.to)
-          deliver_to(
-            agent, self, {each.payload, {asks, id}, each.bytes, expiry(self, each)},
-            patience(each.patience), [&] { return origin_of(self, asks, each).info(); }, context);
+          note(agent, deliver_to(
+                        agent, self, {each.payload, {asks, id}, each.bytes, expiry(self, each)},
+                        patience(each.patience), [&] { return origin_of(self, asks, each).info(); },
+                        context));
     }
-    if (confirmed.empty())
-      return;
-    if (auto by = member_behind(asks))
-      tell(self, confirm_event::letters{*by, asks, std::move(confirmed)}, context);
+    if (!confirmed.empty())
+      if (auto by = member_behind(asks))
+        tell(self, confirm_event::letters{*by, asks, std::move(confirmed)}, context);
+    return full;
   }
 
   // -- class confirm -------------------------------------------------------------------
@@ -462,34 +478,44 @@ private:
   }
 
   /// The receipt is for what the agent has, in its mailbox or its inbox.
-  void deliver_and_say(const caf::strong_actor_ptr& self, const asker& asks, const letter& what,
-                       compat::execution_context* context) {
+  given deliver_and_say(const caf::strong_actor_ptr& self, const asker& asks, const letter& what,
+                        compat::execution_context* context) {
     auto& id = what.to.front();
     auto to = agents.pass(id, what.bytes);
-    if (!to.agent)
-      return answer(self, asks.who, asks.id, to_error(unknown(id)), context);
+    if (!to.agent) {
+      answer(self, asks.who, asks.id, to_error(unknown(id)), context);
+      return given::gone;
+    }
     auto payload
       = message_for(to.agent, what.payload, [&] { return origin_of(self, asks.who, what).info(); });
-    switch (give(self, id, to, {payload, {}, what.bytes, expiry(self, what)}, context)) {
+    auto how = give(self, id, to, {payload, {}, what.bytes, expiry(self, what)}, context);
+    switch (how) {
       case given::yes:
-        return answer(self, asks.who, asks.id, send_report{1}, context);
+      case given::waits:
+        answer(self, asks.who, asks.id, send_report{1}, context);
+        break;
       case given::refused:
-        return answer(self, asks.who, asks.id, to_error(inbox_full(id)), context);
+        answer(self, asks.who, asks.id, to_error(inbox_full(id)), context);
+        break;
       case given::gone:
-        return answer(self, asks.who, asks.id, to_error(no_agent(id)), context);
+        answer(self, asks.who, asks.id, to_error(no_agent(id)), context);
+        break;
     }
+    return how;
   }
 
   /// Whoever asks waits for `wait`.
   template <class FindInfo>
-  void deliver_to(const agent_id& id, const caf::strong_actor_ptr& self, arrival what,
-                  duration wait, const FindInfo& find_info, compat::execution_context* context) {
+  given deliver_to(const agent_id& id, const caf::strong_actor_ptr& self, arrival what,
+                   duration wait, const FindInfo& find_info, compat::execution_context* context) {
     auto to = agents.pass(id, what.bytes);
-    if (!to.agent)
-      return answer(self, what.by.who, what.by.id, to_error(unknown(id)), context);
+    if (!to.agent) {
+      answer(self, what.by.who, what.by.id, to_error(unknown(id)), context);
+      return given::gone;
+    }
     what.by = going_out.stand_in(self, std::move(what.by), wait, context);
     auto payload = message_for(to.agent, what.payload, find_info);
-    give(self, id, to, {payload, std::move(what.by), what.bytes, what.expires_at}, context);
+    return give(self, id, to, {payload, std::move(what.by), what.bytes, what.expires_at}, context);
   }
 
   // -- inboxes -------------------------------------------------------------------------

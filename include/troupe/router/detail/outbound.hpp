@@ -89,7 +89,7 @@ public:
   }
 
   void link_up(const node_id& node, lines::link_number number, caf::strong_actor_ptr entry) {
-    ends_.try_emplace(number, link_end{std::move(entry)});
+    ends_.try_emplace(number, link_end{node, std::move(entry)});
     step(lines::link_up{node, number});
   }
 
@@ -104,6 +104,16 @@ public:
     auto& asks = self_->current_sender();
     auto is_its = found != ends_.end() && asks && asks->address() == found->second.entry->address();
     step(lines::rest_asked{*node, is_its ? link : 0});
+  }
+
+  /// The router of another node says that agents there are full.
+  void hold_back(const agents_full& what) {
+    auto& says = self_->current_sender();
+    if (!says)
+      return;
+    for (auto& [link, there] : ends_)
+      if (says->address() == there.entry->address())
+        return hold_back(there.peer, link, what.agents);
   }
 
   /// Puts a letter on its way that a channel sends again if it gets lost.
@@ -135,6 +145,7 @@ public:
 private:
   /// The other end of a link.
   struct link_end {
+    node_id peer;
     caf::strong_actor_ptr entry;
     /// Requests that the peer answers when it has the parcels with these marks.
     std::map<std::uint64_t, caf::message_id> receipts{};
@@ -191,6 +202,7 @@ private:
     for (auto& agent : what.agents)
       switch (give(agent, what.what)) {
         case entrance::given::yes:
+        case entrance::given::waits:
           break;
         case entrance::given::refused:
           ++refused;
@@ -322,7 +334,8 @@ private:
       compat::when_answered(
         self_, id,
         [this, peer = what.peer, link = what.link, mark = *what.mark](const caf::message& said) {
-          hold_back(peer, link, said);
+          if (said.match_elements<std::vector<std::string>>())
+            hold_back(peer, link, said.get_as<std::vector<std::string>>(0));
           received(peer, link, mark);
         });
     }
@@ -342,11 +355,9 @@ private:
   }
 
   /// The router of the peer says which agents there can take no more for now.
-  void hold_back(const node_id& peer, lines::link_number link, const caf::message& said) {
-    if (!said.match_elements<std::vector<std::string>>())
-      return;
+  void hold_back(const node_id& peer, lines::link_number link,
+                 const std::vector<std::string>& agents) {
     core::told_full made{peer, link};
-    auto& agents = said.get_as<std::vector<std::string>>(0);
     auto most = agent_table::inboxes::most_full;
     for (auto& each : std::span{agents}.first(std::min(agents.size(), most)))
       if (agent_id agent{each}; !check(agent))
