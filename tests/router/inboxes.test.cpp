@@ -244,6 +244,21 @@ TEST_CASE_METHOD(live_inboxes,
   CHECK(statistics(here).waiting_bytes == 0);
 }
 
+TEST_CASE_METHOD(live_inboxes,
+                 "whoever waits for room is not refused, however many are sent at once",
+                 "[router]") {
+  auto& where = GENERATE(0, 1) == 0 ? here : there;
+  auto slow = add_slow(where, "slow", {.max_messages = 20});
+  slow->go_on();
+  std::vector<decltype(ask("slow", 0))> asked;
+  for (std::uint64_t each = 1; each <= 1'000; ++each)
+    asked.push_back(ask_patiently("slow", each, 20s));
+  for (std::uint64_t each = 1; each <= 1'000; ++each)
+    CHECK(answer_to(std::move(asked[each - 1])) == std::to_string(each));
+  CHECK(slow->disorder == 0);
+  CHECK(statistics(there).refused == 0);
+}
+
 TEST_CASE_METHOD(live_inboxes, "bytes that wait for a slow agent are bounded", "[router]") {
   auto& where = GENERATE(0, 1) == 0 ? here : there;
   std::promise<void> opened;

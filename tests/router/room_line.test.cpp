@@ -32,7 +32,10 @@ const router::detail::share_holder other{test::node_named("o"), {}};
 
 /// A line with its host, for which there is room for so many.
 struct hosted {
-  line it;
+  line::options how{};
+  /// Whether those that wait ask how much room there is.
+  bool asks = false;
+  line it{how};
   std::map<std::string, int> room{};
   /// Recipients of which it was asked how much room there is.
   std::vector<std::string> asked{};
@@ -41,13 +44,13 @@ struct hosted {
   std::vector<int> late{};
   int attempts = 0;
 
-  explicit hosted(const line::options& how = {}) : it(how) {}
-
   bool wait(int what, duration within = 1h, const std::string& to = "slow", std::size_t bytes = 1,
             const router::detail::share_holder& by = me) {
     if (!it.may_wait(by, bytes))
       return false;
-    it.wait(now, {to, by, bytes, now + within, what});
+    line::effects out;
+    it.wait(now, {to, by, bytes, now + within, what}, asks, out);
+    carry_out(std::move(out));
     return true;
   }
 
@@ -63,7 +66,7 @@ struct hosted {
   void has_room(const std::string& to, int count, const inbox_space& space = {}) {
     room[to] += count;
     line::effects out;
-    it.has_room(to, space, out);
+    it.has_room(now, to, space, out);
     carry_out(std::move(out));
   }
 
@@ -141,6 +144,57 @@ TEST_CASE("who is told late that there was no room in a line that has asked goes
   CHECK(r.gone == std::vector{1, 3});
 }
 
+TEST_CASE("where it is to be asked for room nobody goes before that is said", "[router]") {
+  using texts = std::vector<std::string>;
+  hosted r{.asks = true};
+  r.room["slow"] = 100;
+  r.wait(1);
+  r.wait(2);
+  r.pass(1min);
+  CHECK(r.gone.empty());
+  CHECK(r.asked == texts{"slow"});
+  r.has_room("slow", 0, {4, 100});
+  CHECK(r.gone == std::vector{1, 2});
+  CHECK_FALSE(r.it.has_line("slow"));
+  // What is left holds for a while.
+  CHECK_FALSE(r.it.may_go(r.now, "other", 1));
+  CHECK(r.it.may_go(r.now, "slow", 60));
+  CHECK_FALSE(r.it.may_go(r.now, "slow", 60));
+  CHECK_FALSE(r.it.may_go(r.now + line::space_holds, "slow", 1));
+  CHECK(r.it.may_go(r.now, "slow", 1));
+  CHECK_FALSE(r.it.may_go(r.now, "slow", 1));
+  r.wait(3);
+  CHECK(r.asked == texts{"slow", "slow"});
+  r.has_room("slow", 0, {2, 100});
+  r.wait(4); // a new line, which others may not pass
+  CHECK_FALSE(r.it.may_go(r.now, "slow", 1));
+}
+
+TEST_CASE("a line that has to ask does so also after it was refused", "[router]") {
+  hosted r{.asks = true};
+  for (auto each : {1, 2, 3})
+    r.wait(each);
+  r.has_room("slow", 1, {3, 100});
+  CHECK(r.gone == std::vector{1}); // the second was refused here
+  r.room["slow"] = 100;
+  r.pass(line::longest_pause);
+  CHECK(r.gone == std::vector{1, 2});
+  CHECK(r.asked.size() == 2);
+  r.has_room("slow", 0, {1, 100});
+  CHECK(r.gone == std::vector{1, 2, 3});
+}
+
+TEST_CASE("room is remembered of so many only", "[router]") {
+  hosted r{.asks = true};
+  for (std::size_t each = 0; each <= line::max_spaces; ++each) {
+    auto to = std::to_string(10'000 + each);
+    r.wait(1, 1h, to);
+    r.has_room(to, 1, {4, 100});
+  }
+  CHECK_FALSE(r.it.may_go(r.now, "10000", 1));
+  CHECK(r.it.may_go(r.now, "10001", 1));
+}
+
 TEST_CASE("a line that is refused what was said to be free is tried again by itself", "[router]") {
   hosted r;
   r.wait(1);
@@ -198,18 +252,18 @@ TEST_CASE("a line that moves is tried again soon", "[router]") {
 
 TEST_CASE("the second in line does not go while the first is tried", "[router]") {
   line it{{}};
-  for (auto each : {1, 2})
-    it.wait({}, {"slow", me, 1, time_point{1h}, each});
   line::effects out;
-  it.has_room("slow", {}, out);
-  it.has_room("slow", {}, out);
+  for (auto each : {1, 2})
+    it.wait({}, {"slow", me, 1, time_point{1h}, each}, false, out);
+  it.has_room({}, "slow", {}, out);
+  it.has_room({}, "slow", {}, out);
   it.tick(time_point{10s}, out);
   REQUIRE(out.size() == 1);
   auto first = std::get<line::attempt>(out.front()).which;
   CHECK(first.what == 1);
   it.refused(time_point{10s}, first);
   out.clear();
-  it.has_room("slow", {}, out);
+  it.has_room({}, "slow", {}, out);
   CHECK(std::get<line::attempt>(out.front()).which.what == 1);
 }
 
@@ -227,7 +281,7 @@ TEST_CASE("all that wait are let go when nobody tries any more", "[router]") {
 
 TEST_CASE("how many wait is bounded, in messages and bytes, and nobody takes all places",
           "[router]") {
-  hosted r{{.max_messages = 8, .max_bytes = 800}};
+  hosted r{.how = {.max_messages = 8, .max_bytes = 800}};
   auto count = 0;
   while (r.wait(++count))
     continue;
@@ -246,7 +300,7 @@ TEST_CASE("how many wait is bounded, in messages and bytes, and nobody takes all
 TEST_CASE("on every schedule each that waits ends once, and those that go do so in line",
           "[router]") {
   test::for_each_seed(200, [](random_source random) {
-    hosted r{{.max_messages = 60, .max_bytes = 2'000}};
+    hosted r{.how = {.max_messages = 60, .max_bytes = 2'000}, .asks = random.one_in(2)};
     std::map<int, std::string> asked;
     for (auto step = 1; step < 400; ++step) {
       auto to = std::to_string(random.below(3));

@@ -23,10 +23,12 @@ namespace troupe::router {
 /// Those who wait for room for their messages, in a line for each recipient.
 ///
 /// Only the first of a line is tried: again when somebody says that there may be room, and else
-/// after a pause, which doubles up to longest_pause, as rooms are of several kinds. Where it is
-/// said how much room there is, as by the node of the agent, only so many go before that is asked
-/// again: what goes must not fill it once more. Each waits until its own time is over. How many
-/// wait is bounded, and those who send share that, see shares.
+/// after a pause, which doubles up to longest_pause, as rooms are of several kinds. Each waits
+/// until its own time is over. How many wait is bounded, and those who send share that, see shares.
+///
+/// Whoever sends to an agent of another node finds out too late that its inbox is full. There the
+/// first asks how much room there is, only so many go, and then that is asked again. What is left
+/// holds for a moment, so that not each message has to ask.
 ///
 /// Steps like any machine. It has no snapshot: messages in memory do not outlive a process.
 template <class What>
@@ -58,7 +60,7 @@ public:
     request which;
   };
 
-  /// The room of which was said is used up: has_room() follows.
+  /// How much room is there? has_room() follows.
   struct ask {
     std::string to;
   };
@@ -68,6 +70,9 @@ public:
 
   static constexpr duration first_pause = std::chrono::milliseconds{1};
   static constexpr duration longest_pause = std::chrono::milliseconds{128};
+  /// What was said to be free and is not used.
+  static constexpr duration space_holds = std::chrono::seconds{1};
+  static constexpr std::size_t max_spaces = 1'000;
 
   explicit room_line(const options& how) : options_(how) {}
 
@@ -85,13 +90,27 @@ public:
            && shares<int>::may_take(amount, free_bytes, bytes);
   }
 
-  /// It waits behind those that wait for the same.
+  /// Whether a message of so many bytes may go at once, of the room that was said to be there;
+  /// takes that.
+  [[nodiscard]] bool may_go(time_point now, const std::string& to, std::size_t bytes) {
+    auto found = spaces_.find(to);
+    if (found == spaces_.end() || found->second.until <= now || has_line(to)
+        || !holds(found->second.space, bytes))
+      return false;
+    use(found->second.space, bytes);
+    return true;
+  }
+
+  /// It waits behind those that wait for the same. The first one asks for room, or is tried.
   /// @pre may_wait()
-  void wait(time_point now, request what) {
+  void wait(time_point now, request what, bool asks, effects& out) {
     what.place = ++last_;
     auto [found, is_new] = lines_.try_emplace(what.to);
-    if (is_new)
+    if (is_new && asks)
+      out.emplace_back(ask{what.to});
+    else if (is_new)
       try_at(found, now + first_pause);
+    found->second.asks = found->second.asks || asks;
     enter(found->second, std::move(what));
   }
 
@@ -101,9 +120,10 @@ public:
     auto& it = found->second;
     it.is_tried = false;
     it.pause = first_pause;
-    use(it.space.messages, 1);
-    use(it.space.bytes, it.tried_bytes);
-    if (it.waiting.empty() || has_space(it))
+    use(it.space, it.tried_bytes);
+    if (it.waiting.empty())
+      keep_space(to, it);
+    if (it.waiting.empty() || holds(it.space, requests_.at(*it.waiting.begin()).bytes))
       go_on(found, out);
     else
       out.emplace_back(ask{to});
@@ -114,18 +134,19 @@ public:
     auto found = lines_.find(what.to);
     auto& it = found->second;
     it.is_tried = false;
-    it.space = {};
+    it.space = it.asks ? inbox_space{0, 0} : inbox_space{};
     try_at(found, now + it.pause);
     it.pause = std::min(2 * it.pause, longest_pause);
     enter(it, std::move(what));
   }
 
   /// There may be room for that recipient, so much if that is known: at least one is tried.
-  void has_room(const std::string& to, const inbox_space& space, effects& out) {
+  void has_room(time_point now, const std::string& to, const inbox_space& space, effects& out) {
     auto found = lines_.find(to);
     if (found == lines_.end())
       return;
     found->second.space = space;
+    found->second.space_until = now + space_holds;
     go_on(found, out);
   }
 
@@ -174,9 +195,12 @@ private:
     /// The first one is with the host.
     bool is_tried = false;
     std::size_t tried_bytes = 0;
-    /// What may go before it is asked for more.
+    /// Whether it has to ask for room.
+    bool asks = false;
+    /// What may go before it asks again.
     inbox_space space{};
-    /// Unless one is tried, or it was asked for more space.
+    time_point space_until{};
+    /// Unless one is tried, or it has asked.
     time_point try_at{};
     duration pause = first_pause;
   };
@@ -215,12 +239,31 @@ private:
     tries_.emplace(when, which->first);
   }
 
-  static void use(std::uint64_t& of, std::uint64_t amount) {
-    of -= of != inbox_space::no_end ? std::min(of, amount) : 0;
+  struct left_space {
+    inbox_space space{};
+    time_point until{};
+  };
+
+  static bool holds(const inbox_space& space, std::size_t bytes) {
+    return space.messages > 0 && bytes <= space.bytes;
   }
 
-  [[nodiscard]] bool has_space(const line& it) const {
-    return it.space.messages > 0 && requests_.at(*it.waiting.begin()).bytes <= it.space.bytes;
+  /// For one message.
+  static void use(inbox_space& of, std::size_t bytes) {
+    auto take = [](std::uint64_t& from, std::uint64_t amount) {
+      from -= from != inbox_space::no_end ? std::min(from, amount) : 0;
+    };
+    take(of.messages, 1);
+    take(of.bytes, bytes);
+  }
+
+  /// What its line has not used.
+  void keep_space(const std::string& to, const line& of) {
+    if (!of.asks)
+      return;
+    if (spaces_.size() >= max_spaces)
+      spaces_.erase(spaces_.begin());
+    spaces_.insert_or_assign(to, left_space{of.space, of.space_until});
   }
 
   void go_on(typename lines_map::iterator which, effects& out) {
@@ -252,6 +295,8 @@ private:
   std::set<std::pair<time_point, std::uint64_t>> ends_;
   /// When the first of each line is tried, unless it is.
   std::set<std::pair<time_point, std::string>> tries_;
+  /// Of those for which nobody waits.
+  std::map<std::string, left_space> spaces_;
   std::size_t bytes_ = 0;
   std::map<detail::share_holder, std::pair<std::size_t, std::size_t>> shares_;
   std::uint64_t last_ = 0;

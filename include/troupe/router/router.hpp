@@ -92,7 +92,8 @@ public:
                  [this](detail::outgoing what, detail::route where) {
                    send(std::move(what), std::move(where));
                  },
-                 [this](const agent_id& agent) { return outbound_.ask_room(agent); }}) {
+                 [this](const agent_id& agent) { return outbound_.is_elsewhere(agent); },
+                 [this](const agent_id& agent) { outbound_.ask_room(agent); }}) {
     outbound_.on_room = [this](const agent_id& agent, const inbox_space& space) {
       for_room_.may_have_room(agent, space);
     };

@@ -133,13 +133,25 @@ public:
   std::function<void(const agent_id&, const inbox_space&)> on_room
     = [](const agent_id&, const inbox_space&) {};
 
-  /// Asks the node of that agent for more room, which on_room tells. Returns false if there is no
-  /// link to it.
-  bool ask_room(const agent_id& agent) {
-    auto asked = core_.ask_room(agent);
-    if (asked)
-      perform(*asked);
-    return asked.has_value();
+  [[nodiscard]] bool is_elsewhere(const agent_id& agent) const {
+    auto node = shared_.ways.node_of(agent);
+    return node != node_id{} && node != node_;
+  }
+
+  /// Asks the node of that agent for room, over a link that is made if there is none: on_room tells
+  /// of it, without bounds if there will be no link, as then nothing goes.
+  /// @pre is_elsewhere()
+  void ask_room(const agent_id& agent) {
+    if (auto asked = core_.ask_room(agent))
+      return perform(*asked);
+    visit(shared_.ways.node_of(agent), false,
+          [this, agent](const caf::strong_actor_ptr& entry, const problem&) {
+            auto asked = entry ? core_.ask_room(agent) : std::nullopt;
+            if (asked)
+              perform(*asked);
+            else
+              on_room(agent, {});
+          });
   }
 
 private:

@@ -148,9 +148,15 @@ inline problem no_place_in_line(std::size_t waiting) {
 /// It waits for room as well.
 inline problem behind_others(const recipients& to) {
   constexpr std::size_t max_shown = 64;
-  return {errc::limit_reached, "others wait for room at '" + to.name.substr(0, max_shown)
-                                 + "' before this one; nothing was sent, retry with backoff or "
-                                   "wait longer"};
+  return {errc::limit_reached, "there was no word of room at '" + to.name.substr(0, max_shown)
+                                 + "', or others waited for it before this one"};
+}
+
+/// It has waited for room as long as it may.
+inline problem waited_in_vain(problem why) {
+  why.detail = "no room in the time of the call, so nothing was sent; wait longer, or send less: "
+               + why.detail;
+  return why;
 }
 
 inline problem unwritable() {

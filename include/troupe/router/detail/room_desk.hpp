@@ -40,9 +40,10 @@ public:
     /// Finds out where a message goes and takes it, or says why not.
     std::function<route(const outgoing&)> plan;
     std::function<void(outgoing, route)> send;
-    /// Asks the node of that agent for room: then may_have_room() follows. Returns false without a
-    /// link to it.
-    std::function<bool(const agent_id&)> ask;
+    /// Whether that agent is known to be on another node.
+    std::function<bool(const agent_id&)> is_elsewhere;
+    /// Asks that node for room: then may_have_room() follows.
+    std::function<void(const agent_id&)> ask;
   };
 
   /// `self` and `shared` outlive this.
@@ -58,7 +59,7 @@ public:
 
   /// Sends it, now or once there is room if its sender waits for that.
   void send(outgoing what) {
-    if (waits(what) && line_.has_line(key_of(what.to))) {
+    if (waits(what) && !may_try(what)) {
       auto why = behind_others(what.to);
       return wait(std::move(what), std::move(why));
     }
@@ -99,6 +100,17 @@ private:
     return how && how->wait_for_room && what.wants != awaited::nothing && is_to_one(what.to);
   }
 
+  /// To an agent of another node only of the room that is said to be there.
+  bool may_try(const outgoing& what) {
+    auto to = key_of(what.to);
+    return is_elsewhere(what.to) ? line_.may_go(now(), to, what.bytes(self_->system()))
+                                 : !line_.has_line(to);
+  }
+
+  [[nodiscard]] bool is_elsewhere(const recipients& to) const {
+    return to.who == audience::agent && then_.is_elsewhere(agent_id{to.name});
+  }
+
   void wait(outgoing what, problem why) {
     auto by = what.what.from.by();
     auto bytes = what.bytes(self_->system());
@@ -107,10 +119,12 @@ private:
     auto to = what.to;
     auto moment = now();
     auto until = moment + std::min(patience(what.timeout), what.what.from.said.life);
-    line_.wait(
-      moment, {key_of(to), std::move(by), bytes, until, {std::move(what), moment, std::move(why)}});
+    line::effects out;
+    line_.wait(moment,
+               {key_of(to), std::move(by), bytes, until, {std::move(what), moment, std::move(why)}},
+               is_elsewhere(to), out);
     ask_here(to);
-    arm();
+    carry_out(std::move(out), false);
   }
 
   /// An agent of this process says when it has some; a node elsewhere has been asked.
@@ -130,7 +144,7 @@ private:
 
   void has_room(const recipients& to, const inbox_space& space) {
     line::effects out;
-    line_.has_room(key_of(to), space, out);
+    line_.has_room(now(), key_of(to), space, out);
     carry_out(std::move(out), false);
   }
 
@@ -166,14 +180,17 @@ private:
   /// Only of an agent of another node is it said how much room there is.
   void ask_there(const std::string& to, line::effects& out) {
     agent_id agent{to.substr(key_of(to_agent(agent_id{})).size())};
-    if (!then_.ask(agent))
-      line_.has_room(to, {}, out);
+    if (then_.is_elsewhere(agent))
+      then_.ask(agent);
+    else
+      line_.has_room(now(), to, {}, out); // it has come here, or has ended
   }
 
   void give_up(patient& what) {
     what.message.shorten(now() - what.since);
     auto is_over = what.message.what.from.said.life <= duration::zero();
-    tell(self_, what.message.by, is_over ? shared_.count_expired(1) : std::move(what.why));
+    tell(self_, what.message.by,
+         is_over ? shared_.count_expired(1) : waited_in_vain(std::move(what.why)));
   }
 
   [[nodiscard]] time_point now() const {
