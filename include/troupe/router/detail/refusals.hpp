@@ -189,8 +189,9 @@ inline problem end_unknown() {
 }
 
 inline problem not_handled_yet() {
-  return {errc::timed_out, "the message has not been handled in time; it was accepted, and is "
-                           "delivered yet as far as its ttl goes"};
+  return {errc::timed_out, "the message was accepted, but has not been handled in time; it is "
+                           "still delivered until it is handled or its ttl is over, so do not "
+                           "send it again; check that there is such an agent"};
 }
 
 inline problem confirms_to_one() {
