@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "router/named_nodes.hpp"
+
 namespace member_news_test {
 
 using namespace std::literals;
@@ -16,18 +18,25 @@ using lines = std::vector<std::string>;
 
 namespace {
 
+/// The id of a node that begins with these digits, or of one that a test calls n1, n2 ...
+node_id id_of(const std::string& node) {
+  if (node.starts_with('n'))
+    return test::node_named(node);
+  return *node_id::from_string(node + std::string(2 * node_id::size - node.size(), '0'));
+}
+
 struct telling {
   explicit telling(std::size_t max_nodes = 100) : it(nodes, max_nodes) {}
 
   void name(const std::string& id, const std::string& called) {
     registry::record_view node;
-    node.value.key = {registry::record_kind::node, called, id};
+    node.value.key = {registry::record_kind::node, called, to_string(id_of(id))};
     nodes.put(node);
   }
 
   void see(cluster::member_status is, boot_number boot = 1,
            const std::string& node = "12345678ab") {
-    it.shows(now, node, boot, is, out);
+    it.shows(now, id_of(node), boot, is, out);
   }
 
   /// Runs all that is due meanwhile.
@@ -43,8 +52,19 @@ struct telling {
   lines said() {
     lines all;
     for (auto& each : std::exchange(out, {}))
-      all.push_back((each.is_bad ? "! " : "") + each.text);
+      all.push_back((each.is_bad ? "! " : "") + with_names(each.text));
     return all;
+  }
+
+  /// With n1, n2 ... where the log has the first digits of their ids.
+  static std::string with_names(std::string text) {
+    for (auto each = 0; each < 100; ++each) {
+      auto name = "n" + std::to_string(each);
+      auto digits = to_string(id_of(name)).substr(0, 8);
+      if (auto at = text.find(digits); at != std::string::npos)
+        text.replace(at, digits.size(), name);
+    }
+    return text;
   }
 
   cluster::known_nodes nodes;
@@ -117,7 +137,7 @@ TEST_CASE("a member has its name also when the registry has forgotten it", "[nod
   t.name("12345678ab", "n2");
   t.see(alive);
   t.pass(2s);
-  t.nodes.remove("12345678ab");
+  t.nodes.remove(to_string(id_of("12345678ab")));
   t.see(left);
   CHECK(t.said().back() == "member n2 has left: it has said that it stops");
   t.name("12345678ab", "other");
@@ -128,8 +148,8 @@ TEST_CASE("a member has its name also when the registry has forgotten it", "[nod
 TEST_CASE("who is forgotten is a new member when it comes again", "[node]") {
   telling t;
   t.see(alive);
-  t.it.forget("12345678ab");
-  t.it.forget("12345678ab");
+  t.it.forget(id_of("12345678ab"));
+  t.it.forget(id_of("12345678ab"));
   CHECK_FALSE(t.it.next_deadline());
   t.see(alive);
   t.pass(2s);
@@ -211,7 +231,7 @@ TEST_CASE("members that are gone make room for others, the one gone for longest 
   t.pass(10s);
   CHECK(t.said() == lines{"1 more changes of members than the log tells one by one: 1 to alive"});
   t.see(left, 1, "n3");
-  t.it.forget("n3");
+  t.it.forget(id_of("n3"));
   t.see(dead, 1, "n5"); // takes the last place
   t.see(dead, 1, "n6");
   t.see(alive, 2, "n5");

@@ -48,8 +48,7 @@ public:
 
   /// The members show that life of a node so from here on.
   /// @pre `now` never goes backwards.
-  void shows(time_point now, const std::string& node, boot_number boot, member_status is,
-             lines& out) {
+  void shows(time_point now, const node_id& node, boot_number boot, member_status is, lines& out) {
     auto found = seen_.find(node);
     if (found == seen_.end()) {
       if (seen_.size() >= max_nodes_ && !forget_one_gone())
@@ -67,7 +66,7 @@ public:
   }
 
   /// It has been gone for long.
-  void forget(const std::string& node) {
+  void forget(const node_id& node) {
     auto found = seen_.find(node);
     if (found == seen_.end())
       return;
@@ -108,8 +107,7 @@ private:
   }
 
   /// Of one that is gone already nobody needs to hear that it was there.
-  void meet(time_point now, const std::string& node, boot_number boot, member_status is,
-            lines& out) {
+  void meet(time_point now, const node_id& node, boot_number boot, member_status is, lines& out) {
     auto& made = *seen_.emplace(node, seen{is, boot}).first;
     put_in_order(made);
     if (is_gone(is))
@@ -122,7 +120,7 @@ private:
     say(now, node, is, words_for(made.second, boot, is), out);
   }
 
-  void put_in_order(std::pair<const std::string, seen>& who) {
+  void put_in_order(std::pair<const node_id, seen>& who) {
     auto& [node, known] = who;
     gone_.erase(std::exchange(known.went, 0));
     if (is_gone(known.is))
@@ -139,7 +137,7 @@ private:
   }
 
   /// Says that it has joined, unless that was said.
-  void introduce(time_point now, std::pair<const std::string, seen>& who, lines& out) {
+  void introduce(time_point now, std::pair<const node_id, seen>& who, lines& out) {
     auto& [node, known] = who;
     if (!known.named_at)
       return;
@@ -162,8 +160,7 @@ private:
     return "";
   }
 
-  void say(time_point now, const std::string& node, member_status is, const char* words,
-           lines& out) {
+  void say(time_point now, const node_id& node, member_status is, const char* words, lines& out) {
     if (!has_room(now, out))
       return withhold(now, is, out);
     ++said_;
@@ -171,10 +168,11 @@ private:
   }
 
   /// That of one that has left the cluster is not known any more.
-  std::string name_of_node(const std::string& node) {
+  std::string name_of_node(const node_id& node) {
     auto& name = seen_.at(node).name;
-    auto called = nodes_->name_of(node);
-    if (name.empty() || !node.starts_with(called))
+    auto id = to_string(node);
+    auto called = nodes_->name_of(id);
+    if (name.empty() || !id.starts_with(called))
       name = std::move(called);
     return name;
   }
@@ -213,11 +211,11 @@ private:
 
   const known_nodes* nodes_;
   std::size_t max_nodes_;
-  std::map<std::string, seen> seen_;
+  std::map<node_id, seen> seen_;
   /// Those of which it is not said yet that they have joined.
-  std::set<std::pair<time_point, std::string>> due_;
+  std::set<std::pair<time_point, node_id>> due_;
   /// Those that are gone, in that order.
-  std::map<std::uint64_t, std::string> gone_;
+  std::map<std::uint64_t, node_id> gone_;
   std::uint64_t last_went_ = 0;
   /// Since when lines are counted; nothing: there were none for a while.
   std::optional<time_point> began_;

@@ -301,13 +301,12 @@ private:
   }
 
   void follow_member(const node_id& who, boot_number boot, member_status is) {
-    auto node = to_string(who);
     if (!member_standings::is_there(is)) {
       exchange(record_exchange::gone{who});
       catch_up_.await_no_more(who);
     }
-    tell([&](auto& lines) { news_.shows(now_, node, boot, is, lines); });
-    judge(liveness::seen{node, boot, is});
+    tell([&](auto& lines) { news_.shows(now_, who, boot, is, lines); });
+    judge(liveness::seen{to_string(who), boot, is});
   }
 
   /// Members that know this node anew say nothing of them.
@@ -416,7 +415,8 @@ private:
   }
 
   void pass_on(liveness::forgotten& what) {
-    news_.forget(what.node);
+    if (auto who = node_id::from_string(what.node))
+      news_.forget(*who);
     judge(std::move(what));
   }
 
