@@ -57,7 +57,15 @@ public:
 
   void failed(std::uint64_t what, const std::string& why = "no") {
     on(what, [&](auto& at_end, auto at, auto& x, auto& wanted) {
-      at_end.failed(at, x.session, x.number, {errc::failed, why}, wanted);
+      at_end.failed(at, x.session, x.number, {.why = {errc::failed, why}}, wanted);
+    });
+  }
+
+  /// The agent wants it again after `delay`, if it says so.
+  void put_off(std::uint64_t what, std::optional<duration> delay, bool lets_others_pass = false) {
+    on(what, [&](auto& at_end, auto at, auto& x, auto& wanted) {
+      at_end.failed(at, x.session, x.number, {{errc::busy, "later"}, delay, lets_others_pass},
+                    wanted);
     });
   }
 
@@ -102,9 +110,9 @@ public:
   // -- what happens ----------------------------------------------------------------------
 
   channel::verdict arrive(const channel::frame_header& head, const std::string& agent,
-                          std::uint64_t what) {
+                          std::uint64_t what, std::optional<time_point> expires_at = {}) {
     channel::receiver::effects got;
-    auto result = in.arrive(now, head, agent, what, 1, {}, got);
+    auto result = in.arrive(now, head, {agent, what, 1, expires_at, what}, got);
     carry_out(got);
     return result;
   }

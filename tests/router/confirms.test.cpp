@@ -32,6 +32,7 @@
 #include "caf/node_id.hpp"
 #include "caf/scoped_actor.hpp"
 #include "troupe/core/caf/to_error.hpp"
+#include "troupe/router/later.hpp"
 #include "troupe/router/messages.hpp"
 #include "troupe/testing/comes_true.hpp"
 
@@ -217,12 +218,14 @@ struct live_confirms : test::live_system<caf::id_block::troupe_router> {
   }
 
   template <class Function>
-  caf::actor add(const router_access& where, const std::string& id, Function function) {
+  caf::actor add(const router_access& where, const std::string& id, Function function,
+                 const inbox_options& how = {}) {
     auto agent = sys.spawn([function]() -> caf::behavior { return {function}; });
     agents.push_back(agent);
     auto handle = caf::actor_cast<caf::strong_actor_ptr>(agent);
-    REQUIRE(on(where, [=](router_state& state) { return state.add_agent(id, handle); }).code
-            == errc::none);
+    REQUIRE(
+      on(where, [=](router_state& state) { return state.add_agent(id, handle, false, how); }).code
+      == errc::none);
     return agent;
   }
 
@@ -372,6 +375,46 @@ TEST_CASE_METHOD(few_deliveries,
   CHECK(told.find("dropped it") != std::string::npos);
   CHECK(statistics(where).given_up == 2);
   CHECK(all_ended());
+}
+
+TEST_CASE_METHOD(
+  live_confirms,
+  "a handler that asks for a message later gets it then, and the next one only where "
+  "it asks for no order",
+  "[router]") {
+  auto is_ordered = GENERATE(true, false);
+  link();
+  auto got = std::make_shared<std::vector<std::pair<std::uint64_t, time_point>>>();
+  auto count = std::make_shared<std::atomic<std::size_t>>(0);
+  auto take = [=](std::uint64_t number) -> caf::result<void> {
+    got->emplace_back(number, time_point{std::chrono::steady_clock::now().time_since_epoch()});
+    if (++*count == 1)
+      return to_error(later(300ms, "the database is closed"));
+    return {};
+  };
+  add(*there, "moody", take, {.ordered = is_ordered});
+  place("moody", n2);
+  REQUIRE(send("moody", 1).code == errc::none);
+  REQUIRE(post("moody", 2) == "1");
+  CHECK(testing::comes_true([&] { return *count == 3; }));
+  CHECK(all_ended());
+  auto again = is_ordered ? 1U : 2U;
+  CHECK(got->at(0).first == 1);
+  CHECK(got->at(again).first == 1);
+  CHECK(got->at(3 - again).first == 2);
+  CHECK(got->at(again).second - got->at(0).second >= 300ms);
+}
+
+TEST_CASE("what a handler says by later() is read back, and nothing else is taken for it",
+          "[router]") {
+  CHECK(later(1500us, "soon").detail == "try again in 2 ms: soon");
+  CHECK(delay_of(later(1500us, "soon")) == 2ms);
+  CHECK(delay_of(later(-1s)) == 0ms);
+  CHECK(delay_of(later(longest_span + 1h)) == longest_span);
+  for (auto* text : {"", "try again", "try again in ms", "try again in -1 ms", "try again in 1 h",
+                     "try again in 99999999999999999999 ms"})
+    CHECK_FALSE(delay_of({errc::busy, text}));
+  CHECK_FALSE(delay_of({errc::failed, later(1s).detail}));
 }
 
 TEST_CASE_METHOD(live_confirms, "a confirm waits for an agent that is nowhere yet", "[router]") {

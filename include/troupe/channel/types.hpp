@@ -139,6 +139,8 @@ struct options {
   std::uint32_t max_deliveries = 8;
   /// Between two of these.
   backoff retry{std::chrono::milliseconds{100}, std::chrono::seconds{30}};
+  /// How long an agent may put off a message at a time.
+  duration longest_delay = std::chrono::hours{1};
   /// A sender that has heard nothing for so long asks what has come, and then again after
   /// `ask_again` more.
   duration silence = std::chrono::seconds{1};

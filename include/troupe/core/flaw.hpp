@@ -206,9 +206,15 @@ enum class flaw : std::uint8_t {
   restart_taken_for_old,
   /// Messages are delivered although earlier ones have not come.
   gap_passed_over,
+  /// Messages pass one that has failed, though their agent asks for order.
+  failure_overtaken,
+  /// A message that its agent has put off comes again before the time that the agent asked for.
+  delay_overlooked,
+  /// How often a message has failed is forgotten when its agent ends.
+  failures_forgotten,
 };
 
-inline constexpr std::array<std::string_view, 96> flaw_names{"none",
+inline constexpr std::array<std::string_view, 99> flaw_names{"none",
                                                              "vote_not_persisted",
                                                              "sync_skipped",
                                                              "old_terms_counted",
@@ -303,7 +309,10 @@ inline constexpr std::array<std::string_view, 96> flaw_names{"none",
                                                              "acknowledged_unhandled",
                                                              "marked_unhandled",
                                                              "restart_taken_for_old",
-                                                             "gap_passed_over"};
+                                                             "gap_passed_over",
+                                                             "failure_overtaken",
+                                                             "delay_overlooked",
+                                                             "failures_forgotten"};
 
 /// Returns the flaw called `name`; flaw::none if there is no such flaw.
 constexpr flaw flaw_of(std::string_view name) {

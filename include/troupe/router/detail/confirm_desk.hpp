@@ -32,6 +32,7 @@
 #include "troupe/router/detail/entrance.hpp"
 #include "troupe/router/detail/origin.hpp"
 #include "troupe/router/detail/refusals.hpp"
+#include "troupe/router/later.hpp"
 #include "troupe/router/messages.hpp"
 #include "troupe/router/outbox.hpp"
 #include "troupe/router/types.hpp"
@@ -158,6 +159,8 @@ private:
     agent_id agent;
     /// The process that the agent lives in.
     caf::node_id where{};
+    /// See inbox_options::ordered.
+    bool is_ordered = true;
   };
 
   [[nodiscard]] time_point now() const {
@@ -201,10 +204,10 @@ private:
   channel::verdict arrive(time_point moment, channel::receiver& in,
                           const channel::frame_header& head, const agent_id& agent, incoming what,
                           channel::receiver::effects& got) {
-    auto bytes = what.bytes;
-    auto expires_at = what.expires_at;
-    arrived_.emplace(++last_arrived_, std::move(what));
-    auto how = in.arrive(moment, head, agent, last_arrived_, bytes, expires_at, got);
+    channel::receiver::arrival made{agent, ++last_arrived_, what.bytes, what.expires_at,
+                                    what.from.said.id.number};
+    arrived_.emplace(last_arrived_, std::move(what));
+    auto how = in.arrive(moment, head, made, got);
     if (how != channel::verdict::taken)
       arrived_.erase(last_arrived_);
     return how;
@@ -240,7 +243,14 @@ private:
     else if (what.is_bounced)
       in.missing(it.session, it.number, got); // it ended before it came to this one
     else
-      in.failed(moment, it.session, it.number, std::move(what.why), got);
+      fail(in, it, std::move(what.why), got);
+  }
+
+  void fail(channel::receiver& in, const delivery& which, problem why,
+            channel::receiver::effects& got) const {
+    auto again_in = delay_of(why);
+    in.failed(now(), which.session, which.number, {std::move(why), again_in, !which.is_ordered},
+              got);
   }
 
   // -- what the machines want --------------------------------------------------------------
@@ -326,7 +336,7 @@ private:
       return receiver_of(from).missing(what.session, what.number, got_[from]);
     auto payload = message_for(to.agent, it.payload, [&] { return it.from.info(); });
     deliveries_.emplace(++last_delivery_, delivery{from, what.session, what.number, what.agent,
-                                                   to.agent.handle->node()});
+                                                   to.agent.handle->node(), to.agent.is_ordered});
     asker by{self_->ctrl(),
              caf::message_id{entrance::handled_flag | last_delivery_}.with_normal_priority()};
     shared_.give(self_->ctrl(), what.agent, to, {payload, std::move(by), it.bytes, it.expires_at},
