@@ -308,6 +308,10 @@ TEST_CASE("a message that is put off again and again is given up", "[channel]") 
   }
   pair.put_off(1, 1s);
   CHECK(pair.ended == told{{1, outcome::given_up}});
+  REQUIRE(pair.dead.size() == 1);
+  CHECK(pair.dead.front().what == 1);
+  CHECK(pair.dead.front().failures == 3);
+  CHECK(pair.dead.front().why.detail == "later");
 }
 
 TEST_CASE("a message that is put off beyond its time expires in time, and the next one comes",
@@ -321,6 +325,11 @@ TEST_CASE("a message that is put off beyond its time expires in time, and the ne
   REQUIRE(in.next_deadline() == now + 2s);
   out.clear();
   in.tick(now + 2s, out);
+  REQUIRE(out.size() == 3);
+  auto& gone = std::get<receiver::dead>(out.front()); // before its content is dropped
+  CHECK(gone.what == 10);
+  CHECK(gone.how == outcome::expired);
+  CHECK(gone.failures == 1);
   CHECK(std::get<receiver::deliver>(out.back()).what == 11);
   CHECK(in.take_word().others.at(0).how == outcome::expired);
 }

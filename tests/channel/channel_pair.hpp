@@ -147,6 +147,8 @@ public:
   /// Contents, as the sender tells.
   std::vector<std::pair<std::uint64_t, channel::outcome>> ended;
   std::vector<std::uint64_t> returned;
+  /// At the receiver.
+  std::vector<channel::receiver::dead> dead;
 
 private:
   channel::options options_;
@@ -229,8 +231,10 @@ private:
         say("  ", x->agent.text(), " gets ", x->what,
             x->attempt > 1 ? ", try " + std::to_string(x->attempt) : "");
         handed.emplace(x->what, *x);
-      } else if (auto* gone = std::get_if<channel::receiver::gave_up>(&each)) {
-        say("  gave up one of ", gone->agent.text());
+      } else if (auto* gone = std::get_if<channel::receiver::dead>(&each)) {
+        dead.push_back(*gone);
+        if (gone->how == channel::outcome::given_up)
+          say("  gave up one of ", gone->agent.text());
       }
     if (!in.owes_word())
       return;

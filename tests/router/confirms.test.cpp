@@ -17,6 +17,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -210,6 +211,24 @@ struct live_confirms : test::live_system<caf::id_block::troupe_router> {
     return on(where, [](router_state& state) { return state.statistics(); });
   }
 
+  template <class Answer, class Question>
+  Answer ask(const router_access& where, const Question& what) {
+    Answer result;
+    self->request(where.handle(), 20s, what)
+      .receive([&](const Answer& got) { result = got; },
+               [](const caf::error& why) { FAIL(to_string(to_problem(why))); });
+    return result;
+  }
+
+  /// Of a wish to deliver that dead letter again.
+  problem refusal(const router_access& where, const std::string& id) {
+    problem result;
+    self->request(where.handle(), 20s, redrive_dead_letter{id})
+      .receive([](const redrive_receipt&) { FAIL("it was delivered"); },
+               [&](const caf::error& why) { result = to_problem(why); });
+    return result;
+  }
+
   void place(const std::string& id, const node_id& node) {
     REQUIRE(on(*here, [=](router_state& state) {
       state.places().put({id, node});
@@ -374,6 +393,95 @@ TEST_CASE_METHOD(few_deliveries,
   CHECK(told.find("failed") == 0);
   CHECK(told.find("dropped it") != std::string::npos);
   CHECK(statistics(where).given_up == 2);
+  CHECK(all_ended());
+}
+
+TEST_CASE_METHOD(few_deliveries,
+                 "a message that is given up is a dead letter on the node of its agent, and is "
+                 "delivered again under its own id",
+                 "[router]") {
+  link();
+  auto mends = std::make_shared<std::atomic<bool>>(false);
+  auto ids = std::make_shared<std::set<std::string>>();
+  auto agent = sys.spawn([=]() -> caf::behavior {
+    return {[=](const message_info& by, std::uint64_t) -> caf::result<void> {
+      ids->insert(to_string(by.id));
+      if (!*mends)
+        return to_error({errc::failed, "dropped it"});
+      return {};
+    }};
+  });
+  agents.push_back(agent);
+  auto handle = caf::actor_cast<caf::strong_actor_ptr>(agent);
+  REQUIRE(
+    on(*there, [=](router_state& state) { return state.add_agent("clumsy", handle, true); }).code
+    == errc::none);
+  place("clumsy", n2);
+  REQUIRE(post("clumsy", 1).find("failed") == 0);
+  auto kept = ask<dead_letter_page>(*there, list_dead_letters{});
+  REQUIRE(kept.letters.size() == 1);
+  auto& letter = kept.letters.front();
+  CHECK(letter.reason == dead_reason::failed);
+  CHECK(letter.why == "dropped it");
+  CHECK(letter.node == n1);
+  CHECK(letter.to == "clumsy");
+  CHECK(letter.type == "uint64_t");
+  CHECK(letter.deliveries == 3);
+  CHECK(ask<dead_letter_page>(*here, list_dead_letters{}).letters.empty());
+  auto id = to_string(letter.id);
+  CHECK(refusal(*here, id).code == errc::not_found);
+  CHECK(refusal(*there, "nonsense").code == errc::bad_argument);
+
+  CHECK(ask<redrive_receipt>(*there, redrive_dead_letter{}) == redrive_receipt{1, 0, 0});
+  CHECK(testing::comes_true([&] { return statistics(*there).dead_letters == 1; })); // once more
+  *mends = true;
+  CHECK(ask<redrive_receipt>(*there, redrive_dead_letter{id}) == redrive_receipt{1, 0, 0});
+  CHECK(testing::comes_true([&] { return statistics(*there).confirms == 0; }));
+  CHECK(ask<redrive_receipt>(*there, redrive_dead_letter{id}) == redrive_receipt{0, 1, 0});
+  CHECK(statistics(*there).dead_letters == 0);
+  CHECK(*ids == std::set<std::string>{id});
+}
+
+TEST_CASE_METHOD(few_deliveries,
+                 "a dead letter goes to its agent on another node under its own id, and its own "
+                 "node may have the same number",
+                 "[router]") {
+  link();
+  auto tries = std::make_shared<std::atomic<int>>(0);
+  auto first = add(*there, "a", [=](std::uint64_t) -> caf::result<void> {
+    ++*tries;
+    return to_error({errc::failed, "dropped it"});
+  });
+  place("a", n2);
+  REQUIRE(post("a", 1).find("failed") == 0);
+  auto letter = ask<dead_letter_page>(*there, list_dead_letters{}).letters.at(0);
+  on(*there, [](router_state& state) { return state.remove_agent("a") != nullptr; });
+  auto got = std::make_shared<std::promise<message_id>>();
+  auto agent = sys.spawn([=]() -> caf::behavior {
+    return {[=](const message_info& by, std::uint64_t) { got->set_value(by.id); }};
+  });
+  agents.push_back(agent);
+  auto handle = caf::actor_cast<caf::strong_actor_ptr>(agent);
+  on(*here, [=](router_state& state) { return state.add_agent("a", handle, true).code; });
+  on(*there, [](router_state& state) {
+    state.places().put({"a", n1});
+    return true;
+  });
+  CHECK(ask<redrive_receipt>(*there, redrive_dead_letter{to_string(letter.id)}).redriven == 1);
+  CHECK(got->get_future().get() == letter.id);
+  CHECK(testing::comes_true([&] { return statistics(*there).confirms == 0; }));
+}
+
+TEST_CASE_METHOD(live_confirms, "what expires while its agent is nowhere is a dead letter there",
+                 "[router]") {
+  CHECK(post("nobody", 1, confirmed_for(20ms)).find("expired") == 0);
+  auto kept = ask<dead_letter_page>(*here, list_dead_letters{});
+  REQUIRE(kept.letters.size() == 1);
+  CHECK(kept.letters.front().reason == dead_reason::expired);
+  CHECK(kept.letters.front().deliveries == 0);
+  auto all = add_counting(*here, "nobody");
+  CHECK(ask<redrive_receipt>(*here, redrive_dead_letter{}).redriven == 1); // without a ttl
+  CHECK(testing::comes_true([&] { return all->count == 1; }));
   CHECK(all_ended());
 }
 

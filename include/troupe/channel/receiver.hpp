@@ -57,13 +57,18 @@ public:
     content what = 0;
   };
 
-  /// So one was given up.
-  struct gave_up {
+  /// It has ended here, and was not handled; drop follows.
+  struct dead {
     agent_id agent;
-    problem why;
+    content what = 0;
+    /// Given_up, or expired.
+    outcome how = outcome::given_up;
+    /// How often the agent had it and failed.
+    std::uint32_t failures = 0;
+    problem why{};
   };
 
-  using effect = std::variant<deliver, drop, gave_up>;
+  using effect = std::variant<deliver, drop, dead>;
   using effects = std::vector<effect>;
 
   // -- events --------------------------------------------------------------------------
@@ -188,7 +193,6 @@ public:
     auto agent = it.what.agent;
     if (it.failures >= options_.max_deliveries) {
       problem why{errc::failed, "its agent has ended whenever it had this message"};
-      out.emplace_back(gave_up{agent, why});
       mark(number, outcome::given_up, std::move(why), out);
     }
     auto& lane = lanes_.at(agent);
@@ -500,7 +504,6 @@ private:
 
   void give_up(time_point now, sequence_number number, problem why, effects& out) {
     why.detail.resize(std::min(why.detail.size(), max_detail_bytes));
-    out.emplace_back(gave_up{items_.at(number).what.agent, why});
     end(now, number, outcome::given_up, std::move(why), out);
   }
 
@@ -512,6 +515,10 @@ private:
   }
 
   void mark(sequence_number number, outcome how, problem why, effects& out) {
+    if (how == outcome::given_up || how == outcome::expired) {
+      auto& it = items_.at(number);
+      out.emplace_back(dead{it.what.agent, it.what.what, how, it.failures, why});
+    }
     take_out(number, out);
     ended_.add(number);
     fresh_.add(number);

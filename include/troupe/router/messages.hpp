@@ -29,6 +29,7 @@
 #include "troupe/host/messages.hpp"
 #include "troupe/router/bundle.hpp"
 #include "troupe/router/confirm_word.hpp"
+#include "troupe/router/dead_letter.hpp"
 #include "troupe/router/message_options.hpp"
 #include "troupe/router/types.hpp"
 
@@ -56,6 +57,15 @@ struct caf::inspector_access<troupe::router::message_options>
   }
 };
 
+namespace troupe::router {
+
+template <class Inspector>
+bool inspect(Inspector& f, dead_reason& x) {
+  return inspect_enum(f, x);
+}
+
+} // namespace troupe::router
+
 namespace troupe::channel {
 
 template <class Inspector>
@@ -71,6 +81,24 @@ struct caf::inspector_access<troupe::router::confirm_word>
   : caf::inspector_access_base<troupe::router::confirm_word> {
   template <class Inspector>
   [[nodiscard]] static bool apply(Inspector& f, troupe::router::confirm_word& x) {
+    std::string bytes;
+    if constexpr (Inspector::is_loading) {
+      return f.apply(bytes) && troupe::decoder{bytes}.get(x);
+    } else {
+      troupe::encoder sink;
+      sink.put(x);
+      bytes = sink.take();
+      return f.apply(bytes);
+    }
+  }
+};
+
+/// The same of a page of dead letters.
+template <>
+struct caf::inspector_access<troupe::router::dead_letter_page>
+  : caf::inspector_access_base<troupe::router::dead_letter_page> {
+  template <class Inspector>
+  [[nodiscard]] static bool apply(Inspector& f, troupe::router::dead_letter_page& x) {
     std::string bytes;
     if constexpr (Inspector::is_loading) {
       return f.apply(bytes) && troupe::decoder{bytes}.get(x);
@@ -256,6 +284,29 @@ struct find_router_statistics {
   TROUPE_FIELDS(find_router_statistics);
 };
 
+/// Asks the router of a node for its dead letters behind the place `after`, at most `limit` (and
+/// 1,000).
+struct list_dead_letters {
+  using result = dead_letter_page;
+
+  std::uint64_t after = 0;
+  std::uint32_t limit = 100;
+
+  TROUPE_FIELDS(list_dead_letters, after, limit);
+};
+
+/// Asks the router of a node to deliver a dead letter again, under its own id and without a ttl.
+/// Errors: bad_argument (no id), not_found (it is not here), busy (it is on its way already),
+/// limit_reached (router_options::max_confirms; it stays).
+struct redrive_dead_letter {
+  using result = redrive_receipt;
+
+  /// As to_string(message_id) writes it. Empty: all.
+  std::string id;
+
+  TROUPE_FIELDS(redrive_dead_letter, id);
+};
+
 /// A node that was asked to leave is about to do so.
 struct leave_receipt {
   /// Its id.
@@ -389,6 +440,10 @@ CAF_BEGIN_TYPE_ID_BLOCK(troupe_router, ::troupe::type_ids::router)
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::await_room))
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::confirm_word))
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::confirm_event))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::list_dead_letters))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::dead_letter_page))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::redrive_dead_letter))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::redrive_receipt))
 
 CAF_END_TYPE_ID_BLOCK(troupe_router)
 

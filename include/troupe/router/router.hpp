@@ -125,6 +125,8 @@ public:
           what, entrance_->origin_of(self_->ctrl(), self_->current_sender(), agent_id{}));
       },
       [this](const find_router_statistics&) { return statistics(); },
+      [this](const list_dead_letters& what) { return confirms_.list(what); },
+      [this](const redrive_dead_letter& what) { return confirms_.redrive(what); },
       [this](const leave_cluster& what) { leave(what.force); },
       [this](const maintain_node& what) { maintain(what.on); },
     };
@@ -303,7 +305,7 @@ public:
     result.waiting += static_cast<std::uint32_t>(for_room_.size());
     result.waiting_bytes += for_room_.bytes();
     entrance_->confirms.add_to(result);
-    result.given_up = confirms_.given_up();
+    confirms_.add_to(result);
     return result;
   }
 

@@ -16,6 +16,8 @@
 #include "caf/message.hpp"
 #include "caf/message_id.hpp"
 #include "caf/node_id.hpp"
+#include "caf/result.hpp"
+#include "caf/timestamp.hpp"
 #include "troupe/channel/receiver.hpp"
 #include "troupe/channel/types.hpp"
 #include "troupe/core/agent_id.hpp"
@@ -24,10 +26,13 @@
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/overloaded.hpp"
+#include "troupe/core/page_room.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/core/visit.hpp"
 #include "troupe/router/bundle.hpp"
+#include "troupe/router/dead_letter.hpp"
+#include "troupe/router/dead_letters.hpp"
 #include "troupe/router/detail/asker.hpp"
 #include "troupe/router/detail/entrance.hpp"
 #include "troupe/router/detail/origin.hpp"
@@ -56,7 +61,8 @@ public:
       options_{.max_deliveries = std::max(options.max_deliveries, 1U)},
       write_(std::move(write)),
       outbox_(node, shared.boot(), options_, shared.boot() + 1,
-              [this](const agent_id& agent) { return place_of(agent); }) {}
+              [this](const agent_id& agent) { return place_of(agent); }),
+      dead_(options.max_dead_letters, options.max_dead_letter_bytes) {}
 
   confirm_desk(const confirm_desk&) = delete;
   confirm_desk& operator=(const confirm_desk&) = delete;
@@ -131,8 +137,37 @@ public:
     carry_out();
   }
 
-  [[nodiscard]] std::uint64_t given_up() const {
-    return given_up_;
+  // -- dead letters ----------------------------------------------------------------------
+
+  [[nodiscard]] dead_letter_page list(const list_dead_letters& what) const {
+    return dead_.list(what.after, std::clamp<std::size_t>(what.limit, 1, max_page));
+  }
+
+  /// Delivers one of them again, or all.
+  caf::result<redrive_receipt> redrive(const redrive_dead_letter& what) {
+    redrive_receipt made;
+    if (what.id.empty()) {
+      for (auto& each : dead_.ids())
+        ++(redrive(each) ? made.refused : made.redriven);
+      return made;
+    }
+    auto id = to_message_id(what.id);
+    if (!id)
+      return to_error(no_message_id(what.id));
+    if (dead_.is_applied(*id)) {
+      made.applied_already = 1;
+      return made;
+    }
+    if (auto why = redrive(*id))
+      return to_error(std::move(why));
+    made.redriven = 1;
+    return made;
+  }
+
+  void add_to(router_statistics& sum) const {
+    sum.given_up = given_up_;
+    sum.dead_letters = static_cast<std::uint32_t>(dead_.size());
+    sum.dead_letters_dropped = dead_.dropped();
   }
 
 private:
@@ -150,6 +185,13 @@ private:
     std::size_t bytes = 0;
     std::optional<time_point> expires_at{};
     problem unreadable{};
+  };
+
+  /// The content of a dead letter.
+  struct remains {
+    caf::message payload;
+    origin from;
+    std::size_t bytes = 0;
   };
 
   struct delivery {
@@ -284,6 +326,8 @@ private:
     if (expires_at)
       made.life = *expires_at - moment;
     made.frame = what.what.head;
+    if (auto& id = it.from.said.id; id.node != node_)
+      made.id = id; // it has died here, and is delivered again
     write(what.to, std::move(made));
   }
 
@@ -308,6 +352,10 @@ private:
 
   void perform(outbox::ended& what) {
     auto gone = std::move(sent_.extract(what.what).mapped());
+    dead_.ended(gone.from.said.id, !what.why);
+    if (what.is_dead)
+      bury(gone.agent, *what.is_dead, 0, what.why,
+           {std::move(gone.payload), gone.from, gone.bytes});
     shared_.confirms.give_back(gone.agent, gone.bytes, client_of(gone.from));
     answer(std::move(gone.by), std::move(what.why));
   }
@@ -347,8 +395,50 @@ private:
     arrived_.erase(what.what);
   }
 
-  void perform(const node_id&, const channel::receiver::gave_up&) {
-    ++given_up_;
+  void perform(const node_id&, const channel::receiver::dead& what) {
+    auto is_expired = what.how == channel::outcome::expired;
+    given_up_ += is_expired ? 0 : 1;
+    if (auto found = arrived_.find(what.what); found != arrived_.end())
+      bury(what.agent, is_expired ? dead_reason::expired : dead_reason::failed, what.failures,
+           is_expired ? expired() : what.why,
+           {found->second.payload, found->second.from, found->second.bytes});
+  }
+
+  // -- dead letters ----------------------------------------------------------------------
+
+  void bury(const agent_id& to, dead_reason reason, std::uint32_t failures, const problem& why,
+            remains what) {
+    auto info = what.from.info();
+    dead_letter made{what.from.said.id,
+                     reason,
+                     why.detail,
+                     what.from.where.id,
+                     what.from.agent,
+                     to,
+                     info.type.empty() ? troupe::detail::types_in(what.payload) : info.type,
+                     wall_time{caf::make_timestamp().time_since_epoch()},
+                     failures};
+    made.bytes = what.bytes + routes::letter_bytes + what.from.said_bytes() + to.text().size()
+                 + made.why.size() + made.type.size();
+    dead_.bury(std::move(made), std::move(what));
+  }
+
+  /// It goes as one that was just accepted, but for its id.
+  problem redrive(const message_id& id) {
+    if (dead_.is_under_way(id))
+      return redriven_already();
+    auto* found = dead_.find(id);
+    if (!found)
+      return no_dead_letter(to_string(id));
+    auto to = found->head.to;
+    auto what = found->what;
+    if (auto why = shared_.confirms.take(to, what.bytes, client_of(what.from)))
+      return why;
+    dead_.redrive(id);
+    what.from.said.life = longest_life;
+    what.from.said.patience = longest_life;
+    accept(to, std::move(what.payload), std::move(what.from), what.bytes);
+    return {};
   }
 
   // -- what is said ------------------------------------------------------------------------
@@ -417,6 +507,7 @@ private:
   std::map<std::uint64_t, delivery> deliveries_;
   std::uint64_t last_delivery_ = 0;
   std::uint64_t given_up_ = 0;
+  dead_letters<remains> dead_;
   deadline_timer timer_;
 };
 
