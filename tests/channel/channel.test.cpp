@@ -334,6 +334,33 @@ TEST_CASE("a message that is put off beyond its time expires in time, and the ne
   CHECK(in.take_word().others.at(0).how == outcome::expired);
 }
 
+TEST_CASE(
+  "a message whose agent does not answer is given up, is not repeated, and the next one comes",
+  "[channel]") {
+  auto pair = linked({.longest_handling = 1min});
+  pair.put("a", 1);
+  pair.put("a", 2);
+  auto silent = pair.handed.at(1);
+  REQUIRE(pair.in.next_deadline() == pair.now + 1min);
+  pair.pass(1min - 1ms);
+  CHECK_FALSE(pair.handed.contains(2));
+  pair.pass(1ms);
+  CHECK(pair.ended == told{{1, outcome::given_up}});
+  REQUIRE(pair.handed.contains(2));
+  pair.handled(1); // at last
+  CHECK(pair.ended.size() == 1);
+  pair.pass(30s);
+  pair.put_off(2, 2min); // it is not with its agent
+  pair.pass(1min);
+  CHECK(pair.ended.size() == 1);
+  pair.pass(1min);
+  REQUIRE(pair.handed.contains(2));
+  CHECK(silent.attempt == 1);
+  pair.handled(2);
+  CHECK(pair.ended.back() == told::value_type{2, outcome::handled});
+  CHECK_FALSE(pair.in.next_deadline());
+}
+
 TEST_CASE("messages pass one that has failed where the agent asks for no order", "[channel]") {
   auto pair = linked();
   for (std::uint64_t each = 1; each <= 3; ++each)

@@ -472,6 +472,43 @@ TEST_CASE_METHOD(few_deliveries,
   CHECK(testing::comes_true([&] { return statistics(*there).confirms == 0; }));
 }
 
+namespace {
+
+struct impatient_node : live_confirms {
+  impatient_node() : live_confirms({.longest_handling = 200ms}) {}
+};
+
+} // namespace
+
+TEST_CASE_METHOD(impatient_node,
+                 "a message whose agent never answers is a dead letter, and the next one comes",
+                 "[router]") {
+  link();
+  auto promise = std::make_shared<caf::response_promise>();
+  auto count = std::make_shared<std::atomic<int>>(0);
+  auto holder = sys.spawn([=](caf::event_based_actor* me) -> caf::behavior {
+    return {[=](std::uint64_t number) -> caf::result<void> {
+      ++*count;
+      if (number != 1)
+        return {};
+      *promise = me->make_response_promise();
+      return *promise;
+    }};
+  });
+  agents.push_back(holder);
+  auto handle = caf::actor_cast<caf::strong_actor_ptr>(holder);
+  REQUIRE(on(*there, [=](router_state& state) { return state.add_agent("a", handle); }).code
+          == errc::none);
+  place("a", n2);
+  REQUIRE(send("a", 1).code == errc::none);
+  CHECK(post("a", 2) == "1");
+  auto kept = ask<dead_letter_page>(*there, list_dead_letters{});
+  REQUIRE(kept.letters.size() == 1);
+  CHECK(kept.letters.front().why.find("has not answered in time") != std::string::npos);
+  CHECK(*count == 2);
+  CHECK(all_ended());
+}
+
 TEST_CASE_METHOD(live_confirms, "what expires while its agent is nowhere is a dead letter there",
                  "[router]") {
   CHECK(post("nobody", 1, confirmed_for(20ms)).find("expired") == 0);

@@ -30,9 +30,9 @@ namespace troupe::channel {
 /// gets one of a sender's messages at a time, in their order: the next when the one before has
 /// ended. One that fails, or that the agent puts off, is tried again until it is given up. Only the
 /// messages for its own agent wait meanwhile, and those too pass it where the agent asks for no
-/// order. Behind a gap nothing is delivered, as nobody knows whose message is missing. What is
-/// known of those that have ended is a few ranges and how those ended that were not handled, until
-/// the sender knows it.
+/// order. Behind a gap nothing is delivered, as nobody knows whose message is missing. One that its
+/// agent neither handles nor refuses for too long is given up. What is known of those that have
+/// ended is a few ranges and how those ended that were not handled, until the sender knows it.
 ///
 /// Has no snapshot: nothing of it outlives the process. Contents stay with the host, which knows
 /// them by numbers of its own. Cost: O(log n) for each message.
@@ -249,6 +249,13 @@ public:
   // -- time ----------------------------------------------------------------------------
 
   void tick(time_point now, effects& out) {
+    while (!silent_.empty() && silent_.begin()->first <= now) {
+      auto number = silent_.begin()->second;
+      give_up(now, number,
+              {errc::timed_out, "its agent has not answered in time, and may handle it "
+                                "yet; have each function return"},
+              out);
+    }
     while (!due_.empty() && due_.begin()->first <= now) {
       auto number = due_.begin()->second;
       due_.erase(due_.begin());
@@ -263,13 +270,17 @@ public:
         auto agent = it.what.agent;
         go_on(now, agent, out);
       } else {
-        hand(number, it, out);
+        hand(now, number, it, out);
       }
     }
   }
 
   [[nodiscard]] std::optional<time_point> next_deadline() const {
-    return due_.empty() ? std::nullopt : std::optional{due_.begin()->first};
+    std::optional<time_point> next;
+    for (auto* all : {&due_, &silent_})
+      if (!all->empty())
+        next = std::min(next.value_or(all->begin()->first), all->begin()->first);
+    return next;
   }
 
   // -- what is there -------------------------------------------------------------------
@@ -288,8 +299,9 @@ private:
   struct item {
     arrival what;
     std::uint32_t failures = 0;
-    /// The agent has it.
+    /// The agent has it, and is given up at that time.
     bool is_out = false;
+    time_point silent_at{};
   };
 
   /// What is for one agent.
@@ -328,6 +340,7 @@ private:
     items_.clear();
     lanes_.clear();
     due_.clear();
+    silent_.clear();
     gone_.clear();
     unfinished_.clear();
     others_.clear();
@@ -445,14 +458,17 @@ private:
       lane.busy_with = number;
       if (auto before = unfinished_.extract({agent, it.what.id}))
         it.failures = before.mapped();
-      hand(number, it, out);
+      hand(now, number, it, out);
     }
     if (lane.line.empty() && lane.aside.empty() && !lane.is_gone)
       lanes_.erase(found);
   }
 
-  void hand(sequence_number number, item& it, effects& out) {
+  void hand(time_point now, sequence_number number, item& it, effects& out) {
     it.is_out = true;
+    it.silent_at = now + options_.longest_handling;
+    if (planted_flaw != flaw::silence_endured)
+      silent_.emplace(it.silent_at, number);
     out.emplace_back(deliver{*session_, number, it.what.agent, it.what.what, it.failures + 1});
   }
 
@@ -475,6 +491,7 @@ private:
   /// It is looked at when its time is over as well, so that it holds up no others after that.
   void wait(time_point until, sequence_number number, item& it) {
     it.is_out = false;
+    silent_.erase({it.silent_at, number});
     due_.emplace(std::min(until, it.what.expires_at.value_or(until)), number);
   }
 
@@ -534,6 +551,7 @@ private:
   void take_out(sequence_number number, effects& out) {
     auto gone = items_.extract(number);
     auto& it = gone.mapped().what;
+    silent_.erase({gone.mapped().silent_at, number});
     bytes_ -= it.bytes;
     out.emplace_back(drop{it.what});
     auto found = lanes_.find(it.agent);
@@ -569,6 +587,8 @@ private:
   std::set<agent_id> freed_;
   /// When those come again that have failed.
   std::set<std::pair<time_point, sequence_number>> due_;
+  /// When those are given up that agents have.
+  std::set<std::pair<time_point, sequence_number>> silent_;
   /// How those ended that were not handled, as far as the sender may not know it.
   std::map<sequence_number, ending> others_;
   /// That have ended since the last word.

@@ -198,6 +198,9 @@ struct router_options {
   std::uint64_t max_confirm_bytes = 64U << 20U;
   /// How often an agent gets a message of class confirm that fails, before it is given up.
   std::uint32_t max_deliveries = 8;
+  /// How long an agent may have a message of class confirm. Beyond it that is given up and does not
+  /// come again, as the agent may handle it yet; the next one comes.
+  duration longest_handling = std::chrono::hours{1}; // as long as a request waits at most
   /// Dead letters that this node keeps: messages of class confirm that ended here and were not
   /// handled. Beyond it the oldest give way.
   std::uint64_t max_dead_letters = 10'000;
@@ -207,7 +210,7 @@ struct router_options {
   TROUPE_FIELDS(router_options, max_agents, max_waiting_bytes, max_pending, max_recipients,
                 window_bytes, max_message_bytes, max_answer_bytes, max_all_answer_bytes,
                 max_all_waiting_bytes, max_confirms, max_confirm_bytes, max_deliveries,
-                max_dead_letters, max_dead_letter_bytes);
+                longest_handling, max_dead_letters, max_dead_letter_bytes);
 };
 
 /// What became of a message to many.

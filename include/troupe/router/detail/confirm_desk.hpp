@@ -58,7 +58,9 @@ public:
     : self_(self),
       shared_(shared),
       node_(node),
-      options_{.max_deliveries = std::max(options.max_deliveries, 1U)},
+      options_{.max_deliveries = std::max(options.max_deliveries, 1U),
+               .longest_handling
+               = std::clamp(options.longest_handling, duration::zero(), longest_span)},
       write_(std::move(write)),
       outbox_(node, shared.boot(), options_, shared.boot() + 1,
               [this](const agent_id& agent) { return place_of(agent); }),
@@ -185,6 +187,8 @@ private:
     std::size_t bytes = 0;
     std::optional<time_point> expires_at{};
     problem unreadable{};
+    /// Of deliveries_, the last one of it.
+    std::uint64_t delivery = 0;
   };
 
   /// The content of a dead letter.
@@ -385,6 +389,7 @@ private:
     auto payload = message_for(to.agent, it.payload, [&] { return it.from.info(); });
     deliveries_.emplace(++last_delivery_, delivery{from, what.session, what.number, what.agent,
                                                    to.agent.handle->node(), to.agent.is_ordered});
+    it.delivery = last_delivery_;
     asker by{self_->ctrl(),
              caf::message_id{entrance::handled_flag | last_delivery_}.with_normal_priority()};
     shared_.give(self_->ctrl(), what.agent, to, {payload, std::move(by), it.bytes, it.expires_at},
@@ -392,7 +397,8 @@ private:
   }
 
   void perform(const node_id&, const channel::receiver::drop& what) {
-    arrived_.erase(what.what);
+    if (auto gone = arrived_.extract(what.what))
+      deliveries_.erase(gone.mapped().delivery); // its agent may have it yet
   }
 
   void perform(const node_id&, const channel::receiver::dead& what) {
