@@ -175,6 +175,15 @@ struct maintain_command {
 
 int run_maintain(const common_options& common, const maintain_command& what);
 
+struct dead_letters_command {
+  /// Name or id; empty: all nodes.
+  std::string node{};
+  /// The id of one to deliver again, or all.
+  std::optional<std::string> redrive{};
+};
+
+int run_dead_letters(const common_options& common, const dead_letters_command& what);
+
 struct voters_command {
   /// list, add, remove, replace or lead.
   std::string verb = "list";

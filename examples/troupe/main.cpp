@@ -768,6 +768,18 @@ private:
   void add_messages() {
     add_message("send", "Sends a text to an agent", false);
     add_message("request", "Sends a text to an agent and prints its answer", true);
+    auto* command
+      = add_asking("dead-letters", "Lists messages of class confirm that were not handled",
+                   [this] { return cli::run_dead_letters(common_, dead_letters_); });
+    command
+      ->add_option("--node", dead_letters_.node,
+                   "Name or id of a node, or the beginning of its id; default: all nodes")
+      ->option_text("NODE");
+    command
+      ->add_option("--redrive", dead_letters_.redrive,
+                   "Delivers the one with this id again, or all of them")
+      ->option_text("ID|all")
+      ->check(cli::given("the id of a dead letter, or all"));
   }
 
   CLI::App* add_state_command(const std::string& name, const std::string& what,
@@ -886,6 +898,7 @@ private:
   CLI::App* ca_command_ = nullptr;
   cli::leave_command leave_;
   cli::maintain_command maintain_;
+  cli::dead_letters_command dead_letters_;
   cli::voters_command voters_;
   cli::top_command top_;
   bool shows_links_ = false;

@@ -49,7 +49,12 @@ TEST_CASE("whatever comes, a receiver keeps its bounds and delivers no content t
         if (how == 0)
           in.handled(now, which.session, which.number, out);
         else if (how == 1)
-          in.failed(now, which.session, which.number, {errc::failed, std::string(900, 'x')}, out);
+          in.failed(
+            now, which.session, which.number,
+            {{errc::failed, std::string(900, 'x')},
+             random.one_in(2) ? std::optional{std::chrono::seconds{random.below(9)}} : std::nullopt,
+             random.one_in(2)},
+            out);
         else if (how == 2)
           in.no_room(now, which.session, which.number, out);
         else
@@ -66,7 +71,7 @@ TEST_CASE("whatever comes, a receiver keeps its bounds and delivers no content t
       } else {
         frame_header head{1 + random.below(2), random.below(9) > 0 ? 1U : 2U, any_number(random),
                           any_number(random), any_number(random)};
-        if (in.arrive(now, head, any_agent(random), turn, random.below(50), {}, out)
+        if (in.arrive(now, head, {any_agent(random), turn, random.below(50), {}, turn}, out)
             == verdict::taken)
           inside.insert(turn);
       }

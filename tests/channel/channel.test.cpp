@@ -279,6 +279,144 @@ TEST_CASE("a message that fails comes again, others pass, and at last it is give
   CHECK(pair.handed.contains(2));
 }
 
+TEST_CASE("a message that its agent puts off comes when the agent asked for it, and not before",
+          "[channel]") {
+  auto pair = linked();
+  pair.put("a", 1);
+  pair.put("a", 2);
+  pair.put_off(1, 10s);
+  pair.pass(10s - 1ms);
+  CHECK(pair.handed.empty());
+  pair.pass(1ms);
+  REQUIRE(pair.handed.contains(1));
+  CHECK(pair.handed.at(1).attempt == 2);
+  CHECK_FALSE(pair.handed.contains(2));
+  pair.put_off(1, -5s);
+  pair.pass(0s);
+  REQUIRE(pair.handed.contains(1));
+  pair.put_off(1, 100h);
+  pair.pass(1h);
+  CHECK(pair.handed.contains(1));
+}
+
+TEST_CASE("a message that is put off again and again is given up", "[channel]") {
+  auto pair = linked({.max_deliveries = 3});
+  pair.put("a", 1);
+  for (auto each = 0; each < 2; ++each) {
+    pair.put_off(1, 1s);
+    pair.pass(1s);
+  }
+  pair.put_off(1, 1s);
+  CHECK(pair.ended == told{{1, outcome::given_up}});
+  REQUIRE(pair.dead.size() == 1);
+  CHECK(pair.dead.front().what == 1);
+  CHECK(pair.dead.front().failures == 3);
+  CHECK(pair.dead.front().why.detail == "later");
+}
+
+TEST_CASE("a message that is put off beyond its time expires in time, and the next one comes",
+          "[channel]") {
+  receiver in{1, {}, 7};
+  receiver::effects out;
+  time_point now{1h};
+  REQUIRE(in.arrive(now, {1, 1, 1, 1, 1}, {"a", 10, 1, now + 2s, 10}, out) == verdict::taken);
+  REQUIRE(in.arrive(now, {1, 1, 1, 2, 1}, {"a", 11, 1, {}, 11}, out) == verdict::taken);
+  in.failed(now, 1, 1, {{errc::busy, "later"}, 1h}, out);
+  REQUIRE(in.next_deadline() == now + 2s);
+  out.clear();
+  in.tick(now + 2s, out);
+  REQUIRE(out.size() == 3);
+  auto& gone = std::get<receiver::dead>(out.front()); // before its content is dropped
+  CHECK(gone.what == 10);
+  CHECK(gone.how == outcome::expired);
+  CHECK(gone.failures == 1);
+  CHECK(std::get<receiver::deliver>(out.back()).what == 11);
+  CHECK(in.take_word().others.at(0).how == outcome::expired);
+}
+
+TEST_CASE(
+  "a message whose agent does not answer is given up, is not repeated, and the next one comes",
+  "[channel]") {
+  auto pair = linked({.longest_handling = 1min});
+  pair.put("a", 1);
+  pair.put("a", 2);
+  auto silent = pair.handed.at(1);
+  REQUIRE(pair.in.next_deadline() == pair.now + 1min);
+  pair.pass(1min - 1ms);
+  CHECK_FALSE(pair.handed.contains(2));
+  pair.pass(1ms);
+  CHECK(pair.ended == told{{1, outcome::given_up}});
+  REQUIRE(pair.handed.contains(2));
+  pair.handled(1); // at last
+  CHECK(pair.ended.size() == 1);
+  pair.pass(30s);
+  pair.put_off(2, 2min); // it is not with its agent
+  pair.pass(1min);
+  CHECK(pair.ended.size() == 1);
+  pair.pass(1min);
+  REQUIRE(pair.handed.contains(2));
+  CHECK(silent.attempt == 1);
+  pair.handled(2);
+  CHECK(pair.ended.back() == told::value_type{2, outcome::handled});
+  CHECK_FALSE(pair.in.next_deadline());
+}
+
+TEST_CASE("messages pass one that has failed where the agent asks for no order", "[channel]") {
+  auto pair = linked();
+  for (std::uint64_t each = 1; each <= 3; ++each)
+    pair.put("a", each);
+  pair.put_off(1, 10s, true);
+  REQUIRE(pair.handed.contains(2));
+  CHECK_FALSE(pair.handed.contains(3)); // one at a time
+  pair.handled(2);
+  CHECK(pair.handed.contains(3));
+  pair.pass(10s); // the agent still has the third
+  CHECK_FALSE(pair.handed.contains(1));
+  pair.handled(3);
+  REQUIRE(pair.handed.contains(1));
+  CHECK(pair.handed.at(1).attempt == 2);
+  pair.put_off(1, 10s, true);
+  pair.pass(10s); // alone
+  REQUIRE(pair.handed.contains(1));
+  pair.handled(1);
+  CHECK(pair.ended == told{{2, outcome::handled}, {3, outcome::handled}, {1, outcome::handled}});
+  CHECK(pair.out.empty());
+}
+
+TEST_CASE("messages that others have passed go back in their order, each with its count",
+          "[channel]") {
+  auto pair = linked({.max_deliveries = 3});
+  for (std::uint64_t each = 1; each <= 3; ++each)
+    pair.put("a", each);
+  for (auto round = 1; round < 3; ++round) {
+    pair.put_off(1, 10s, true);
+    REQUIRE(pair.handed.contains(2));
+    CHECK(pair.handed.at(2).attempt == static_cast<std::uint32_t>(round));
+    pair.agent_ended(2);
+    CHECK(std::exchange(pair.returned, {}) == std::vector<std::uint64_t>{1, 2, 3});
+    for (std::uint64_t each = 1; each <= 3; ++each)
+      pair.put("a", each);
+  }
+  pair.put_off(1, 10s, true);
+  CHECK(pair.ended == told{{1, outcome::given_up}});
+  pair.agent_ended(2);
+  CHECK(pair.ended == told{{1, outcome::given_up}, {2, outcome::given_up}});
+  CHECK(pair.returned == std::vector<std::uint64_t>{3});
+}
+
+TEST_CASE("what others have passed is dropped when its sender has taken it back", "[channel]") {
+  auto pair = linked();
+  pair.put("a", 1);
+  pair.put_off(1, 10s, true);
+  CHECK(pair.out.take_back("a") == std::vector<std::uint64_t>{1});
+  pair.put("a", 2);
+  CHECK(pair.in.held() == 1);
+  pair.pass(10s);
+  CHECK_FALSE(pair.handed.contains(1));
+  pair.handled(2);
+  CHECK(pair.ended == told{{2, outcome::handled}});
+}
+
 TEST_CASE("a message for which an agent has no room waits, and is not counted as a failure",
           "[channel]") {
   auto pair = linked();
@@ -491,8 +629,8 @@ TEST_CASE("a receiver delivers nothing that has expired", "[channel]") {
   receiver in{1, {}, 7};
   receiver::effects out;
   time_point now{1h};
-  REQUIRE(in.arrive(now, {1, 1, 1, 1, 1}, "a", 10, 1, {}, out) == verdict::taken);
-  REQUIRE(in.arrive(now, {1, 1, 1, 2, 1}, "a", 11, 1, now + 1s, out) == verdict::taken);
+  REQUIRE(in.arrive(now, {1, 1, 1, 1, 1}, {"a", 10, 1}, out) == verdict::taken);
+  REQUIRE(in.arrive(now, {1, 1, 1, 2, 1}, {"a", 11, 1, now + 1s}, out) == verdict::taken);
   in.handled(now + 2s, 1, 1, out);
   auto said = in.take_word();
   CHECK(said.handled == std::vector<number_range>{{1, 2}});

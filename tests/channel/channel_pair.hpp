@@ -57,7 +57,15 @@ public:
 
   void failed(std::uint64_t what, const std::string& why = "no") {
     on(what, [&](auto& at_end, auto at, auto& x, auto& wanted) {
-      at_end.failed(at, x.session, x.number, {errc::failed, why}, wanted);
+      at_end.failed(at, x.session, x.number, {.why = {errc::failed, why}}, wanted);
+    });
+  }
+
+  /// The agent wants it again after `delay`, if it says so.
+  void put_off(std::uint64_t what, std::optional<duration> delay, bool lets_others_pass = false) {
+    on(what, [&](auto& at_end, auto at, auto& x, auto& wanted) {
+      at_end.failed(at, x.session, x.number, {{errc::busy, "later"}, delay, lets_others_pass},
+                    wanted);
     });
   }
 
@@ -102,9 +110,9 @@ public:
   // -- what happens ----------------------------------------------------------------------
 
   channel::verdict arrive(const channel::frame_header& head, const std::string& agent,
-                          std::uint64_t what) {
+                          std::uint64_t what, std::optional<time_point> expires_at = {}) {
     channel::receiver::effects got;
-    auto result = in.arrive(now, head, agent, what, 1, {}, got);
+    auto result = in.arrive(now, head, {agent, what, 1, expires_at, what}, got);
     carry_out(got);
     return result;
   }
@@ -139,6 +147,8 @@ public:
   /// Contents, as the sender tells.
   std::vector<std::pair<std::uint64_t, channel::outcome>> ended;
   std::vector<std::uint64_t> returned;
+  /// At the receiver.
+  std::vector<channel::receiver::dead> dead;
 
 private:
   channel::options options_;
@@ -221,8 +231,10 @@ private:
         say("  ", x->agent.text(), " gets ", x->what,
             x->attempt > 1 ? ", try " + std::to_string(x->attempt) : "");
         handed.emplace(x->what, *x);
-      } else if (auto* gone = std::get_if<channel::receiver::gave_up>(&each)) {
-        say("  gave up one of ", gone->agent.text());
+      } else if (auto* gone = std::get_if<channel::receiver::dead>(&each)) {
+        dead.push_back(*gone);
+        if (gone->how == channel::outcome::given_up)
+          say("  gave up one of ", gone->agent.text());
       }
     if (!in.owes_word())
       return;

@@ -139,6 +139,62 @@ TEST_CASE("what was accepted of class confirm while the agent's node is stopped 
   CHECK(cluster.repeated() == 0);
 }
 
+TEST_CASE(
+  "what fails is tried again, in order or passed as its agent asks, and what is never handled "
+  "is a dead letter that the command delivers again",
+  "[cluster][cli]") {
+  need_command();
+  temporary_folder folder;
+  child_process sends{{confirms_program, "trouble", "n0", folder / "n0"}};
+  auto ready = sends.read_line(20s).value_or("");
+  REQUIRE(ready.starts_with("ready "));
+  auto at = "127.0.0.1:" + ready.substr(6);
+  child_process serves{{confirms_program, "serve", "n1", folder / "n1", at}};
+  REQUIRE(serves.read_line(20s) == "ready");
+  sends.send_signal(SIGUSR1);
+  words strict;
+  words loose;
+  while (strict.size() + loose.size() < 6) {
+    auto line = serves.read_line(30s);
+    REQUIRE(line);
+    (line->starts_with("strict ") ? strict : loose).push_back(*line);
+  }
+  CHECK(strict == words{"strict 1", "strict 2", "strict 3"});
+  CHECK(loose == words{"loose 2", "loose 3", "loose 1"});
+
+  auto told = sends.read_line(30s).value_or("");
+  INFO(told);
+  CHECK(told.starts_with("gave up: "));
+  CHECK(told.ends_with("a fever"));
+  auto list = run({"dead-letters", "--json", "--at", at});
+  INFO(list);
+  REQUIRE(list.status == 0);
+  auto letter = list.line();
+  CHECK(letter["reason"] == "failed");
+  CHECK(letter["why"] == "a fever");
+  CHECK(letter["node"] == "n1");
+  CHECK(letter["sender_node"] == "n0");
+  CHECK(letter["agent"] == "sick");
+  CHECK(letter["deliveries"] == 4);
+  std::string id = letter["id"];
+  CHECK(run({"dead-letters", "--at", at, "--node", "n0"}).output.empty());
+  CHECK(run({"dead-letters", "--at", at}).says("failed  for sick  at n1  from n0"));
+
+  write_file(folder / "n1/cure", "");
+  auto again = run({"dead-letters", "--redrive", id, "--at", at});
+  INFO(again);
+  CHECK(again.output == "1 message is on the way again at n1\n");
+  CHECK(serves.read_line(30s) == "sick 1");
+  CHECK(comes_true([&] {
+    return run({"dead-letters", "--redrive", id, "--at", at}).says("was applied already, at n1");
+  }));
+  CHECK(run({"dead-letters", "--at", at}).output.empty());
+  CHECK(run({"dead-letters", "--redrive", "nonsense", "--at", at}).says("is no id of a message"));
+  auto other = run({"dead-letters", "--redrive", id + "1", "--at", at});
+  CHECK(other.says("no node keeps the dead letter"));
+  CHECK(other.status != 0);
+}
+
 TEST_CASE("troupe send --class confirm waits until an agent that was killed has handled the text",
           "[cluster][cli]") {
   need_command();

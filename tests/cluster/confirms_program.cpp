@@ -2,17 +2,26 @@
 //
 // Usage: confirms_program serve NAME FOLDER JOIN
 //            a member with an agent "ledger" that says "handled NUMBER" for each number, and
-//            "ready" once it has joined
+//            "ready" once it has joined. Its agents "strict" and "loose" fail three times at the
+//            number 1 and say "strict NUMBER" or "loose NUMBER" for what they handle; "loose" asks
+//            for no order. "sick" fails at each number while the file "cure" is not in FOLDER, and
+//            says "sick NUMBER" after that.
 //        confirms_program send NAME FOLDER COUNT
 //            founds the cluster, says "ready PORT", sends the numbers from 1 to COUNT to "ledger"
 //            as soon as each is accepted, says "accepted", and "done" once the last one is handled
+//        confirms_program trouble NAME FOLDER
+//            founds the cluster and says "ready PORT"; at SIGUSR1 it sends 1, 2 and 3 to "strict"
+//            and "loose" each, and 1 to "sick", and says "gave up: WHY" once that is over
 
 #include "support/test_ca.hpp"
 #include "troupe/core/log_line.hpp"
 #include "troupe/node/node.hpp"
 
 #include <chrono>
+#include <csignal>
+#include <cstdint>
 #include <cstdlib>
+#include <filesystem>
 #include <iostream>
 #include <string>
 #include <utility>
@@ -41,12 +50,42 @@ node start(node_options how) {
   return *std::move(made);
 }
 
+void add_clumsy(node& me, const std::string& name, bool is_ordered) {
+  agent_options how;
+  how.inbox.ordered = is_ordered;
+  auto made
+    = me.agent(name, how, [name, failures = 0](std::uint64_t number) mutable -> result<void> {
+        if (number == 1 && ++failures <= 3)
+          return later(50ms * failures, "dropped it");
+        std::cout << name + ' ' + std::to_string(number) + '\n' << std::flush;
+        return {};
+      });
+  if (!made)
+    fail(made.error().detail);
+}
+
+void add_sick(node& me, const std::string& folder) {
+  auto made = me.agent("sick", [folder](std::uint64_t number) -> result<void> {
+    if (!std::filesystem::exists(std::filesystem::path{folder} / "cure"))
+      return problem{errc::failed, "a fever"};
+    std::cout << "sick " + std::to_string(number) + '\n' << std::flush;
+    return {};
+  });
+  if (!made)
+    fail(made.error().detail);
+}
+
 [[noreturn]] void serve(const std::string& name, const std::string& folder,
                         const std::string& join) {
   auto where = net::address::from_string(join);
   if (!where)
     fail(where.error().detail);
-  auto me = start({.name = name, .join = {*where}, .data = folder});
+  node_options how{.name = name, .join = {*where}, .data = folder};
+  how.router.max_deliveries = 4;
+  auto me = start(std::move(how));
+  add_clumsy(me, "strict", true);
+  add_clumsy(me, "loose", false);
+  add_sick(me, folder);
   auto made = me.agent("ledger", [](std::uint64_t number) {
     std::cout << "handled " + std::to_string(number) + '\n' << std::flush;
   });
@@ -70,13 +109,34 @@ void send(const std::string& name, const std::string& folder, std::uint64_t coun
   std::cout << "done" << std::endl;
 }
 
+[[noreturn]] void make_trouble(const std::string& name, const std::string& folder) {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGUSR1);
+  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  auto me = start({.name = name, .data = folder});
+  std::cout << "ready " << me.port() << std::endl;
+  const router::message_options how{.delivery = router::delivery_class::confirm};
+  for (auto which = 0;;) {
+    ::sigwait(&signals, &which);
+    for (std::uint64_t number = 1; number <= 3; ++number)
+      for (auto* agent : {"strict", "loose"})
+        if (auto sent = me.send(to_agent(agent), how, number); !sent)
+          fail(sent.error().detail);
+    auto told = me.messages().post(to_agent("sick"), 1min, how, std::uint64_t{1});
+    std::cout << (told ? "handled" : "gave up: " + told.error().detail) << std::endl;
+  }
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
   init();
   if (argc == 5 && argv[1] == "serve"s)
     serve(argv[2], argv[3], argv[4]);
+  if (argc == 4 && argv[1] == "trouble"s)
+    make_trouble(argv[2], argv[3]);
   if (argc != 5 || argv[1] != "send"s)
-    fail("give serve NAME FOLDER JOIN, or send NAME FOLDER COUNT");
+    fail("give serve NAME FOLDER JOIN, send NAME FOLDER COUNT, or trouble NAME FOLDER");
   send(argv[2], argv[3], std::stoull(argv[4]));
 }

@@ -17,6 +17,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -32,6 +33,7 @@
 #include "caf/node_id.hpp"
 #include "caf/scoped_actor.hpp"
 #include "troupe/core/caf/to_error.hpp"
+#include "troupe/router/later.hpp"
 #include "troupe/router/messages.hpp"
 #include "troupe/testing/comes_true.hpp"
 
@@ -209,6 +211,24 @@ struct live_confirms : test::live_system<caf::id_block::troupe_router> {
     return on(where, [](router_state& state) { return state.statistics(); });
   }
 
+  template <class Answer, class Question>
+  Answer ask(const router_access& where, const Question& what) {
+    Answer result;
+    self->request(where.handle(), 20s, what)
+      .receive([&](const Answer& got) { result = got; },
+               [](const caf::error& why) { FAIL(to_string(to_problem(why))); });
+    return result;
+  }
+
+  /// Of a wish to deliver that dead letter again.
+  problem refusal(const router_access& where, const std::string& id) {
+    problem result;
+    self->request(where.handle(), 20s, redrive_dead_letter{id})
+      .receive([](const redrive_receipt&) { FAIL("it was delivered"); },
+               [&](const caf::error& why) { result = to_problem(why); });
+    return result;
+  }
+
   void place(const std::string& id, const node_id& node) {
     REQUIRE(on(*here, [=](router_state& state) {
       state.places().put({id, node});
@@ -217,12 +237,14 @@ struct live_confirms : test::live_system<caf::id_block::troupe_router> {
   }
 
   template <class Function>
-  caf::actor add(const router_access& where, const std::string& id, Function function) {
+  caf::actor add(const router_access& where, const std::string& id, Function function,
+                 const inbox_options& how = {}) {
     auto agent = sys.spawn([function]() -> caf::behavior { return {function}; });
     agents.push_back(agent);
     auto handle = caf::actor_cast<caf::strong_actor_ptr>(agent);
-    REQUIRE(on(where, [=](router_state& state) { return state.add_agent(id, handle); }).code
-            == errc::none);
+    REQUIRE(
+      on(where, [=](router_state& state) { return state.add_agent(id, handle, false, how); }).code
+      == errc::none);
     return agent;
   }
 
@@ -372,6 +394,172 @@ TEST_CASE_METHOD(few_deliveries,
   CHECK(told.find("dropped it") != std::string::npos);
   CHECK(statistics(where).given_up == 2);
   CHECK(all_ended());
+}
+
+TEST_CASE_METHOD(few_deliveries,
+                 "a message that is given up is a dead letter on the node of its agent, and is "
+                 "delivered again under its own id",
+                 "[router]") {
+  link();
+  auto mends = std::make_shared<std::atomic<bool>>(false);
+  auto ids = std::make_shared<std::set<std::string>>();
+  auto agent = sys.spawn([=]() -> caf::behavior {
+    return {[=](const message_info& by, std::uint64_t) -> caf::result<void> {
+      ids->insert(to_string(by.id));
+      if (!*mends)
+        return to_error({errc::failed, "dropped it"});
+      return {};
+    }};
+  });
+  agents.push_back(agent);
+  auto handle = caf::actor_cast<caf::strong_actor_ptr>(agent);
+  REQUIRE(
+    on(*there, [=](router_state& state) { return state.add_agent("clumsy", handle, true); }).code
+    == errc::none);
+  place("clumsy", n2);
+  REQUIRE(post("clumsy", 1).find("failed") == 0);
+  auto kept = ask<dead_letter_page>(*there, list_dead_letters{});
+  REQUIRE(kept.letters.size() == 1);
+  auto& letter = kept.letters.front();
+  CHECK(letter.reason == dead_reason::failed);
+  CHECK(letter.why == "dropped it");
+  CHECK(letter.node == n1);
+  CHECK(letter.to == "clumsy");
+  CHECK(letter.type == "uint64_t");
+  CHECK(letter.deliveries == 3);
+  CHECK(ask<dead_letter_page>(*here, list_dead_letters{}).letters.empty());
+  auto id = to_string(letter.id);
+  CHECK(refusal(*here, id).code == errc::not_found);
+  CHECK(refusal(*there, "nonsense").code == errc::bad_argument);
+
+  CHECK(ask<redrive_receipt>(*there, redrive_dead_letter{}) == redrive_receipt{1, 0, 0});
+  CHECK(testing::comes_true([&] { return statistics(*there).dead_letters == 1; })); // once more
+  *mends = true;
+  CHECK(ask<redrive_receipt>(*there, redrive_dead_letter{id}) == redrive_receipt{1, 0, 0});
+  CHECK(testing::comes_true([&] { return statistics(*there).confirms == 0; }));
+  CHECK(ask<redrive_receipt>(*there, redrive_dead_letter{id}) == redrive_receipt{0, 1, 0});
+  CHECK(statistics(*there).dead_letters == 0);
+  CHECK(*ids == std::set<std::string>{id});
+}
+
+TEST_CASE_METHOD(few_deliveries,
+                 "a dead letter goes to its agent on another node under its own id, and its own "
+                 "node may have the same number",
+                 "[router]") {
+  link();
+  auto tries = std::make_shared<std::atomic<int>>(0);
+  auto first = add(*there, "a", [=](std::uint64_t) -> caf::result<void> {
+    ++*tries;
+    return to_error({errc::failed, "dropped it"});
+  });
+  place("a", n2);
+  REQUIRE(post("a", 1).find("failed") == 0);
+  auto letter = ask<dead_letter_page>(*there, list_dead_letters{}).letters.at(0);
+  on(*there, [](router_state& state) { return state.remove_agent("a") != nullptr; });
+  auto got = std::make_shared<std::promise<message_id>>();
+  auto agent = sys.spawn([=]() -> caf::behavior {
+    return {[=](const message_info& by, std::uint64_t) { got->set_value(by.id); }};
+  });
+  agents.push_back(agent);
+  auto handle = caf::actor_cast<caf::strong_actor_ptr>(agent);
+  on(*here, [=](router_state& state) { return state.add_agent("a", handle, true).code; });
+  on(*there, [](router_state& state) {
+    state.places().put({"a", n1});
+    return true;
+  });
+  CHECK(ask<redrive_receipt>(*there, redrive_dead_letter{to_string(letter.id)}).redriven == 1);
+  CHECK(got->get_future().get() == letter.id);
+  CHECK(testing::comes_true([&] { return statistics(*there).confirms == 0; }));
+}
+
+namespace {
+
+struct impatient_node : live_confirms {
+  impatient_node() : live_confirms({.longest_handling = 200ms}) {}
+};
+
+} // namespace
+
+TEST_CASE_METHOD(impatient_node,
+                 "a message whose agent never answers is a dead letter, and the next one comes",
+                 "[router]") {
+  link();
+  auto promise = std::make_shared<caf::response_promise>();
+  auto count = std::make_shared<std::atomic<int>>(0);
+  auto holder = sys.spawn([=](caf::event_based_actor* me) -> caf::behavior {
+    return {[=](std::uint64_t number) -> caf::result<void> {
+      ++*count;
+      if (number != 1)
+        return {};
+      *promise = me->make_response_promise();
+      return *promise;
+    }};
+  });
+  agents.push_back(holder);
+  auto handle = caf::actor_cast<caf::strong_actor_ptr>(holder);
+  REQUIRE(on(*there, [=](router_state& state) { return state.add_agent("a", handle); }).code
+          == errc::none);
+  place("a", n2);
+  REQUIRE(send("a", 1).code == errc::none);
+  CHECK(post("a", 2) == "1");
+  auto kept = ask<dead_letter_page>(*there, list_dead_letters{});
+  REQUIRE(kept.letters.size() == 1);
+  CHECK(kept.letters.front().why.find("has not answered in time") != std::string::npos);
+  CHECK(*count == 2);
+  CHECK(all_ended());
+}
+
+TEST_CASE_METHOD(live_confirms, "what expires while its agent is nowhere is a dead letter there",
+                 "[router]") {
+  CHECK(post("nobody", 1, confirmed_for(20ms)).find("expired") == 0);
+  auto kept = ask<dead_letter_page>(*here, list_dead_letters{});
+  REQUIRE(kept.letters.size() == 1);
+  CHECK(kept.letters.front().reason == dead_reason::expired);
+  CHECK(kept.letters.front().deliveries == 0);
+  auto all = add_counting(*here, "nobody");
+  CHECK(ask<redrive_receipt>(*here, redrive_dead_letter{}).redriven == 1); // without a ttl
+  CHECK(testing::comes_true([&] { return all->count == 1; }));
+  CHECK(all_ended());
+}
+
+TEST_CASE_METHOD(
+  live_confirms,
+  "a handler that asks for a message later gets it then, and the next one only where "
+  "it asks for no order",
+  "[router]") {
+  auto is_ordered = GENERATE(true, false);
+  link();
+  auto got = std::make_shared<std::vector<std::pair<std::uint64_t, time_point>>>();
+  auto count = std::make_shared<std::atomic<std::size_t>>(0);
+  auto take = [=](std::uint64_t number) -> caf::result<void> {
+    got->emplace_back(number, time_point{std::chrono::steady_clock::now().time_since_epoch()});
+    if (++*count == 1)
+      return to_error(later(300ms, "the database is closed"));
+    return {};
+  };
+  add(*there, "moody", take, {.ordered = is_ordered});
+  place("moody", n2);
+  REQUIRE(send("moody", 1).code == errc::none);
+  REQUIRE(post("moody", 2) == "1");
+  CHECK(testing::comes_true([&] { return *count == 3; }));
+  CHECK(all_ended());
+  auto again = is_ordered ? 1U : 2U;
+  CHECK(got->at(0).first == 1);
+  CHECK(got->at(again).first == 1);
+  CHECK(got->at(3 - again).first == 2);
+  CHECK(got->at(again).second - got->at(0).second >= 300ms);
+}
+
+TEST_CASE("what a handler says by later() is read back, and nothing else is taken for it",
+          "[router]") {
+  CHECK(later(1500us, "soon").detail == "try again in 2 ms: soon");
+  CHECK(delay_of(later(1500us, "soon")) == 2ms);
+  CHECK(delay_of(later(-1s)) == 0ms);
+  CHECK(delay_of(later(longest_span + 1h)) == longest_span);
+  for (auto* text : {"", "try again", "try again in ms", "try again in -1 ms", "try again in 1 h",
+                     "try again in 99999999999999999999 ms"})
+    CHECK_FALSE(delay_of({errc::busy, text}));
+  CHECK_FALSE(delay_of({errc::failed, later(1s).detail}));
 }
 
 TEST_CASE_METHOD(live_confirms, "a confirm waits for an agent that is nowhere yet", "[router]") {

@@ -116,16 +116,20 @@ private:
     std::ostringstream all;
     for (auto& each : out) {
       all << (all.str().empty() ? "" : ", ");
-      troupe::visit(
-        overloaded{
-          [&](const outbox::transmit& x) { all << "send " << name(x.to) << ' ' << x.what.what; },
-          [&](const outbox::ask& x) {
-            last_probe[x.to] = x.what.number;
-            all << "ask " << name(x.to);
-          },
-          [&](const outbox::ended& x) { all << "end " << x.what << ' ' << name_of(x.why.code); },
-          [&](const outbox::late& x) { all << "late " << x.what; }},
-        each);
+      troupe::visit(overloaded{[&](const outbox::transmit& x) {
+                                 all << "send " << name(x.to) << ' ' << x.what.what;
+                               },
+                               [&](const outbox::ask& x) {
+                                 last_probe[x.to] = x.what.number;
+                                 all << "ask " << name(x.to);
+                               },
+                               [&](const outbox::ended& x) {
+                                 all << "end " << x.what << ' ' << name_of(x.why.code);
+                                 if (x.is_dead)
+                                   all << ", dead: " << name_of(*x.is_dead);
+                               },
+                               [&](const outbox::late& x) { all << "late " << x.what; }},
+                    each);
     }
     return all.str();
   }
@@ -185,7 +189,7 @@ TEST_CASE("a message that waits ends when its time is over", "[router]") {
   CHECK(rig.take("a", 1, 1s).empty());
   CHECK(rig.take("a", 2).empty());
   CHECK(rig.pass(999ms).empty());
-  CHECK(rig.pass(1ms) == "end 1 expired");
+  CHECK(rig.pass(1ms) == "end 1 expired, dead: expired");
   CHECK(rig.pass(8'760h).empty()); // without a ttl it waits on
   CHECK(rig.subject.size() == 1);
 }
@@ -210,7 +214,7 @@ TEST_CASE("what an agent failed to handle ends with what it said", "[router]") {
   rig.take("a", 3);
   CHECK(rig.ended(n1, 3, channel::outcome::expired) == "end 3 expired");
   rig.take("a", 4);
-  CHECK(rig.ended(n1, 4, channel::outcome::lost) == "end 4 outcome_unknown");
+  CHECK(rig.ended(n1, 4, channel::outcome::lost) == "end 4 outcome_unknown, dead: unknown");
 }
 
 TEST_CASE("messages follow an agent that is not there any more, in order", "[router]") {
@@ -260,7 +264,8 @@ TEST_CASE("a node that does not know the class ends what is for it", "[router]")
   outbox_rig rig;
   rig.open();
   CHECK(rig.take("a", 2) == "send n1 2");
-  CHECK(rig.refused(n1) == "end 1 incompatible, end 2 incompatible");
+  CHECK(rig.refused(n1)
+        == "end 1 incompatible, dead: incompatible, end 2 incompatible, dead: incompatible");
   CHECK(rig.subject.size() == 0);
   CHECK(rig.refused(n2).empty());
 }

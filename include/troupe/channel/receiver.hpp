@@ -28,10 +28,11 @@ namespace troupe::channel {
 ///
 /// Each message is handled once at most in a life of the receiver, however often it comes. An agent
 /// gets one of a sender's messages at a time, in their order: the next when the one before has
-/// ended. One that fails is tried again, until it is given up; only its own agent waits meanwhile.
-/// Behind a gap nothing is delivered, as nobody knows whose message is missing. What is known of
-/// those that have ended is a few ranges and how those ended that were not handled, until the
-/// sender knows it.
+/// ended. One that fails, or that the agent puts off, is tried again until it is given up. Only the
+/// messages for its own agent wait meanwhile, and those too pass it where the agent asks for no
+/// order. Behind a gap nothing is delivered, as nobody knows whose message is missing. One that its
+/// agent neither handles nor refuses for too long is given up. What is known of those that have
+/// ended is a few ranges and how those ended that were not handled, until the sender knows it.
 ///
 /// Has no snapshot: nothing of it outlives the process. Contents stay with the host, which knows
 /// them by numbers of its own. Cost: O(log n) for each message.
@@ -56,14 +57,41 @@ public:
     content what = 0;
   };
 
-  /// So one was given up.
-  struct gave_up {
+  /// It has ended here, and was not handled; drop follows.
+  struct dead {
     agent_id agent;
-    problem why;
+    content what = 0;
+    /// Given_up, or expired.
+    outcome how = outcome::given_up;
+    /// How often the agent had it and failed.
+    std::uint32_t failures = 0;
+    problem why{};
   };
 
-  using effect = std::variant<deliver, drop, gave_up>;
+  using effect = std::variant<deliver, drop, dead>;
   using effects = std::vector<effect>;
+
+  // -- events --------------------------------------------------------------------------
+
+  /// A message that has come.
+  struct arrival {
+    agent_id agent;
+    content what = 0;
+    std::size_t bytes = 0;
+    std::optional<time_point> expires_at{};
+    /// The same each time that it comes; that of no other message of its session.
+    std::uint64_t id = 0;
+  };
+
+  /// The agent has not handled a message.
+  struct failure {
+    problem why{};
+    /// When the agent wants it again; nothing: after a backoff. It waits options::longest_delay at
+    /// most.
+    std::optional<duration> again_in{};
+    /// The agent asks for no order: later messages pass this one until then.
+    bool lets_others_pass = false;
+  };
 
   /// `self`: the start of this process.
   receiver(boot_number self, const options& how, std::uint64_t seed)
@@ -72,8 +100,7 @@ public:
   // -- from the sender -----------------------------------------------------------------
 
   /// A message has come. Unless it is `taken`, its content is not needed.
-  verdict arrive(time_point now, const frame_header& head, const agent_id& agent, content what,
-                 std::size_t bytes, const std::optional<time_point>& expires_at, effects& out) {
+  verdict arrive(time_point now, const frame_header& head, const arrival& what, effects& out) {
     auto number = head.number;
     if (number >= max_sequence || head.base == 0 || head.base > number || head.run == 0
         || head.run > number)
@@ -89,8 +116,8 @@ public:
     if (!has_room())
       return verdict::beyond_window;
     came_.add(number);
-    items_.emplace(number, item{agent, what, bytes, expires_at});
-    bytes_ += bytes;
+    items_.emplace(number, item{what});
+    bytes_ += what.bytes;
     if (planted_flaw == flaw::acknowledged_unhandled)
       fresh_.add(number);
     enter(number, head.run, out);
@@ -125,25 +152,21 @@ public:
       end(now, number, outcome::handled, {}, out);
   }
 
-  void failed(time_point now, boot_number session, sequence_number number, problem why,
+  void failed(time_point now, boot_number session, sequence_number number, failure what,
               effects& out) {
     if (!is_busy_with(session, number))
       return;
     auto& it = items_.at(number);
     if (++it.failures < options_.max_deliveries)
-      return try_later(now, number, it);
-    why.detail.resize(std::min(why.detail.size(), max_detail_bytes));
-    out.emplace_back(gave_up{it.agent, why});
-    end(now, number, outcome::given_up, std::move(why), out);
+      return put_off(now, number, it, what, out);
+    give_up(now, number, std::move(what.why), out);
   }
 
   /// It can never be handled here.
   void refused(time_point now, boot_number session, sequence_number number, problem why,
                effects& out) {
-    if (!is_busy_with(session, number))
-      return;
-    items_.at(number).failures = options_.max_deliveries;
-    failed(now, session, number, std::move(why), out);
+    if (is_busy_with(session, number))
+      give_up(now, number, std::move(why), out);
   }
 
   /// Too much waits for the agent.
@@ -152,7 +175,8 @@ public:
       return;
     if (planted_flaw == flaw::marked_unhandled)
       return end(now, number, outcome::handled, {}, out);
-    try_later(now, number, items_.at(number));
+    auto& it = items_.at(number);
+    wait(now + backoff(it), number, it);
   }
 
   /// Its time was over before the agent could get it.
@@ -166,27 +190,24 @@ public:
     if (!is_busy_with(session, number))
       return;
     auto& it = items_.at(number);
-    auto agent = it.agent;
+    auto agent = it.what.agent;
     if (it.failures >= options_.max_deliveries) {
       problem why{errc::failed, "its agent has ended whenever it had this message"};
-      out.emplace_back(gave_up{agent, why});
       mark(number, outcome::given_up, std::move(why), out);
-    } else if (it.failures > 0) {
-      unfinished_.insert_or_assign(agent, it.failures);
-      if (unfinished_.size() > options_.max_messages)
-        unfinished_.erase(unfinished_.begin());
     }
     auto& lane = lanes_.at(agent);
     lane.is_gone = true;
     gone_.emplace(lane.run, agent);
-    for (auto all = lane.line; auto each : all)
+    for (auto each : lane.all()) {
+      remember(items_.at(each));
       mark(each, outcome::not_here, {}, out);
+    }
     if (gone_.size() > options_.max_messages)
       lanes_.erase(gone_.extract(gone_.begin()).value().second);
   }
 
   /// The same, of an agent that has ended while it had the message: as one that has failed. The
-  /// next agent of that id gets it with that count.
+  /// next agent of that id gets each with the count that it had.
   void ended(boot_number session, sequence_number number, effects& out) {
     if (!is_busy_with(session, number))
       return;
@@ -228,21 +249,38 @@ public:
   // -- time ----------------------------------------------------------------------------
 
   void tick(time_point now, effects& out) {
+    while (!silent_.empty() && silent_.begin()->first <= now) {
+      auto number = silent_.begin()->second;
+      give_up(now, number,
+              {errc::timed_out, "its agent has not answered in time, and may handle it "
+                                "yet; have each function return"},
+              out);
+    }
     while (!due_.empty() && due_.begin()->first <= now) {
       auto number = due_.begin()->second;
       due_.erase(due_.begin());
       auto found = items_.find(number);
       if (found == items_.end())
         continue;
-      if (is_over(found->second, now))
+      auto& it = found->second;
+      if (is_over(it, now)) {
         end(now, number, outcome::expired, {}, out);
-      else
-        hand(number, found->second, out);
+      } else if (auto& lane = lanes_.at(it.what.agent); lane.aside.erase(number) > 0) {
+        lane.line.insert(number);
+        auto agent = it.what.agent;
+        go_on(now, agent, out);
+      } else {
+        hand(now, number, it, out);
+      }
     }
   }
 
   [[nodiscard]] std::optional<time_point> next_deadline() const {
-    return due_.empty() ? std::nullopt : std::optional{due_.begin()->first};
+    std::optional<time_point> next;
+    for (auto* all : {&due_, &silent_})
+      if (!all->empty())
+        next = std::min(next.value_or(all->begin()->first), all->begin()->first);
+    return next;
   }
 
   // -- what is there -------------------------------------------------------------------
@@ -259,23 +297,29 @@ public:
 
 private:
   struct item {
-    agent_id agent;
-    content what = 0;
-    std::size_t bytes = 0;
-    std::optional<time_point> expires_at{};
+    arrival what;
     std::uint32_t failures = 0;
-    /// The agent has it.
+    /// The agent has it, and is given up at that time.
     bool is_out = false;
+    time_point silent_at{};
   };
 
   /// What is for one agent.
   struct agent_lane {
     sequence_number run = 0;
     std::set<sequence_number> line{};
+    /// That have failed and are passed by others until they are due.
+    std::set<sequence_number> aside{};
     /// That the agent has, or gets again; zero: none.
     sequence_number busy_with = 0;
     /// The agent was not there: all of this run goes back.
     bool is_gone = false;
+
+    [[nodiscard]] std::set<sequence_number> all() const {
+      auto result = line;
+      result.insert(aside.begin(), aside.end());
+      return result;
+    }
   };
 
   static constexpr std::size_t max_detail_bytes = 200;
@@ -292,10 +336,11 @@ private:
     if (session_ && session <= *session_)
       return session == *session_ && base >= base_;
     for (auto& [number, it] : items_)
-      out.emplace_back(drop{it.what});
+      out.emplace_back(drop{it.what.what});
     items_.clear();
     lanes_.clear();
     due_.clear();
+    silent_.clear();
     gone_.clear();
     unfinished_.clear();
     others_.clear();
@@ -361,9 +406,10 @@ private:
   }
 
   void enter(sequence_number number, sequence_number run, effects& out) {
-    auto& lane = lanes_[items_.at(number).agent];
+    auto& agent = items_.at(number).what.agent;
+    auto& lane = lanes_[agent];
     if (run > lane.run)
-      begin_run(lane, run, items_.at(number).agent, out);
+      begin_run(lane, run, agent, out);
     if (run < lane.run)
       return mark(number, outcome::lost, {}, out); // taken back meanwhile
     if (lane.is_gone)
@@ -374,7 +420,7 @@ private:
   /// What was of the run before has been taken back.
   void begin_run(agent_lane& of, sequence_number run, const agent_id& agent, effects& out) {
     gone_.erase({of.run, agent});
-    auto before = std::exchange(of.line, {});
+    auto before = of.all();
     of = {.run = run};
     for (auto each : before)
       mark(each, outcome::lost, {}, out);
@@ -388,7 +434,7 @@ private:
     std::set<agent_id> whose;
     for (auto each = items_.lower_bound(std::min(before, frontier_));
          each != items_.end() && each->first < frontier_; ++each)
-      whose.insert(each->second.agent);
+      whose.insert(each->second.what.agent);
     whose.merge(freed_);
     freed_.clear();
     for (auto& agent : whose)
@@ -410,22 +456,56 @@ private:
         continue;
       }
       lane.busy_with = number;
-      if (auto before = unfinished_.extract(agent)) // it was the first then, too
+      if (auto before = unfinished_.extract({agent, it.what.id}))
         it.failures = before.mapped();
-      hand(number, it, out);
+      hand(now, number, it, out);
     }
-    if (lane.line.empty() && !lane.is_gone)
+    if (lane.line.empty() && lane.aside.empty() && !lane.is_gone)
       lanes_.erase(found);
   }
 
-  void hand(sequence_number number, item& it, effects& out) {
+  void hand(time_point now, sequence_number number, item& it, effects& out) {
     it.is_out = true;
-    out.emplace_back(deliver{*session_, number, it.agent, it.what, it.failures + 1});
+    it.silent_at = now + options_.longest_handling;
+    if (planted_flaw != flaw::silence_endured)
+      silent_.emplace(it.silent_at, number);
+    out.emplace_back(deliver{*session_, number, it.what.agent, it.what.what, it.failures + 1});
   }
 
-  void try_later(time_point now, sequence_number number, item& it) {
+  /// It has failed, and comes again.
+  void put_off(time_point now, sequence_number number, item& it, const failure& how, effects& out) {
+    auto delay = how.again_in ? std::clamp(*how.again_in, duration::zero(), options_.longest_delay)
+                              : backoff(it);
+    if (planted_flaw == flaw::delay_overlooked)
+      delay = backoff(it);
+    wait(now + delay, number, it);
+    if (!how.lets_others_pass && planted_flaw != flaw::failure_overtaken)
+      return;
+    auto& lane = lanes_.at(it.what.agent);
+    lane.line.erase(number);
+    lane.aside.insert(number);
+    lane.busy_with = 0;
+    go_on(now, it.what.agent, out);
+  }
+
+  /// It is looked at when its time is over as well, so that it holds up no others after that.
+  void wait(time_point until, sequence_number number, item& it) {
     it.is_out = false;
-    due_.emplace(now + options_.retry.delay(std::max(it.failures, 1U), random_), number);
+    silent_.erase({it.silent_at, number});
+    due_.emplace(std::min(until, it.what.expires_at.value_or(until)), number);
+  }
+
+  duration backoff(const item& of) {
+    return options_.retry.delay(std::max(of.failures, 1U), random_);
+  }
+
+  /// How often it has failed, for when it comes again.
+  void remember(const item& it) {
+    if (it.failures == 0 || planted_flaw == flaw::failures_forgotten)
+      return;
+    unfinished_.insert_or_assign({it.what.agent, it.what.id}, it.failures);
+    if (unfinished_.size() > options_.max_messages)
+      unfinished_.erase(unfinished_.begin());
   }
 
   [[nodiscard]] bool is_busy_with(boot_number session, sequence_number number) const {
@@ -434,19 +514,28 @@ private:
   }
 
   static bool is_over(const item& it, time_point now) {
-    return it.expires_at && *it.expires_at <= now;
+    return it.what.expires_at && *it.what.expires_at <= now;
   }
 
   // -- ends ----------------------------------------------------------------------------
 
+  void give_up(time_point now, sequence_number number, problem why, effects& out) {
+    why.detail.resize(std::min(why.detail.size(), max_detail_bytes));
+    end(now, number, outcome::given_up, std::move(why), out);
+  }
+
   void end(time_point now, sequence_number number, outcome how, problem why, effects& out) {
-    auto agent = items_.at(number).agent;
+    auto agent = items_.at(number).what.agent;
     mark(number, how, std::move(why), out);
     freed_.erase(agent);
     go_on(now, agent, out);
   }
 
   void mark(sequence_number number, outcome how, problem why, effects& out) {
+    if (how == outcome::given_up || how == outcome::expired) {
+      auto& it = items_.at(number);
+      out.emplace_back(dead{it.what.agent, it.what.what, how, it.failures, why});
+    }
     take_out(number, out);
     ended_.add(number);
     fresh_.add(number);
@@ -461,7 +550,8 @@ private:
 
   void take_out(sequence_number number, effects& out) {
     auto gone = items_.extract(number);
-    auto& it = gone.mapped();
+    auto& it = gone.mapped().what;
+    silent_.erase({gone.mapped().silent_at, number});
     bytes_ -= it.bytes;
     out.emplace_back(drop{it.what});
     auto found = lanes_.find(it.agent);
@@ -469,6 +559,7 @@ private:
       return;
     auto& lane = found->second;
     lane.line.erase(number);
+    lane.aside.erase(number);
     if (lane.busy_with == number)
       lane.busy_with = 0;
     freed_.insert(it.agent);
@@ -490,12 +581,14 @@ private:
   std::map<agent_id, agent_lane> lanes_;
   /// Lanes that are gone, by their runs.
   std::set<std::pair<sequence_number, agent_id>> gone_;
-  /// How often the first message of those agents has failed that went back then.
-  std::map<agent_id, std::uint32_t> unfinished_;
+  /// How often messages had failed that went back then, by their agents and ids.
+  std::map<std::pair<agent_id, std::uint64_t>, std::uint32_t> unfinished_;
   /// Whose messages have ended since all were looked at.
   std::set<agent_id> freed_;
   /// When those come again that have failed.
   std::set<std::pair<time_point, sequence_number>> due_;
+  /// When those are given up that agents have.
+  std::set<std::pair<time_point, sequence_number>> silent_;
   /// How those ended that were not handled, as far as the sender may not know it.
   std::map<sequence_number, ending> others_;
   /// That have ended since the last word.

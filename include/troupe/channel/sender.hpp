@@ -61,6 +61,8 @@ public:
     content what = 0;
     outcome how = outcome::lost;
     problem why{};
+    /// The receiver has said so.
+    bool is_told = false;
   };
 
   /// The agent is not there, and has got none of these; nothing more of it is here.
@@ -413,7 +415,7 @@ private:
       ++lane.back;
       leave_line(lane);
     } else {
-      out.emplace_back(ended{take_out(number), how, why});
+      out.emplace_back(ended{take_out(number), how, why, how != outcome::lost});
       lane.under_way.erase(number);
     }
     if (lane.is_halted() && lane.under_way.size() == lane.back) {

@@ -139,6 +139,11 @@ struct options {
   std::uint32_t max_deliveries = 8;
   /// Between two of these.
   backoff retry{std::chrono::milliseconds{100}, std::chrono::seconds{30}};
+  /// How long an agent may have a message. Beyond it that is given up: it does not come again, as
+  /// the agent may handle it yet, and the next one comes.
+  duration longest_handling = std::chrono::hours{1};
+  /// How long an agent may put off a message at a time.
+  duration longest_delay = std::chrono::hours{1};
   /// A sender that has heard nothing for so long asks what has come, and then again after
   /// `ask_again` more.
   duration silence = std::chrono::seconds{1};

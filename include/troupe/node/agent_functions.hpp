@@ -26,11 +26,13 @@
 #include "troupe/core/plain_call.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/result.hpp"
+#include "troupe/router/later.hpp"
 #include "troupe/router/messages.hpp"
 
 /// What functions of agents may take and give beside what CAF has for its actors.
 namespace troupe {
 
+using router::later;
 using router::message_info;
 
 /// The agent that a function belongs to, as the first parameter of those that want it. For

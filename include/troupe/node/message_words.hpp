@@ -25,6 +25,8 @@ inline std::string words_for_message(std::string_view type) {
     entry{"router::remove_agent", "removing an agent"},
     entry{"router::leave_cluster", "having a node leave (troupe leave)"},
     entry{"router::maintain_node", "maintenance (troupe maintain)"},
+    entry{"router::redrive_dead_letter",
+          "delivering dead letters again (troupe dead-letters --redrive)"},
     entry{"lock::acquire", "taking a lock (troupe lock)"},
     entry{"lock::renew", "keeping a lock (troupe lock)"},
     entry{"lock::release", "giving back a lock (troupe lock)"},

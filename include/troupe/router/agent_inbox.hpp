@@ -38,6 +38,9 @@ struct inbox_options {
   std::size_t max_bytes = 4U << 20U; // four times that is more than waits for and is on a link
   /// What becomes of one more.
   when_full full = when_full::reject;
+  /// Whether messages of class confirm wait while an earlier one of their sender's node has failed
+  /// and is to be tried again. If not, they pass it until then.
+  bool ordered = true;
 
   friend bool operator==(const inbox_options&, const inbox_options&) = default;
 };

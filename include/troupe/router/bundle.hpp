@@ -66,6 +66,8 @@ struct letter {
   /// Of class confirm: one of these.
   std::optional<channel::frame_header> frame{};
   std::optional<channel::probe> probe{};
+  /// See message_header::id.
+  std::optional<message_id> id{};
 
   [[nodiscard]] bool is_confirm() const {
     return frame || probe;
@@ -281,6 +283,7 @@ private:
       made.delivery_class = static_cast<std::uint8_t>(delivery_class::confirm);
       made.frame = what.frame;
       made.probe = what.probe;
+      made.id = what.id;
     }
     return made;
   }
@@ -416,6 +419,7 @@ private:
     if (into.unreadable)
       return;
     into.frame = header.frame;
+    into.id = header.id;
     into.probe = std::move(header.probe);
     into.to.reserve(recipients);
     into.to.push_back(std::move(header.to));

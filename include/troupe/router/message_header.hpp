@@ -93,12 +93,14 @@ struct message_header {
   std::optional<channel::frame_header> frame{};
   /// Of class confirm, without a content for anybody: a question to the channel.
   std::optional<channel::probe> probe{};
+  /// Of a dead letter that is delivered again from another node than its first: its own id.
+  std::optional<message_id> id{};
 
   friend bool operator==(const message_header&, const message_header&) = default;
 
   TROUPE_FIELDS(message_header, to, place, wanted, request, deadline, from, for_whom, also_to,
                 after, life, priority, delivery_class, type, correlation, reply_to, tenant,
-                traceparent, frame, probe);
+                traceparent, frame, probe, id);
 };
 
 /// Below it the time of a message is that of its bundle.

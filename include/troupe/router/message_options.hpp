@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <type_traits>
 #include <utility>
 
@@ -72,6 +74,25 @@ struct message_id {
 
   TROUPE_FIELDS(message_id, node, boot, number);
 };
+
+/// Returns the id that to_string() writes as `text`; nothing if that is none.
+inline std::optional<message_id> to_message_id(std::string_view text) {
+  auto first = text.find(':');
+  auto second = text.find(':', first == std::string_view::npos ? first : first + 1);
+  if (second == std::string_view::npos)
+    return std::nullopt;
+  auto node = node_id::from_string(text.substr(0, first));
+  message_id made;
+  auto read = [](std::string_view digits, std::uint64_t& into) {
+    auto [end, why] = std::from_chars(digits.data(), digits.data() + digits.size(), into);
+    return why == std::errc{} && end == digits.data() + digits.size();
+  };
+  if (!node || !read(text.substr(first + 1, second - first - 1), made.boot)
+      || !read(text.substr(second + 1), made.number))
+    return std::nullopt;
+  made.node = *node;
+  return made;
+}
 
 /// How a message is sent, and what its agents see of it by message_info. Each text is at most
 /// max_name_bytes (255) long; check() finds what is invalid.

@@ -28,6 +28,7 @@
 #include "troupe/host/messages.hpp"
 #include "troupe/router/bundle.hpp"
 #include "troupe/router/confirm_word.hpp"
+#include "troupe/router/dead_letter.hpp"
 #include "troupe/router/inbox_space.hpp"
 #include "troupe/router/message_options.hpp"
 #include "troupe/router/types.hpp"
@@ -35,6 +36,15 @@
 template <>
 struct caf::inspector_access<troupe::router::message_options>
   : troupe::coded_access<troupe::router::message_options> {};
+
+namespace troupe::router {
+
+template <class Inspector>
+bool inspect(Inspector& f, dead_reason& x) {
+  return inspect_enum(f, x);
+}
+
+} // namespace troupe::router
 
 namespace troupe::channel {
 
@@ -48,6 +58,10 @@ bool inspect(Inspector& f, outcome& x) {
 template <>
 struct caf::inspector_access<troupe::router::confirm_word>
   : troupe::coded_access<troupe::router::confirm_word> {};
+
+template <>
+struct caf::inspector_access<troupe::router::dead_letter_page>
+  : troupe::coded_access<troupe::router::dead_letter_page> {};
 
 /// What routers say to each other, and what their clients may ask. A node's router is its
 /// entry point: the one actor that a new link knows. A router_service stands alone.
@@ -232,6 +246,29 @@ struct find_router_statistics {
   TROUPE_FIELDS(find_router_statistics);
 };
 
+/// Asks the router of a node for its dead letters behind the place `after`, at most `limit` (and
+/// 1,000).
+struct list_dead_letters {
+  using result = dead_letter_page;
+
+  std::uint64_t after = 0;
+  std::uint32_t limit = 100;
+
+  TROUPE_FIELDS(list_dead_letters, after, limit);
+};
+
+/// Asks the router of a node to deliver a dead letter again, under its own id and without a ttl.
+/// Errors: bad_argument (no id), not_found (it is not here), busy (it is on its way already),
+/// limit_reached (router_options::max_confirms; it stays).
+struct redrive_dead_letter {
+  using result = redrive_receipt;
+
+  /// As to_string(message_id) writes it. Empty: all.
+  std::string id;
+
+  TROUPE_FIELDS(redrive_dead_letter, id);
+};
+
 /// A node that was asked to leave is about to do so.
 struct leave_receipt {
   /// Its id.
@@ -367,6 +404,10 @@ CAF_BEGIN_TYPE_ID_BLOCK(troupe_router, ::troupe::type_ids::router)
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::confirm_event))
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::inbox_space))
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::agents_full))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::list_dead_letters))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::dead_letter_page))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::redrive_dead_letter))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::redrive_receipt))
 
 CAF_END_TYPE_ID_BLOCK(troupe_router)
 

@@ -21,6 +21,7 @@
 #include "troupe/core/random.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/core/visit.hpp"
+#include "troupe/router/dead_letter.hpp"
 #include "troupe/router/detail/refusals.hpp"
 
 namespace troupe::router {
@@ -58,6 +59,9 @@ public:
   struct ended {
     content what = 0;
     problem why{};
+    /// It has ended on this node and was not handled; what ends on the node of its agent does not
+    /// do so here.
+    std::optional<dead_reason> is_dead{};
   };
 
   /// Whoever waits for its end waits no more; it is kept.
@@ -139,7 +143,7 @@ public:
     for (auto& agent : found->second.agents()) {
       homes_.erase(agent);
       for (auto each : found->second.take_back(agent))
-        end(each, why, out);
+        end(each, why, dead_reason::incompatible, out);
     }
   }
 
@@ -298,7 +302,10 @@ private:
   }
 
   void pass_on(time_point, const node_id&, channel::sender::ended& what, effects& out) {
-    end(what.what, reason(what), out);
+    std::optional<dead_reason> is_dead;
+    if (!what.is_told)
+      is_dead = what.how == channel::outcome::expired ? dead_reason::expired : dead_reason::unknown;
+    end(what.what, reason(what), is_dead, out);
   }
 
   void pass_on(time_point now, const node_id&, channel::sender::returned& what, effects&) {
@@ -329,14 +336,14 @@ private:
     found->second.erase(what);
     if (found->second.empty())
       waiting_.erase(found);
-    end(what, detail::expired(), out);
+    end(what, detail::expired(), dead_reason::expired, out);
   }
 
-  void end(content what, problem why, effects& out) {
+  void end(content what, problem why, std::optional<dead_reason> is_dead, effects& out) {
     auto gone = items_.extract(what);
     if (auto until = gone.mapped().patience)
       patient_until_.erase({*until, what});
-    out.emplace_back(ended{what, std::move(why)});
+    out.emplace_back(ended{what, std::move(why), is_dead});
   }
 
   node_id self_;

@@ -134,6 +134,8 @@ public:
           what, entrance_->origin_of(self_->ctrl(), self_->current_sender(), agent_id{}));
       },
       [this](const find_router_statistics&) { return statistics(); },
+      [this](const list_dead_letters& what) { return confirms_.list(what); },
+      [this](const redrive_dead_letter& what) { return confirms_.redrive(what); },
       [this](const leave_cluster& what) { leave(what.force); },
       [this](const maintain_node& what) { maintain(what.on); },
     };
@@ -311,7 +313,7 @@ public:
     outbound_.add_to(result);
     for_room_.add_to(result);
     entrance_->confirms.add_to(result);
-    result.given_up = confirms_.given_up();
+    confirms_.add_to(result);
     return result;
   }
 

@@ -198,10 +198,19 @@ struct router_options {
   std::uint64_t max_confirm_bytes = 64U << 20U;
   /// How often an agent gets a message of class confirm that fails, before it is given up.
   std::uint32_t max_deliveries = 8;
+  /// How long an agent may have a message of class confirm. Beyond it that is given up and does not
+  /// come again, as the agent may handle it yet; the next one comes.
+  duration longest_handling = std::chrono::hours{1}; // as long as a request waits at most
+  /// Dead letters that this node keeps: messages of class confirm that ended here and were not
+  /// handled. Beyond it the oldest give way.
+  std::uint64_t max_dead_letters = 10'000;
+  /// Their bytes, likewise.
+  std::uint64_t max_dead_letter_bytes = 16U << 20U;
 
   TROUPE_FIELDS(router_options, max_agents, max_waiting_bytes, max_pending, max_recipients,
                 window_bytes, max_message_bytes, max_answer_bytes, max_all_answer_bytes,
-                max_all_waiting_bytes, max_confirms, max_confirm_bytes, max_deliveries);
+                max_all_waiting_bytes, max_confirms, max_confirm_bytes, max_deliveries,
+                longest_handling, max_dead_letters, max_dead_letter_bytes);
 };
 
 /// What became of a message to many.
@@ -237,12 +246,14 @@ struct router_statistics {
   std::uint64_t expired = 0;       ///< whose ttl ran out before their agents could get them
   std::uint64_t given_up = 0;      ///< of class confirm, which agents of this node failed to handle
   std::uint32_t confirms = 0;      ///< of class confirm, accepted here and not ended
+  std::uint32_t dead_letters = 0;  ///< kept here
+  std::uint64_t dead_letters_dropped = 0; ///< that gave way to later ones
 
   friend bool operator==(const router_statistics&, const router_statistics&) = default;
 
   TROUPE_FIELDS(router_statistics, delivered, forwarded, unknown, unreachable, refused, failed,
                 damaged, agents, links, pending, waiting, waiting_bytes, uninvited, expired,
-                given_up, confirms);
+                given_up, confirms, dead_letters, dead_letters_dropped);
 };
 
 } // namespace troupe::router

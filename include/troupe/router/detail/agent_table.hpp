@@ -57,6 +57,8 @@ public:
     /// Whether it gets a message_info in front of each message.
     bool takes_info = false;
     place_number place = 0;
+    /// See inbox_options::ordered.
+    bool is_ordered = true;
 
     explicit operator bool() const {
       return handle != nullptr;
@@ -89,9 +91,10 @@ public:
         return {errc::limit_reached, std::to_string(by_id_.size())
                                        + " agents are registered here; use another node or raise "
                                          "router_options::max_agents"};
-      auto made
-        = by_id_.try_emplace(id, entry{agent, takes_info, ++last_place_}, how, inboxes_.room())
-            .first;
+      auto made = by_id_
+                    .try_emplace(id, entry{agent, takes_info, ++last_place_, how.ordered}, how,
+                                 inboxes_.room())
+                    .first;
       made->second.gives_signs = gives_signs(self, agent);
       by_place_.emplace(last_place_, made);
       auto& ids = ids_[agent->address()];

@@ -16,6 +16,8 @@
 #include "caf/message.hpp"
 #include "caf/message_id.hpp"
 #include "caf/node_id.hpp"
+#include "caf/result.hpp"
+#include "caf/timestamp.hpp"
 #include "troupe/channel/receiver.hpp"
 #include "troupe/channel/types.hpp"
 #include "troupe/core/agent_id.hpp"
@@ -24,14 +26,18 @@
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/overloaded.hpp"
+#include "troupe/core/page_room.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/core/visit.hpp"
 #include "troupe/router/bundle.hpp"
+#include "troupe/router/dead_letter.hpp"
+#include "troupe/router/dead_letters.hpp"
 #include "troupe/router/detail/asker.hpp"
 #include "troupe/router/detail/entrance.hpp"
 #include "troupe/router/detail/origin.hpp"
 #include "troupe/router/detail/refusals.hpp"
+#include "troupe/router/later.hpp"
 #include "troupe/router/messages.hpp"
 #include "troupe/router/outbox.hpp"
 #include "troupe/router/types.hpp"
@@ -52,10 +58,13 @@ public:
     : self_(self),
       shared_(shared),
       node_(node),
-      options_{.max_deliveries = std::max(options.max_deliveries, 1U)},
+      options_{.max_deliveries = std::max(options.max_deliveries, 1U),
+               .longest_handling
+               = std::clamp(options.longest_handling, duration::zero(), longest_span)},
       write_(std::move(write)),
       outbox_(node, shared.boot(), options_, shared.boot() + 1,
-              [this](const agent_id& agent) { return place_of(agent); }) {}
+              [this](const agent_id& agent) { return place_of(agent); }),
+      dead_(options.max_dead_letters, options.max_dead_letter_bytes) {}
 
   confirm_desk(const confirm_desk&) = delete;
   confirm_desk& operator=(const confirm_desk&) = delete;
@@ -130,8 +139,37 @@ public:
     carry_out();
   }
 
-  [[nodiscard]] std::uint64_t given_up() const {
-    return given_up_;
+  // -- dead letters ----------------------------------------------------------------------
+
+  [[nodiscard]] dead_letter_page list(const list_dead_letters& what) const {
+    return dead_.list(what.after, std::clamp<std::size_t>(what.limit, 1, max_page));
+  }
+
+  /// Delivers one of them again, or all.
+  caf::result<redrive_receipt> redrive(const redrive_dead_letter& what) {
+    redrive_receipt made;
+    if (what.id.empty()) {
+      for (auto& each : dead_.ids())
+        ++(redrive(each) ? made.refused : made.redriven);
+      return made;
+    }
+    auto id = to_message_id(what.id);
+    if (!id)
+      return to_error(no_message_id(what.id));
+    if (dead_.is_applied(*id)) {
+      made.applied_already = 1;
+      return made;
+    }
+    if (auto why = redrive(*id))
+      return to_error(std::move(why));
+    made.redriven = 1;
+    return made;
+  }
+
+  void add_to(router_statistics& sum) const {
+    sum.given_up = given_up_;
+    sum.dead_letters = static_cast<std::uint32_t>(dead_.size());
+    sum.dead_letters_dropped = dead_.dropped();
   }
 
 private:
@@ -149,6 +187,15 @@ private:
     std::size_t bytes = 0;
     std::optional<time_point> expires_at{};
     problem unreadable{};
+    /// Of deliveries_, the last one of it.
+    std::uint64_t delivery = 0;
+  };
+
+  /// The content of a dead letter.
+  struct remains {
+    caf::message payload;
+    origin from;
+    std::size_t bytes = 0;
   };
 
   struct delivery {
@@ -158,6 +205,8 @@ private:
     agent_id agent;
     /// The process that the agent lives in.
     caf::node_id where{};
+    /// See inbox_options::ordered.
+    bool is_ordered = true;
   };
 
   [[nodiscard]] time_point now() const {
@@ -201,10 +250,10 @@ private:
   channel::verdict arrive(time_point moment, channel::receiver& in,
                           const channel::frame_header& head, const agent_id& agent, incoming what,
                           channel::receiver::effects& got) {
-    auto bytes = what.bytes;
-    auto expires_at = what.expires_at;
-    arrived_.emplace(++last_arrived_, std::move(what));
-    auto how = in.arrive(moment, head, agent, last_arrived_, bytes, expires_at, got);
+    channel::receiver::arrival made{agent, ++last_arrived_, what.bytes, what.expires_at,
+                                    what.from.said.id.number};
+    arrived_.emplace(last_arrived_, std::move(what));
+    auto how = in.arrive(moment, head, made, got);
     if (how != channel::verdict::taken)
       arrived_.erase(last_arrived_);
     return how;
@@ -240,7 +289,14 @@ private:
     else if (what.is_bounced)
       in.missing(it.session, it.number, got); // it ended before it came to this one
     else
-      in.failed(moment, it.session, it.number, std::move(what.why), got);
+      fail(in, it, std::move(what.why), got);
+  }
+
+  void fail(channel::receiver& in, const delivery& which, problem why,
+            channel::receiver::effects& got) const {
+    auto again_in = delay_of(why);
+    in.failed(now(), which.session, which.number, {std::move(why), again_in, !which.is_ordered},
+              got);
   }
 
   // -- what the machines want --------------------------------------------------------------
@@ -274,6 +330,8 @@ private:
     if (expires_at)
       made.life = *expires_at - moment;
     made.frame = what.what.head;
+    if (auto& id = it.from.said.id; id.node != node_)
+      made.id = id; // it has died here, and is delivered again
     write(what.to, std::move(made));
   }
 
@@ -298,6 +356,10 @@ private:
 
   void perform(outbox::ended& what) {
     auto gone = std::move(sent_.extract(what.what).mapped());
+    dead_.ended(gone.from.said.id, !what.why);
+    if (what.is_dead)
+      bury(gone.agent, *what.is_dead, 0, what.why,
+           {std::move(gone.payload), gone.from, gone.bytes});
     shared_.confirms.give_back(gone.agent, gone.bytes, client_of(gone.from));
     answer(std::move(gone.by), std::move(what.why));
   }
@@ -326,7 +388,8 @@ private:
       return receiver_of(from).missing(what.session, what.number, got_[from]);
     auto payload = message_for(to.agent, it.payload, [&] { return it.from.info(); });
     deliveries_.emplace(++last_delivery_, delivery{from, what.session, what.number, what.agent,
-                                                   to.agent.handle->node()});
+                                                   to.agent.handle->node(), to.agent.is_ordered});
+    it.delivery = last_delivery_;
     asker by{self_->ctrl(),
              caf::message_id{entrance::handled_flag | last_delivery_}.with_normal_priority()};
     shared_.give(self_->ctrl(), what.agent, to, {payload, std::move(by), it.bytes, it.expires_at},
@@ -334,11 +397,54 @@ private:
   }
 
   void perform(const node_id&, const channel::receiver::drop& what) {
-    arrived_.erase(what.what);
+    if (auto gone = arrived_.extract(what.what))
+      deliveries_.erase(gone.mapped().delivery); // its agent may have it yet
   }
 
-  void perform(const node_id&, const channel::receiver::gave_up&) {
-    ++given_up_;
+  void perform(const node_id&, const channel::receiver::dead& what) {
+    auto is_expired = what.how == channel::outcome::expired;
+    given_up_ += is_expired ? 0 : 1;
+    if (auto found = arrived_.find(what.what); found != arrived_.end())
+      bury(what.agent, is_expired ? dead_reason::expired : dead_reason::failed, what.failures,
+           is_expired ? expired() : what.why,
+           {found->second.payload, found->second.from, found->second.bytes});
+  }
+
+  // -- dead letters ----------------------------------------------------------------------
+
+  void bury(const agent_id& to, dead_reason reason, std::uint32_t failures, const problem& why,
+            remains what) {
+    auto info = what.from.info();
+    dead_letter made{what.from.said.id,
+                     reason,
+                     why.detail,
+                     what.from.where.id,
+                     what.from.agent,
+                     to,
+                     info.type.empty() ? troupe::detail::types_in(what.payload) : info.type,
+                     wall_time{caf::make_timestamp().time_since_epoch()},
+                     failures};
+    made.bytes = what.bytes + routes::letter_bytes + what.from.said_bytes() + to.text().size()
+                 + made.why.size() + made.type.size();
+    dead_.bury(std::move(made), std::move(what));
+  }
+
+  /// It goes as one that was just accepted, but for its id.
+  problem redrive(const message_id& id) {
+    if (dead_.is_under_way(id))
+      return redriven_already();
+    auto* found = dead_.find(id);
+    if (!found)
+      return no_dead_letter(to_string(id));
+    auto to = found->head.to;
+    auto what = found->what;
+    if (auto why = shared_.confirms.take(to, what.bytes, client_of(what.from)))
+      return why;
+    dead_.redrive(id);
+    what.from.said.life = longest_life;
+    what.from.said.patience = longest_life;
+    accept(to, std::move(what.payload), std::move(what.from), what.bytes);
+    return {};
   }
 
   // -- what is said ------------------------------------------------------------------------
@@ -407,6 +513,7 @@ private:
   std::map<std::uint64_t, delivery> deliveries_;
   std::uint64_t last_delivery_ = 0;
   std::uint64_t given_up_ = 0;
+  dead_letters<remains> dead_;
   deadline_timer timer_;
 };
 

@@ -228,6 +228,8 @@ public:
                what.sent_at,
                what.how};
     auto is_member = by.where.id != node_id{} && by.where.is_member;
+    if (is_member && what.id)
+      said.id = *what.id;
     if (is_member && what.is_passed_on)
       by = what.first != node_id{} ? origin{{what.first, false, by.where.is_proven}} : origin{};
     else if (is_member && !check(what.from)

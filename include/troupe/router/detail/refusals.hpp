@@ -5,6 +5,7 @@
 
 #include "troupe/core/agent_id.hpp"
 #include "troupe/core/ids.hpp"
+#include "troupe/core/names.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/router/types.hpp"
 
@@ -181,6 +182,23 @@ inline problem given_up(const problem& last) {
           "the agent failed to handle the message, and it was given up (router_options::"
           "max_deliveries of its node); at last: "
             + last.detail};
+}
+
+inline problem no_message_id(const std::string& text) {
+  return {errc::bad_argument, shortened(text)
+                                + " is no id of a message; write NODE:BOOT:NUMBER as the list of "
+                                  "dead letters shows it"};
+}
+
+inline problem no_dead_letter(const std::string& id) {
+  return {errc::not_found, "this node keeps no dead letter " + id
+                             + "; list those of each node, as the oldest give way "
+                               "(router_options::max_dead_letters)"};
+}
+
+inline problem redriven_already() {
+  return {errc::busy, "this dead letter is being delivered again already; look whether it is back "
+                      "in the list after a while"};
 }
 
 inline problem end_unknown() {

@@ -9,6 +9,7 @@
 
 #include "troupe/channel/types.hpp"
 #include "troupe/core/agent_id.hpp"
+#include "troupe/core/time.hpp"
 #include "troupe/sim/world/findings.hpp"
 
 namespace troupe::sim {
@@ -32,15 +33,19 @@ public:
   }
 
   /// An agent gets it.
-  void deliver(life there, message_number number, findings& found) {
+  void deliver(life there, message_number number, time_point now, findings& found) {
     auto& it = messages_.at(number);
     if (handled_.contains({there, number}))
       found.broken(text(number) + " is handled twice in one life of its receiver");
     if (++deliveries_[{there, number}] > channel::options{}.max_deliveries)
       found.broken(text(number) + " is delivered more often than it may be");
+    if (auto asked = put_off_.find({there, number}); asked != put_off_.end() && now < asked->second)
+      found.broken(text(number) + " is delivered before its agent wants it again");
     for (auto earlier : lines_.at({it.by, it.agent})) {
       if (earlier >= number)
         break;
+      if (passed_.contains({there, earlier}))
+        continue;
       found.broken(text(number)
                    + " is delivered before an earlier one for the same agent has ended");
     }
@@ -50,6 +55,23 @@ public:
     handled_.emplace(there, number);
     ever_handled_.insert(number);
     leave(number);
+  }
+
+  /// It has failed, and others may pass it from here on.
+  void let_pass(life there, message_number number) {
+    passed_.emplace(there, number);
+  }
+
+  /// The agent does not want it before that.
+  void put_off(life there, message_number number, time_point until) {
+    put_off_.insert_or_assign({there, number}, until);
+  }
+
+  /// The agent has ended: the next one has said nothing yet.
+  void end_agent(life there, const agent_id& agent) {
+    std::erase_if(put_off_, [&](const auto& each) {
+      return each.first.first == there && messages_.at(each.first.second).agent == agent;
+    });
   }
 
   /// The receiver says that nobody gets it any more.
@@ -121,6 +143,10 @@ private:
   std::set<message_number> ever_handled_;
   std::set<message_number> given_up_;
   std::map<std::pair<life, message_number>, std::uint32_t> deliveries_;
+  /// That have failed, and that others may pass.
+  std::set<std::pair<life, message_number>> passed_;
+  /// Until when the agent does not want them.
+  std::map<std::pair<life, message_number>, time_point> put_off_;
 };
 
 } // namespace troupe::sim

@@ -40,7 +40,8 @@ struct channel_disk {
 };
 
 /// A node that sends to the agents of one other node, and has agents of its own: one is quick, one
-/// is slow, one fails often, one has no room now and then, and one comes and goes.
+/// is slow, one fails often, one has no room now and then, one comes and goes, and one asks for no
+/// order, puts messages off, ends under some and is silent at others.
 class channel_process {
 public:
   using message = channel_message;
@@ -50,7 +51,8 @@ public:
   struct setting {
     findings found;
     delivery_laws laws;
-    channel::options how{.max_messages = 12, .max_bytes = 1'000};
+    channel::options how{
+      .max_messages = 12, .max_bytes = 1'000, .longest_handling = std::chrono::seconds{5}};
     bool is_over = false;
   };
 
@@ -73,7 +75,7 @@ public:
     channel::sender::effects sent;
     troupe::visit(
       overloaded{[&](const message::frame& x) {
-                   in_.arrive(now(), x.head, x.agent, x.what, size_of(x.what), {}, got);
+                   in_.arrive(now(), x.head, {x.agent, x.what, size_of(x.what), {}, x.what}, got);
                  },
                  [&](const channel::probe& x) { in_.asked(now(), x, got); },
                  [&](const channel::acknowledgement& x) { out_.heard(now(), x, sent); }},
@@ -205,6 +207,8 @@ private:
     for (auto& each : got)
       if (auto* what = std::get_if<channel::receiver::deliver>(&each))
         deliver(*what);
+      else if (auto* gone = std::get_if<channel::receiver::dead>(&each))
+        laws().give_up(gone->what);
     if (!is_saying_ && in_.owes_word()) {
       is_saying_ = true;
       here_.after(here_.handover(), [this] {
@@ -224,17 +228,35 @@ private:
     if (what.agent == agent_id{"full"} && random.one_in(4))
       return later(takes,
                    [this, what](auto&) { in_.no_room(now(), what.session, what.number, got_); });
-    laws().deliver(self(), what.what, here_.setting().found);
+    laws().deliver(self(), what.what, now(), here_.setting().found);
+    if (what.agent == agent_id{"moody"} && !random.one_in(3))
+      return later(takes, [this, what](auto& law) { be_moody(law, what); });
     auto fails = what.agent == agent_id{"clumsy"} && !random.one_in(3);
     later(takes, [this, what, fails](auto& law) {
       if (!fails) {
         law.handle(self(), what.what);
         return in_.handled(now(), what.session, what.number, got_);
       }
-      if (what.attempt == here_.setting().how.max_deliveries)
-        law.give_up(what.what);
-      in_.failed(now(), what.session, what.number, {errc::failed, "dropped it"}, got_);
+      in_.failed(now(), what.session, what.number, {.why = {errc::failed, "dropped it"}}, got_);
     });
+  }
+
+  /// Fails, puts off, or ends.
+  void be_moody(delivery_laws& law, const channel::receiver::deliver& what) {
+    auto& random = here_.random();
+    if (random.one_in(20))
+      return; // never answers
+    if (random.one_in(4)) {
+      law.end_agent(self(), what.agent);
+      return in_.ended(what.session, what.number, got_);
+    }
+    channel::receiver::failure why{.why = {errc::busy, "later"}, .lets_others_pass = true};
+    if (random.one_in(2)) {
+      why.again_in = std::chrono::milliseconds{random.below(3'000)};
+      law.put_off(self(), what.what, now() + *why.again_in);
+    }
+    law.let_pass(self(), what.what);
+    in_.failed(now(), what.session, what.number, std::move(why), got_);
   }
 
   template <class Job>
@@ -250,7 +272,8 @@ private:
     return {here_.self(), here_.life()};
   }
 
-  static inline const std::vector<std::string> names{"quick", "slow", "clumsy", "full", "guest"};
+  static inline const std::vector<std::string> names{"quick", "slow",  "clumsy",
+                                                     "full",  "guest", "moody"};
 
   home& here_;
   channel::sender out_;

@@ -1,0 +1,184 @@
+#include <chrono>
+#include <iostream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "caf/scoped_actor.hpp"
+#include "commands.hpp"
+#include "connect.hpp"
+
+namespace cli {
+
+using namespace troupe;
+
+namespace {
+
+/// Asks the router of that node.
+template <class Question>
+result<typename Question::result> ask(cluster_client& client, const registry::record& node,
+                                      const Question& what, duration wait) {
+  using answer_type = typename Question::result;
+  auto& endpoint = node.endpoints.front();
+  auto link = client.link_to({endpoint.host, endpoint.port}, wait);
+  if (!link)
+    return link.error();
+  auto entry = (*link)->entry_point();
+  if (!entry || to_string((*link)->peer().node) != node.key.owner)
+    return problem{errc::unreachable, "node '" + node.key.name + "' is not at its address "
+                                        + to_string(net::address{endpoint.host, endpoint.port})
+                                        + "; it may be ending, or have restarted"};
+  result<answer_type> answer{
+    problem{errc::timed_out, "no answer in time; wait longer with --timeout"}};
+  caf::scoped_actor self{client.system()};
+  self->request(caf::actor_cast<caf::actor>(entry), wait, what)
+    .receive([&](const answer_type& got) { answer = got; },
+             [&](const caf::error& why) { answer = to_problem(why); });
+  return answer;
+}
+
+/// The one that is meant, or all that are there.
+result<std::vector<registry::record>> nodes_to_ask(cluster_client& client, const std::string& node,
+                                                   duration wait) {
+  if (!node.empty()) {
+    auto found = find_node(client, node, wait);
+    if (!found)
+      return found.error();
+    return std::vector{*std::move(found)};
+  }
+  auto all = all_records(client, registry::record_kind::node, wait);
+  if (!all)
+    return all.error();
+  std::vector<registry::record> result;
+  for (auto& each : *all)
+    if ((each.status == registry::record_status::active
+         || each.status == registry::record_status::maintenance)
+        && !each.value.endpoints.empty())
+      result.push_back(each.value);
+  return result;
+}
+
+std::string name_of_node(const std::vector<registry::record>& nodes, const node_id& which) {
+  if (which == node_id{})
+    return {};
+  auto id = to_string(which);
+  for (auto& each : nodes)
+    if (each.key.owner == id)
+      return each.key.name;
+  return id;
+}
+
+void show(const common_options& common, const std::vector<registry::record>& nodes,
+          const registry::record& node, const router::dead_letter& what) {
+  auto from = name_of_node(nodes, what.node);
+  if (common.json) {
+    print({{"id", to_string(what.id)},
+           {"reason", std::string{name_of(what.reason)}},
+           {"why", what.why},
+           {"node", node.key.name},
+           {"sender_node", from},
+           {"sender", what.from.text()},
+           {"agent", what.to.text()},
+           {"type", what.type},
+           {"ended_at_ms", what.ended_at.time_since_epoch() / std::chrono::milliseconds{1}},
+           {"deliveries", what.deliveries},
+           {"bytes", what.bytes}});
+    return;
+  }
+  std::cout << to_string(what.id) << "  " << name_of(what.reason) << "  for " << what.to.text()
+            << "  at " << node.key.name;
+  if (!from.empty())
+    std::cout << "  from " << (what.from.empty() ? "" : what.from.text() + '@') << from;
+  std::cout << "  " << what.type << "  " << what.deliveries
+            << (what.deliveries == 1 ? " delivery" : " deliveries") << ": " << what.why
+            << std::endl;
+}
+
+problem list(const common_options& common, cluster_client& client,
+             const std::vector<registry::record>& nodes, const registry::record& node) {
+  router::list_dead_letters question{.limit = 1'000};
+  for (;;) {
+    auto page = ask(client, node, question, common.wait());
+    if (!page)
+      return page.error();
+    for (auto& each : page->letters)
+      show(common, nodes, node, each);
+    if (!page->more || page->letters.empty())
+      return {};
+    question.after = page->letters.back().place;
+  }
+}
+
+/// With the name of the node that it is about.
+problem at_node(const registry::record& node, problem why) {
+  why.detail = "node " + node.key.name + ": " + why.detail;
+  return why;
+}
+
+int list_all(const common_options& common, cluster_client& client,
+             const std::vector<registry::record>& nodes) {
+  int status = ok;
+  for (auto& each : nodes)
+    if (auto why = list(common, client, nodes, each))
+      status = complain(common, at_node(each, std::move(why)));
+  return status;
+}
+
+void tell(const common_options& common, const registry::record& node, const std::string& id,
+          const router::redrive_receipt& what) {
+  if (common.json) {
+    print({{"event", "redriven"},
+           {"node", node.key.name},
+           {"id", id},
+           {"redriven", what.redriven},
+           {"applied_already", what.applied_already},
+           {"refused", what.refused}});
+    return;
+  }
+  if (what.applied_already > 0)
+    std::cout << id << " was applied already, at " << node.key.name << std::endl;
+  else
+    std::cout << what.redriven << (what.redriven == 1 ? " message is" : " messages are")
+              << " on the way again at " << node.key.name
+              << (what.refused > 0
+                    ? "; no room for " + std::to_string(what.refused) + " more, try again"
+                    : "")
+              << std::endl;
+}
+
+int redrive(const common_options& common, cluster_client& client,
+            const std::vector<registry::record>& nodes, const std::string& id) {
+  auto is_all = id == "all";
+  auto is_found = is_all;
+  problem missing{errc::not_found,
+                  "no node keeps the dead letter " + id + "; see troupe dead-letters"};
+  int status = ok;
+  for (auto& each : nodes) {
+    auto done = ask(client, each, router::redrive_dead_letter{is_all ? "" : id}, common.wait());
+    if (done) {
+      is_found = true;
+      tell(common, each, id, *done);
+    } else if (is_all || done.error().code != errc::not_found) {
+      if (!is_all && done.error().code == errc::bad_argument)
+        return complain(common, done.error());
+      status = complain(common, at_node(each, done.error()));
+      is_found = true;
+    }
+  }
+  return is_found ? status : complain(common, missing);
+}
+
+} // namespace
+
+int run_dead_letters(const common_options& common, const dead_letters_command& what) {
+  auto client = connect_to_services(common);
+  if (!client)
+    return complain(common, client.error());
+  auto nodes = nodes_to_ask(**client, what.node, common.wait());
+  if (!nodes)
+    return complain(common, nodes.error());
+  return what.redrive ? redrive(common, **client, *nodes, *what.redrive)
+                      : list_all(common, **client, *nodes);
+}
+
+} // namespace cli
