@@ -8,12 +8,14 @@
 #include <limits>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
 #include "troupe/core/overloaded.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/core/visit.hpp"
+#include "troupe/router/message_options.hpp"
 
 namespace agent_inbox_test {
 
@@ -113,6 +115,22 @@ TEST_CASE("an agent holds few messages, and gets the next in order as it takes t
   CHECK(it.got == numbers(0, 2 * held));
   CHECK(it.box.waiting() == 0);
   CHECK(it.all.messages() == 0);
+}
+
+TEST_CASE("where the oldest give way, the oldest of the lowest priority does", "[router]") {
+  hosted it{{.max_messages = 2, .full = when_full::drop_oldest}};
+  it.fill();
+  auto send = [&](int what, message_priority priority) {
+    inbox::effects out;
+    REQUIRE(it.box.arrive(it.now, what, 0, {}, false, out, priority));
+    it.carry_out(std::move(out));
+  };
+  send(1'000, message_priority::high);
+  send(1'001, message_priority::low);
+  send(1'002, message_priority::critical);
+  CHECK(it.refused == std::vector{1'001});
+  it.sign();
+  CHECK(std::vector(it.got.begin() + held, it.got.end()) == std::vector{1'002, 1'000});
 }
 
 TEST_CASE("an agent that keeps up gives a sign for each quarter of what it holds", "[router]") {

@@ -335,6 +335,25 @@ TEST_CASE_METHOD(live_inboxes,
   CHECK(slow->count == held + 1);
 }
 
+TEST_CASE_METHOD(live_inboxes, "of what waits for an agent the highest priority goes first",
+                 "[router]") {
+  auto& where = GENERATE(0, 1) == 0 ? here : there;
+  auto slow = add_slow(where, "slow");
+  for (std::uint64_t each = 0; each < held; ++each)
+    REQUIRE(send("slow", each) == errc::none);
+  auto number = held + 4;
+  for (auto each : {message_priority::low, message_priority::normal, message_priority::high,
+                    message_priority::critical}) {
+    dispatch what{to_agent("slow"), {}, 20s, caf::make_message(--number)};
+    what.how.priority = each;
+    self->send(here.handle(), std::move(what));
+  }
+  CHECK(testing::comes_true([&] { return statistics(where).waiting == 4; }));
+  slow->go_on();
+  CHECK(testing::comes_true([&] { return slow->count == held + 4; }));
+  CHECK(slow->disorder == 0);
+}
+
 TEST_CASE_METHOD(live_inboxes, "an agent that answers late gets all requests, not just few",
                  "[router]") {
   auto& where = GENERATE(0, 1) == 0 ? here : there;

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -16,6 +15,8 @@
 #include "troupe/core/time.hpp"
 #include "troupe/router/inbox_space.hpp"
 #include "troupe/router/link_window.hpp"
+#include "troupe/router/message_options.hpp"
+#include "troupe/router/priority_line.hpp"
 #include "troupe/router/waiting_room.hpp"
 
 namespace troupe::router {
@@ -24,8 +25,8 @@ namespace troupe::router {
 enum class when_full : std::uint8_t {
   /// Whoever sends one more is told limit_reached.
   reject = 0,
-  /// The one that has waited for longest gives way: whoever waits for its answer is told
-  /// limit_reached.
+  /// The one that has waited for longest at the lowest priority gives way: whoever waits for its
+  /// answer is told limit_reached.
   drop_oldest = 1,
 };
 
@@ -82,8 +83,8 @@ private:
 };
 
 /// Decides when an agent gets each message. Its mailbox holds few; the agent says so for each
-/// quarter of these, once it has taken them out (see link_window). What is more waits here, in
-/// order.
+/// quarter of these, once it has taken them out (see link_window). What is more waits here, and
+/// goes by its priority (see priority_line); what the mailbox holds is not overtaken any more.
 ///
 /// What waits is bounded. A sender in this process is refused at once: it takes a place before it
 /// sends. One behind a link has sent already: its node is told that the inbox is full, and what is
@@ -190,7 +191,8 @@ public:
   /// A message that does not pass() has come. Returns false if it is refused; then there is an
   /// effect of it as well.
   bool arrive(time_point now, Letter what, std::size_t bytes,
-              const std::optional<time_point>& expires_at, bool is_taken, effects& out) {
+              const std::optional<time_point>& expires_at, bool is_taken, effects& out,
+              message_priority priority = message_priority::normal) {
     if (is_taken)
       come(bytes);
     if (!is_handing_ && held_.has_room()) {
@@ -203,8 +205,8 @@ public:
       return planted_flaw == flaw::refused_called_taken;
     }
     if (!line_)
-      line_ = std::make_unique<std::deque<entry>>();
-    line_->push_back({std::move(what), bytes, expires_at.value_or(time_point::max())});
+      line_ = std::make_unique<priority_line<entry>>();
+    line_->push(priority, {std::move(what), bytes, expires_at.value_or(time_point::max())});
     enter(bytes);
     while (options_.full == when_full::drop_oldest && line_->size() > 1
            && (is_over() || !all_.has_room(waiting_bytes(), 0)))
@@ -232,8 +234,8 @@ public:
   /// It has ended, or gets nothing more under this name. Returns what has waited.
   [[nodiscard]] std::vector<Letter> end() {
     std::vector<Letter> result;
-    for (; line_; pop())
-      result.push_back(std::move(line_->front().what));
+    while (line_)
+      result.push_back(take_next().what);
     return result;
   }
 
@@ -328,17 +330,23 @@ private:
     all_.remove(1, bytes);
   }
 
-  /// The first of those that wait goes; its letter has gone already.
-  void pop() {
-    leave(line_->front().bytes);
-    line_->pop_front();
+  entry take_next() {
+    auto result = line_->take_next();
+    left(result);
+    return result;
+  }
+
+  /// One of those that wait has been taken out.
+  void left(const entry& what) {
+    leave(what.bytes);
     if (line_->empty())
       line_.reset(); // idle agents are many
   }
 
   void drop_oldest(effects& out) {
-    out.emplace_back(refuse{std::move(line_->front().what)});
-    pop();
+    auto oldest = line_->take_oldest_of_lowest();
+    left(oldest);
+    out.emplace_back(refuse{std::move(oldest.what)});
   }
 
   void hand_on(time_point now, effects& out) {
@@ -353,8 +361,8 @@ private:
   /// As much as there is room for.
   void hand_some(time_point now, effects& out) {
     out.reserve(std::min(line_->size(), max_held / 4));
-    for (; line_ && held_.has_room(); pop()) {
-      auto& next = line_->front();
+    while (line_ && held_.has_room()) {
+      auto next = take_next();
       if (next.expires_at <= now) {
         out.emplace_back(expire{std::move(next.what)});
         continue;
@@ -373,7 +381,7 @@ private:
   std::size_t coming_bytes_ = 0;
   link_window held_{max_held};
   /// Null if it is empty, as it is where there is room and nothing is being handed over.
-  std::unique_ptr<std::deque<entry>> line_;
+  std::unique_ptr<priority_line<entry>> line_;
   /// What was handed last is not in the mailbox yet.
   bool is_handing_ = false;
   bool is_awaited_ = false;

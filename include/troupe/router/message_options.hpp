@@ -102,7 +102,9 @@ struct message_options {
   /// expired at once; more than longest_span (a year) is shortened to that. Time in the network
   /// and in the mailbox of the agent does not count. Without it a message does not expire.
   std::optional<duration> ttl{};
-  /// Shown to the agents. It does not change the order of messages.
+  /// Shown to the agents. Of what waits for room in the mailbox of an agent the highest priority
+  /// goes first, and each gets a turn (see priority_line); what its mailbox holds, and what waits
+  /// for a link, is not overtaken. Messages of class confirm keep their order whatever theirs is.
   message_priority priority = message_priority::normal;
   /// The application's name for this kind of message. Empty: the C++ types of its content.
   std::string type{};
@@ -134,6 +136,11 @@ struct message_options {
 inline std::size_t text_bytes(const message_options& how) {
   return how.type.size() + how.correlation.size() + how.reply_to.text().size() + how.tenant.size()
          + how.traceparent.size();
+}
+
+/// Null: nothing was said.
+inline message_priority priority_of(const message_options* how) {
+  return how != nullptr ? how->priority : message_priority::normal;
 }
 
 /// Returns whether nothing is set.

@@ -12,6 +12,7 @@
 #include "troupe/core/time.hpp"
 #include "troupe/router/agent_inbox.hpp"
 #include "troupe/router/inbox_space.hpp"
+#include "troupe/router/message_options.hpp"
 
 namespace troupe::router {
 
@@ -106,8 +107,8 @@ public:
 
   bool arrive(time_point now, place& to, Letter what, std::size_t bytes,
               const std::optional<time_point>& expires_at, bool is_taken,
-              typename inbox::effects& out) {
-    auto result = to.box_.arrive(now, std::move(what), bytes, expires_at, is_taken, out);
+              typename inbox::effects& out, message_priority priority = message_priority::normal) {
+    auto result = to.box_.arrive(now, std::move(what), bytes, expires_at, is_taken, out, priority);
     look_at(to);
     return result;
   }

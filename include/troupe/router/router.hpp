@@ -232,7 +232,8 @@ public:
              const detail::said_by_program& said = {}) {
     auto from = own_origin(said);
     auto made = detail::message_for(to.agent, payload, [&] { return from.info(); });
-    entrance_->give(self_->ctrl(), {}, entrance_->agents.pass(to), {made, {}, to.bytes, {}, true},
+    entrance_->give(self_->ctrl(), {}, entrance_->agents.pass(to),
+                    {made, {}, to.bytes, {}, true, priority_of(from.said.how.get())},
                     self_->context());
   }
 

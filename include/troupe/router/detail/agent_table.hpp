@@ -241,10 +241,12 @@ public:
   /// false if it is refused, or if the agent has just ended: then `what` is as it was, and `out`
   /// too.
   bool arrive(time_point now, place_number place, waiting_message& what, std::size_t bytes,
-              const std::optional<time_point>& expires_at, bool is_taken, inbox::effects& out) {
+              const std::optional<time_point>& expires_at, bool is_taken, inbox::effects& out,
+              message_priority priority) {
     auto result = false;
     with(place, [&](inboxes::place& to) {
-      result = inboxes_.arrive(now, to, std::move(what), bytes, expires_at, is_taken, out);
+      result
+        = inboxes_.arrive(now, to, std::move(what), bytes, expires_at, is_taken, out, priority);
     });
     return result;
   }

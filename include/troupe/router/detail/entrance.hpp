@@ -158,6 +158,8 @@ public:
     std::optional<time_point> expires_at{};
     /// agent_table::take() has taken it.
     bool is_taken = false;
+    /// Of class confirm all are normal: they keep their order.
+    message_priority priority = message_priority::normal;
   };
 
   /// Gives a message to the agent of that id, to which it passes: at once, or once that has room.
@@ -175,7 +177,7 @@ public:
     if (!what.is_taken)
       what.bytes += routes::letter_bytes;
     auto taken = agents.arrive(now(*self->home_system), to.agent.place, made, what.bytes,
-                               what.expires_at, what.is_taken, out);
+                               what.expires_at, what.is_taken, out, what.priority);
     if (!taken && out.empty()) {
       made.by.tell(self, caf::make_message(to_error(unknown(id))), context);
       return given::gone;
@@ -418,7 +420,13 @@ private:
       else
         for (auto& agent : each.to)
           note(agent, deliver_to(
-                        agent, self, {each.payload, {asks, id}, each.bytes, expiry(self, each)},
+                        agent, self,
+                        {each.payload,
+                         {asks, id},
+                         each.bytes,
+                         expiry(self, each),
+                         false,
+                         priority_of(each.how.get())},
                         patience(each.patience), [&] { return origin_of(self, asks, each).info(); },
                         context));
     }
@@ -490,7 +498,9 @@ private:
     }
     auto payload
       = message_for(to.agent, what.payload, [&] { return origin_of(self, asks.who, what).info(); });
-    auto how = give(self, id, to, {payload, {}, what.bytes, expiry(self, what)}, context);
+    auto how = give(
+      self, id, to,
+      {payload, {}, what.bytes, expiry(self, what), false, priority_of(what.how.get())}, context);
     switch (how) {
       case given::yes:
       case given::waits:
@@ -517,7 +527,9 @@ private:
     }
     what.by = going_out.stand_in(self, std::move(what.by), wait, context);
     auto payload = message_for(to.agent, what.payload, find_info);
-    return give(self, id, to, {payload, std::move(what.by), what.bytes, what.expires_at}, context);
+    return give(self, id, to,
+                {payload, std::move(what.by), what.bytes, what.expires_at, false, what.priority},
+                context);
   }
 
   // -- inboxes -------------------------------------------------------------------------

@@ -205,7 +205,9 @@ private:
                                                              what.patience, self_->context());
     auto payload = message_for(to.agent, what.what);
     shared_.give(self_->ctrl(), what.agent, to,
-                 {payload, std::move(by), 0, what.what.from.said.expires_at()}, self_->context());
+                 {payload, std::move(by), 0, what.what.from.said.expires_at(), false,
+                  priority_of(what.what.from.said.how.get())},
+                 self_->context());
   }
 
   void perform(core::hand& what) {
@@ -232,8 +234,10 @@ private:
     if (!to.agent)
       return entrance::given::gone;
     auto payload = message_for(to.agent, what);
-    return shared_.give(self_->ctrl(), agent, to, {payload, {}, 0, what.from.said.expires_at()},
-                        self_->context());
+    return shared_.give(
+      self_->ctrl(), agent, to,
+      {payload, {}, 0, what.from.said.expires_at(), false, priority_of(what.from.said.how.get())},
+      self_->context());
   }
 
   static caf::message message_for(const agent_table::entry& agent, const content& what) {
