@@ -56,7 +56,7 @@ void add_clumsy(node& me, const std::string& name, bool is_ordered) {
   auto made
     = me.agent(name, how, [name, failures = 0](std::uint64_t number) mutable -> result<void> {
         if (number == 1 && ++failures <= 3)
-          return later(50ms * failures, "dropped it");
+          return later(300ms * failures, "dropped it"); // others have come by then
         std::cout << name + ' ' + std::to_string(number) + '\n' << std::flush;
         return {};
       });

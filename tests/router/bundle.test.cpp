@@ -375,7 +375,7 @@ TEST_CASE_METHOD(bundle_readers,
     auto bytes = letter_with(asks);
     auto size = *header_size(as_text(bytes));
     caf::byte_buffer more(11, compat::byte{1});
-    more[0] = more[1] = compat::byte{0}; // no frame, no probe
+    more[0] = more[1] = more[2] = compat::byte{0}; // no frame, no probe, no id
     bytes.insert(bytes.begin() + static_cast<std::ptrdiff_t>(size), more.begin(), more.end());
     bytes.front() = static_cast<compat::byte>(size - header_length_bytes + more.size());
     auto got = between(bytes);

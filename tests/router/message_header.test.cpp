@@ -55,6 +55,7 @@ message_header with_all() {
   all.traceparent = "00-1";
   all.frame = channel::frame_header{1, 2, 3, 4, 4};
   all.probe = channel::probe{1, 3, 9, {{5, 6}}};
+  all.id = message_id{test::node_named("n9"), 3, 8};
   return all;
 }
 
@@ -75,7 +76,8 @@ struct newer_header {
       f.field("delivery_class", k.delivery_class), f.field("type", k.type),
       f.field("correlation", k.correlation), f.field("reply_to", k.reply_to),
       f.field("tenant", k.tenant), f.field("traceparent", k.traceparent), f.field("frame", k.frame),
-      f.field("probe", k.probe), f.field("seal", x.seal), f.field("sequence", x.sequence));
+      f.field("probe", k.probe), f.field("id", k.id), f.field("seal", x.seal),
+      f.field("sequence", x.sequence));
   }
 };
 
