@@ -109,9 +109,10 @@ problem list(const common_options& common, cluster_client& client,
   }
 }
 
-/// With the name of the node that it is about.
+/// With the name of the node that it is about, unless it is about whoever asks.
 problem at_node(const registry::record& node, problem why) {
-  why.detail = "node " + node.key.name + ": " + why.detail;
+  if (why.code != errc::denied)
+    why.detail = "node " + node.key.name + ": " + why.detail;
   return why;
 }
 
