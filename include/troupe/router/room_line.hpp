@@ -107,7 +107,7 @@ public:
     what.place = ++last_;
     auto [found, is_new] = lines_.try_emplace(what.to);
     if (is_new && asks)
-      out.emplace_back(ask{what.to});
+      ask_once(what.to, found->second, out);
     else if (is_new)
       try_at(found, now + first_pause);
     found->second.asks = found->second.asks || asks;
@@ -126,7 +126,7 @@ public:
     if (it.waiting.empty() || holds(it.space, requests_.at(*it.waiting.begin()).bytes))
       go_on(found, out);
     else
-      out.emplace_back(ask{to});
+      ask_once(to, it, out);
   }
 
   /// There was no room for what was tried: it goes back to its place.
@@ -140,13 +140,24 @@ public:
     enter(it, std::move(what));
   }
 
-  /// There may be room for that recipient, so much if that is known: at least one is tried.
+  /// Somebody says that there may be room. Where it was asked for the answer says how much.
+  void may_have_room(const std::string& to, effects& out) {
+    auto found = lines_.find(to);
+    if (found == lines_.end() || found->second.is_asked)
+      return;
+    if (found->second.asks)
+      found->second.space = {0, 0};
+    go_on(found, out);
+  }
+
+  /// There is room for that recipient, so much if that is known: at least one is tried.
   void has_room(time_point now, const std::string& to, const inbox_space& space, effects& out) {
     auto found = lines_.find(to);
     if (found == lines_.end())
       return;
     found->second.space = space;
     found->second.space_until = now + space_holds;
+    found->second.is_asked = false;
     go_on(found, out);
   }
 
@@ -197,6 +208,8 @@ private:
     std::size_t tried_bytes = 0;
     /// Whether it has to ask for room.
     bool asks = false;
+    /// And has asked. Each answer lets some go, so there is one question at a time.
+    bool is_asked = false;
     /// What may go before it asks again.
     inbox_space space{};
     time_point space_until{};
@@ -243,6 +256,11 @@ private:
     inbox_space space{};
     time_point until{};
   };
+
+  static void ask_once(const std::string& to, line& it, effects& out) {
+    if (!std::exchange(it.is_asked, true))
+      out.emplace_back(ask{to});
+  }
 
   static bool holds(const inbox_space& space, std::size_t bytes) {
     return space.messages > 0 && bytes <= space.bytes;

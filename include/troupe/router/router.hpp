@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -94,7 +95,7 @@ public:
                  },
                  [this](const agent_id& agent) { return outbound_.is_elsewhere(agent); },
                  [this](const agent_id& agent) { outbound_.ask_room(agent); }}) {
-    outbound_.on_room = [this](const agent_id& agent, const inbox_space& space) {
+    outbound_.on_room = [this](const agent_id& agent, const std::optional<inbox_space>& space) {
       for_room_.may_have_room(agent, space);
     };
     self_->set_down_handler([this](const caf::down_msg& gone) { end_agent(gone.source); });

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -130,27 +131,26 @@ public:
   }
 
   /// Called when another node has said that there is room for that agent, or may have said so.
-  std::function<void(const agent_id&, const inbox_space&)> on_room
-    = [](const agent_id&, const inbox_space&) {};
+  std::function<void(const agent_id&, const std::optional<inbox_space>&)> on_room
+    = [](const agent_id&, const std::optional<inbox_space>&) {};
 
   [[nodiscard]] bool is_elsewhere(const agent_id& agent) const {
     auto node = shared_.ways.node_of(agent);
     return node != node_id{} && node != node_;
   }
 
-  /// Asks the node of that agent for room, over a link that is made if there is none: on_room tells
-  /// of it, without bounds if there will be no link, as then nothing goes.
+  /// Asks the node of that agent for room, behind all that waits for the link there, so that it
+  /// counts that, too. A link is made if there is none. on_room tells of it, without bounds if
+  /// there will be no link, as then nothing goes.
   /// @pre is_elsewhere()
   void ask_room(const agent_id& agent) {
-    if (auto asked = core_.ask_room(agent))
-      return perform(*asked);
     visit(shared_.ways.node_of(agent), false,
           [this, agent](const caf::strong_actor_ptr& entry, const problem&) {
             auto asked = entry ? core_.ask_room(agent) : std::nullopt;
             if (asked)
-              perform(*asked);
+              await(*asked, true);
             else
-              on_room(agent, {});
+              on_room(agent, inbox_space{});
           });
   }
 
@@ -382,11 +382,16 @@ private:
   }
 
   void perform(const core::await_room& what) {
-    auto go_on
-      = [this, made = core::told_room{what.peer, what.link, what.agent}](const inbox_space& space) {
-          step(made);
-          on_room(made.agent, space);
-        };
+    await(what, false);
+  }
+
+  /// `is_asked`: by ask_room(), who hears how much there is.
+  void await(const core::await_room& what, bool is_asked) {
+    auto go_on = [this, is_asked, made = core::told_room{what.peer, what.link, what.agent}](
+                   const inbox_space& space) {
+      step(made);
+      on_room(made.agent, is_asked ? std::optional{space} : std::nullopt);
+    };
     compat::relay(
       self_, ends_.at(what.link).entry, what.patience,
       caf::make_message(router::await_room{what.agent}),

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <functional>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -69,9 +70,13 @@ public:
     then_.send(std::move(what), std::move(where));
   }
 
-  /// There is room for that agent, or nobody says; `space`: so much, if that is said.
-  void may_have_room(const agent_id& agent, const inbox_space& space) {
-    has_room(to_agent(agent), space);
+  /// There is room for that agent, or nobody says; `space`: so much, if it was asked for.
+  void may_have_room(const agent_id& agent, const std::optional<inbox_space>& space) {
+    if (space)
+      return has_room(to_agent(agent), *space);
+    line::effects out;
+    line_.may_have_room(key_of(to_agent(agent)), out);
+    carry_out(std::move(out), false);
   }
 
   /// The router ends: nobody waits any more.
