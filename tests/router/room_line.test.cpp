@@ -170,6 +170,34 @@ TEST_CASE("where it is to be asked for room nobody goes before that is said", "[
   CHECK_FALSE(r.it.may_go(r.now, "slow", 1));
 }
 
+TEST_CASE("there is one question for room at a time, whoever has asked", "[router]") {
+  hosted r{.asks = true};
+  r.room["slow"] = 100;
+  r.wait(1, 1s);
+  r.pass(1s);
+  CHECK(r.late == std::vector{1});
+  for (auto each : {2, 3, 4})
+    r.wait(each);
+  CHECK(r.asked.size() == 1); // the answer to the first one is on its way
+  line::effects out;
+  r.it.may_have_room("slow", out); // word without a number does not let more go
+  CHECK(out.empty());
+  r.has_room("slow", 0, {1, 100});
+  CHECK(r.gone == std::vector{2});
+  CHECK(r.asked.size() == 2);
+  r.it.may_have_room("slow", out);
+  CHECK(out.empty());
+  r.has_room("slow", 0, {2, 100});
+  CHECK(r.gone == std::vector{2, 3, 4});
+  r.wait(5);
+  r.has_room("slow", -100, {9, 100}); // refused here, as others have filled it
+  CHECK(r.gone.size() == 3);
+  r.room["slow"] = 1;
+  r.it.may_have_room("slow", out);
+  r.carry_out(std::move(out));
+  CHECK(r.gone == std::vector{2, 3, 4, 5});
+}
+
 TEST_CASE("a line that has to ask does so also after it was refused", "[router]") {
   hosted r{.asks = true};
   for (auto each : {1, 2, 3})

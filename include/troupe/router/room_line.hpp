@@ -107,7 +107,7 @@ public:
     what.place = ++last_;
     auto [found, is_new] = lines_.try_emplace(what.to);
     if (is_new && asks)
-      ask_once(what.to, found->second, out);
+      ask_once(what.to, out);
     else if (is_new)
       try_at(found, now + first_pause);
     found->second.asks = found->second.asks || asks;
@@ -126,7 +126,7 @@ public:
     if (it.waiting.empty() || holds(it.space, requests_.at(*it.waiting.begin()).bytes))
       go_on(found, out);
     else
-      ask_once(to, it, out);
+      ask_once(to, out);
   }
 
   /// There was no room for what was tried: it goes back to its place.
@@ -143,7 +143,7 @@ public:
   /// Somebody says that there may be room. Where it was asked for the answer says how much.
   void may_have_room(const std::string& to, effects& out) {
     auto found = lines_.find(to);
-    if (found == lines_.end() || found->second.is_asked)
+    if (found == lines_.end() || asked_.contains(to))
       return;
     if (found->second.asks)
       found->second.space = {0, 0};
@@ -152,12 +152,12 @@ public:
 
   /// There is room for that recipient, so much if that is known: at least one is tried.
   void has_room(time_point now, const std::string& to, const inbox_space& space, effects& out) {
+    asked_.erase(to);
     auto found = lines_.find(to);
     if (found == lines_.end())
       return;
     found->second.space = space;
     found->second.space_until = now + space_holds;
-    found->second.is_asked = false;
     go_on(found, out);
   }
 
@@ -208,8 +208,6 @@ private:
     std::size_t tried_bytes = 0;
     /// Whether it has to ask for room.
     bool asks = false;
-    /// And has asked. Each answer lets some go, so there is one question at a time.
-    bool is_asked = false;
     /// What may go before it asks again.
     inbox_space space{};
     time_point space_until{};
@@ -257,8 +255,8 @@ private:
     time_point until{};
   };
 
-  static void ask_once(const std::string& to, line& it, effects& out) {
-    if (!std::exchange(it.is_asked, true))
+  void ask_once(const std::string& to, effects& out) {
+    if (asked_.insert(to).second)
       out.emplace_back(ask{to});
   }
 
@@ -313,6 +311,9 @@ private:
   std::set<std::pair<time_point, std::uint64_t>> ends_;
   /// When the first of each line is tried, unless it is.
   std::set<std::pair<time_point, std::string>> tries_;
+  /// Of whom it is asked how much room there is; perhaps nobody waits for that any more. Each
+  /// answer lets some go, who ask again: so there is one question at a time.
+  std::set<std::string> asked_;
   /// Of those for which nobody waits.
   std::map<std::string, left_space> spaces_;
   std::size_t bytes_ = 0;
