@@ -18,7 +18,12 @@
 #include <utility>
 #include <vector>
 
+#include "caf/actor.hpp"
+#include "caf/actor_cast.hpp"
+#include "caf/error.hpp"
+#include "caf/scoped_actor.hpp"
 #include "cli.hpp"
+#include "troupe/core/caf/to_error.hpp"
 #include "troupe/core/log_line.hpp"
 #include "troupe/core/names.hpp"
 #include "troupe/node/cluster_client.hpp"
@@ -399,6 +404,31 @@ troupe::result<bool> await_shown(troupe::cluster_client& cluster, const std::str
       return false;
     std::this_thread::sleep_for(std::chrono::milliseconds{20});
   }
+}
+
+/// Asks the router of that node, over a link to its address.
+template <class Question>
+troupe::result<typename Question::result> ask_node(troupe::cluster_client& client,
+                                                   const troupe::registry::record& node,
+                                                   const Question& what, troupe::duration wait) {
+  using answer_type = typename Question::result;
+  auto& endpoint = node.endpoints.front();
+  auto link = client.link_to({endpoint.host, endpoint.port}, wait);
+  if (!link)
+    return link.error();
+  auto entry = (*link)->entry_point();
+  if (!entry || to_string((*link)->peer().node) != node.key.owner)
+    return troupe::problem{troupe::errc::unreachable,
+                           "node '" + node.key.name + "' is not at its address "
+                             + to_string(troupe::net::address{endpoint.host, endpoint.port})
+                             + "; it may be ending, or have restarted"};
+  troupe::result<answer_type> answer{
+    troupe::problem{troupe::errc::timed_out, "no answer in time; wait longer with --timeout"}};
+  caf::scoped_actor self{client.system()};
+  self->request(caf::actor_cast<caf::actor>(entry), wait, what)
+    .receive([&](const answer_type& got) { answer = got; },
+             [&](const caf::error& why) { answer = troupe::to_problem(why); });
+  return answer;
 }
 
 /// The record of the node with this name or id.

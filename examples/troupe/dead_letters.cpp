@@ -4,7 +4,6 @@
 #include <utility>
 #include <vector>
 
-#include "caf/scoped_actor.hpp"
 #include "commands.hpp"
 #include "connect.hpp"
 
@@ -13,29 +12,6 @@ namespace cli {
 using namespace troupe;
 
 namespace {
-
-/// Asks the router of that node.
-template <class Question>
-result<typename Question::result> ask(cluster_client& client, const registry::record& node,
-                                      const Question& what, duration wait) {
-  using answer_type = typename Question::result;
-  auto& endpoint = node.endpoints.front();
-  auto link = client.link_to({endpoint.host, endpoint.port}, wait);
-  if (!link)
-    return link.error();
-  auto entry = (*link)->entry_point();
-  if (!entry || to_string((*link)->peer().node) != node.key.owner)
-    return problem{errc::unreachable, "node '" + node.key.name + "' is not at its address "
-                                        + to_string(net::address{endpoint.host, endpoint.port})
-                                        + "; it may be ending, or have restarted"};
-  result<answer_type> answer{
-    problem{errc::timed_out, "no answer in time; wait longer with --timeout"}};
-  caf::scoped_actor self{client.system()};
-  self->request(caf::actor_cast<caf::actor>(entry), wait, what)
-    .receive([&](const answer_type& got) { answer = got; },
-             [&](const caf::error& why) { answer = to_problem(why); });
-  return answer;
-}
 
 /// The one that is meant, or all that are there.
 result<std::vector<registry::record>> nodes_to_ask(cluster_client& client, const std::string& node,
@@ -98,7 +74,7 @@ problem list(const common_options& common, cluster_client& client,
              const std::vector<registry::record>& nodes, const registry::record& node) {
   router::list_dead_letters question{.limit = 1'000};
   for (;;) {
-    auto page = ask(client, node, question, common.wait());
+    auto page = ask_node(client, node, question, common.wait());
     if (!page)
       return page.error();
     for (auto& each : page->letters)
@@ -155,7 +131,8 @@ int redrive(const common_options& common, cluster_client& client,
                   "no node keeps the dead letter " + id + "; see troupe dead-letters"};
   int status = ok;
   for (auto& each : nodes) {
-    auto done = ask(client, each, router::redrive_dead_letter{is_all ? "" : id}, common.wait());
+    auto done
+      = ask_node(client, each, router::redrive_dead_letter{is_all ? "" : id}, common.wait());
     if (done) {
       is_found = true;
       tell(common, each, id, *done);
