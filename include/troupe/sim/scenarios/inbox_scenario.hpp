@@ -43,8 +43,9 @@ public:
       for (std::size_t each = 0; each < agents_each; ++each)
         all.homes.emplace(std::to_string(which) + "." + std::to_string(each), made);
     }
-    all.has_room_since
-      = [this](const agent_id& agent) { return world_.at(home_of(agent))->has_room_since(agent); };
+    all.has_room_since = [this](const agent_id& agent) {
+      return world_.at(home_of(agent))->own_agents().has_room_since(agent);
+    };
   }
 
   scenario_report run() {
@@ -149,7 +150,7 @@ private:
                               .max_bytes = 4'000 + random().below(20'000)};
     if (random().one_in(4))
       how.full = router::when_full::drop_oldest;
-    at(home_of(agent)).add_agent(agent, how, any_pace());
+    at(home_of(agent)).own_agents().add(agent, how, any_pace());
   }
 
   duration any_pace() {
@@ -230,9 +231,9 @@ private:
   void end_one() {
     auto agent = any_agent();
     auto home = home_of(agent);
-    if (!at(home).has_agent(agent))
+    if (!at(home).own_agents().has(agent))
       return;
-    at(home).end_agent(agent);
+    at(home).own_agents().remove(agent);
     world_.after(std::chrono::milliseconds{1}, std::chrono::milliseconds{200},
                  [this, agent] { begin(agent); });
   }
@@ -240,9 +241,9 @@ private:
   /// It goes on a while later, slow or fast.
   void stop_one() {
     auto agent = any_agent();
-    at(home_of(agent)).set_pace(agent, std::chrono::milliseconds{300});
+    at(home_of(agent)).own_agents().set_pace(agent, std::chrono::milliseconds{300});
     world_.after(std::chrono::milliseconds{50}, std::chrono::milliseconds{400},
-                 [this, agent] { at(home_of(agent)).set_pace(agent, any_pace()); });
+                 [this, agent] { at(home_of(agent)).own_agents().set_pace(agent, any_pace()); });
   }
 
   // -- after them --------------------------------------------------------------------------
@@ -253,7 +254,7 @@ private:
     auto& all = *world_.setting();
     all.no_links_until = {};
     for (auto& [agent, node] : all.homes)
-      at(home_of(agent)).set_pace(agent, std::chrono::milliseconds{1});
+      at(home_of(agent)).own_agents().set_pace(agent, std::chrono::milliseconds{1});
     for (process_id one = 0; one < world_.size(); ++one)
       for (process_id other = 0; other < one; ++other)
         if (auto link = all.links.between(one, other); link != 0)

@@ -44,6 +44,11 @@ struct received {
   std::vector<agent_id> full{};
 };
 
+/// So are these, for which something has come.
+struct full {
+  std::vector<agent_id> agents{};
+};
+
 struct answer {
   std::uint64_t request = 0;
   std::optional<problem> why{};
@@ -61,7 +66,7 @@ struct room {
 /// The first word over each link.
 struct hello {};
 
-using word = std::variant<hello, parcel, received, answer, ask_room, room>;
+using word = std::variant<hello, parcel, received, full, answer, ask_room, room>;
 
 } // namespace inbox_words
 

@@ -4,7 +4,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -33,6 +32,7 @@
 #include "troupe/router/types.hpp"
 #include "troupe/sim/laws/inbox_laws.hpp"
 #include "troupe/sim/world/findings.hpp"
+#include "troupe/sim/world/inbox_agents.hpp"
 #include "troupe/sim/world/inbox_links.hpp"
 #include "troupe/sim/world/mailbox.hpp"
 #include "troupe/sim/world/world.hpp"
@@ -82,6 +82,7 @@ public:
   };
 
   using setting = std::shared_ptr<inbox_setting>;
+  using agents = inbox_agents<environment<inbox_node>>;
 
   struct disk {
     void crash(random_source&) {}
@@ -98,7 +99,10 @@ public:
                        .window_bytes = all_.options.window_bytes,
                        .max_turn_letters = max_letters}},
             ways_, pending_),
-      inboxes_(all_.options.max_all_waiting_bytes),
+      agents_(here, all_.laws, all_.options.max_all_waiting_bytes,
+              {[this](const waiting_letter& what, message_end how,
+                      const std::optional<problem>& why) { end(what, how, why); },
+               [this](const agents::waiter& who) { tell_room(who); }}),
       turn_(here, [](std::function<void()>& job) { job(); }) {
     for (auto& [id, node] : all_.homes)
       ways_.put({id, node});
@@ -151,58 +155,20 @@ public:
     });
   }
 
-  // -- agents ------------------------------------------------------------------------------
-
-  /// `pace`: how long it has each message.
-  void add_agent(const agent_id& id, const router::inbox_options& how, duration pace) {
-    auto made = std::make_unique<agent>(++last_place_, how, inboxes_.room());
-    made->id = id;
-    made->how = how;
-    made->pace = pace;
-    by_place_.emplace(last_place_, made.get());
-    agents_.emplace(id, std::move(made));
-  }
-
-  void set_pace(const agent_id& id, duration pace) {
-    if (auto* it = find(id))
-      it->pace = pace;
-  }
-
-  [[nodiscard]] bool has_agent(const agent_id& id) const {
-    return agents_.contains(id);
-  }
-
-  /// It ends as an actor does: with its mailbox.
-  void end_agent(const agent_id& id) {
-    auto gone = agents_.extract(id);
-    if (!gone)
-      return;
-    auto& it = *gone.mapped();
-    by_place_.erase(it.place.number());
-    auto left = inboxes_.end(it.place);
-    for (auto& each : left.letters)
-      end(each, message_end::no_agent, router::detail::no_agent(id));
-    for (auto& each : left.waiters)
-      tell_room(each);
-    for (auto& each : it.mailbox)
-      if (each.what)
-        end(*each.what, message_end::lost, {{errc::failed, "the agent has ended"}});
-  }
-
   // -- messages ----------------------------------------------------------------------------
 
   /// Sends as node::send() does, which says at once if the message was not taken.
   problem send(std::size_t by, const agent_id& to, std::size_t bytes) {
     auto made = all_.laws.begin({{self_, by}, to, bytes});
-    if (auto* near = find(to)) {
+    if (auto* near = agents_.find(to)) {
       auto size = near->place.box().wants_size() ? bytes : 0;
       auto taken = size + router::detail::routes::letter_bytes;
-      if (!inboxes::take(near->place, taken)) {
+      if (!agents::inboxes::take(near->place, taken)) {
         check_is_just(*near, taken);
         return not_taken(made, router::detail::inbox_full(to));
       }
       turn_.put([this, made, taken, to, place = near->place.number()] {
-        give(to, place, {made, 0, {}}, taken, std::nullopt, true);
+        agents_.give(to, place, {made, 0, {}}, taken, std::nullopt, true);
       });
       return {};
     }
@@ -243,6 +209,10 @@ public:
     });
   }
 
+  [[nodiscard]] agents& own_agents() {
+    return agents_;
+  }
+
   // -- for laws ----------------------------------------------------------------------------
 
   [[nodiscard]] router::router_statistics statistics() const {
@@ -259,27 +229,27 @@ public:
     auto sum = statistics();
     if (sum.waiting_bytes > (all_.nodes.size() - 1) * (most + largest))
       broken("has too much that waits for other nodes");
-    if (inboxes_.waiting().bytes() > all_.options.max_all_waiting_bytes + largest)
+    if (agents_.waiting().bytes() > all_.options.max_all_waiting_bytes + largest)
       broken("has too much that waits for its agents");
-    for (auto& [id, it] : agents_) {
+    for (auto& [id, it] : agents_.all()) {
       auto& box = it->place.box();
       auto messages = std::max<std::size_t>(it->how.max_messages, 1);
-      if (box.waiting() > (inbox::slack + 1) * messages)
+      if (box.waiting() > (agents::inbox::slack + 1) * messages)
         broken("has too many messages that wait for " + id.text());
-      if (box.waiting_bytes() > inbox::slack * it->how.max_bytes + largest)
+      if (box.waiting_bytes() > agents::inbox::slack * it->how.max_bytes + largest)
         broken("has too many bytes that wait for " + id.text());
-      auto held = std::ranges::count_if(it->mailbox,
-                                        [](const mail& each) { return each.what.has_value(); });
-      if (static_cast<std::size_t>(held) > inbox::max_held)
+      auto held = std::ranges::count_if(
+        it->mailbox, [](const agents::mail& each) { return each.what.has_value(); });
+      if (static_cast<std::size_t>(held) > agents::inbox::max_held)
         broken("has too many messages in the mailbox of " + id.text());
     }
   }
 
   /// Nothing is left where nobody sends.
   void check_rest() const {
-    if (inboxes_.waiting().messages() != 0 || inboxes_.waiting().bytes() != 0)
+    if (agents_.waiting().messages() != 0 || agents_.waiting().bytes() != 0)
       broken("has something that waits for its agents for ever");
-    if (!inboxes_.full_ones().empty())
+    if (!agents_.full_ones().empty())
       broken("says that an empty inbox is full");
     if (!parcels_.empty())
       broken("has a parcel left");
@@ -290,47 +260,8 @@ public:
       broken("counts other messages than were sent and refused");
   }
 
-  /// Since when there is room in the inbox of that agent, or it is not there.
-  [[nodiscard]] time_point has_room_since(const agent_id& id) const {
-    auto found = agents_.find(id);
-    return found != agents_.end() ? found->second->has_room_since : time_point{};
-  }
-
 private:
-  struct waiting_letter {
-    number what = 0;
-    /// The request over that link that is to be answered; zero: nobody waits, or somebody here.
-    std::uint64_t request = 0;
-    std::optional<router::lines::link_number> over{};
-  };
-
-  /// A node that waits for room.
-  struct waiter {
-    router::lines::link_number over = 0;
-    std::uint64_t number = 0;
-  };
-
-  using inboxes = router::node_inboxes<waiting_letter, waiter>;
-  using inbox = inboxes::inbox;
-
-  /// In the mailbox of an agent: a message, or what it gives a sign for.
-  struct mail {
-    std::optional<waiting_letter> what{};
-  };
-
-  struct agent {
-    agent(inboxes::place_number number, const router::inbox_options& with, router::inbox_room& room)
-      : place(number, with, room) {}
-
-    agent_id id{};
-    router::inbox_options how{};
-    inboxes::place place;
-    std::deque<mail> mailbox{};
-    duration pace{};
-    bool is_busy = false;
-    bool has_room = true;
-    time_point has_room_since{};
-  };
+  using waiting_letter = agents::waiting_letter;
 
   struct parcel {
     std::vector<inbox_words::letter> letters{};
@@ -352,16 +283,6 @@ private:
     all_.found.broken("node " + std::to_string(here_.self()) + ' ' + law);
   }
 
-  agent* find(const agent_id& id) {
-    auto found = agents_.find(id);
-    return found != agents_.end() ? found->second.get() : nullptr;
-  }
-
-  agent* at(inboxes::place_number place) {
-    auto found = by_place_.find(place);
-    return found != by_place_.end() ? found->second : nullptr;
-  }
-
   problem not_taken(number which, problem why) {
     all_.laws.not_taken(which);
     return why;
@@ -371,7 +292,7 @@ private:
     auto where = ways_.plan(
       now(), router::to_agent(to), {false, 0, life},
       [this](std::string_view id) {
-        auto* it = find(agent_id{std::string{id}});
+        auto* it = agents_.find(agent_id{std::string{id}});
         return it == nullptr         ? router::detail::presence::none
                : it->place.is_full() ? router::detail::presence::full
                                      : router::detail::presence::here;
@@ -385,10 +306,10 @@ private:
 
   /// An agent of this node is refused messages only for what waits for it, and for its share of
   /// what waits for all.
-  void check_is_just(const agent& to, std::size_t bytes) const {
+  void check_is_just(const agents::agent& to, std::size_t bytes) const {
     auto& box = to.place.box();
     auto most = all_.options.max_all_waiting_bytes;
-    auto free = most - std::min<std::size_t>(most, inboxes_.waiting().bytes());
+    auto free = most - std::min<std::size_t>(most, agents_.waiting().bytes());
     auto is_just = 2 * box.waiting() >= to.how.max_messages
                    || 2 * (box.waiting_bytes() + bytes) >= to.how.max_bytes
                    || box.waiting_bytes() + bytes > free;
@@ -401,8 +322,8 @@ private:
   void check_is_fair(const agent_id& to, const problem& why) {
     ++all_.crowded_out;
     constexpr std::size_t largest = 600;
-    auto agents = all_.homes.size() / all_.nodes.size();
-    auto share = (all_.options.max_waiting_bytes / 4 - agents * largest) / (agents + 1);
+    auto count = all_.homes.size() / all_.nodes.size();
+    auto share = (all_.options.max_waiting_bytes / 4 - count * largest) / (count + 1);
     if (why.detail.find("router_options::max_waiting_bytes") != std::string::npos
         && got_[to] + largest <= share)
       broken("is refused a message to " + to.text() + " for what waits for others");
@@ -452,13 +373,13 @@ private:
 
   void perform(core::ask& what) {
     under_way_.insert(what.what);
-    auto* to = find(what.agent);
+    auto* to = agents_.find(what.agent);
     if (to == nullptr) {
       all_.laws.end(what.what, message_end::no_agent);
       return step(core::missed{what.agent, what.by, what.request});
     }
-    come(*to, {what.what, 0, {}}, all_.laws.at(what.what).bytes,
-         all_.laws.at(what.what).expires_at);
+    agents_.come(*to, {what.what, 0, {}}, all_.laws.at(what.what).bytes,
+                 all_.laws.at(what.what).expires_at);
   }
 
   void perform(core::hand& what) {
@@ -466,12 +387,12 @@ private:
     std::uint32_t missed = 0;
     std::uint32_t refused = 0;
     for (auto& id : what.agents) {
-      auto* to = find(id);
+      auto* to = agents_.find(id);
       if (to == nullptr) {
         all_.laws.end(what.what, message_end::no_agent);
         ++missed;
-      } else if (!come(*to, {what.what, 0, {}}, all_.laws.at(what.what).bytes,
-                       all_.laws.at(what.what).expires_at)) {
+      } else if (!agents_.come(*to, {what.what, 0, {}}, all_.laws.at(what.what).bytes,
+                               all_.laws.at(what.what).expires_at)) {
         ++refused;
       }
     }
@@ -571,26 +492,28 @@ private:
     for (auto& each : what.letters) {
       waiting_letter made{each.number, each.wants != router::awaited::nothing ? each.request : 0,
                           over};
-      auto* to = find(each.to);
+      auto* to = agents_.find(each.to);
       std::optional<time_point> expires_at;
       if (each.life)
         expires_at = now() + *each.life;
       if (to == nullptr) {
         end(made, message_end::no_agent, router::detail::no_agent(each.to));
       } else if (each.wants != router::awaited::receipt) {
-        come(*to, made, each.bytes, expires_at);
-      } else if (come(*to, {each.number, 0, {}}, each.bytes, expires_at)) {
+        agents_.come(*to, made, each.bytes, expires_at);
+      } else if (agents_.come(*to, {each.number, 0, {}}, each.bytes, expires_at)) {
         say(over, inbox_words::answer{each.request, std::nullopt});
       } else {
         say(over, inbox_words::answer{each.request, router::detail::inbox_full(each.to)});
       }
     }
-    if (!what.mark)
-      return;
-    inbox_words::received said{*what.mark};
-    for (auto place : inboxes_.full_ones())
-      said.full.push_back(at(place)->id);
-    say(over, std::move(said));
+    if (what.mark)
+      return say(over, inbox_words::received{*what.mark, agents_.full_ones()});
+    inbox_words::full said;
+    for (auto& each : what.letters)
+      if (auto* to = agents_.find(each.to); to != nullptr && to->place.is_full())
+        said.agents.push_back(each.to);
+    if (!said.agents.empty())
+      say(over, std::move(said));
   }
 
   void hear(router::lines::link_number over, const inbox_words::received& what) {
@@ -599,6 +522,13 @@ private:
       if (!what.full.empty())
         step(core::told_full{peer, over, what.full});
       step(router::lines::event{router::lines::received{peer, over, what.mark}});
+    });
+  }
+
+  void hear(router::lines::link_number over, const inbox_words::full& what) {
+    turn_.put([this, what, over] {
+      step(
+        core::told_full{all_.nodes.at(all_.links.peer_of(over, here_.self())), over, what.agents});
     });
   }
 
@@ -612,9 +542,8 @@ private:
   }
 
   void hear(router::lines::link_number over, const inbox_words::ask_room& what) {
-    waiter by{over, what.number};
-    auto* in = find(what.agent);
-    if (in == nullptr || inboxes_.await_room(in->place, by))
+    agents::waiter by{over, what.number};
+    if (!agents_.await_room(what.agent, by))
       tell_room(by);
   }
 
@@ -627,116 +556,8 @@ private:
       step(found.mapped());
   }
 
-  void tell_room(const waiter& who) {
+  void tell_room(const agents::waiter& who) {
     say(who.over, inbox_words::room{who.number});
-  }
-
-  // -- inboxes -----------------------------------------------------------------------------
-
-  /// A message comes for an agent that is there. Returns false if it was refused.
-  bool come(agent& to, const waiting_letter& what, std::size_t bytes,
-            const std::optional<time_point>& expires_at) {
-    return give(to.id, to.place.number(), what, bytes + router::detail::routes::letter_bytes,
-                expires_at, false);
-  }
-
-  bool give(const agent_id& id, inboxes::place_number place, const waiting_letter& what,
-            std::size_t bytes, const std::optional<time_point>& expires_at, bool is_taken) {
-    auto* to = at(place);
-    if (to == nullptr) {
-      end(what, message_end::no_agent, router::detail::no_agent(id));
-      return false;
-    }
-    if (auto how = inboxes_.pass(to->place, bytes, is_taken); how.is_open) {
-      hand(*to, what, how.wants_sign);
-      return true;
-    }
-    inbox::effects out;
-    auto taken = inboxes_.arrive(now(), to->place, what, bytes, expires_at, is_taken, out);
-    carry_out(*to, std::move(out));
-    if (all_.laws.at(what.what).end != message_end::refused)
-      all_.laws.arrived(what.what);
-    return taken;
-  }
-
-  /// Another thread may bring more before what is handed over lies in the mailbox.
-  void carry_out(agent& to, inbox::effects out) {
-    note_room(to);
-    inbox::effects hands;
-    for (auto& each : out)
-      troupe::visit(overloaded{[&](const inbox::hand& next) { hands.emplace_back(next); },
-                               [&](const inbox::refuse& next) {
-                                 end(next.what, message_end::refused,
-                                     router::detail::inbox_full(to.id));
-                               },
-                               [&](const inbox::expire& next) {
-                                 end(next.what, message_end::expired, router::detail::expired());
-                               },
-                               [&](const inbox::has_room&) {
-                                 for (auto& by : inboxes_.take_waiters(to.place).waiters)
-                                   tell_room(by);
-                               }},
-                    each);
-    if (hands.empty())
-      return;
-    here_.after(here_.handover(), [this, hands, id = to.id, place = to.place.number()] {
-      auto* it = at(place);
-      for (auto& each : hands) {
-        auto& next = std::get<inbox::hand>(each);
-        if (it != nullptr)
-          hand(*it, next.what, next.wants_sign);
-        else
-          end(next.what, message_end::no_agent, router::detail::no_agent(id));
-      }
-      if (it == nullptr)
-        return;
-      inbox::effects more;
-      inboxes_.handed(now(), it->place, more);
-      carry_out(*it, std::move(more));
-    });
-  }
-
-  void hand(agent& to, const waiting_letter& what, bool wants_sign) {
-    all_.laws.arrived(what.what);
-    to.mailbox.push_back({what});
-    if (wants_sign)
-      to.mailbox.push_back({});
-    work(to);
-  }
-
-  /// It takes one out of its mailbox, and has it for a while.
-  void work(agent& it) {
-    if (it.is_busy || it.mailbox.empty())
-      return;
-    it.is_busy = true;
-    auto next = it.mailbox.front();
-    it.mailbox.pop_front();
-    auto span = next.what ? it.pace : here_.handover();
-    here_.after(span, [this, next, place = it.place.number()] {
-      auto* who = at(place);
-      if (next.what && who != nullptr)
-        end(*next.what, message_end::handled, std::nullopt);
-      else if (next.what)
-        end(*next.what, message_end::lost, {{errc::failed, "the agent has ended"}});
-      if (who == nullptr)
-        return;
-      if (!next.what) {
-        inbox::effects out;
-        inboxes_.signed_for(now(), who->place, out);
-        carry_out(*who, std::move(out));
-      }
-      who->is_busy = false;
-      work(*who);
-    });
-  }
-
-  void note_room(agent& it) {
-    auto& box = it.place.box();
-    auto had_room = it.has_room;
-    it.has_room
-      = 2 * box.waiting() <= it.how.max_messages && 2 * box.waiting_bytes() <= it.how.max_bytes;
-    if (!had_room || !it.has_room)
-      it.has_room_since = now();
   }
 
   /// That is the end of it; whoever waits is told.
@@ -759,10 +580,7 @@ private:
   core core_;
   core::effects wanted_;
   bool is_carrying_out_ = false;
-  inboxes inboxes_;
-  std::map<agent_id, std::unique_ptr<agent>> agents_;
-  std::map<inboxes::place_number, agent*> by_place_;
-  inboxes::place_number last_place_ = 0;
+  agents agents_;
   std::map<router::lines::parcel_number, parcel> parcels_;
   /// Who has asked for room.
   std::map<std::uint64_t, core::told_room> rooms_;
