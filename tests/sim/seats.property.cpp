@@ -33,14 +33,14 @@ TEST_CASE("a group keeps its voters and what it has committed while nodes come, 
     replaced += world.record().replaced;
     REQUIRE(found.answers > 0);
   });
-  CHECK(made > 3);
+  CHECK(made > test::in_200_worlds(3));
   if (test::given_seed())
     return; // one world need not see everything
-  CHECK(promoted > 50);
-  CHECK(lost > 5);
-  CHECK(put_back > 5);
+  CHECK(promoted > test::in_200_worlds(50));
+  CHECK(lost > test::in_200_worlds(5));
+  CHECK(put_back > test::in_200_worlds(5));
   CHECK(renewed > 0);
-  CHECK(replaced > 5);
+  CHECK(replaced > test::in_200_worlds(5));
 }
 
 TEST_CASE("one seed of the seats scenario is one run", "[property]") {

@@ -20,6 +20,11 @@ inline constexpr std::uint64_t simulated_worlds = 20;
 inline constexpr std::uint64_t simulated_worlds = 200;
 #endif
 
+/// What `count` events in 200 worlds come to in the worlds that this build runs.
+constexpr std::uint64_t in_200_worlds(std::uint64_t count) {
+  return count * simulated_worlds / 200;
+}
+
 /// TROUPE_SEED, by which a test is replayed; nothing if it is not set.
 inline std::optional<std::uint64_t> given_seed() {
   const char* chosen = std::getenv("TROUPE_SEED");
