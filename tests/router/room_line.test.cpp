@@ -180,12 +180,12 @@ TEST_CASE("there is one question for room at a time, whoever has asked", "[route
     r.wait(each);
   CHECK(r.asked.size() == 1); // the answer to the first one is on its way
   line::effects out;
-  r.it.may_have_room("slow", out); // word without a number does not let more go
+  r.it.may_have_room(r.now, "slow", out); // word without a number does not let more go
   CHECK(out.empty());
   r.has_room("slow", 0, {1, 100});
   CHECK(r.gone == std::vector{2});
   CHECK(r.asked.size() == 2);
-  r.it.may_have_room("slow", out);
+  r.it.may_have_room(r.now, "slow", out);
   CHECK(out.empty());
   r.has_room("slow", 0, {2, 100});
   CHECK(r.gone == std::vector{2, 3, 4});
@@ -193,7 +193,7 @@ TEST_CASE("there is one question for room at a time, whoever has asked", "[route
   r.has_room("slow", -100, {9, 100}); // refused here, as others have filled it
   CHECK(r.gone.size() == 3);
   r.room["slow"] = 1;
-  r.it.may_have_room("slow", out);
+  r.it.may_have_room(r.now, "slow", out);
   r.carry_out(std::move(out));
   CHECK(r.gone == std::vector{2, 3, 4, 5});
 }
@@ -264,6 +264,21 @@ TEST_CASE("who waits is told when its own time is over, and no other", "[router]
   r.has_room("slow", 9);
   CHECK(r.gone == std::vector{3});
   CHECK(r.it.size() == 0);
+}
+
+TEST_CASE("room that comes after the time of one that waits is for the next one", "[router]") {
+  hosted r;
+  r.wait(1, 2s);
+  r.wait(2, 9s);
+  r.now += 2s; // and nobody has looked at the clock
+  r.has_room("slow", 9);
+  CHECK(r.late == std::vector{1});
+  CHECK(r.gone == std::vector{2});
+  r.wait(3, 2s);
+  r.now += 2s;
+  r.has_room("slow", 9);
+  CHECK(r.late == std::vector{1, 3});
+  CHECK_FALSE(r.it.has_line("slow"));
 }
 
 TEST_CASE("a line that moves is tried again soon", "[router]") {

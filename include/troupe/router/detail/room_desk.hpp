@@ -75,7 +75,7 @@ public:
     if (space)
       return has_room(to_agent(agent), *space);
     line::effects out;
-    line_.may_have_room(key_of(to_agent(agent)), out);
+    line_.may_have_room(now(), key_of(to_agent(agent)), out);
     carry_out(std::move(out), false);
   }
 
