@@ -205,8 +205,11 @@ public:
   /// Answers `by` as soon as there is room for more messages for that agent.
   void await_room(const caf::strong_actor_ptr& self, const agent_id& id, asker by,
                   compat::execution_context* context) {
-    if (auto space = agents.await_room(id.text(), by))
-      by.tell(self, caf::make_message(*space), context);
+    room_asker who{std::move(by)};
+    if (who.by.who)
+      who.node = peer_of(who.by.who).id;
+    if (auto space = agents.await_room(id.text(), who))
+      who.by.tell(self, caf::make_message(*space), context);
   }
 
   /// Returns who asks the router for something; an agent of this process may say which of its ids
@@ -567,8 +570,8 @@ private:
                                  },
                                  [&](inbox::has_room&) {
                                    auto told = agents.take_askers(agent.place);
-                                   for (auto& by : told.waiters)
-                                     by.tell(self, caf::make_message(told.each), context);
+                                   for (auto& who : told.waiters)
+                                     who.by.tell(self, caf::make_message(told.each), context);
                                  }},
                       each);
       out.clear();
@@ -588,8 +591,8 @@ private:
             compat::execution_context* context) {
     for (auto& [id, what] : left.messages)
       tell(self, what.by, unknown(id), context);
-    for (auto& by : left.askers)
-      by.tell(self, caf::make_message(inbox_space{}), context);
+    for (auto& each : left.askers)
+      each.by.tell(self, caf::make_message(inbox_space{}), context);
   }
 
   /// Their ids; empty without any.
