@@ -259,6 +259,29 @@ TEST_CASE_METHOD(live_inboxes,
   CHECK(statistics(there).refused == 0);
 }
 
+TEST_CASE_METHOD(live_inboxes,
+                 "whoever waits for room does not wait for the answer to a question that was lost "
+                 "with its link",
+                 "[router]") {
+  add_slow(there, "slow")->go_on();
+  auto deaf = sys.spawn([](caf::event_based_actor* me) -> caf::behavior {
+    me->set_default_handler(caf::skip);
+    return {[](int) {}};
+  });
+  agents.push_back(deaf);
+  auto replace_link = [&](std::uint64_t number, const caf::actor& by) {
+    here.run([number, entry = caf::actor_cast<caf::strong_actor_ptr>(by)](router_state& state) {
+      state.link_down(n2, number - 1);
+      state.link_up(n2, number, entry);
+    });
+  };
+  replace_link(2, deaf);
+  auto asked = ask_patiently("slow", 1, 5s);
+  settle();
+  replace_link(3, there.handle());
+  CHECK(answer_to(std::move(asked)) == "1");
+}
+
 TEST_CASE_METHOD(live_inboxes, "bytes that wait for a slow agent are bounded", "[router]") {
   auto& where = GENERATE(0, 1) == 0 ? here : there;
   std::promise<void> opened;
