@@ -26,7 +26,6 @@
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/overloaded.hpp"
-#include "troupe/core/page_room.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/core/visit.hpp"
@@ -142,7 +141,7 @@ public:
   // -- dead letters ----------------------------------------------------------------------
 
   [[nodiscard]] dead_letter_page list(const list_dead_letters& what) const {
-    return dead_.list(what.after, std::clamp<std::size_t>(what.limit, 1, max_page));
+    return dead_.list(what.after, what.limit);
   }
 
   /// Delivers one of them again, or all.
