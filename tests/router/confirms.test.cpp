@@ -33,6 +33,9 @@
 #include "caf/node_id.hpp"
 #include "caf/scoped_actor.hpp"
 #include "troupe/core/caf/to_error.hpp"
+#include "troupe/net/basp_filter.hpp"
+#include "troupe/net/grants.hpp"
+#include "troupe/router/detail/entrance.hpp"
 #include "troupe/router/later.hpp"
 #include "troupe/router/messages.hpp"
 #include "troupe/testing/comes_true.hpp"
@@ -470,6 +473,15 @@ TEST_CASE_METHOD(few_deliveries,
   CHECK(ask<redrive_receipt>(*there, redrive_dead_letter{to_string(letter.id)}).redriven == 1);
   CHECK(got->get_future().get() == letter.id);
   CHECK(testing::comes_true([&] { return statistics(*there).confirms == 0; }));
+}
+
+TEST_CASE("over a link a node that does not know class confirm may say so", "[router]") {
+  constexpr std::uint64_t entry_point = 7;
+  net::grants of_link{entry_point, "this node"};
+  auto asked = caf::message_id{router::detail::entrance::confirm_number}.with_normal_priority();
+  CHECK(of_link.refusal({net::basp_header::operation::direct_message, 0, 1, 5, entry_point,
+                         asked.response_id().integer_value()})
+        == "");
 }
 
 namespace {

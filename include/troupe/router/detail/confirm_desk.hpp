@@ -348,7 +348,7 @@ private:
   /// A node that does not know the class answers that request with a refusal.
   void write(const node_id& to, letter what) {
     what.wanted = word::receipt;
-    what.number = entrance::confirm_flag;
+    what.number = entrance::confirm_number;
     what.patience = longest_wait;
     write_(to, what);
   }

@@ -22,6 +22,7 @@
 #include "troupe/core/caf/compat.hpp"
 #include "troupe/core/caf/node_finder.hpp"
 #include "troupe/core/caf/to_error.hpp"
+#include "troupe/core/enclosed_request.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/overloaded.hpp"
 #include "troupe/core/problem.hpp"
@@ -76,8 +77,9 @@ public:
   /// Of class confirm, accepted here.
   confirm_room confirms;
 
-  /// In the number of what a node that does not know class confirm answers.
-  static constexpr std::uint64_t confirm_flag = std::uint64_t{1} << 55U;
+  /// The number of what a node that does not know class confirm answers. Like those of requests it
+  /// has their flag, or the link would take the answer for one that nobody has asked for.
+  static constexpr std::uint64_t confirm_number = enclosed_request | std::uint64_t{1} << 55U;
   /// In the number of a message of class confirm that an agent has; the rest is its delivery.
   static constexpr std::uint64_t handled_flag = std::uint64_t{1} << 54U;
 
@@ -364,7 +366,7 @@ private:
       carry_out(self, agent, std::move(out), context);
       return true;
     }
-    if ((number & ~(confirm_flag - 1)) == confirm_flag)
+    if (number == confirm_number)
       return hear_refusal(self, what, context);
     if ((number & ~(handled_flag - 1)) == handled_flag)
       return hear_of_delivery(self, what, number & (handled_flag - 1), is_from_here, context);
