@@ -484,6 +484,19 @@ TEST_CASE("over a link a node that does not know class confirm may say so", "[ro
         == "");
 }
 
+TEST_CASE_METHOD(few_deliveries,
+                 "what an agent answers for another actor that is gone is a failure of its own",
+                 "[router]") {
+  auto is_here = GENERATE(true, false);
+  link();
+  add(is_here ? *here : *there, "a", [](std::uint64_t) -> caf::result<void> {
+    return caf::make_error(caf::sec::request_receiver_down);
+  });
+  place("a", is_here ? n1 : n2);
+  CHECK(post("a", 1).find("unreachable: the agent failed to handle the message") == 0);
+  CHECK(all_ended());
+}
+
 namespace {
 
 struct impatient_node : live_confirms {

@@ -481,7 +481,9 @@ private:
     if (what.payload.match_elements<caf::error>()) {
       auto& why = what.payload.get_as<caf::error>(0);
       made.why = to_problem(why);
-      made.is_bounced = what.sender == self || why == caf::sec::request_receiver_down;
+      auto is_from_nobody = !what.sender; // an agent may pass on what CAF said of another actor
+      made.is_bounced
+        = what.sender == self || (is_from_nobody && why == caf::sec::request_receiver_down);
     }
     tell(self, std::move(made), context);
     return true;
