@@ -435,12 +435,12 @@ TEST_CASE_METHOD(few_deliveries,
   CHECK(refusal(*here, id).code == errc::not_found);
   CHECK(refusal(*there, "nonsense").code == errc::bad_argument);
 
-  CHECK(ask<redrive_receipt>(*there, redrive_dead_letter{}) == redrive_receipt{1, 0, 0});
+  CHECK(ask<redrive_receipt>(*there, redrive_dead_letter{}) == redrive_receipt{1, 0, 0, 0});
   CHECK(testing::comes_true([&] { return statistics(*there).dead_letters == 1; })); // once more
   *mends = true;
-  CHECK(ask<redrive_receipt>(*there, redrive_dead_letter{id}) == redrive_receipt{1, 0, 0});
+  CHECK(ask<redrive_receipt>(*there, redrive_dead_letter{id}) == redrive_receipt{1, 0, 0, 0});
   CHECK(testing::comes_true([&] { return statistics(*there).confirms == 0; }));
-  CHECK(ask<redrive_receipt>(*there, redrive_dead_letter{id}) == redrive_receipt{0, 1, 0});
+  CHECK(ask<redrive_receipt>(*there, redrive_dead_letter{id}) == redrive_receipt{0, 1, 0, 0});
   CHECK(statistics(*there).dead_letters == 0);
   CHECK(*ids == std::set<std::string>{id});
 }
@@ -495,6 +495,32 @@ TEST_CASE_METHOD(few_deliveries,
   place("a", is_here ? n1 : n2);
   CHECK(post("a", 1).find("unreachable: the agent failed to handle the message") == 0);
   CHECK(all_ended());
+}
+
+TEST_CASE_METHOD(live_confirms,
+                 "a dead letter that its node cannot read is not delivered again, and stays",
+                 "[router]") {
+  link();
+  auto count = std::make_shared<std::atomic<int>>(0);
+  auto agent = sys.spawn([=]() -> caf::behavior {
+    return {[=](audience) { ++*count; }, [=] { ++*count; }}; // the second takes an empty message
+  });
+  agents.push_back(agent);
+  auto handle = caf::actor_cast<caf::strong_actor_ptr>(agent);
+  REQUIRE(on(*there, [=](router_state& state) { return state.add_agent("a", handle); }).code
+          == errc::none);
+  place("a", n2);
+  constexpr std::uint8_t of_a_later_release = 99;
+  auto payload = caf::make_message(static_cast<audience>(of_a_later_release));
+  REQUIRE(here->send(to_agent("a"), payload, confirmed).code == errc::none);
+  CHECK(testing::comes_true([&] { return statistics(*there).dead_letters == 1; }));
+  auto kept = ask<dead_letter_page>(*there, list_dead_letters{});
+  REQUIRE(kept.letters.size() == 1);
+  CHECK(kept.letters[0].why.find("cannot read this message") != std::string::npos);
+  CHECK(refusal(*there, to_string(kept.letters[0].id)).code == errc::incompatible);
+  CHECK(ask<redrive_receipt>(*there, redrive_dead_letter{}) == redrive_receipt{0, 0, 0, 1});
+  CHECK(statistics(*there).dead_letters == 1);
+  CHECK(*count == 0);
 }
 
 namespace {

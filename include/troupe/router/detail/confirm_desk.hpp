@@ -148,8 +148,12 @@ public:
   caf::result<redrive_receipt> redrive(const redrive_dead_letter& what) {
     redrive_receipt made;
     if (what.id.empty()) {
-      for (auto& each : dead_.ids())
-        ++(redrive(each) ? made.refused : made.redriven);
+      for (auto& each : dead_.ids()) {
+        auto how = redrive(each).code;
+        made.redriven += how == errc::none ? 1U : 0U;
+        made.refused += how == errc::limit_reached ? 1U : 0U;
+        made.unreadable += how == errc::incompatible ? 1U : 0U;
+      }
       return made;
     }
     auto id = to_message_id(what.id);
@@ -195,6 +199,8 @@ private:
     caf::message payload;
     origin from;
     std::size_t bytes = 0;
+    /// Why there is none.
+    problem unreadable{};
   };
 
   struct delivery {
@@ -404,9 +410,10 @@ private:
     auto is_expired = what.how == channel::outcome::expired;
     given_up_ += is_expired ? 0 : 1;
     if (auto found = arrived_.find(what.what); found != arrived_.end())
-      bury(what.agent, is_expired ? dead_reason::expired : dead_reason::failed, what.failures,
-           is_expired ? expired() : what.why,
-           {found->second.payload, found->second.from, found->second.bytes});
+      bury(
+        what.agent, is_expired ? dead_reason::expired : dead_reason::failed, what.failures,
+        is_expired ? expired() : what.why,
+        {found->second.payload, found->second.from, found->second.bytes, found->second.unreadable});
   }
 
   // -- dead letters ----------------------------------------------------------------------
@@ -435,6 +442,8 @@ private:
     auto* found = dead_.find(id);
     if (!found)
       return no_dead_letter(to_string(id));
+    if (found->what.unreadable)
+      return unreadable_here(to_string(id));
     auto to = found->head.to;
     auto what = found->what;
     if (auto why = shared_.confirms.take(to, what.bytes, client_of(what.from)))

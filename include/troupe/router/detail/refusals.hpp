@@ -196,6 +196,13 @@ inline problem no_dead_letter(const std::string& id) {
                                "(router_options::max_dead_letters)"};
 }
 
+inline problem unreadable_here(const std::string& id) {
+  return {errc::incompatible, "the node that keeps the dead letter " + id
+                                + " could not read its content, so it has none to deliver; check "
+                                  "that both nodes know its types in the same version, and send "
+                                  "the message again"};
+}
+
 inline problem redriven_already() {
   return {errc::busy, "this dead letter is being delivered again already; look whether it is back "
                       "in the list after a while"};
