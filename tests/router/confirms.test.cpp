@@ -475,15 +475,6 @@ TEST_CASE_METHOD(few_deliveries,
   CHECK(testing::comes_true([&] { return statistics(*there).confirms == 0; }));
 }
 
-TEST_CASE("over a link a node that does not know class confirm may say so", "[router]") {
-  constexpr std::uint64_t entry_point = 7;
-  net::grants of_link{entry_point, "this node"};
-  auto asked = caf::message_id{router::detail::entrance::confirm_number}.with_normal_priority();
-  CHECK(of_link.refusal({net::basp_header::operation::direct_message, 0, 1, 5, entry_point,
-                         asked.response_id().integer_value()})
-        == "");
-}
-
 TEST_CASE_METHOD(few_deliveries,
                  "what an agent answers for another actor that is gone is a failure of its own",
                  "[router]") {
@@ -521,6 +512,15 @@ TEST_CASE_METHOD(live_confirms,
   CHECK(ask<redrive_receipt>(*there, redrive_dead_letter{}) == redrive_receipt{0, 0, 0, 1});
   CHECK(statistics(*there).dead_letters == 1);
   CHECK(*count == 0);
+}
+
+TEST_CASE("over a link a node that does not know class confirm may say so", "[router]") {
+  constexpr std::uint64_t entry_point = 7;
+  net::grants of_link{entry_point, "this node"};
+  auto asked = caf::message_id{router::detail::entrance::confirm_number}.with_normal_priority();
+  CHECK(of_link.refusal({net::basp_header::operation::direct_message, 0, 1, 5, entry_point,
+                         asked.response_id().integer_value()})
+        == "");
 }
 
 namespace {
@@ -609,8 +609,9 @@ TEST_CASE("what a handler says by later() is read back, and nothing else is take
   CHECK(delay_of(later(longest_span + 1h)) == longest_span);
   for (auto* text : {"", "try again", "try again in ms", "try again in -1 ms", "try again in 1 h",
                      "try again in 99999999999999999999 ms"})
-    CHECK_FALSE(delay_of({errc::busy, text}));
-  CHECK_FALSE(delay_of({errc::failed, later(1s).detail}));
+    CHECK_FALSE(delay_of({errc::later, text}));
+  for (auto code : {errc::busy, errc::failed})
+    CHECK_FALSE(delay_of({code, later(1s).detail}));
 }
 
 TEST_CASE_METHOD(live_confirms, "a confirm waits for an agent that is nowhere yet", "[router]") {
