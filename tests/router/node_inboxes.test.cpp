@@ -154,6 +154,15 @@ TEST_CASE("whoever waits for room in an inbox hears once there is some, each onc
   CHECK(it.told == std::vector{2, 3});
 }
 
+TEST_CASE("those who are told of room at once share it, and each may send something", "[router]") {
+  inbox_space all{10, 7};
+  CHECK(all.divided_by(0) == all);
+  CHECK(all.divided_by(1) == all);
+  CHECK(all.divided_by(3) == inbox_space{3, 2});
+  CHECK(all.divided_by(8) == inbox_space{1, 1});
+  CHECK(inbox_space{}.divided_by(3) == inbox_space{});
+}
+
 TEST_CASE("not more than so many wait for room in one inbox", "[router]") {
   hosted it;
   auto slow = it.made(1);

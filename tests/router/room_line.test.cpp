@@ -103,6 +103,7 @@ TEST_CASE("who waits for room goes in line, as far as there is room", "[router]"
   r.has_room("slow", 5);
   CHECK(r.gone == std::vector{1, 2, 3, 4});
   CHECK_FALSE(r.it.has_line("slow"));
+  CHECK_FALSE(r.it.may_go(r.now, "slow", 1)); // nobody was asked how much there is
   CHECK(r.it.size() == 0);
   CHECK(r.it.bytes() == 0);
   CHECK_FALSE(r.it.next_deadline());
@@ -198,6 +199,20 @@ TEST_CASE("there is one question for room at a time, whoever has asked", "[route
   CHECK(r.gone == std::vector{2, 3, 4, 5});
 }
 
+TEST_CASE("a line whose agent has moved to another node asks once one has gone", "[router]") {
+  hosted r;
+  r.wait(1);
+  r.asks = true;
+  for (auto each : {2, 3})
+    r.wait(each);
+  r.room["slow"] = 100;
+  line::effects out;
+  r.it.may_have_room(r.now, "slow", out);
+  r.carry_out(std::move(out));
+  CHECK(r.gone == std::vector{1});
+  CHECK(r.asked.size() == 1);
+}
+
 TEST_CASE("a line that has to ask does so also after it was refused", "[router]") {
   hosted r{.asks = true};
   for (auto each : {1, 2, 3})
@@ -279,6 +294,12 @@ TEST_CASE("room that comes after the time of one that waits is for the next one"
   r.has_room("slow", 9);
   CHECK(r.late == std::vector{1, 3});
   CHECK_FALSE(r.it.has_line("slow"));
+  r.wait(4, 2s);
+  r.now += 2s;
+  line::effects out;
+  r.it.may_have_room(r.now, "slow", out);
+  r.carry_out(std::move(out));
+  CHECK(r.late == std::vector{1, 3, 4});
 }
 
 TEST_CASE("a line that moves is tried again soon", "[router]") {
@@ -337,7 +358,10 @@ TEST_CASE("how many wait is bounded, in messages and bytes, and nobody takes all
   CHECK_FALSE(r.wait(23, 1h, "slow", 201, other));
   r.has_room("slow", 99);
   CHECK(r.it.bytes() == 0);
-  CHECK(r.wait(30, 1h, "slow", 400));
+  for (auto each : {30, 31})
+    CHECK(r.wait(each, 1h, std::to_string(each), 250));
+  r.has_room("30", 1);
+  CHECK(r.wait(32, 1h, "slow", 250)); // what has gone is no part of its share
 }
 
 TEST_CASE("on every schedule each that waits ends once, and those that go do so in line",
