@@ -6,11 +6,13 @@
 #include <limits>
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 #include <variant>
 #include <vector>
 
 #include "troupe/core/flaw.hpp"
+#include "troupe/core/problem.hpp"
 #include "troupe/core/shares.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/router/inbox_space.hpp"
@@ -45,6 +47,18 @@ struct inbox_options {
 
   friend bool operator==(const inbox_options&, const inbox_options&) = default;
 };
+
+/// Returns bad_argument for bounds under which nothing could ever wait.
+inline problem check(const inbox_options& how) {
+  using field = std::pair<const char*, std::size_t>;
+  for (auto& [name, most] :
+       {field{"max_messages", how.max_messages}, field{"max_bytes", how.max_bytes}})
+    if (most == 0)
+      return {errc::bad_argument, std::string{"inbox_options::"} + name
+                                    + " is 0, so that nothing could wait for the agent; give 1 or "
+                                      "more, or leave it out"};
+  return {};
+}
 
 /// What waits for all agents of a node. Each may have more while it has less than is free, so that
 /// those that are slow leave room for the messages of others; see shares.
