@@ -146,6 +146,13 @@ inline problem no_place_in_line(std::size_t waiting) {
                                    "max_all_waiting_bytes); nothing was sent, retry with backoff"};
 }
 
+/// Of message_options::wait_for_room.
+inline problem waits_for_one() {
+  return {errc::bad_argument,
+          "message_options::wait_for_room is for request(), async_request() and post() to "
+          "to_agent() or to_any(); send() does not wait, and nothing for many does: leave it out"};
+}
+
 /// It waits for room as well.
 inline problem behind_others(const recipients& to) {
   constexpr std::size_t max_shown = 64;
