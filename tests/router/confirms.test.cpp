@@ -489,6 +489,25 @@ TEST_CASE_METHOD(few_deliveries,
 }
 
 TEST_CASE_METHOD(live_confirms,
+                 "who waits too short a time for a confirm hears what its agent said when it "
+                 "failed last",
+                 "[router]") {
+  auto is_here = GENERATE(true, false);
+  link();
+  add(is_here ? *here : *there, "a",
+      [](std::uint64_t) -> caf::result<void> { return to_error(later(1h, "closed for today")); },
+      {.ordered = false});
+  place("a", is_here ? n1 : n2);
+  std::string told;
+  CHECK(testing::comes_true([&] { // it may have got it late
+    told = post("a", 1, confirmed, 500ms);
+    return told.find("its agent failed at last: try again in 3600000 ms: closed for today")
+           != std::string::npos;
+  }));
+  CHECK(told.find("timed_out: the message was accepted") == 0);
+}
+
+TEST_CASE_METHOD(live_confirms,
                  "a dead letter that its node cannot read is not delivered again, and stays",
                  "[router]") {
   link();

@@ -370,7 +370,7 @@ private:
   }
 
   void perform(const outbox::late& what) {
-    answer(std::exchange(sent_.at(what.what).by, {}), not_handled_yet());
+    answer(std::exchange(sent_.at(what.what).by, {}), not_handled_yet(what.why));
   }
 
   void answer(asker by, problem why) {
@@ -423,7 +423,7 @@ private:
     auto info = what.from.info();
     dead_letter made{what.from.said.id,
                      reason,
-                     why.detail,
+                     channel::in_few_words(why).detail,
                      what.from.where.id,
                      what.from.agent,
                      to,

@@ -220,10 +220,13 @@ inline problem end_unknown() {
                                  "become of it; look at the state before a repeat"};
 }
 
-inline problem not_handled_yet() {
+/// `last`: what the agent said when it failed last, as far as that is known.
+inline problem not_handled_yet(const problem& last) {
   return {errc::timed_out, "the message was accepted, but has not been handled in time; it is "
                            "still delivered until it is handled or its ttl is over, so do not "
-                           "send it again; check that there is such an agent"};
+                           "send it again; "
+                             + (last ? "its agent failed at last: " + last.detail
+                                     : "check that there is such an agent")};
 }
 
 inline problem confirms_to_one() {
