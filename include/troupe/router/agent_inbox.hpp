@@ -34,7 +34,7 @@ enum class when_full : std::uint8_t {
 
 /// Bounds of what waits for one agent, beside the few messages in its mailbox.
 struct inbox_options {
-  /// Messages. Beyond it the inbox is full until half of them have gone.
+  /// Messages, at least one. Beyond it the inbox is full until half of them have gone.
   std::size_t max_messages = 100'000; // by default the bytes decide
   /// Their bytes, likewise, and 48 for each message. A message of any size is taken where nothing
   /// waits.
