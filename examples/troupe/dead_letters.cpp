@@ -61,13 +61,13 @@ void show(const common_options& common, const std::vector<registry::record>& nod
            {"bytes", what.bytes}});
     return;
   }
-  std::cout << to_string(what.id) << "  " << name_of(what.reason) << "  for " << what.to.text()
-            << "  at " << node.key.name;
+  auto line = to_string(what.id) + "  " + std::string{name_of(what.reason)} + "  for "
+              + what.to.text() + "  at " + node.key.name;
   if (!from.empty())
-    std::cout << "  from " << (what.from.empty() ? "" : what.from.text() + '@') << from;
-  std::cout << "  " << what.type << "  " << what.deliveries
-            << (what.deliveries == 1 ? " delivery" : " deliveries") << ": " << what.why
-            << std::endl;
+    line += "  from " + (what.from.empty() ? "" : what.from.text() + '@') + from;
+  line += "  " + what.type + "  " + std::to_string(what.deliveries)
+          + (what.deliveries == 1 ? " delivery" : " deliveries") + ": " + what.why;
+  print_line(std::cout, printable(line)); // others choose most of its texts
 }
 
 problem list(const common_options& common, cluster_client& client,
@@ -109,7 +109,8 @@ void tell(const common_options& common, const registry::record& node, const std:
            {"id", id},
            {"redriven", what.redriven},
            {"applied_already", what.applied_already},
-           {"refused", what.refused}});
+           {"refused", what.refused},
+           {"unreadable", what.unreadable}});
     return;
   }
   if (what.applied_already > 0)
@@ -120,6 +121,9 @@ void tell(const common_options& common, const registry::record& node, const std:
               << (what.refused > 0
                     ? "; no room for " + std::to_string(what.refused) + " more, try again"
                     : "")
+              << (what.unreadable > 0 ? "; " + std::to_string(what.unreadable)
+                                          + " cannot be read there, send them again"
+                                      : "")
               << std::endl;
 }
 
@@ -136,9 +140,13 @@ int redrive(const common_options& common, cluster_client& client,
     if (done) {
       is_found = true;
       tell(common, each, id, *done);
+      if (!is_all)
+        return status; // another node may keep it as well, and would deliver it a second time
     } else if (is_all || done.error().code != errc::not_found) {
       if (!is_all && done.error().code == errc::bad_argument)
         return complain(common, done.error());
+      if (!is_all && done.error().code == errc::busy)
+        return complain(common, at_node(each, done.error()));
       status = complain(common, at_node(each, done.error()));
       is_found = true;
     }

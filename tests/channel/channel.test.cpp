@@ -58,6 +58,67 @@ TEST_CASE("a message is told to be handled once its agent has handled it", "[cha
   CHECK(pair.in.held() == 0);
 }
 
+TEST_CASE("the sender hears why a message has failed that is tried again", "[channel]") {
+  auto pair = linked();
+  pair.put("a", 1);
+  pair.take_lines();
+  pair.failed(1, "no");
+  CHECK(pair.take_lines() == "<- fails 1\ntold: 1 fails: no");
+  pair.pass(1min);
+  pair.take_lines();
+  pair.lost = 1;
+  pair.failed(1, "lost");
+  CHECK(pair.take_lines() == "<- fails 1\n  lost"); // and is not said again
+  pair.pass(1min);
+  pair.handled(1);
+  CHECK(pair.ended == told{{1, outcome::handled}});
+}
+
+TEST_CASE("of what an agent says of a failure the beginning is told, in whole characters",
+          "[channel]") {
+  auto pair = linked({.max_deliveries = 2});
+  pair.put("a", 1);
+  pair.take_lines();
+  std::string cut = "x";
+  while (cut.size() < 199)
+    cut += "\xc3\xa4";
+  pair.failed(1, cut + "\xc3\xa4");
+  CHECK(pair.take_lines() == "<- fails 1\ntold: 1 fails: " + cut);
+  pair.pass(1min);
+  pair.failed(1, cut + "\xc3\xa4");
+  CHECK(pair.dead.front().why.detail == cut);
+  CHECK(in_few_words({errc::failed, std::string(999, '\xff')}).detail.size() == 200);
+}
+
+TEST_CASE("no failure is told of a message that has ended since", "[channel]") {
+  receiver in{1, {}, 7};
+  receiver::effects out;
+  const time_point later{1min};
+  in.arrive({}, {1, 1, 1, 1, 1}, {"a", 1, 1}, out);
+  in.failed({}, 1, 1, {.why = {errc::failed, "no"}}, out);
+  in.tick(later, out);
+  in.handled(later, 1, 1, out);
+  auto word = in.take_word();
+  CHECK(word.failing.empty());
+  CHECK(word.handled == std::vector<number_range>{{1, 2}});
+}
+
+TEST_CASE("word of failures that contradicts itself is refused", "[channel]") {
+  auto pair = linked();
+  pair.put("a", 1);
+  pair.put("b", 2);
+  pair.take_lines();
+  const problem why{errc::failed, "no"};
+  for (auto& forged : {std::vector<setback>{{1, why}, {1, why}}, {{2, why}, {1, why}}, {{3, why}}})
+    CHECK(pair.heard({1, 1, 0, 0, {}, {}, forged}) == verdict::nonsense);
+  CHECK(pair.take_lines().empty());
+  CHECK(pair.heard({1, 1, 0, 0, {}, {}, {{1, why}, {2, why}}}) == verdict::taken);
+  pair.handled(1);
+  pair.take_lines();
+  CHECK(pair.heard({1, 1, 0, 0, {}, {}, {{1, why}}}) == verdict::taken); // it has ended
+  CHECK(pair.take_lines().empty());
+}
+
 TEST_CASE("an agent gets one message of a sender at a time, and others get theirs", "[channel]") {
   auto pair = linked();
   pair.put("a", 1);

@@ -216,6 +216,9 @@ private:
                                    all += ' ' + std::to_string(content);
                                  }
                                  say("returned of ", x.agent.text(), ':', all);
+                               },
+                               [&](const channel::sender::failing& x) {
+                                 say("told: ", x.what, " fails: ", x.why.detail);
                                }},
                     each);
   }
@@ -246,6 +249,8 @@ private:
       line += " handled" + text(word.handled);
     for (auto& other : word.others)
       line += ' ' + std::string{name_of(other.how)} + ' ' + std::to_string(other.number);
+    for (auto& each : word.failing)
+      line += " fails " + std::to_string(each.number);
     say(line);
     if (goes())
       judge(heard(word));

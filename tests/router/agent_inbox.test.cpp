@@ -399,6 +399,40 @@ TEST_CASE("whoever waits for room hears once half of it is there", "[router]") {
   CHECK(it.drained == 1);
 }
 
+TEST_CASE("whoever waits for room of bytes hears once half of them are there", "[router]") {
+  hosted it{{.max_bytes = 64}};
+  it.fill();
+  for (auto each = 0; each < 64; ++each)
+    REQUIRE(it.come(held + each, 1));
+  CHECK(it.box.await_room());
+  REQUIRE(it.come(200, 1));
+  it.sign();
+  CHECK(it.box.waiting_bytes() == 33);
+  CHECK(it.drained == 0);
+  it.sign();
+  CHECK(it.drained == 1);
+}
+
+TEST_CASE("where the oldest give way, they do so as well for what waits for other agents",
+          "[router]") {
+  hosted it{{.full = when_full::drop_oldest}, 100};
+  it.fill();
+  REQUIRE(it.come(1, 40));
+  it.all.add(40); // for another agent
+  REQUIRE(it.come(2, 20));
+  CHECK(it.refused == std::vector{1});
+  CHECK(it.box.waiting_bytes() == 20);
+  it.all.remove(1, 40);
+}
+
+TEST_CASE("bounds under which nothing could wait are refused in a sentence", "[router]") {
+  CHECK(check(inbox_options{}).code == errc::none);
+  CHECK(check(inbox_options{.max_messages = 1, .max_bytes = 1}).code == errc::none);
+  CHECK(check(inbox_options{.max_messages = 0}).detail.find("inbox_options::max_messages is 0")
+        == 0);
+  CHECK(check(inbox_options{.max_bytes = 0}).detail.find("inbox_options::max_bytes is 0") == 0);
+}
+
 TEST_CASE("whoever waits for room hears also when what is on its way comes", "[router]") {
   hosted it{{.max_messages = 2}};
   for (auto each = 0; each < 2; ++each)

@@ -33,6 +33,9 @@
 #include "caf/node_id.hpp"
 #include "caf/scoped_actor.hpp"
 #include "troupe/core/caf/to_error.hpp"
+#include "troupe/net/basp_filter.hpp"
+#include "troupe/net/grants.hpp"
+#include "troupe/router/detail/entrance.hpp"
 #include "troupe/router/later.hpp"
 #include "troupe/router/messages.hpp"
 #include "troupe/testing/comes_true.hpp"
@@ -432,12 +435,12 @@ TEST_CASE_METHOD(few_deliveries,
   CHECK(refusal(*here, id).code == errc::not_found);
   CHECK(refusal(*there, "nonsense").code == errc::bad_argument);
 
-  CHECK(ask<redrive_receipt>(*there, redrive_dead_letter{}) == redrive_receipt{1, 0, 0});
+  CHECK(ask<redrive_receipt>(*there, redrive_dead_letter{}) == redrive_receipt{1, 0, 0, 0});
   CHECK(testing::comes_true([&] { return statistics(*there).dead_letters == 1; })); // once more
   *mends = true;
-  CHECK(ask<redrive_receipt>(*there, redrive_dead_letter{id}) == redrive_receipt{1, 0, 0});
+  CHECK(ask<redrive_receipt>(*there, redrive_dead_letter{id}) == redrive_receipt{1, 0, 0, 0});
   CHECK(testing::comes_true([&] { return statistics(*there).confirms == 0; }));
-  CHECK(ask<redrive_receipt>(*there, redrive_dead_letter{id}) == redrive_receipt{0, 1, 0});
+  CHECK(ask<redrive_receipt>(*there, redrive_dead_letter{id}) == redrive_receipt{0, 1, 0, 0});
   CHECK(statistics(*there).dead_letters == 0);
   CHECK(*ids == std::set<std::string>{id});
 }
@@ -470,6 +473,73 @@ TEST_CASE_METHOD(few_deliveries,
   CHECK(ask<redrive_receipt>(*there, redrive_dead_letter{to_string(letter.id)}).redriven == 1);
   CHECK(got->get_future().get() == letter.id);
   CHECK(testing::comes_true([&] { return statistics(*there).confirms == 0; }));
+}
+
+TEST_CASE_METHOD(few_deliveries,
+                 "what an agent answers for another actor that is gone is a failure of its own",
+                 "[router]") {
+  auto is_here = GENERATE(true, false);
+  link();
+  add(is_here ? *here : *there, "a", [](std::uint64_t) -> caf::result<void> {
+    return caf::make_error(caf::sec::request_receiver_down);
+  });
+  place("a", is_here ? n1 : n2);
+  CHECK(post("a", 1).find("unreachable: the agent failed to handle the message") == 0);
+  CHECK(all_ended());
+}
+
+TEST_CASE_METHOD(live_confirms,
+                 "who waits too short a time for a confirm hears what its agent said when it "
+                 "failed last",
+                 "[router]") {
+  auto is_here = GENERATE(true, false);
+  link();
+  add(is_here ? *here : *there, "a",
+      [](std::uint64_t) -> caf::result<void> { return to_error(later(1h, "closed for today")); },
+      {.ordered = false});
+  place("a", is_here ? n1 : n2);
+  std::string told;
+  CHECK(testing::comes_true([&] { // it may have got it late
+    told = post("a", 1, confirmed, 500ms);
+    return told.find("its agent failed at last: try again in 3600000 ms: closed for today")
+           != std::string::npos;
+  }));
+  CHECK(told.find("timed_out: the message was accepted") == 0);
+}
+
+TEST_CASE_METHOD(live_confirms,
+                 "a dead letter that its node cannot read is not delivered again, and stays",
+                 "[router]") {
+  link();
+  auto count = std::make_shared<std::atomic<int>>(0);
+  auto agent = sys.spawn([=]() -> caf::behavior {
+    return {[=](audience) { ++*count; }, [=] { ++*count; }}; // the second takes an empty message
+  });
+  agents.push_back(agent);
+  auto handle = caf::actor_cast<caf::strong_actor_ptr>(agent);
+  REQUIRE(on(*there, [=](router_state& state) { return state.add_agent("a", handle); }).code
+          == errc::none);
+  place("a", n2);
+  constexpr std::uint8_t of_a_later_release = 99;
+  auto payload = caf::make_message(static_cast<audience>(of_a_later_release));
+  REQUIRE(here->send(to_agent("a"), payload, confirmed).code == errc::none);
+  CHECK(testing::comes_true([&] { return statistics(*there).dead_letters == 1; }));
+  auto kept = ask<dead_letter_page>(*there, list_dead_letters{});
+  REQUIRE(kept.letters.size() == 1);
+  CHECK(kept.letters[0].why.find("cannot read this message") != std::string::npos);
+  CHECK(refusal(*there, to_string(kept.letters[0].id)).code == errc::incompatible);
+  CHECK(ask<redrive_receipt>(*there, redrive_dead_letter{}) == redrive_receipt{0, 0, 0, 1});
+  CHECK(statistics(*there).dead_letters == 1);
+  CHECK(*count == 0);
+}
+
+TEST_CASE("over a link a node that does not know class confirm may say so", "[router]") {
+  constexpr std::uint64_t entry_point = 7;
+  net::grants of_link{entry_point, "this node"};
+  auto asked = caf::message_id{router::detail::entrance::confirm_number}.with_normal_priority();
+  CHECK(of_link.refusal({net::basp_header::operation::direct_message, 0, 1, 5, entry_point,
+                         asked.response_id().integer_value()})
+        == "");
 }
 
 namespace {
@@ -558,8 +628,9 @@ TEST_CASE("what a handler says by later() is read back, and nothing else is take
   CHECK(delay_of(later(longest_span + 1h)) == longest_span);
   for (auto* text : {"", "try again", "try again in ms", "try again in -1 ms", "try again in 1 h",
                      "try again in 99999999999999999999 ms"})
-    CHECK_FALSE(delay_of({errc::busy, text}));
-  CHECK_FALSE(delay_of({errc::failed, later(1s).detail}));
+    CHECK_FALSE(delay_of({errc::later, text}));
+  for (auto code : {errc::busy, errc::failed})
+    CHECK_FALSE(delay_of({code, later(1s).detail}));
 }
 
 TEST_CASE_METHOD(live_confirms, "a confirm waits for an agent that is nowhere yet", "[router]") {

@@ -5,7 +5,10 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
+
+#include "troupe/core/page_room.hpp"
 
 namespace dead_letters_test {
 
@@ -48,6 +51,24 @@ TEST_CASE("dead letters are kept in the order of their ends, and listed page by 
   CHECK(numbers_in(rest) == numbers{2});
   CHECK_FALSE(rest.more);
   CHECK(all.bytes() == 30);
+}
+
+TEST_CASE("a page of dead letters has a bound in bytes, and always one of them", "[router]") {
+  store all{10'000, 1'000'000'000};
+  for (std::uint64_t each = 1; each <= 20; ++each) {
+    auto made = letter_of(each);
+    made.type.assign(200'000, 'x');
+    all.bury(std::move(made), "text");
+  }
+  auto first = all.list(0, 1'000);
+  CHECK(first.letters.size() == 6);
+  CHECK(first.more);
+  CHECK(all.list(first.letters.back().place, 1'000).letters.front().id == id_of(7));
+  auto huge = letter_of(21);
+  huge.type.assign(3 * max_page_bytes, 'x');
+  all.bury(std::move(huge), "text");
+  CHECK(all.list(20, 1'000).letters.size() == 1);
+  CHECK(all.list(0, 0).letters.size() == 1);
 }
 
 TEST_CASE("the oldest dead letters give way and are counted", "[router]") {

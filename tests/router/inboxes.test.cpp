@@ -259,6 +259,74 @@ TEST_CASE_METHOD(live_inboxes,
   CHECK(statistics(there).refused == 0);
 }
 
+TEST_CASE_METHOD(live_inboxes, "a wish to wait for room is refused where nothing waits",
+                 "[router]") {
+  add_slow(there, "slow")->go_on();
+  const message_options how{.wait_for_room = true};
+  auto why = here.send(to_agent("slow"), caf::make_message(1), how);
+  CHECK(why.code == errc::bad_argument);
+  CHECK(why.detail.find("message_options::wait_for_room") == 0);
+  for (auto& to : {to_all("work"), to_group("all"), to_everyone()}) {
+    CHECK(here.send(to, caf::make_message(1), how).code == errc::bad_argument);
+    dispatch what{to, {}, 20s, caf::make_message(1)};
+    what.how = how;
+    CHECK(answer_to(self->request(here.handle(), 30s, std::move(what))) == "bad_argument");
+  }
+  CHECK(answer_to(ask_patiently("slow", 7, 20s)) == "7");
+}
+
+TEST_CASE_METHOD(live_inboxes, "work for any of several agents waits for room as well",
+                 "[router]") {
+  auto slow = add_slow(here, "slow", {.max_messages = 20});
+  on(here, [](router_state& state) {
+    state.places().put({"slow", n1, {"work"}});
+    return true;
+  });
+  CHECK(testing::comes_true([&] { return send("slow", 0) == errc::limit_reached; }));
+  dispatch what{to_any("work"), {}, 20s, caf::make_message(std::uint64_t{7})};
+  what.how.wait_for_room = true;
+  auto asked = self->request(here.handle(), 30s, std::move(what));
+  CHECK(testing::comes_true([&] { return statistics(here).waiting > 20; }));
+  slow->go_on();
+  CHECK(answer_to(std::move(asked)) == "7");
+}
+
+TEST_CASE_METHOD(live_inboxes, "an inbox that could hold nothing is refused", "[router]") {
+  auto agent = sys.spawn([]() -> caf::behavior { return {[](int) {}}; });
+  agents.push_back(agent);
+  auto handle = caf::actor_cast<caf::strong_actor_ptr>(agent);
+  for (auto& how : {inbox_options{.max_messages = 0}, inbox_options{.max_bytes = 0}}) {
+    auto why
+      = on(here, [&](router_state& state) { return state.add_agent("a", handle, false, how); });
+    CHECK(why.code == errc::bad_argument);
+    CHECK(why.detail.find("inbox_options::max_") == 0);
+  }
+  CHECK(statistics(here).agents == 0);
+}
+
+TEST_CASE_METHOD(live_inboxes,
+                 "whoever waits for room does not wait for the answer to a question that was lost "
+                 "with its link",
+                 "[router]") {
+  add_slow(there, "slow")->go_on();
+  auto deaf = sys.spawn([](caf::event_based_actor* me) -> caf::behavior {
+    me->set_default_handler(caf::skip);
+    return {[](int) {}};
+  });
+  agents.push_back(deaf);
+  auto replace_link = [&](std::uint64_t number, const caf::actor& by) {
+    here.run([number, entry = caf::actor_cast<caf::strong_actor_ptr>(by)](router_state& state) {
+      state.link_down(n2, number - 1);
+      state.link_up(n2, number, entry);
+    });
+  };
+  replace_link(2, deaf);
+  auto asked = ask_patiently("slow", 1, 5s);
+  settle();
+  replace_link(3, there.handle());
+  CHECK(answer_to(std::move(asked)) == "1");
+}
+
 TEST_CASE_METHOD(live_inboxes, "bytes that wait for a slow agent are bounded", "[router]") {
   auto& where = GENERATE(0, 1) == 0 ? here : there;
   std::promise<void> opened;

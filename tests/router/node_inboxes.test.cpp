@@ -20,7 +20,14 @@ using namespace troupe::router;
 
 namespace {
 
-using inboxes = node_inboxes<int, int>;
+/// From 100 on, those of one hundred.
+struct same_hundred {
+  bool operator()(int one, int other) const {
+    return one >= 100 && one / 100 == other / 100;
+  }
+};
+
+using inboxes = node_inboxes<int, int, same_hundred>;
 using numbers = std::vector<inboxes::place_number>;
 
 constexpr int held = inboxes::inbox::max_held;
@@ -147,6 +154,15 @@ TEST_CASE("whoever waits for room in an inbox hears once there is some, each onc
   CHECK(it.told == std::vector{2, 3});
 }
 
+TEST_CASE("those who are told of room at once share it, and each may send something", "[router]") {
+  inbox_space all{10, 7};
+  CHECK(all.divided_by(0) == all);
+  CHECK(all.divided_by(1) == all);
+  CHECK(all.divided_by(3) == inbox_space{3, 2});
+  CHECK(all.divided_by(8) == inbox_space{1, 1});
+  CHECK(inbox_space{}.divided_by(3) == inbox_space{});
+}
+
 TEST_CASE("not more than so many wait for room in one inbox", "[router]") {
   hosted it;
   auto slow = it.made(1);
@@ -158,6 +174,26 @@ TEST_CASE("not more than so many wait for room in one inbox", "[router]") {
   it.sign(slow);
   CHECK(it.told.size() == inboxes::most_waiters);
   CHECK(it.each_told.messages == 1);
+}
+
+TEST_CASE("who asks for room again and again takes no places of others, and no part of their room",
+          "[router]") {
+  hosted it;
+  auto slow = it.made(1);
+  it.come(slow, held + 4);
+  REQUIRE(it.await(slow, 2));
+  REQUIRE(it.await(slow, 100));
+  REQUIRE(it.await(slow, 101));
+  auto last = 102;
+  for (; last < 200; ++last) {
+    auto by = last;
+    auto space = it.all.await_room(slow, by);
+    REQUIRE(space == inbox_space{1, 1});
+    REQUIRE(by == last - 2); // its earliest question, which it has given up
+  }
+  REQUIRE(it.await(slow, 3));
+  it.sign(slow);
+  CHECK(it.told == std::vector{2, 198, 199, 3});
 }
 
 TEST_CASE("not more than so many agents are said to be full", "[router]") {

@@ -70,6 +70,10 @@ public:
     return heard(node, {boot, 1, 0, 0, {}, {{number, how, std::move(why)}}});
   }
 
+  std::string failed(const node_id& node, channel::sequence_number number, const std::string& why) {
+    return heard(node, {boot, 1, 0, 0, {}, {}, {{number, {errc::failed, why}}}});
+  }
+
   std::string heard(const node_id& node, const channel::acknowledgement& what) {
     outbox::effects out;
     verdict = subject.heard(now, node, what, out);
@@ -128,7 +132,10 @@ private:
                                  if (x.is_dead)
                                    all << ", dead: " << name_of(*x.is_dead);
                                },
-                               [&](const outbox::late& x) { all << "late " << x.what; }},
+                               [&](const outbox::late& x) {
+                                 all << "late " << x.what
+                                     << (x.why ? ": " + x.why.detail : std::string{});
+                               }},
                     each);
     }
     return all.str();
@@ -203,6 +210,19 @@ TEST_CASE("who waits for an end waits as long as they said, and the message is k
   CHECK(rig.take("a", 3, {}, 500ms) == "send n1 3");
   CHECK(rig.handled(n1, 3) == "end 3 none");
   CHECK(rig.pass(700ms).find("late") == std::string::npos);
+}
+
+TEST_CASE("who waits too short a time for an end hears how its message failed last", "[router]") {
+  outbox_rig rig;
+  rig.open();
+  CHECK(rig.failed(n1, 1, "nobody waits").empty());
+  CHECK(rig.take("a", 2, {}, 500ms) == "send n1 2");
+  CHECK(rig.failed(n1, 2, "first").empty());
+  CHECK(rig.failed(n1, 2, "second").empty());
+  CHECK(rig.pass(500ms) == "late 2: second");
+  CHECK(rig.failed(n1, 2, "third").empty());
+  CHECK(rig.handled(n1, 2) == "end 2 none");
+  CHECK(rig.failed(n1, 2, "fourth").empty());
 }
 
 TEST_CASE("what an agent failed to handle ends with what it said", "[router]") {

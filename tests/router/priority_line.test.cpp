@@ -36,6 +36,15 @@ TEST_CASE("the highest priority goes first, and in order within one", "[router]"
   CHECK(all_of(it) == std::vector{2, 4, 5, 3, 6, 1});
 }
 
+TEST_CASE("a priority of a later release is normal", "[router]") {
+  line it;
+  it.push(message_priority::low, 1);
+  it.push(static_cast<message_priority>(4), 2);
+  it.push(static_cast<message_priority>(255), 3);
+  it.push(message_priority::high, 4);
+  CHECK(all_of(it) == std::vector{4, 2, 3, 1});
+}
+
 TEST_CASE("each priority gets its turn, however many of others come", "[router]") {
   line it;
   constexpr int levels = 4;

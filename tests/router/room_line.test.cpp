@@ -103,6 +103,7 @@ TEST_CASE("who waits for room goes in line, as far as there is room", "[router]"
   r.has_room("slow", 5);
   CHECK(r.gone == std::vector{1, 2, 3, 4});
   CHECK_FALSE(r.it.has_line("slow"));
+  CHECK_FALSE(r.it.may_go(r.now, "slow", 1)); // nobody was asked how much there is
   CHECK(r.it.size() == 0);
   CHECK(r.it.bytes() == 0);
   CHECK_FALSE(r.it.next_deadline());
@@ -180,12 +181,12 @@ TEST_CASE("there is one question for room at a time, whoever has asked", "[route
     r.wait(each);
   CHECK(r.asked.size() == 1); // the answer to the first one is on its way
   line::effects out;
-  r.it.may_have_room("slow", out); // word without a number does not let more go
+  r.it.may_have_room(r.now, "slow", out); // word without a number does not let more go
   CHECK(out.empty());
   r.has_room("slow", 0, {1, 100});
   CHECK(r.gone == std::vector{2});
   CHECK(r.asked.size() == 2);
-  r.it.may_have_room("slow", out);
+  r.it.may_have_room(r.now, "slow", out);
   CHECK(out.empty());
   r.has_room("slow", 0, {2, 100});
   CHECK(r.gone == std::vector{2, 3, 4});
@@ -193,9 +194,23 @@ TEST_CASE("there is one question for room at a time, whoever has asked", "[route
   r.has_room("slow", -100, {9, 100}); // refused here, as others have filled it
   CHECK(r.gone.size() == 3);
   r.room["slow"] = 1;
-  r.it.may_have_room("slow", out);
+  r.it.may_have_room(r.now, "slow", out);
   r.carry_out(std::move(out));
   CHECK(r.gone == std::vector{2, 3, 4, 5});
+}
+
+TEST_CASE("a line whose agent has moved to another node asks once one has gone", "[router]") {
+  hosted r;
+  r.wait(1);
+  r.asks = true;
+  for (auto each : {2, 3})
+    r.wait(each);
+  r.room["slow"] = 100;
+  line::effects out;
+  r.it.may_have_room(r.now, "slow", out);
+  r.carry_out(std::move(out));
+  CHECK(r.gone == std::vector{1});
+  CHECK(r.asked.size() == 1);
 }
 
 TEST_CASE("a line that has to ask does so also after it was refused", "[router]") {
@@ -266,6 +281,27 @@ TEST_CASE("who waits is told when its own time is over, and no other", "[router]
   CHECK(r.it.size() == 0);
 }
 
+TEST_CASE("room that comes after the time of one that waits is for the next one", "[router]") {
+  hosted r;
+  r.wait(1, 2s);
+  r.wait(2, 9s);
+  r.now += 2s; // and nobody has looked at the clock
+  r.has_room("slow", 9);
+  CHECK(r.late == std::vector{1});
+  CHECK(r.gone == std::vector{2});
+  r.wait(3, 2s);
+  r.now += 2s;
+  r.has_room("slow", 9);
+  CHECK(r.late == std::vector{1, 3});
+  CHECK_FALSE(r.it.has_line("slow"));
+  r.wait(4, 2s);
+  r.now += 2s;
+  line::effects out;
+  r.it.may_have_room(r.now, "slow", out);
+  r.carry_out(std::move(out));
+  CHECK(r.late == std::vector{1, 3, 4});
+}
+
 TEST_CASE("a line that moves is tried again soon", "[router]") {
   hosted r;
   r.wait(1);
@@ -322,7 +358,10 @@ TEST_CASE("how many wait is bounded, in messages and bytes, and nobody takes all
   CHECK_FALSE(r.wait(23, 1h, "slow", 201, other));
   r.has_room("slow", 99);
   CHECK(r.it.bytes() == 0);
-  CHECK(r.wait(30, 1h, "slow", 400));
+  for (auto each : {30, 31})
+    CHECK(r.wait(each, 1h, std::to_string(each), 250));
+  r.has_room("30", 1);
+  CHECK(r.wait(32, 1h, "slow", 250)); // what has gone is no part of its share
 }
 
 TEST_CASE("on every schedule each that waits ends once, and those that go do so in line",

@@ -24,7 +24,8 @@
 namespace troupe::channel {
 
 /// Decides which messages of one other node agents get, when, and what that node is told of each:
-/// that it was handled once the agent has handled it, never before.
+/// that it was handled once the agent has handled it, never before; and of each failure before
+/// that.
 ///
 /// Each message is handled once at most in a life of the receiver, however often it comes. An agent
 /// gets one of a sender's messages at a time, in their order: the next when the one before has
@@ -157,8 +158,10 @@ public:
     if (!is_busy_with(session, number))
       return;
     auto& it = items_.at(number);
-    if (++it.failures < options_.max_deliveries)
+    if (++it.failures < options_.max_deliveries) {
+      failing_.insert_or_assign(number, in_few_words(what.why));
       return put_off(now, number, it, what, out);
+    }
     give_up(now, number, std::move(what.why), out);
   }
 
@@ -218,7 +221,7 @@ public:
   // -- what is said --------------------------------------------------------------------
 
   [[nodiscard]] bool owes_word() const {
-    return answers_ != 0 || !fresh_.empty();
+    return answers_ != 0 || !fresh_.empty() || !failing_.empty();
   }
 
   /// What is to be said now.
@@ -241,6 +244,8 @@ public:
       if (next < range.end)
         made.handled.push_back({next, range.end});
     }
+    for (auto& [number, why] : std::exchange(failing_, {}))
+      made.failing.push_back({number, std::move(why)});
     fresh_.clear();
     answers_ = 0;
     return made;
@@ -322,7 +327,6 @@ private:
     }
   };
 
-  static constexpr std::size_t max_detail_bytes = 200;
   /// A sender has taken back some of what is here, and sends others.
   static constexpr std::size_t slack = 2;
 
@@ -344,6 +348,7 @@ private:
     gone_.clear();
     unfinished_.clear();
     others_.clear();
+    failing_.clear();
     ended_.clear();
     came_.clear();
     fresh_.clear();
@@ -520,8 +525,7 @@ private:
   // -- ends ----------------------------------------------------------------------------
 
   void give_up(time_point now, sequence_number number, problem why, effects& out) {
-    why.detail.resize(std::min(why.detail.size(), max_detail_bytes));
-    end(now, number, outcome::given_up, std::move(why), out);
+    end(now, number, outcome::given_up, in_few_words(std::move(why)), out);
   }
 
   void end(time_point now, sequence_number number, outcome how, problem why, effects& out) {
@@ -552,6 +556,7 @@ private:
     auto gone = items_.extract(number);
     auto& it = gone.mapped().what;
     silent_.erase({gone.mapped().silent_at, number});
+    failing_.erase(number);
     bytes_ -= it.bytes;
     out.emplace_back(drop{it.what});
     auto found = lanes_.find(it.agent);
@@ -591,6 +596,8 @@ private:
   std::set<std::pair<time_point, sequence_number>> silent_;
   /// How those ended that were not handled, as far as the sender may not know it.
   std::map<sequence_number, ending> others_;
+  /// That have failed since the last word, and have not ended.
+  std::map<sequence_number, problem> failing_;
   /// That have ended since the last word.
   number_set fresh_;
   std::uint64_t answers_ = 0;

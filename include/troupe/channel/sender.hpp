@@ -71,7 +71,13 @@ public:
     std::vector<content> what;
   };
 
-  using effect = std::variant<transmit, ask, ended, returned>;
+  /// Its agent has failed, and gets it again.
+  struct failing {
+    content what = 0;
+    problem why{};
+  };
+
+  using effect = std::variant<transmit, ask, ended, returned, failing>;
   using effects = std::vector<effect>;
 
   sender(boot_number session, const options& how, std::uint64_t seed)
@@ -152,6 +158,9 @@ public:
     for (auto& each : said.others)
       if (under_way_.contains(each.number))
         end(each.number, each.how, each.why, out);
+    for (auto& each : said.failing)
+      if (auto found = under_way_.find(each.number); found != under_way_.end())
+        out.emplace_back(failing{found->second.what.what, in_few_words(each.why)});
     auto answers = is_awaited(said.probe);
     if (answers) {
       is_answered_ = true;
@@ -398,9 +407,13 @@ private:
       = [this](const number_range& x) { return x.first > 0 && x.first < x.end && x.end <= next_; };
     return said.probe <= last_probe_ && said.came <= next_
            && std::ranges::all_of(said.handled, is_sent)
-           && std::ranges::all_of(said.others, [this](const ending& x) {
-                return x.number > 0 && x.number < next_ && x.how != outcome::handled;
-              });
+           && std::ranges::all_of(said.others,
+                                  [this](const ending& x) {
+                                    return x.number > 0 && x.number < next_
+                                           && x.how != outcome::handled;
+                                  })
+           && std::ranges::is_sorted(said.failing, std::ranges::less_equal{}, &setback::number)
+           && (said.failing.empty() || said.failing.back().number < next_);
   }
 
   /// One that is on its way has ended.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstddef>
@@ -13,6 +14,7 @@
 #include "troupe/core/ids.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/core/utf8.hpp"
 
 /// Vocabulary of a channel: messages from one node to the agents of another one that are sent
 /// again until the other node says what has become of each.
@@ -91,6 +93,24 @@ struct ending {
   TROUPE_FIELDS(ending, number, how, why);
 };
 
+/// One that has failed and is tried again.
+struct setback {
+  sequence_number number = 0;
+  problem why{};
+
+  friend bool operator==(const setback&, const setback&) = default;
+
+  TROUPE_FIELDS(setback, number, why);
+};
+
+/// As it is told: with the beginning of its sentence, which an agent may have chosen.
+inline problem in_few_words(problem why) {
+  constexpr std::size_t max_detail_bytes = 200;
+  why.detail.resize(is_utf8(why.detail) ? utf8_prefix(why.detail, max_detail_bytes).size()
+                                        : std::min(why.detail.size(), max_detail_bytes));
+  return why;
+}
+
 /// What a receiver says.
 struct acknowledgement {
   boot_number session = 0;
@@ -103,10 +123,12 @@ struct acknowledgement {
   /// Those that were handled, as ranges. Some may have been said before.
   std::vector<number_range> handled{};
   std::vector<ending> others{};
+  /// That have failed since the last word; a loss of it is not made up for.
+  std::vector<setback> failing{};
 
   friend bool operator==(const acknowledgement&, const acknowledgement&) = default;
 
-  TROUPE_FIELDS(acknowledgement, session, by, probe, came, handled, others);
+  TROUPE_FIELDS(acknowledgement, session, by, probe, came, handled, others, failing);
 };
 
 /// What was made of something from the other side. All but `taken` change nothing.

@@ -71,15 +71,18 @@ enum class errc : std::uint8_t {
   /// again
   /// if it still matters.
   expired = 25,
+  /// The agent cannot handle the message now; the sentence names the time after which it can (see
+  /// router::later()). Retry then.
+  later = 26,
 };
 
 /// The names of errc, in order of their numbers.
-inline constexpr std::array<std::string_view, 26> errc_names{
+inline constexpr std::array<std::string_view, 27> errc_names{
   "none",      "bad_argument",    "limit_reached", "timed_out",   "lock_held",    "stale_token",
   "withdrawn", "session_expired", "storage_full",  "damaged",     "incompatible", "outcome_unknown",
   "busy",      "name_taken",      "not_found",     "unreachable", "cancelled",    "failed",
   "in_use",    "too_large",       "conflict",      "not_leader",  "no_quorum",    "wrong_type",
-  "denied",    "expired"};
+  "denied",    "expired",         "later"};
 
 /// Returns the name of `code` as written above, "unknown" for any other value.
 constexpr std::string_view name_of(errc code) noexcept {
@@ -87,6 +90,6 @@ constexpr std::string_view name_of(errc code) noexcept {
   return index < errc_names.size() ? errc_names[index] : "unknown";
 }
 
-static_assert(name_of(errc::expired) == "expired");
+static_assert(name_of(errc::later) == "later");
 
 } // namespace troupe

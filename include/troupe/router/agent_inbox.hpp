@@ -6,11 +6,13 @@
 #include <limits>
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 #include <variant>
 #include <vector>
 
 #include "troupe/core/flaw.hpp"
+#include "troupe/core/problem.hpp"
 #include "troupe/core/shares.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/router/inbox_space.hpp"
@@ -32,7 +34,7 @@ enum class when_full : std::uint8_t {
 
 /// Bounds of what waits for one agent, beside the few messages in its mailbox.
 struct inbox_options {
-  /// Messages. Beyond it the inbox is full until half of them have gone.
+  /// Messages, at least one. Beyond it the inbox is full until half of them have gone.
   std::size_t max_messages = 100'000; // by default the bytes decide
   /// Their bytes, likewise, and 48 for each message. A message of any size is taken where nothing
   /// waits.
@@ -45,6 +47,18 @@ struct inbox_options {
 
   friend bool operator==(const inbox_options&, const inbox_options&) = default;
 };
+
+/// Returns bad_argument for bounds under which nothing could ever wait.
+inline problem check(const inbox_options& how) {
+  using field = std::pair<const char*, std::size_t>;
+  for (auto& [name, most] :
+       {field{"max_messages", how.max_messages}, field{"max_bytes", how.max_bytes}})
+    if (most == 0)
+      return {errc::bad_argument, std::string{"inbox_options::"} + name
+                                    + " is 0, so that nothing could wait for the agent; give 1 or "
+                                      "more, or leave it out"};
+  return {};
+}
 
 /// What waits for all agents of a node. Each may have more while it has less than is free, so that
 /// those that are slow leave room for the messages of others; see shares.

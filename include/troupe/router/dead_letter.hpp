@@ -83,10 +83,12 @@ struct redrive_receipt {
   std::uint32_t applied_already = 0;
   /// There was no room for them (router_options::max_confirms): they stay.
   std::uint32_t refused = 0;
+  /// Their node cannot read them: they stay.
+  std::uint32_t unreadable = 0;
 
   friend bool operator==(const redrive_receipt&, const redrive_receipt&) = default;
 
-  TROUPE_FIELDS(redrive_receipt, redriven, applied_already, refused);
+  TROUPE_FIELDS(redrive_receipt, redriven, applied_already, refused, unreadable);
 };
 
 } // namespace troupe::router

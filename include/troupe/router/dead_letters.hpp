@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "troupe/core/page_room.hpp"
 #include "troupe/router/dead_letter.hpp"
 #include "troupe/router/message_options.hpp"
 
@@ -44,12 +45,16 @@ public:
     }
   }
 
-  /// Those behind that place, in their order.
-  [[nodiscard]] dead_letter_page list(std::uint64_t after, std::size_t most) const {
+  /// Those behind that place, in their order: at most `limit`, and what page_room has room for.
+  [[nodiscard]] dead_letter_page list(std::uint64_t after, std::uint32_t limit) const {
     dead_letter_page page{{}, false, dropped_};
+    page_room room{limit};
     auto next = letters_.upper_bound(after);
-    for (; next != letters_.end() && page.letters.size() < most; ++next)
-      page.letters.push_back(next->second.head);
+    for (; next != letters_.end() && room.left(); ++next) {
+      auto& head = next->second.head;
+      room.take(head_bytes + head.why.size() + head.type.size());
+      page.letters.push_back(head);
+    }
     page.more = next != letters_.end();
     return page;
   }
@@ -112,6 +117,9 @@ public:
   }
 
 private:
+  /// Of what is said of each, beside the texts that agents and applications choose.
+  static constexpr std::size_t head_bytes = 400;
+
   void remove(std::uint64_t place) {
     auto gone = letters_.extract(place);
     bytes_ -= gone.mapped().head.bytes;

@@ -25,7 +25,7 @@ inline constexpr std::string_view later_unit = " ms";
 
 /// What a function of an agent returns that cannot handle a message now. One of class confirm comes
 /// again after `delay` instead of the usual backoff, at most an hour; it counts as one of
-/// router_options::max_deliveries. Whoever has sent a request gets errc::busy, with the delay and
+/// router_options::max_deliveries. Whoever has sent a request gets errc::later, with the delay and
 /// `why` in the sentence. The delay is in whole milliseconds.
 ///
 ///     me.agent("ledger", [&](const order& what) -> result<void> {
@@ -40,13 +40,13 @@ inline problem later(duration delay, std::string_view why = {}) {
   text += detail::later_unit;
   if (!why.empty())
     text.append(": ").append(why);
-  return {errc::busy, std::move(text)};
+  return {errc::later, std::move(text)};
 }
 
 /// Returns the delay of what later() has made; nothing for other problems.
 inline std::optional<duration> delay_of(const problem& what) {
   std::string_view text{what.detail};
-  if (what.code != errc::busy || !text.starts_with(detail::later_begin))
+  if (what.code != errc::later || !text.starts_with(detail::later_begin))
     return std::nullopt;
   text.remove_prefix(detail::later_begin.size());
   std::int64_t number = 0;

@@ -118,10 +118,11 @@ struct message_options {
   /// The trace that the message belongs to, as W3C Trace Context writes it:
   /// `00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01`.
   std::string traceparent{};
-  /// Whether request(), async_request() and post() to one agent wait for room, in line and within
-  /// their own time, where they would be refused because too many messages wait for the agent or
-  /// its node. If there is none in that time they end with limit_reached, and nothing was sent.
-  /// send() does not wait, and nothing of class confirm does.
+  /// Whether request(), async_request() and post() to_agent() or to_any() wait for room, in line
+  /// and within their own time, where they would be refused because too many messages wait for the
+  /// agent or its node. If there is none in that time they end with limit_reached, and nothing was
+  /// sent. It is bad_argument for send(), for what goes to many, and with class confirm. A
+  /// router::dispatch that an actor sends without waiting for its answer does not wait.
   bool wait_for_room = false;
   /// What is promised of its delivery.
   delivery_class delivery = delivery_class::fire;

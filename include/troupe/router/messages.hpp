@@ -247,7 +247,7 @@ struct find_router_statistics {
 };
 
 /// Asks the router of a node for its dead letters behind the place `after`, at most `limit` (and
-/// 1,000).
+/// 1,000, and a MiB).
 struct list_dead_letters {
   using result = dead_letter_page;
 

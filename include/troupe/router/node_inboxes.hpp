@@ -1,7 +1,9 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <optional>
 #include <set>
@@ -25,10 +27,11 @@ namespace troupe::router {
 /// wait for room come as far as it is told that there is some (see inbox_space), and those who hear
 /// of it at once share it.
 ///
-/// A Letter is what agents get, a Waiter who waits for room. The host keeps the place of each agent
-/// wherever it finds the agent, so that a message needs no look-up of its own. Steps like any
-/// machine. It has no snapshot: messages in memory do not outlive a process.
-template <class Letter, class Waiter>
+/// A Letter is what agents get, a Waiter who waits for room; SameAsker tells whether two of them
+/// are questions of the same. The host keeps the place of each agent wherever it finds the agent,
+/// so that a message needs no look-up of its own. Steps like any machine. It has no snapshot:
+/// messages in memory do not outlive a process.
+template <class Letter, class Waiter, class SameAsker = std::equal_to<>>
 class node_inboxes {
 public:
   using inbox = agent_inbox<Letter>;
@@ -39,6 +42,9 @@ public:
   static constexpr std::size_t most_full = 1'000;
   /// At most so many wait for room in one inbox.
   static constexpr std::size_t most_waiters = 1'000;
+  /// And of one asker: a node asks for those who wait for room, and for all others. An earlier
+  /// question is one that it has given up, or that was lost with a link.
+  static constexpr std::size_t most_of_one = 2;
 
   /// Of one agent; outlived by its node_inboxes.
   class place {
@@ -141,13 +147,23 @@ public:
   }
 
   /// Keeps `by` until has_room comes of that inbox; returns what it is to be told if there is room,
-  /// or if too many wait for it.
+  /// or if too many wait for it. Where the same has asked too often, its earliest question is in
+  /// `by` then, and the new one is kept.
   [[nodiscard]] std::optional<inbox_space> await_room(place& in, Waiter& by) {
-    if (in.waiters_.size() >= most_waiters)
+    auto& all = in.waiters_;
+    auto is_its = [&](const Waiter& each) { return SameAsker{}(each, by); };
+    auto earliest = std::ranges::find_if(all, is_its);
+    auto asks_often = static_cast<std::size_t>(std::ranges::count_if(all, is_its)) >= most_of_one;
+    if (!asks_often && all.size() >= most_waiters)
       return inbox_space{1, 1};
     if (!in.box_.await_room())
       return in.box_.space().divided_by(1);
-    in.waiters_.push_back(std::move(by));
+    if (asks_often) {
+      std::swap(*earliest, by);
+      std::rotate(earliest, earliest + 1, all.end());
+      return inbox_space{1, 1};
+    }
+    all.push_back(std::move(by));
     return std::nullopt;
   }
 

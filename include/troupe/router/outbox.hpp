@@ -67,6 +67,8 @@ public:
   /// Whoever waits for its end waits no more; it is kept.
   struct late {
     content what = 0;
+    /// What its agent said when it failed last; errc::none: nobody has heard of a failure.
+    problem why{};
   };
 
   using effect = std::variant<transmit, ask, ended, late>;
@@ -151,8 +153,10 @@ public:
 
   void tick(time_point now, effects& out) {
     while (is_due(patient_until_, now)) {
-      out.emplace_back(late{patient_until_.begin()->second});
-      items_.at(patient_until_.begin()->second).patience.reset();
+      auto what = patient_until_.begin()->second;
+      auto& it = items_.at(what);
+      it.patience.reset();
+      out.emplace_back(late{what, std::exchange(it.last_failure, {})});
       patient_until_.erase(patient_until_.begin());
     }
     for (auto& [node, each] : channels_)
@@ -189,6 +193,8 @@ private:
     std::size_t bytes = 0;
     std::optional<time_point> expires_at{};
     std::optional<time_point> patience{};
+    /// While somebody waits.
+    problem last_failure{};
   };
 
   using times = std::set<std::pair<time_point, content>>;
@@ -312,6 +318,11 @@ private:
     homes_.erase(what.agent);
     for (auto each : what.what)
       wait_for(now, what.agent, each);
+  }
+
+  void pass_on(time_point, const node_id&, channel::sender::failing& what, effects&) {
+    if (auto& it = items_.at(what.what); it.patience)
+      it.last_failure = std::move(what.why);
   }
 
   static problem reason(const channel::sender::ended& what) {

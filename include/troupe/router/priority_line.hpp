@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <deque>
@@ -29,8 +28,8 @@ public:
   }
 
   void push(message_priority at, Entry what) {
-    // A number without a name may have come from a later release.
-    auto& to = levels_.at(std::min(static_cast<std::size_t>(at), levels_.size() - 1));
+    auto number = static_cast<std::size_t>(at); // of a later release it may have no name
+    auto& to = levels_.at(number < levels_.size() ? number : unnamed);
     if (!to)
       to = std::make_unique<level>();
     to->entries.push_back(std::move(what));
@@ -56,6 +55,8 @@ public:
   }
 
 private:
+  static constexpr auto unnamed = static_cast<std::size_t>(message_priority::normal);
+
   struct level {
     std::deque<Entry> entries{};
     /// So many of others have gone since one of these has.

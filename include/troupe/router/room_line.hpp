@@ -141,7 +141,8 @@ public:
   }
 
   /// Somebody says that there may be room. Where it was asked for the answer says how much.
-  void may_have_room(const std::string& to, effects& out) {
+  void may_have_room(time_point now, const std::string& to, effects& out) {
+    end_late(now, out);
     auto found = lines_.find(to);
     if (found == lines_.end() || asked_.contains(to))
       return;
@@ -153,6 +154,7 @@ public:
   /// There is room for that recipient, so much if that is known: at least one is tried.
   void has_room(time_point now, const std::string& to, const inbox_space& space, effects& out) {
     asked_.erase(to);
+    end_late(now, out);
     auto found = lines_.find(to);
     if (found == lines_.end())
       return;
@@ -174,8 +176,7 @@ public:
   }
 
   void tick(time_point now, effects& out) {
-    while (!ends_.empty() && ends_.begin()->first <= now)
-      end(ends_.begin()->second, out);
+    end_late(now, out);
     while (!tries_.empty() && tries_.begin()->first <= now)
       go_on(lines_.find(tries_.begin()->second), out);
   }
@@ -295,6 +296,11 @@ private:
     auto first = leave(*it.waiting.begin(), it);
     it.tried_bytes = first.bytes;
     out.emplace_back(attempt{std::move(first)});
+  }
+
+  void end_late(time_point now, effects& out) {
+    while (!ends_.empty() && ends_.begin()->first <= now)
+      end(ends_.begin()->second, out);
   }
 
   void end(std::uint64_t place, effects& out) {

@@ -163,10 +163,12 @@ public:
     return entrance_->agents.ids_on(self_->node());
   }
 
-  /// One that takes_info gets a message_info in front of what is sent to it. Returns limit_reached
-  /// or name_taken.
+  /// One that takes_info gets a message_info in front of what is sent to it. Returns limit_reached,
+  /// name_taken, or bad_argument of its inbox.
   [[nodiscard]] problem add_agent(const agent_id& id, const caf::strong_actor_ptr& handle,
                                   bool takes_info = false, const inbox_options& inbox = {}) {
+    if (auto why = check(inbox))
+      return why;
     return entrance_->agents.add(self_, id, handle, options_.max_agents, takes_info, inbox);
   }
 
@@ -387,6 +389,8 @@ private:
   void send(What& what, awaited wants) {
     if (auto why = check(what.how))
       return reply(to_error(std::move(why)));
+    if (what.how.wait_for_room && !is_to_one(what.to))
+      return reply(to_error(detail::waits_for_one()));
     auto from = entrance_->origin_of(self_->ctrl(), self_->current_sender(), what.from);
     from.said = entrance_->begin(detail::shared(std::move(what.how)), now());
     auto waits = self_->current_message_id().is_request();
@@ -519,6 +523,8 @@ public:
                              message_options how) const {
     if (auto why = check(how))
       return why;
+    if (how.wait_for_room)
+      return detail::waits_for_one();
     detail::said_by_program said{detail::shared(std::move(how))};
     if (said.how && said.how->ttl)
       said.at = time_point{system_->clock().now().time_since_epoch()};

@@ -213,6 +213,9 @@ private:
       why = {errc::bad_argument,
              "a router_service delivers messages of class fire only; send one of another class "
              "through a node"};
+    if (!why && what.how.wait_for_room)
+      why = {errc::bad_argument, "a router_service has no room for messages to wait in; leave "
+                                 "message_options::wait_for_room out, or send through a node"};
     if (why) {
       if (waits)
         self_->make_response_promise().deliver(to_error(why));

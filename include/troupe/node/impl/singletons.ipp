@@ -23,6 +23,8 @@ namespace troupe {
 inline problem node::inside::check_agent(const agent_id& id, const agent_options& how) {
   if (auto why = check(id))
     return why;
+  if (auto why = router::check(how.inbox))
+    return why;
   if (auto why = check_names("capabilities", how.capabilities))
     return why;
   return check_names("groups", how.groups);

@@ -22,6 +22,7 @@
 #include "caf/node_id.hpp"
 #include "caf/scheduled_actor.hpp"
 #include "troupe/core/agent_id.hpp"
+#include "troupe/core/ids.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/router/agent_inbox.hpp"
@@ -39,6 +40,22 @@ struct waiting_message {
   asker by;
 };
 
+/// Who waits for room for messages to an agent of this process.
+struct room_asker {
+  asker by;
+  /// Of the link that the question came over; all zero: of none.
+  node_id node{};
+
+  /// Whether two ask for the same.
+  struct same {
+    bool operator()(const room_asker& one, const room_asker& other) const {
+      if (one.node != other.node || one.node != node_id{})
+        return one.node == other.node;
+      return one.by.who == other.by.who;
+    }
+  };
+};
+
 /// The actors that a router hands messages to, by their ids as agents, each with its inbox. The
 /// router watches each, so that it hears of its end and calls end_of(). One actor may have several
 /// ids.
@@ -47,7 +64,7 @@ struct waiting_message {
 /// it is locked.
 class agent_table {
 public:
-  using inboxes = node_inboxes<waiting_message, asker>;
+  using inboxes = node_inboxes<waiting_message, room_asker, room_asker::same>;
   using inbox = inboxes::inbox;
   using place_number = inboxes::place_number;
 
@@ -68,7 +85,7 @@ public:
   /// What has waited for an agent that is gone, and those who have waited for room.
   struct remains {
     std::vector<std::pair<agent_id, waiting_message>> messages;
-    std::vector<asker> askers;
+    std::vector<room_asker> askers;
   };
 
   /// What waits for all agents has so many bytes at most.
@@ -279,7 +296,7 @@ public:
   }
 
   /// Keeps `by` until there is room, or returns what it is to be told; see node_inboxes.
-  std::optional<inbox_space> await_room(std::string_view id, asker& by) {
+  std::optional<inbox_space> await_room(std::string_view id, room_asker& by) {
     std::lock_guard guard{mutex_};
     auto found = by_id_.find(id);
     return found != by_id_.end() ? inboxes_.await_room(found->second.place, by)

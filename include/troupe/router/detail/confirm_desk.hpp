@@ -26,7 +26,6 @@
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/overloaded.hpp"
-#include "troupe/core/page_room.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/core/visit.hpp"
@@ -142,15 +141,19 @@ public:
   // -- dead letters ----------------------------------------------------------------------
 
   [[nodiscard]] dead_letter_page list(const list_dead_letters& what) const {
-    return dead_.list(what.after, std::clamp<std::size_t>(what.limit, 1, max_page));
+    return dead_.list(what.after, what.limit);
   }
 
   /// Delivers one of them again, or all.
   caf::result<redrive_receipt> redrive(const redrive_dead_letter& what) {
     redrive_receipt made;
     if (what.id.empty()) {
-      for (auto& each : dead_.ids())
-        ++(redrive(each) ? made.refused : made.redriven);
+      for (auto& each : dead_.ids()) {
+        auto how = redrive(each).code;
+        made.redriven += how == errc::none ? 1U : 0U;
+        made.refused += how == errc::limit_reached ? 1U : 0U;
+        made.unreadable += how == errc::incompatible ? 1U : 0U;
+      }
       return made;
     }
     auto id = to_message_id(what.id);
@@ -196,6 +199,8 @@ private:
     caf::message payload;
     origin from;
     std::size_t bytes = 0;
+    /// Why there is none.
+    problem unreadable{};
   };
 
   struct delivery {
@@ -349,7 +354,7 @@ private:
   /// A node that does not know the class answers that request with a refusal.
   void write(const node_id& to, letter what) {
     what.wanted = word::receipt;
-    what.number = entrance::confirm_flag;
+    what.number = entrance::confirm_number;
     what.patience = longest_wait;
     write_(to, what);
   }
@@ -365,7 +370,7 @@ private:
   }
 
   void perform(const outbox::late& what) {
-    answer(std::exchange(sent_.at(what.what).by, {}), not_handled_yet());
+    answer(std::exchange(sent_.at(what.what).by, {}), not_handled_yet(what.why));
   }
 
   void answer(asker by, problem why) {
@@ -405,9 +410,10 @@ private:
     auto is_expired = what.how == channel::outcome::expired;
     given_up_ += is_expired ? 0 : 1;
     if (auto found = arrived_.find(what.what); found != arrived_.end())
-      bury(what.agent, is_expired ? dead_reason::expired : dead_reason::failed, what.failures,
-           is_expired ? expired() : what.why,
-           {found->second.payload, found->second.from, found->second.bytes});
+      bury(
+        what.agent, is_expired ? dead_reason::expired : dead_reason::failed, what.failures,
+        is_expired ? expired() : what.why,
+        {found->second.payload, found->second.from, found->second.bytes, found->second.unreadable});
   }
 
   // -- dead letters ----------------------------------------------------------------------
@@ -417,7 +423,7 @@ private:
     auto info = what.from.info();
     dead_letter made{what.from.said.id,
                      reason,
-                     why.detail,
+                     channel::in_few_words(why).detail,
                      what.from.where.id,
                      what.from.agent,
                      to,
@@ -436,6 +442,8 @@ private:
     auto* found = dead_.find(id);
     if (!found)
       return no_dead_letter(to_string(id));
+    if (found->what.unreadable)
+      return unreadable_here(to_string(id));
     auto to = found->head.to;
     auto what = found->what;
     if (auto why = shared_.confirms.take(to, what.bytes, client_of(what.from)))

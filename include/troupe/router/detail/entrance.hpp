@@ -22,6 +22,7 @@
 #include "troupe/core/caf/compat.hpp"
 #include "troupe/core/caf/node_finder.hpp"
 #include "troupe/core/caf/to_error.hpp"
+#include "troupe/core/enclosed_request.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/overloaded.hpp"
 #include "troupe/core/problem.hpp"
@@ -76,8 +77,9 @@ public:
   /// Of class confirm, accepted here.
   confirm_room confirms;
 
-  /// In the number of what a node that does not know class confirm answers.
-  static constexpr std::uint64_t confirm_flag = std::uint64_t{1} << 55U;
+  /// The number of what a node that does not know class confirm answers. Like those of requests it
+  /// has their flag, or the link would take the answer for one that nobody has asked for.
+  static constexpr std::uint64_t confirm_number = enclosed_request | std::uint64_t{1} << 55U;
   /// In the number of a message of class confirm that an agent has; the rest is its delivery.
   static constexpr std::uint64_t handled_flag = std::uint64_t{1} << 54U;
 
@@ -205,8 +207,11 @@ public:
   /// Answers `by` as soon as there is room for more messages for that agent.
   void await_room(const caf::strong_actor_ptr& self, const agent_id& id, asker by,
                   compat::execution_context* context) {
-    if (auto space = agents.await_room(id.text(), by))
-      by.tell(self, caf::make_message(*space), context);
+    room_asker who{std::move(by)};
+    if (who.by.who)
+      who.node = peer_of(who.by.who).id;
+    if (auto space = agents.await_room(id.text(), who))
+      who.by.tell(self, caf::make_message(*space), context);
   }
 
   /// Returns who asks the router for something; an agent of this process may say which of its ids
@@ -361,7 +366,7 @@ private:
       carry_out(self, agent, std::move(out), context);
       return true;
     }
-    if ((number & ~(confirm_flag - 1)) == confirm_flag)
+    if (number == confirm_number)
       return hear_refusal(self, what, context);
     if ((number & ~(handled_flag - 1)) == handled_flag)
       return hear_of_delivery(self, what, number & (handled_flag - 1), is_from_here, context);
@@ -476,7 +481,9 @@ private:
     if (what.payload.match_elements<caf::error>()) {
       auto& why = what.payload.get_as<caf::error>(0);
       made.why = to_problem(why);
-      made.is_bounced = what.sender == self || why == caf::sec::request_receiver_down;
+      auto is_from_nobody = !what.sender; // an agent may pass on what CAF said of another actor
+      made.is_bounced
+        = what.sender == self || (is_from_nobody && why == caf::sec::request_receiver_down);
     }
     tell(self, std::move(made), context);
     return true;
@@ -567,8 +574,8 @@ private:
                                  },
                                  [&](inbox::has_room&) {
                                    auto told = agents.take_askers(agent.place);
-                                   for (auto& by : told.waiters)
-                                     by.tell(self, caf::make_message(told.each), context);
+                                   for (auto& who : told.waiters)
+                                     who.by.tell(self, caf::make_message(told.each), context);
                                  }},
                       each);
       out.clear();
@@ -588,8 +595,8 @@ private:
             compat::execution_context* context) {
     for (auto& [id, what] : left.messages)
       tell(self, what.by, unknown(id), context);
-    for (auto& by : left.askers)
-      by.tell(self, caf::make_message(inbox_space{}), context);
+    for (auto& each : left.askers)
+      each.by.tell(self, caf::make_message(inbox_space{}), context);
   }
 
   /// Their ids; empty without any.

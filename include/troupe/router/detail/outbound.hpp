@@ -161,7 +161,12 @@ private:
     caf::strong_actor_ptr entry;
     /// Requests that the peer answers when it has the parcels with these marks.
     std::map<std::uint64_t, caf::message_id> receipts{};
+    /// Questions for room that the peer has not answered, and what each answer is for.
+    std::map<std::uint64_t, std::function<void(const inbox_space&)>> questions{};
   };
+
+  /// How much room there is where that is not known: one message finds out.
+  static constexpr inbox_space nobody_says{1, 1};
 
   [[nodiscard]] time_point now() const {
     return time_point{self_->clock().now().time_since_epoch()};
@@ -387,21 +392,26 @@ private:
 
   /// `is_asked`: by ask_room(), who hears how much there is.
   void await(const core::await_room& what, bool is_asked) {
-    auto go_on = [this, is_asked, made = core::told_room{what.peer, what.link, what.agent}](
-                   const inbox_space& space) {
-      step(made);
-      on_room(made.agent, is_asked ? std::optional{space} : std::nullopt);
+    auto& there = ends_.at(what.link);
+    auto number = ++last_question_;
+    there.questions.emplace(
+      number, [this, is_asked,
+               made = core::told_room{what.peer, what.link, what.agent}](const inbox_space& space) {
+        step(made);
+        on_room(made.agent, is_asked ? std::optional{space} : std::nullopt);
+      });
+    auto heard = [this, link = what.link, number](const inbox_space& space) {
+      if (auto found = ends_.find(link); found != ends_.end())
+        if (auto question = found->second.questions.extract(number))
+          question.mapped()(space);
     };
     compat::relay(
-      self_, ends_.at(what.link).entry, what.patience,
-      caf::make_message(router::await_room{what.agent}),
-      [go_on](const caf::message& said) {
+      self_, there.entry, what.patience, caf::make_message(router::await_room{what.agent}),
+      [heard](const caf::message& said) {
         auto is_known = said.match_elements<inbox_space>();
-        go_on(is_known ? said.get_as<inbox_space>(0) : inbox_space{});
+        heard(is_known ? said.get_as<inbox_space>(0) : inbox_space{});
       },
-      [go_on](const caf::error&) {
-        go_on({1, 1});
-      });
+      [heard](const caf::error&) { heard(nobody_says); });
   }
 
   void perform(const lines::cut& what) {
@@ -434,6 +444,8 @@ private:
     auto gone = ends_.extract(what.link);
     for (auto& [mark, id] : gone.mapped().receipts) // nobody says any more what has arrived
       compat::withdraw(self_, id.response_id());
+    for (auto& [number, heard] : gone.mapped().questions) // CAF would let them run into their ends
+      heard(nobody_says);
   }
 
   void perform(const lines::ask_to_rest& what) {
@@ -471,6 +483,7 @@ private:
   std::map<std::uint64_t, visitor> visitors_;
   std::map<lines::link_number, link_end> ends_;
   std::uint64_t last_visit_ = 0;
+  std::uint64_t last_question_ = 0;
   deadline_timer timer_;
 };
 

@@ -146,6 +146,13 @@ inline problem no_place_in_line(std::size_t waiting) {
                                    "max_all_waiting_bytes); nothing was sent, retry with backoff"};
 }
 
+/// Of message_options::wait_for_room.
+inline problem waits_for_one() {
+  return {errc::bad_argument,
+          "message_options::wait_for_room is for request(), async_request() and post() to "
+          "to_agent() or to_any(); send() does not wait, and nothing for many does: leave it out"};
+}
+
 /// It waits for room as well.
 inline problem behind_others(const recipients& to) {
   constexpr std::size_t max_shown = 64;
@@ -196,6 +203,13 @@ inline problem no_dead_letter(const std::string& id) {
                                "(router_options::max_dead_letters)"};
 }
 
+inline problem unreadable_here(const std::string& id) {
+  return {errc::incompatible, "the node that keeps the dead letter " + id
+                                + " could not read its content, so it has none to deliver; check "
+                                  "that both nodes know its types in the same version, and send "
+                                  "the message again"};
+}
+
 inline problem redriven_already() {
   return {errc::busy, "this dead letter is being delivered again already; look whether it is back "
                       "in the list after a while"};
@@ -206,10 +220,13 @@ inline problem end_unknown() {
                                  "become of it; look at the state before a repeat"};
 }
 
-inline problem not_handled_yet() {
+/// `last`: what the agent said when it failed last, as far as that is known.
+inline problem not_handled_yet(const problem& last) {
   return {errc::timed_out, "the message was accepted, but has not been handled in time; it is "
                            "still delivered until it is handled or its ttl is over, so do not "
-                           "send it again; check that there is such an agent"};
+                           "send it again; "
+                             + (last ? "its agent failed at last: " + last.detail
+                                     : "check that there is such an agent")};
 }
 
 inline problem confirms_to_one() {

@@ -18,6 +18,7 @@
 #include "troupe/core/agent_id.hpp"
 #include "troupe/core/caf/compat.hpp"
 #include "troupe/core/caf/deadline_timer.hpp"
+#include "troupe/core/caf/to_error.hpp"
 #include "troupe/core/overloaded.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/time.hpp"
@@ -75,14 +76,14 @@ public:
     if (space)
       return has_room(to_agent(agent), *space);
     line::effects out;
-    line_.may_have_room(key_of(to_agent(agent)), out);
+    line_.may_have_room(now(), key_of(to_agent(agent)), out);
     carry_out(std::move(out), false);
   }
 
-  /// The router ends: nobody waits any more.
+  /// The router ends: nobody waits any more, nor may anybody hold it.
   void close() {
     for (auto& each : line_.end())
-      tell(self_, each.what.message.by, has_stopped());
+      each.what.message.by.tell(nullptr, caf::make_message(to_error(has_stopped())), nullptr);
   }
 
   void add_to(router_statistics& sum) const {

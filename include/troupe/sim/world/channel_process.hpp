@@ -187,7 +187,8 @@ private:
                                [&](const channel::sender::ended& x) {
                                  laws().tell(x.what, x.how, here_.setting().found);
                                },
-                               [&](const channel::sender::returned& x) { wait(x); }},
+                               [&](const channel::sender::returned& x) { wait(x); },
+                               [](const channel::sender::failing&) {}},
                     each);
   }
 

@@ -43,9 +43,15 @@ public:
   struct waiter {
     router::lines::link_number over = 0;
     std::uint64_t number = 0;
+
+    struct same_link {
+      bool operator()(const waiter& one, const waiter& other) const {
+        return one.over == other.over;
+      }
+    };
   };
 
-  using inboxes = router::node_inboxes<waiting_letter, waiter>;
+  using inboxes = router::node_inboxes<waiting_letter, waiter, typename waiter::same_link>;
   using inbox = typename inboxes::inbox;
 
   /// In the mailbox of an agent: a message, or what it gives a sign for.
