@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "caf/abstract_actor.hpp"
 #include "caf/actor.hpp"
@@ -14,8 +15,12 @@
 #include "caf/actor_system.hpp"
 #include "caf/behavior.hpp"
 #include "caf/config.hpp"
+#include "caf/deserializer.hpp"
 #include "caf/detail/behavior_impl.hpp"
+#include "caf/detail/message_data.hpp"
+#include "caf/detail/meta_object.hpp"
 #include "caf/detail/serialized_size.hpp"
+#include "caf/detail/type_id_list_builder.hpp"
 #include "caf/error.hpp"
 #include "caf/event_based_actor.hpp"
 #include "caf/intrusive_ptr.hpp"
@@ -26,8 +31,10 @@
 #include "caf/others.hpp"
 #include "caf/sec.hpp"
 #include "caf/send.hpp"
+#include "caf/serializer.hpp"
 #include "caf/thread_hook.hpp"
 #include "caf/timespan.hpp"
+#include "caf/type_id.hpp"
 
 #if CAF_MAJOR_VERSION >= 1
 #include "caf/anon_mail.hpp"
@@ -273,6 +280,34 @@ using size_counter = caf::detail::serialized_size_inspector;
 inline std::optional<std::size_t> size_of(caf::actor_system& sys, const caf::message& what) {
   size_counter sink{sys};
   return sink.apply(what) ? std::optional{sink.result} : std::nullopt;
+}
+
+/// Writes element `index` of `what` to `sink`; returns false if that refuses it.
+inline bool save_element(const caf::message& what, std::size_t index, caf::serializer& sink) {
+  auto type = what.types()[index];
+  return caf::detail::global_meta_objects()[type].save(sink, what.cdata().at(index));
+}
+
+/// Returns a message of those types, each of which is registered, with values that
+/// `load(index, read)` reads by a call of `read(caf::deserializer&)`; nothing if one returns false.
+template <class Load>
+std::optional<caf::message> load_elements(const std::vector<caf::type_id_t>& types, Load load) {
+  if (types.empty())
+    return caf::message{};
+  caf::detail::type_id_list_builder list;
+  for (auto each : types)
+    list.push_back(each);
+  auto made = caf::detail::message_data::make_uninitialized(list.move_to_list());
+  auto* place = made->storage();
+  for (std::size_t index = 0; index < types.size(); ++index) {
+    auto& its = caf::detail::global_meta_objects()[types[index]];
+    its.default_construct(place);
+    made->inc_constructed_elements();
+    if (!load(index, [&](caf::deserializer& from) { return its.load(from, place); }))
+      return std::nullopt;
+    place += its.padded_size;
+  }
+  return caf::message{caf::message::data_ptr{made.release(), false}};
 }
 
 /// Ends the wait of `self` for the answer to a request, as a time-out of the request does: its
