@@ -71,7 +71,8 @@ TEST_CASE("whatever comes, a receiver keeps its bounds and delivers no content t
       } else {
         frame_header head{1 + random.below(2), random.below(9) > 0 ? 1U : 2U, any_number(random),
                           any_number(random), any_number(random)};
-        if (in.arrive(now, head, {any_agent(random), turn, random.below(50), {}, turn}, out)
+        if (in.arrive(now, head, {any_agent(random), turn, random.below(50), {}, {{}, 1, turn}},
+                      out)
             == verdict::taken)
           inside.insert(turn);
       }
@@ -83,7 +84,8 @@ TEST_CASE("whatever comes, a receiver keeps its bounds and delivers no content t
           inside.erase(gone->what);
         }
       REQUIRE(inside.size() == in.held());
-      REQUIRE(in.held() <= 2 * small.max_messages);
+      REQUIRE(in.held() <= 4 * small.max_messages);
+      REQUIRE(in.remembered_ids() <= 8 * small.max_messages);
       REQUIRE(in.remembered() <= 20 * small.max_messages);
       if (in.owes_word() && random.one_in(3))
         for (auto& each : in.take_word().others)
@@ -105,8 +107,10 @@ TEST_CASE("whatever is heard, a sender keeps its bounds, and each message ends o
         case 0:
         case 1:
           inside.insert(turn);
-          subject.put(now, any_agent(random), turn, random.below(30),
-                      random.one_in(3) ? std::optional{now + 3s} : std::nullopt, out);
+          subject.put(
+            now, any_agent(random),
+            {turn, random.below(30), random.one_in(3) ? std::optional{now + 3s} : std::nullopt},
+            out);
           break;
         case 2:
           subject.link_up(now, out);

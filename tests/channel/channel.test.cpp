@@ -151,7 +151,7 @@ TEST_CASE("a link opens however long the answer takes", "[channel]") {
   sender::effects out;
   time_point now{1h};
   subject.link_up(now, out);
-  subject.put(now, "a", 1, 1, {}, out);
+  subject.put(now, "a", {1, 1}, out);
   for (auto end = now + 60s; *subject.next_deadline() < end;) {
     now = *subject.next_deadline();
     subject.tick(now, out);
@@ -166,7 +166,7 @@ TEST_CASE("an answer to a question of an earlier link opens no later one", "[cha
   sender::effects out;
   time_point now{1h};
   subject.link_up(now, out);
-  subject.put(now, "a", 1, 1, {}, out);
+  subject.put(now, "a", {1, 1}, out);
   subject.link_up(now, out);
   out.clear();
   subject.heard(now, {1, 1, 1, 1, {}, {}}, out);
@@ -179,7 +179,7 @@ TEST_CASE("a frame that is lost goes again, however long the answer to a questio
   sender::effects out;
   time_point now{1h};
   subject.link_up(now, out);
-  subject.put(now, "a", 1, 1, {}, out);
+  subject.put(now, "a", {1, 1}, out);
   subject.heard(now, {1, 1, 1, 1, {}, {}}, out);
   std::multimap<time_point, std::uint64_t> answers;
   std::size_t sent = 0;
@@ -290,6 +290,160 @@ TEST_CASE("a sender that restarts is not taken for its earlier life", "[channel]
   }
 }
 
+TEST_CASE("what a sender sends again after a restart is not handled twice", "[channel]") {
+  auto pair = linked();
+  pair.keeps = true;
+  pair.put("a", 1);
+  SECTION("if it was handled") {
+    pair.is_up = false; // nobody hears of it
+    pair.handled(1);
+    pair.restart_sender();
+    pair.link_up();
+    pair.put("a", 1);
+    CHECK(pair.handed.empty());
+    CHECK(pair.ended == told{{1, outcome::handled}});
+  }
+  SECTION("if it was given up") {
+    pair.is_up = false;
+    for (auto each = options{}.max_deliveries; each > 0; --each) {
+      REQUIRE(pair.handed.contains(1));
+      pair.failed(1, "no");
+      pair.pass(60s);
+    }
+    REQUIRE(pair.dead.size() == 1);
+    pair.restart_sender();
+    pair.link_up();
+    pair.put("a", 1);
+    CHECK(pair.handed.empty());
+    CHECK(pair.ended == told{{1, outcome::given_up}});
+    CHECK(pair.dead.size() == 1);
+  }
+  SECTION("if its agent has it, and is done before it comes again") {
+    pair.restart_sender();
+    pair.link_up();
+    pair.put("b", 2); // of the next session
+    pair.handled(1);
+    pair.put("a", 1);
+    CHECK(pair.handed.contains(2));
+    CHECK(!pair.handed.contains(1));
+    CHECK(pair.ended == told{{1, outcome::handled}});
+  }
+  SECTION("if its agent has it, and is done after it has come again") {
+    auto first = pair.handed.at(1);
+    pair.restart_sender();
+    pair.link_up();
+    pair.put("a", 1);
+    pair.put("a", 2); // waits behind it
+    CHECK(pair.handed.size() == 1);
+    CHECK(pair.handed.at(1).session == first.session);
+    pair.restart_sender(); // once more
+    pair.link_up();
+    pair.put("a", 1);
+    pair.put("a", 2);
+    CHECK(pair.handed.size() == 1);
+    pair.handled(1);
+    CHECK(pair.ended == told{{1, outcome::handled}});
+    CHECK(pair.handed.contains(2));
+  }
+  SECTION("if its agent fails after it has come again") {
+    pair.restart_sender();
+    pair.link_up();
+    pair.put("a", 1);
+    pair.failed(1, "no");
+    pair.pass(1s);
+    REQUIRE(pair.handed.contains(1)); // again
+    CHECK(pair.handed.at(1).attempt == 2);
+    pair.handled(1);
+    CHECK(pair.ended == told{{1, outcome::handled}});
+  }
+  SECTION("if its agent never answers") {
+    pair.restart_sender();
+    pair.link_up();
+    pair.put("b", 2);
+    pair.pass(options{}.longest_handling);
+    CHECK(pair.dead.size() == 2); // that for b as well
+    pair.put("a", 1);
+    CHECK(!pair.handed.contains(3));
+    CHECK(pair.ended == told{{2, outcome::given_up}, {1, outcome::given_up}});
+  }
+}
+
+TEST_CASE("how often a message has failed is known over restarts of its sender", "[channel]") {
+  auto pair = linked();
+  pair.keeps = true;
+  for (auto each = 1U; each <= options{}.max_deliveries; ++each) {
+    pair.put("a", 1);
+    REQUIRE(pair.handed.contains(1));
+    CHECK(pair.handed.at(1).attempt == each);
+    if (each % 2 == 0) {
+      pair.failed(1, "no");
+      pair.restart_sender();
+    } else { // the agent says so of the session before
+      pair.restart_sender();
+      pair.link_up();
+      pair.put("b", 100 + each);
+      pair.failed(1, "no");
+    }
+    pair.link_up();
+  }
+  pair.put("a", 1);
+  CHECK(!pair.handed.contains(1));
+  CHECK(pair.ended.back() == std::pair{std::uint64_t{1}, outcome::given_up});
+}
+
+TEST_CASE("a receiver knows of a kept message until its sender has forgotten it", "[channel]") {
+  auto pair = linked();
+  pair.keeps = true;
+  pair.put("a", 1);
+  pair.handled(1);
+  REQUIRE(pair.ended == told{{1, outcome::handled}});
+  for (std::uint64_t other = 2; other <= 50; ++other) {
+    pair.put("a", other);
+    pair.handled(other);
+    pair.forget(other);
+  }
+  CHECK(pair.out.base() == 1);
+  SECTION("it restarts before that") {
+    pair.restart_sender();
+    pair.link_up();
+    pair.put("a", 1);
+    CHECK(pair.handed.empty());
+    CHECK(pair.ended.back() == std::pair{std::uint64_t{1}, outcome::handled});
+  }
+  SECTION("it restarts after that") {
+    pair.forget(1);
+    CHECK(pair.out.base() == 51);
+    pair.put("a", 51);
+    CHECK(pair.in.remembered_ids() == 0);
+  }
+}
+
+TEST_CASE("what a sender has not forgotten takes its place among what is on its way", "[channel]") {
+  channel_pair pair{{.max_messages = 3}};
+  pair.keeps = true;
+  pair.link_up();
+  for (std::uint64_t each = 1; each <= 4; ++each)
+    pair.put("agent " + std::to_string(each), each);
+  for (std::uint64_t each = 1; each <= 3; ++each)
+    pair.handled(each);
+  CHECK(pair.handed.empty());
+  pair.forget(2);
+  CHECK(pair.handed.contains(4));
+}
+
+TEST_CASE("a sender tells what has ended before it sends twice as many as may be on their way",
+          "[channel]") {
+  channel_pair pair{{.max_messages = 4}};
+  pair.link_up();
+  pair.put("stuck", 1);
+  for (std::uint64_t each = 2; each <= 100; ++each) {
+    pair.put("a", each);
+    REQUIRE(pair.handed.contains(each));
+    pair.handled(each);
+    REQUIRE(pair.in.remembered_ids() <= 8);
+  }
+}
+
 TEST_CASE("a receiver that restarts begins where its sender is", "[channel]") {
   auto pair = linked();
   pair.put("a", 1);
@@ -380,8 +534,9 @@ TEST_CASE("a message that is put off beyond its time expires in time, and the ne
   receiver in{1, {}, 7};
   receiver::effects out;
   time_point now{1h};
-  REQUIRE(in.arrive(now, {1, 1, 1, 1, 1}, {"a", 10, 1, now + 2s, 10}, out) == verdict::taken);
-  REQUIRE(in.arrive(now, {1, 1, 1, 2, 1}, {"a", 11, 1, {}, 11}, out) == verdict::taken);
+  REQUIRE(in.arrive(now, {1, 1, 1, 1, 1}, {"a", 10, 1, now + 2s, {{}, 1, 10}}, out)
+          == verdict::taken);
+  REQUIRE(in.arrive(now, {1, 1, 1, 2, 1}, {"a", 11, 1, {}, {{}, 1, 11}}, out) == verdict::taken);
   in.failed(now, 1, 1, {{errc::busy, "later"}, 1h}, out);
   REQUIRE(in.next_deadline() == now + 2s);
   out.clear();

@@ -30,7 +30,8 @@ public:
   void put(const std::string& agent, std::uint64_t what, std::size_t bytes = 1,
            std::optional<duration> ttl = {}) {
     channel::sender::effects wanted;
-    out.put(now, agent, what, bytes, ttl ? std::optional{now + *ttl} : std::nullopt, wanted);
+    out.put(now, agent, {what, bytes, ttl ? std::optional{now + *ttl} : std::nullopt, keeps},
+            wanted);
     carry_out(wanted);
   }
 
@@ -103,6 +104,13 @@ public:
     handed.clear();
   }
 
+  /// The sender would not send it again after a restart.
+  void forget(std::uint64_t what) {
+    channel::sender::effects wanted;
+    out.forgotten(now, what, wanted);
+    carry_out(wanted);
+  }
+
   void restart_sender() {
     out = channel::sender{++here, options_, 7};
   }
@@ -112,7 +120,8 @@ public:
   channel::verdict arrive(const channel::frame_header& head, const std::string& agent,
                           std::uint64_t what, std::optional<time_point> expires_at = {}) {
     channel::receiver::effects got;
-    auto result = in.arrive(now, head, {agent, what, 1, expires_at, what}, got);
+    auto result = in.arrive(
+      now, head, {agent, what, 1, expires_at, {{}, keeps ? 1 : head.session, what}}, got);
     carry_out(got);
     return result;
   }
@@ -140,6 +149,8 @@ public:
   boot_number here = 1;
   boot_number there = 1;
   bool is_up = false;
+  /// The sender keeps its messages over a restart.
+  bool keeps = false;
   /// So many frames are lost next.
   unsigned lost = 0;
   std::string lines;

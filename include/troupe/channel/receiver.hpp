@@ -27,13 +27,15 @@ namespace troupe::channel {
 /// that it was handled once the agent has handled it, never before; and of each failure before
 /// that.
 ///
-/// Each message is handled once at most in a life of the receiver, however often it comes. An agent
-/// gets one of a sender's messages at a time, in their order: the next when the one before has
-/// ended. One that fails, or that the agent puts off, is tried again until it is given up. Only the
-/// messages for its own agent wait meanwhile, and those too pass it where the agent asks for no
+/// Each message is handled once at most in a life of the receiver, however often it comes, also if
+/// the process of the sender restarts and sends under the same content_id what it has not heard of.
+/// An agent gets one of a sender's messages at a time, in their order: the next when the one before
+/// has ended. One that fails, or that the agent puts off, is tried again until it is given up. Only
+/// the messages for its own agent wait meanwhile, and those too pass it where the agent asks for no
 /// order. Behind a gap nothing is delivered, as nobody knows whose message is missing. One that its
 /// agent neither handles nor refuses for too long is given up. What is known of those that have
-/// ended is a few ranges and how those ended that were not handled, until the sender knows it.
+/// ended is a few ranges, how those ended that were not handled, and the ids of some, until the
+/// sender knows it.
 ///
 /// Has no snapshot: nothing of it outlives the process. Contents stay with the host, which knows
 /// them by numbers of its own. Cost: O(log n) for each message.
@@ -80,8 +82,8 @@ public:
     content what = 0;
     std::size_t bytes = 0;
     std::optional<time_point> expires_at{};
-    /// The same each time that it comes; that of no other message of its session.
-    std::uint64_t id = 0;
+    /// The same each time that it comes, also in another session.
+    content_id id{};
   };
 
   /// The agent has not handled a message.
@@ -149,12 +151,17 @@ public:
   // -- from the agents -----------------------------------------------------------------
 
   void handled(time_point now, boot_number session, sequence_number number, effects& out) {
+    if (auto before = renew(session, number, out)) {
+      before_.insert_or_assign(before->id, ending{number, outcome::handled});
+      trim();
+    }
     if (is_busy_with(session, number))
       end(now, number, outcome::handled, {}, out);
   }
 
   void failed(time_point now, boot_number session, sequence_number number, failure what,
               effects& out) {
+    count_failure(renew(session, number, out));
     if (!is_busy_with(session, number))
       return;
     auto& it = items_.at(number);
@@ -168,12 +175,14 @@ public:
   /// It can never be handled here.
   void refused(time_point now, boot_number session, sequence_number number, problem why,
                effects& out) {
+    renew(session, number, out);
     if (is_busy_with(session, number))
       give_up(now, number, std::move(why), out);
   }
 
   /// Too much waits for the agent.
   void no_room(time_point now, boot_number session, sequence_number number, effects& out) {
+    renew(session, number, out);
     if (!is_busy_with(session, number))
       return;
     if (planted_flaw == flaw::marked_unhandled)
@@ -184,12 +193,14 @@ public:
 
   /// Its time was over before the agent could get it.
   void expired(time_point now, boot_number session, sequence_number number, effects& out) {
+    renew(session, number, out);
     if (is_busy_with(session, number))
       end(now, number, outcome::expired, {}, out);
   }
 
   /// There is no such agent here. Nor does it get anything more until the sender has heard so.
   void missing(boot_number session, sequence_number number, effects& out) {
+    renew(session, number, out);
     if (!is_busy_with(session, number))
       return;
     auto& it = items_.at(number);
@@ -202,7 +213,8 @@ public:
     lane.is_gone = true;
     gone_.emplace(lane.run, agent);
     for (auto each : lane.all()) {
-      remember(items_.at(each));
+      auto& gone = items_.at(each);
+      remember(gone.what.agent, gone.what.id, gone.failures);
       mark(each, outcome::not_here, {}, out);
     }
     if (gone_.size() > options_.max_messages)
@@ -212,6 +224,7 @@ public:
   /// The same, of an agent that has ended while it had the message: as one that has failed. The
   /// next agent of that id gets each with the count that it had.
   void ended(boot_number session, sequence_number number, effects& out) {
+    count_failure(renew(session, number, out));
     if (!is_busy_with(session, number))
       return;
     ++items_.at(number).failures;
@@ -254,12 +267,11 @@ public:
   // -- time ----------------------------------------------------------------------------
 
   void tick(time_point now, effects& out) {
+    while (!had_until_.empty() && had_until_.begin()->first <= now)
+      give_up_before(place{had_until_.begin()->second}, out);
     while (!silent_.empty() && silent_.begin()->first <= now) {
       auto number = silent_.begin()->second;
-      give_up(now, number,
-              {errc::timed_out, "its agent has not answered in time, and may handle it "
-                                "yet; have each function return"},
-              out);
+      give_up(now, number, unanswered(), out);
     }
     while (!due_.empty() && due_.begin()->first <= now) {
       auto number = due_.begin()->second;
@@ -285,19 +297,26 @@ public:
     for (auto* all : {&due_, &silent_})
       if (!all->empty())
         next = std::min(next.value_or(all->begin()->first), all->begin()->first);
+    if (!had_until_.empty())
+      next = std::min(next.value_or(had_until_.begin()->first), had_until_.begin()->first);
     return next;
   }
 
   // -- what is there -------------------------------------------------------------------
 
-  /// Messages that have come and not ended.
+  /// Messages that have come and not ended, and those that agents have of earlier sessions.
   [[nodiscard]] std::size_t held() const {
-    return items_.size();
+    return items_.size() + had_.size();
   }
 
   /// What is kept of those that have ended: ranges, and those that were not handled.
   [[nodiscard]] std::size_t remembered() const {
     return ended_.size() + came_.size() + others_.size() + gone_.size() + unfinished_.size();
+  }
+
+  /// What is kept of single messages for a sender that restarts.
+  [[nodiscard]] std::size_t remembered_ids() const {
+    return ids_.size() + before_.size();
   }
 
 private:
@@ -307,6 +326,26 @@ private:
     /// The agent has it, and is given up at that time.
     bool is_out = false;
     time_point silent_at{};
+  };
+
+  using place = std::pair<boot_number, sequence_number>;
+  using attempt = std::pair<content_id, agent_id>;
+
+  struct failure_count {
+    std::uint32_t failures = 0;
+    /// Of remembered_.
+    std::uint64_t remembered = 0;
+  };
+
+  /// What an agent has of an earlier session.
+  struct had_before {
+    agent_id agent;
+    content_id id{};
+    content what = 0;
+    std::uint32_t failures = 0;
+    time_point until{};
+    /// Its number in this session, once it is that agent's turn to have it; zero: not yet.
+    sequence_number now = 0;
   };
 
   /// What is for one agent.
@@ -329,6 +368,9 @@ private:
 
   /// A sender has taken back some of what is here, and sends others.
   static constexpr std::size_t slack = 2;
+  /// A sender tells which have ended each time that it has sent so many, and waits for the answer
+  /// when it has sent twice as many.
+  static constexpr std::size_t id_slack = 4;
 
   // -- sessions ------------------------------------------------------------------------
 
@@ -339,14 +381,13 @@ private:
       return true;
     if (session_ && session <= *session_)
       return session == *session_ && base >= base_;
-    for (auto& [number, it] : items_)
-      out.emplace_back(drop{it.what.what});
+    keep_what_agents_have(out);
+    keep_ends();
     items_.clear();
     lanes_.clear();
     due_.clear();
     silent_.clear();
     gone_.clear();
-    unfinished_.clear();
     others_.clear();
     failing_.clear();
     ended_.clear();
@@ -357,6 +398,84 @@ private:
     session_ = session;
     base_ = frontier_ = base;
     return true;
+  }
+
+  /// The sender may not know them and, as it has restarted, send those messages again.
+  void keep_ends() {
+    for (auto& [number, id] : std::exchange(ids_, {})) {
+      auto how = others_.find(number);
+      before_.insert_or_assign(id, how != others_.end() ? std::move(how->second)
+                                                        : ending{number, outcome::handled});
+    }
+    if (planted_flaw == flaw::ends_forgotten)
+      before_.clear();
+    trim();
+  }
+
+  void trim() {
+    while (before_.size() > id_slack * options_.max_messages)
+      before_.erase(before_.begin()); // of the earliest start
+  }
+
+  /// What agents have of the session that ends they do not get again, if it comes again.
+  void keep_what_agents_have(effects& out) {
+    std::set<sequence_number> known;
+    for (auto& [at, each] : had_)
+      known.insert(std::exchange(each.now, 0));
+    for (auto& [number, it] : items_) {
+      remember(it.what.agent, it.what.id, it.failures);
+      if (!it.is_out || known.contains(number) || planted_flaw == flaw::delivery_forgotten) {
+        out.emplace_back(drop{it.what.what});
+        continue;
+      }
+      had_.emplace(place{*session_, number},
+                   had_before{it.what.agent, it.what.id, it.what.what, it.failures, it.silent_at});
+      had_until_.emplace(it.silent_at, place{*session_, number});
+    }
+    while (had_.size() > slack * options_.max_messages)
+      let_go(had_.begin()->first, out);
+  }
+
+  static problem unanswered() {
+    return {errc::timed_out,
+            "its agent has not answered in time, and may handle it yet; have each function return"};
+  }
+
+  void give_up_before(const place& which, effects& out) {
+    if (auto& it = had_.at(which); it.now == 0) {
+      out.emplace_back(dead{it.agent, it.what, outcome::given_up, it.failures, unanswered()});
+      before_.insert_or_assign(it.id, ending{which.second, outcome::given_up, unanswered()});
+      trim();
+    }
+    let_go(which, out);
+  }
+
+  had_before let_go(const place& which, effects& out) {
+    auto gone = std::move(had_.extract(which).mapped());
+    had_until_.erase({gone.until, which});
+    out.emplace_back(drop{gone.what});
+    return gone;
+  }
+
+  /// The agent that has this has done with it. Of an earlier session: turns its place into that in
+  /// this one, or returns it if it has not come again.
+  std::optional<had_before> renew(boot_number& session, sequence_number& number, effects& out) {
+    if (!had_.contains({session, number}))
+      return std::nullopt;
+    auto it = let_go({session, number}, out);
+    if (it.now == 0)
+      return it;
+    session = *session_;
+    number = it.now;
+    return std::nullopt;
+  }
+
+  /// Whether its agent has it of an earlier session.
+  bool is_had(sequence_number number, const content_id& id) {
+    auto found = std::ranges::find(had_, id, [](const auto& each) { return each.second.id; });
+    if (found != had_.end())
+      found->second.now = number;
+    return found != had_.end();
   }
 
   [[nodiscard]] bool is_sensible(const probe& what) const {
@@ -398,6 +517,7 @@ private:
   /// The sender knows that these have ended.
   void forget(const number_range& which, effects& out) {
     others_.erase(others_.lower_bound(which.first), others_.lower_bound(which.end));
+    ids_.erase(ids_.lower_bound(which.first), ids_.lower_bound(which.end));
     for (auto each = items_.lower_bound(which.first);
          each != items_.end() && each->first < which.end;)
       take_out((each++)->first, out);
@@ -417,6 +537,8 @@ private:
       begin_run(lane, run, agent, out);
     if (run < lane.run)
       return mark(number, outcome::lost, {}, out); // taken back meanwhile
+    if (has_ended_before(number, out))
+      return;
     if (lane.is_gone)
       return mark(number, outcome::not_here, {}, out);
     lane.line.insert(number);
@@ -460,9 +582,15 @@ private:
         mark(number, outcome::expired, {}, out);
         continue;
       }
+      if (has_ended_before(number, out))
+        continue;
       lane.busy_with = number;
-      if (auto before = unfinished_.extract({agent, it.what.id}))
-        it.failures = before.mapped();
+      it.failures = std::max(it.failures, take_failures({it.what.id, agent}));
+      if (it.failures >= options_.max_deliveries) {
+        mark(number, outcome::given_up, {errc::failed, "its agent has failed as often as it may"},
+             out);
+        continue;
+      }
       hand(now, number, it, out);
     }
     if (lane.line.empty() && lane.aside.empty() && !lane.is_gone)
@@ -474,6 +602,8 @@ private:
     it.silent_at = now + options_.longest_handling;
     if (planted_flaw != flaw::silence_endured)
       silent_.emplace(it.silent_at, number);
+    if (is_had(number, it.what.id))
+      return;
     out.emplace_back(deliver{*session_, number, it.what.agent, it.what.what, it.failures + 1});
   }
 
@@ -504,13 +634,29 @@ private:
     return options_.retry.delay(std::max(of.failures, 1U), random_);
   }
 
-  /// How often it has failed, for when it comes again.
-  void remember(const item& it) {
-    if (it.failures == 0 || planted_flaw == flaw::failures_forgotten)
+  void count_failure(const std::optional<had_before>& of) {
+    if (!of)
       return;
-    unfinished_.insert_or_assign({it.what.agent, it.what.id}, it.failures);
-    if (unfinished_.size() > options_.max_messages)
-      unfinished_.erase(unfinished_.begin());
+    remember(of->agent, of->id, 1 + take_failures({of->id, of->agent}));
+  }
+
+  /// How often it has failed, for when it comes again.
+  void remember(const agent_id& agent, const content_id& id, std::uint32_t failures) {
+    if (failures == 0 || planted_flaw == flaw::failures_forgotten)
+      return;
+    take_failures({id, agent});
+    unfinished_.emplace(attempt{id, agent}, failure_count{failures, ++last_remembered_});
+    remembered_.emplace(last_remembered_, attempt{id, agent});
+    if (unfinished_.size() > slack * options_.max_messages)
+      take_failures(attempt{remembered_.begin()->second});
+  }
+
+  std::uint32_t take_failures(const attempt& of) {
+    auto found = unfinished_.extract(of);
+    if (!found)
+      return 0;
+    remembered_.erase(found.mapped().remembered);
+    return found.mapped().failures;
   }
 
   [[nodiscard]] bool is_busy_with(boot_number session, sequence_number number) const {
@@ -540,6 +686,21 @@ private:
       auto& it = items_.at(number);
       out.emplace_back(dead{it.what.agent, it.what.what, how, it.failures, why});
     }
+    set_end(number, how, std::move(why), out);
+  }
+
+  bool has_ended_before(sequence_number number, effects& out) {
+    auto before = before_.extract(items_.at(number).what.id);
+    if (before)
+      set_end(number, before.mapped().how, std::move(before.mapped().why), out);
+    return bool{before};
+  }
+
+  void set_end(sequence_number number, outcome how, problem why, effects& out) {
+    if (how != outcome::not_here && how != outcome::lost)
+      ids_.emplace(number, items_.at(number).what.id);
+    if (ids_.size() > id_slack * options_.max_messages)
+      ids_.erase(ids_.begin()); // the sender does not do as it should
     take_out(number, out);
     ended_.add(number);
     fresh_.add(number);
@@ -586,8 +747,11 @@ private:
   std::map<agent_id, agent_lane> lanes_;
   /// Lanes that are gone, by their runs.
   std::set<std::pair<sequence_number, agent_id>> gone_;
-  /// How often messages had failed that went back then, by their agents and ids.
-  std::map<std::pair<agent_id, std::uint64_t>, std::uint32_t> unfinished_;
+  /// How often messages had failed that went back then, by their ids and agents.
+  std::map<attempt, failure_count> unfinished_;
+  /// Those in the order in which they were remembered last.
+  std::map<std::uint64_t, attempt> remembered_;
+  std::uint64_t last_remembered_ = 0;
   /// Whose messages have ended since all were looked at.
   std::set<agent_id> freed_;
   /// When those come again that have failed.
@@ -596,6 +760,13 @@ private:
   std::set<std::pair<time_point, sequence_number>> silent_;
   /// How those ended that were not handled, as far as the sender may not know it.
   std::map<sequence_number, ending> others_;
+  /// The messages that have ended here, as far as the sender may not know it.
+  std::map<sequence_number, content_id> ids_;
+  /// The same of the session before, until they come again.
+  std::map<content_id, ending> before_;
+  /// What agents have of earlier sessions.
+  std::map<place, had_before> had_;
+  std::set<std::pair<time_point, place>> had_until_;
   /// That have failed since the last word, and have not ended.
   std::map<sequence_number, problem> failing_;
   /// That have ended since the last word.

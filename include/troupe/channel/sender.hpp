@@ -85,13 +85,21 @@ public:
 
   // -- messages ------------------------------------------------------------------------
 
-  /// It may be delivered until `expires_at`.
-  void put(time_point now, const agent_id& agent, content what, std::size_t bytes,
-           const std::optional<time_point>& expires_at, effects& out) {
+  /// What is to be sent.
+  struct parcel {
+    content what = 0;
+    std::size_t bytes = 0;
+    /// It may be delivered until then.
+    std::optional<time_point> expires_at{};
+    /// Another process would send it again if this one ended: forgotten() follows its end.
+    bool is_kept = false;
+  };
+
+  void put(time_point now, const agent_id& agent, const parcel& what, effects& out) {
     auto& lane = lanes_[agent];
-    lane.queued.emplace_hint(lane.queued.end(), ++last_place_, entry{what, bytes, expires_at});
-    if (expires_at)
-      waits_until_.emplace(std::pair{*expires_at, last_place_}, agent);
+    lane.queued.emplace_hint(lane.queued.end(), ++last_place_, what);
+    if (what.expires_at)
+      waits_until_.emplace(std::pair{*what.expires_at, last_place_}, agent);
     if (!lane.is_in_line() && !lane.is_halted())
       line_up(agent, lane);
     if (is_open_)
@@ -106,6 +114,15 @@ public:
     if (found == lanes_.end())
       return {};
     return take_out(found);
+  }
+
+  /// One that was kept has ended, and nobody would send it again from here on. Until then the
+  /// receiver is to know that it has ended.
+  void forgotten(time_point now, content what, effects& out) {
+    if (auto found = ended_kept_.extract(what)) {
+      not_forgotten_.erase(found.mapped());
+      pump(now, out);
+    }
   }
 
   /// Those for whom there is something here.
@@ -165,6 +182,8 @@ public:
     if (answers) {
       is_answered_ = true;
       is_open_ = is_linked_;
+      if (said.probe == last_probe_)
+        told_up_to_ = asked_up_to_;
       send_again(said.came, out);
     }
     if (under_way_.size() != before || answers)
@@ -214,23 +233,18 @@ public:
     return lanes_.contains(agent);
   }
 
-  /// The lowest that has not ended.
+  /// The lowest that has not ended, or is not forgotten.
   [[nodiscard]] sequence_number base() const {
-    return under_way_.empty() ? next_ : under_way_.begin()->first;
+    auto first = under_way_.empty() ? next_ : under_way_.begin()->first;
+    return not_forgotten_.empty() ? first : std::min(first, *not_forgotten_.begin());
   }
 
 private:
-  struct entry {
-    content what = 0;
-    std::size_t bytes = 0;
-    std::optional<time_point> expires_at{};
-  };
-
   /// One that was sent.
   struct sent {
     agent_id agent;
     sequence_number run = 0;
-    entry what;
+    parcel what;
     /// The receiver has given it back.
     bool is_back = false;
   };
@@ -241,7 +255,7 @@ private:
   /// What is for one agent.
   struct agent_lane {
     /// By their places.
-    std::map<std::uint64_t, entry> queued{};
+    std::map<std::uint64_t, parcel> queued{};
     /// On their way.
     std::set<sequence_number> under_way{};
     std::size_t bytes = 0;
@@ -291,6 +305,8 @@ private:
       else
         line_up(agent, lane);
     }
+    if (is_open_ && is_answered_ && next_ - asked_up_to_ >= options_.max_messages)
+      ask_now(now, out); // so that it forgets those that have ended
   }
 
   void line_up(const agent_id& agent, agent_lane& which) {
@@ -303,13 +319,15 @@ private:
   }
 
   [[nodiscard]] bool has_room() const {
-    return under_way_.size() < options_.max_messages && bytes_ < options_.max_bytes;
+    return under_way_.size() + not_forgotten_.size() < options_.max_messages
+           && bytes_ < options_.max_bytes && next_ - told_up_to_ < 2 * options_.max_messages;
   }
 
   [[nodiscard]] bool may_send(const agent_lane& of) const {
     using by_agent = shares<agent_id>;
     return of.under_way.empty()
-           || (by_agent::may_take(of.under_way.size(), options_.max_messages - under_way_.size())
+           || (by_agent::may_take(of.under_way.size(),
+                                  options_.max_messages - under_way_.size() - not_forgotten_.size())
                && by_agent::may_take(of.bytes, options_.max_bytes - bytes_,
                                      of.queued.begin()->second.bytes));
   }
@@ -363,7 +381,10 @@ private:
   void ask_now(time_point now, effects& out) {
     probe made{session_, base(), ++last_probe_};
     auto next = made.base;
-    for (auto& [number, what] : under_way_) {
+    auto kept = not_forgotten_;
+    for (auto& [number, what] : under_way_)
+      kept.insert(number);
+    for (auto number : kept) {
       if (number > next)
         made.ended.push_back({next, number});
       next = number + 1;
@@ -428,6 +449,10 @@ private:
       ++lane.back;
       leave_line(lane);
     } else {
+      if (which.what.is_kept) {
+        not_forgotten_.insert(number);
+        ended_kept_.emplace(which.what.what, number);
+      }
       out.emplace_back(ended{take_out(number), how, why, how != outcome::lost});
       lane.under_way.erase(number);
     }
@@ -473,7 +498,7 @@ private:
     return result;
   }
 
-  void waits_no_more(std::uint64_t place, const entry& what) {
+  void waits_no_more(std::uint64_t place, const parcel& what) {
     if (what.expires_at)
       waits_until_.erase({*what.expires_at, place});
   }
@@ -518,6 +543,9 @@ private:
   /// Of those.
   std::size_t bytes_ = 0;
   sequence_number next_ = 1;
+  /// That were on their way and have ended, see forgotten().
+  std::set<sequence_number> not_forgotten_;
+  std::map<content, sequence_number> ended_kept_;
   /// Of those that are queued.
   std::uint64_t last_place_ = 0;
   /// When queued messages expire, with their places, and whose they are.
@@ -531,6 +559,8 @@ private:
   /// That had been sent by then.
   sequence_number asked_up_to_ = 1;
   bool is_answered_ = true;
+  /// All below that have ended and are forgotten, the receiver has heard of.
+  sequence_number told_up_to_ = 1;
 };
 
 } // namespace troupe::channel

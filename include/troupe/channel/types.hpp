@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -47,6 +48,15 @@ constexpr std::string_view name_of(outcome value) noexcept {
   auto index = static_cast<std::size_t>(value);
   return index < outcome_names.size() ? outcome_names[index] : "unknown";
 }
+
+/// Tells a message from all others, whatever becomes of the processes that send it.
+struct content_id {
+  node_id node{};
+  boot_number boot = 0;
+  std::uint64_t number = 0;
+
+  friend auto operator<=>(const content_id&, const content_id&) = default;
+};
 
 /// What goes with each message. A session is that of a pair of lives: who restarts begins another.
 struct frame_header {

@@ -62,9 +62,11 @@ public:
     passed_.emplace(there, number);
   }
 
-  /// The agent does not want it before that.
-  void put_off(life there, message_number number, time_point until) {
-    put_off_.insert_or_assign({there, number}, until);
+  /// The agent does not want it before that. It had it of that life of the sender: the next one
+  /// may send it again at once.
+  void put_off(life there, message_number number, std::uint64_t of, time_point until) {
+    if (messages_.at(number).by.second == of)
+      put_off_.insert_or_assign({there, number}, until);
   }
 
   /// The agent has ended: the next one has said nothing yet.
@@ -97,6 +99,19 @@ public:
   /// What that sender has accepted is lost with it.
   void end_of(life who) {
     std::erase_if(open_, [&](message_number each) { return messages_.at(each).by == who; });
+  }
+
+  /// But this one, which its next life sends again.
+  void go_on(life who, message_number number) {
+    auto& it = messages_.at(number);
+    leave(number);
+    it.by = who;
+    auto has_ended = ever_handled_.contains(number) || given_up_.contains(number);
+    auto& line = lines_[{who, it.agent}];
+    if (!has_ended)
+      line.insert(number);
+    open_.insert(number);
+    std::erase_if(put_off_, [&](const auto& each) { return each.first.second == number; });
   }
 
   /// There are no faults any more, and there was time.

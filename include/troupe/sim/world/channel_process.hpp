@@ -35,8 +35,37 @@ struct channel_message {
   std::variant<frame, channel::probe, channel::acknowledgement> body;
 };
 
+/// What a node keeps of what it has accepted until that has ended. The last of that is not synced.
 struct channel_disk {
-  void crash(random_source&) {}
+  using letters = std::map<delivery_laws::message_number, agent_id>;
+
+  void keep(delivery_laws::message_number number, const agent_id& agent) {
+    letters_.emplace(number, agent);
+  }
+
+  void drop(delivery_laws::message_number number) {
+    ended_.merge(letters{{number, letters_.at(number)}});
+    letters_.erase(number);
+  }
+
+  /// Returns those that it does not keep any more from here on.
+  [[nodiscard]] letters sync() {
+    return std::exchange(ended_, {});
+  }
+
+  [[nodiscard]] const letters& all() const {
+    return letters_;
+  }
+
+  void crash(random_source& random) {
+    if (random.one_in(2))
+      letters_.merge(ended_);
+    ended_.clear();
+  }
+
+private:
+  letters letters_;
+  letters ended_;
 };
 
 /// A node that sends to the agents of one other node, and has agents of its own: one is quick, one
@@ -61,6 +90,10 @@ public:
       out_(here.life(), here.setting().how, here.random().next()),
       in_(here.life(), here.setting().how, here.random().next()) {
     laws().end_of({here.self(), here.life() - 1});
+    for (auto& [number, agent] : here_.disk().all()) {
+      laws().go_on({here_.self(), here_.life()}, number);
+      put(agent, {number});
+    }
     link();
     if (here_.random().one_in(3))
       rest(); // its queue is empty for a while
@@ -74,11 +107,12 @@ public:
     channel::receiver::effects got;
     channel::sender::effects sent;
     troupe::visit(
-      overloaded{[&](const message::frame& x) {
-                   in_.arrive(now(), x.head, {x.agent, x.what, size_of(x.what), {}, x.what}, got);
-                 },
-                 [&](const channel::probe& x) { in_.asked(now(), x, got); },
-                 [&](const channel::acknowledgement& x) { out_.heard(now(), x, sent); }},
+      overloaded{
+        [&](const message::frame& x) {
+          in_.arrive(now(), x.head, {x.agent, x.what, size_of(x.what), {}, {{}, 1, x.what}}, got);
+        },
+        [&](const channel::probe& x) { in_.asked(now(), x, got); },
+        [&](const channel::acknowledgement& x) { out_.heard(now(), x, sent); }},
       what.body);
     carry_out(got);
     carry_out(sent);
@@ -122,6 +156,11 @@ private:
     return 1 + what % 150;
   }
 
+  /// Others are lost with their sender.
+  static bool is_kept(std::uint64_t what) {
+    return what % 2 == 0;
+  }
+
   void broken(const std::string& what) {
     here_.setting().found.broken("channels: " + what);
   }
@@ -140,6 +179,8 @@ private:
     for (; many > 0; --many) {
       agent_id agent{names[random.below(names.size())]};
       auto number = laws().accept({here_.self(), here_.life()}, agent);
+      if (is_kept(number))
+        here_.disk().keep(number, agent);
       if (auto found = away_.find(agent); found != away_.end())
         found->second.push_back(number);
       else
@@ -151,8 +192,18 @@ private:
   void put(const agent_id& agent, const std::vector<std::uint64_t>& all) {
     channel::sender::effects sent;
     for (auto each : all)
-      out_.put(now(), agent, each, size_of(each), {}, sent);
+      out_.put(now(), agent, {each, size_of(each), {}, is_kept(each)}, sent);
     carry_out(sent);
+  }
+
+  void forget(delivery_laws::message_number number) {
+    here_.disk().drop(number);
+    here_.after(std::chrono::milliseconds{here_.random().below(500)}, [this] {
+      channel::sender::effects sent;
+      for (auto& [each, agent] : here_.disk().sync())
+        out_.forgotten(now(), each, sent);
+      carry_out(sent);
+    });
   }
 
   /// The link is lost now and then, for a moment or for longer.
@@ -186,6 +237,8 @@ private:
                                },
                                [&](const channel::sender::ended& x) {
                                  laws().tell(x.what, x.how, here_.setting().found);
+                                 if (is_kept(x.what))
+                                   forget(x.what);
                                },
                                [&](const channel::sender::returned& x) { wait(x); },
                                [](const channel::sender::failing&) {}},
@@ -203,7 +256,8 @@ private:
 
   void carry_out(const channel::receiver::effects& got) {
     auto& how = here_.setting().how;
-    if (in_.held() > 2 * how.max_messages || in_.remembered() > 12 * how.max_messages)
+    if (in_.held() > 4 * how.max_messages || in_.remembered() > 12 * how.max_messages
+        || in_.remembered_ids() > 12 * how.max_messages)
       broken("a receiver keeps more than it may");
     for (auto& each : got)
       if (auto* what = std::get_if<channel::receiver::deliver>(&each))
@@ -254,7 +308,7 @@ private:
     channel::receiver::failure why{.why = {errc::busy, "later"}, .lets_others_pass = true};
     if (random.one_in(2)) {
       why.again_in = std::chrono::milliseconds{random.below(3'000)};
-      law.put_off(self(), what.what, now() + *why.again_in);
+      law.put_off(self(), what.what, what.session, now() + *why.again_in);
     }
     law.let_pass(self(), what.what);
     in_.failed(now(), what.session, what.number, std::move(why), got_);
