@@ -107,7 +107,121 @@ private:
   std::uint64_t last_ = 0;
 };
 
+/// An agent's node, and one that keeps what it sends to the agent on its disk.
+class kept_letters {
+public:
+  kept_letters() {
+    serve();
+  }
+
+  void serve() {
+    ledger_.emplace(std::vector<std::string>{confirms_program, "serve", "n0", folder_ / "n0"});
+    auto ready = ledger_->read_line(60s).value_or("");
+    REQUIRE(ready.starts_with("ready "));
+    address_ = "127.0.0.1:" + ready.substr(6);
+    lives_.emplace_back();
+  }
+
+  /// Sends from the number after the last that was accepted.
+  void send(std::uint64_t last) {
+    sender_.emplace(std::vector<std::string>{confirms_program, "keep", "n1", folder_ / "n1",
+                                             address_, std::to_string(accepted_ + 1),
+                                             std::to_string(last)});
+    REQUIRE(sender_->read_line(60s) == "ready");
+  }
+
+  void read_accepted(std::uint64_t until) {
+    while (accepted_ < until) {
+      auto line = sender_->read_line(60s);
+      REQUIRE(line);
+      REQUIRE(line->starts_with("accepted "));
+      accepted_ = std::stoull(line->substr(9));
+    }
+  }
+
+  void kill_sender() {
+    kill(*sender_);
+    while (auto line = sender_->read_line(0s))
+      if (line->starts_with("accepted "))
+        accepted_ = std::stoull(line->substr(9));
+  }
+
+  void kill_ledger() {
+    kill(*ledger_);
+    while (auto line = ledger_->read_line(0s))
+      lives_.back().push_back(std::stoull(line->substr(8)));
+  }
+
+  void read_handled(std::uint64_t until) {
+    while (lives_.back().empty() || lives_.back().back() < until) {
+      auto line = ledger_->read_line(60s);
+      REQUIRE(line);
+      lives_.back().push_back(std::stoull(line->substr(8)));
+    }
+  }
+
+  [[nodiscard]] const std::vector<std::uint64_t>& handled() const {
+    return lives_.back();
+  }
+
+  [[nodiscard]] std::uint64_t accepted() const {
+    return accepted_;
+  }
+
+private:
+  static void kill(child_process& which) {
+    which.send_signal(SIGKILL);
+    which.wait_for_end();
+  }
+
+  temporary_folder folder_;
+  std::optional<child_process> ledger_;
+  std::string address_;
+  std::optional<child_process> sender_;
+  std::uint64_t accepted_ = 0;
+  std::vector<std::vector<std::uint64_t>> lives_;
+};
+
 } // namespace
+
+TEST_CASE("what was accepted as synced is handled in order and once over kills of its sender",
+          "[cluster]") {
+  kept_letters cluster;
+  constexpr std::uint64_t last = 1'500;
+  for (auto until : {200U, 600U, 1'000U}) {
+    cluster.send(last);
+    cluster.read_accepted(until);
+    cluster.kill_sender();
+  }
+  cluster.send(last);
+  cluster.read_accepted(last);
+  cluster.read_handled(last);
+  auto handled = cluster.handled();
+  CHECK(std::ranges::is_sorted(handled));
+  // One may have been accepted that the killed sender had not said so of, and was sent again then.
+  CHECK(handled.size() - last <= 3);
+  CHECK(std::ranges::unique(handled).size() == handled.size() - last);
+}
+
+TEST_CASE(
+  "what was accepted as synced while its agent was away is handled once both have restarted",
+  "[cluster]") {
+  kept_letters cluster;
+  cluster.send(400);
+  cluster.read_accepted(100);
+  cluster.read_handled(100);
+  cluster.kill_ledger();
+  cluster.read_accepted(400); // nobody handles them
+  cluster.kill_sender();
+  cluster.serve();
+  cluster.send(400); // none
+  cluster.read_handled(400);
+  auto& handled = cluster.handled();
+  CHECK(handled.size() <= 300 + 100); // what was handled and not said is handled again
+  CHECK(std::ranges::adjacent_find(handled, std::greater_equal<>{}) == handled.end());
+  CHECK(handled.back() == 400);
+  CHECK(handled.front() <= 101 + 100);
+}
 
 TEST_CASE("what was accepted of class confirm is handled in order over kills of the agent's node",
           "[cluster]") {

@@ -6,6 +6,10 @@
 //            number 1 and say "strict NUMBER" or "loose NUMBER" for what they handle; "loose" asks
 //            for no order. "sick" fails at each number while the file "cure" is not in FOLDER, and
 //            says "sick NUMBER" after that.
+//            Without JOIN it founds the cluster, and says "ready PORT".
+//        confirms_program keep NAME FOLDER JOIN FIRST LAST
+//            a member that sends the numbers from FIRST to LAST to "ledger", synced; it says
+//            "ready" once it has joined, and "accepted NUMBER" for each that was
 //        confirms_program send NAME FOLDER COUNT
 //            founds the cluster, says "ready PORT", sends the numbers from 1 to COUNT to "ledger"
 //            as soon as each is accepted, says "accepted", and "done" once the last one is handled
@@ -25,6 +29,7 @@
 #include <iostream>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <unistd.h>
 
@@ -48,6 +53,15 @@ node start(node_options how) {
   if (!made)
     fail(made.error().detail);
   return *std::move(made);
+}
+
+std::vector<net::address> addresses(const std::string& text) {
+  if (text.empty())
+    return {};
+  auto where = net::address::from_string(text);
+  if (!where)
+    fail(where.error().detail);
+  return {*where};
 }
 
 void add_clumsy(node& me, const std::string& name, bool is_ordered) {
@@ -77,10 +91,7 @@ void add_sick(node& me, const std::string& folder) {
 
 [[noreturn]] void serve(const std::string& name, const std::string& folder,
                         const std::string& join) {
-  auto where = net::address::from_string(join);
-  if (!where)
-    fail(where.error().detail);
-  node_options how{.name = name, .join = {*where}, .data = folder};
+  node_options how{.name = name, .join = addresses(join), .data = folder};
   how.router.max_deliveries = 4;
   auto me = start(std::move(how));
   add_clumsy(me, "strict", true);
@@ -91,7 +102,22 @@ void add_sick(node& me, const std::string& folder) {
   });
   if (!made)
     fail(made.error().detail);
+  std::cout << (join.empty() ? "ready " + std::to_string(me.port()) : "ready") << std::endl;
+  for (;;)
+    ::pause();
+}
+
+[[noreturn]] void keep(const std::string& name, const std::string& folder, const std::string& join,
+                       std::uint64_t first, std::uint64_t last) {
+  auto me = start({.name = name, .join = addresses(join), .data = folder});
   std::cout << "ready" << std::endl;
+  const router::message_options how{.delivery = router::delivery_class::confirm,
+                                    .durability = router::durability::synced};
+  for (auto number = first; number <= last; ++number) {
+    if (auto sent = me.send(to_agent("ledger"), how, number); !sent)
+      fail(sent.error().detail);
+    std::cout << "accepted " + std::to_string(number) << std::endl;
+  }
   for (;;)
     ::pause();
 }
@@ -132,11 +158,14 @@ void send(const std::string& name, const std::string& folder, std::uint64_t coun
 
 int main(int argc, char** argv) {
   init();
-  if (argc == 5 && argv[1] == "serve"s)
-    serve(argv[2], argv[3], argv[4]);
+  if ((argc == 4 || argc == 5) && argv[1] == "serve"s)
+    serve(argv[2], argv[3], argc == 5 ? argv[4] : "");
+  if (argc == 7 && argv[1] == "keep"s)
+    keep(argv[2], argv[3], argv[4], std::stoull(argv[5]), std::stoull(argv[6]));
   if (argc == 4 && argv[1] == "trouble"s)
     make_trouble(argv[2], argv[3]);
   if (argc != 5 || argv[1] != "send"s)
-    fail("give serve NAME FOLDER JOIN, send NAME FOLDER COUNT, or trouble NAME FOLDER");
+    fail("give serve NAME FOLDER [JOIN], keep NAME FOLDER JOIN FIRST LAST, send NAME FOLDER COUNT, "
+         "or trouble NAME FOLDER");
   send(argv[2], argv[3], std::stoull(argv[4]));
 }

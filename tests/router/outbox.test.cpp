@@ -40,7 +40,7 @@ public:
                    std::optional<duration> patience = {}) {
     auto at = [&](auto span) { return span ? std::optional{now + *span} : std::nullopt; };
     outbox::effects out;
-    subject.take(now, agent, what, 1, at(ttl), at(patience), out);
+    subject.take(now, what, {agent, 1, at(ttl), at(patience)}, out);
     return text(out);
   }
 

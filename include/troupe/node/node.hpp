@@ -292,9 +292,10 @@ public:
   // -- messages ----------------------------------------------------------------------
 
   /// Sends `what` to one or many agents, at most once; with `how.delivery` confirm to one agent
-  /// until that has handled it. Does not block. Reports whether the message was sent, or accepted,
-  /// not whether it arrived: messages().post() waits for that. Errors: not_found (no such agent is
-  /// known), limit_reached (too many bytes wait for its node, see
+  /// until that has handled it. Does not block, but for the disk where `how.durability` is synced:
+  /// use async_send() for that in an actor or a handler. Reports whether the message was sent, or
+  /// accepted, not whether it arrived: messages().post() waits for that. Errors: not_found (no such
+  /// agent is known), limit_reached (too many bytes wait for its node, see
   /// router_options::max_waiting_bytes: retry with backoff; if there are many, some of them get
   /// nothing), too_large, bad_argument (a value that cannot be written, or invalid options),
   /// expired (a ttl of zero or less), cancelled (this node is stopping).
@@ -315,6 +316,21 @@ public:
     if (auto why = check_types<Ts...>())
       return why;
     return send_message(to, caf::make_message(std::forward<Ts>(what)...));
+  }
+
+  /// The same without a thread that waits for the disk: what comes back is ready once the message
+  /// was sent, or accepted as `how` says. Further errors: storage_full (nothing was accepted; make
+  /// space), damaged (the disk; perhaps it was accepted).
+  template <class... Ts>
+  pending<void> async_send(const router::recipients& to, message_options how, Ts&&... what) {
+    must_be_sendable<Ts...>();
+    promise<void> made;
+    auto answer = made.answer();
+    if (auto why = check_types<Ts...>())
+      made.set(why);
+    else
+      send_message(to, std::move(how), caf::make_message(std::forward<Ts>(what)...), made);
+    return answer;
   }
 
   /// Sends `what` to many agents and reports to how many.
@@ -464,6 +480,9 @@ private:
   own_service(const std::string& name);
 
   TROUPE_COMPILED result<void> send_message(const router::recipients& to, const caf::message& what);
+
+  TROUPE_COMPILED void send_message(const router::recipients& to, message_options how,
+                                    const caf::message& what, const promise<void>& done);
 
   TROUPE_COMPILED result<void> send_message(const router::recipients& to, message_options how,
                                             const caf::message& what);

@@ -55,6 +55,22 @@ constexpr std::string_view name_of(delivery_class value) noexcept {
   return index < delivery_class_names.size() ? delivery_class_names[index] : "unknown";
 }
 
+/// What a node has to have done with a message of class confirm before that counts as accepted.
+/// Numbers go over the wire: append at the end.
+enum class durability : std::uint8_t {
+  /// It is in memory, and lost with the process.
+  memory = 0,
+  /// It is on the disk, synced: the next start of the node goes on with it.
+  synced = 1,
+};
+
+inline constexpr std::array<std::string_view, 2> durability_names{"memory", "synced"};
+
+constexpr std::string_view name_of(durability value) noexcept {
+  auto index = static_cast<std::size_t>(value);
+  return index < durability_names.size() ? durability_names[index] : "unknown";
+}
+
 /// Identifies a message: no other one has the same id, also after a restart of the node. All
 /// recipients of one message see the same id.
 struct message_id {
@@ -126,11 +142,14 @@ struct message_options {
   bool wait_for_room = false;
   /// What is promised of its delivery.
   delivery_class delivery = delivery_class::fire;
+  /// Where a message of class confirm lies once it is accepted, until it has ended. Synced needs a
+  /// node with a data folder, and whoever sends it waits for the disk.
+  router::durability durability = router::durability::memory;
 
   friend bool operator==(const message_options&, const message_options&) = default;
 
   TROUPE_FIELDS(message_options, ttl, priority, type, correlation, reply_to, tenant, traceparent,
-                wait_for_room, delivery);
+                wait_for_room, delivery, durability);
 };
 
 /// Returns the bytes of all texts of `how`.
@@ -147,7 +166,8 @@ inline message_priority priority_of(const message_options* how) {
 /// Returns whether nothing is set.
 inline bool is_empty(const message_options& how) {
   return !how.ttl && how.priority == message_priority::normal && text_bytes(how) == 0
-         && !how.wait_for_room && how.delivery == delivery_class::fire;
+         && !how.wait_for_room && how.delivery == delivery_class::fire
+         && how.durability == durability::memory;
 }
 
 namespace detail {
@@ -208,6 +228,13 @@ inline problem check(const message_options& how) {
     return {errc::incompatible, "message_options::delivery "
                                   + std::to_string(static_cast<unsigned>(how.delivery))
                                   + " is not known to this node; upgrade it"};
+  if (how.durability > durability::synced)
+    return {errc::incompatible, "message_options::durability "
+                                  + std::to_string(static_cast<unsigned>(how.durability))
+                                  + " is not known to this node; upgrade it"};
+  if (how.durability != durability::memory && how.delivery == delivery_class::fire)
+    return {errc::bad_argument, "message_options::durability synced is for messages that are "
+                                "delivered until they are handled; set delivery to confirm"};
   if (how.wait_for_room && how.delivery == delivery_class::confirm)
     return {errc::bad_argument, "message_options::wait_for_room is not for delivery confirm, which "
                                 "is refused at once where too many have not ended; retry with "

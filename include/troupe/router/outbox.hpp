@@ -81,13 +81,24 @@ public:
 
   // -- messages ------------------------------------------------------------------------
 
-  /// A message was accepted. Whoever waits for its end does so until `patience` is over.
-  void take(time_point now, const agent_id& agent, content what, std::size_t bytes,
-            const std::optional<time_point>& expires_at, const std::optional<time_point>& patience,
-            effects& out) {
-    items_.emplace(what, item{agent, bytes, expires_at, patience});
-    if (patience)
-      patient_until_.emplace(*patience, what);
+  /// A message that was accepted.
+  struct item {
+    agent_id agent;
+    std::size_t bytes = 0;
+    std::optional<time_point> expires_at{};
+    /// Whoever waits for its end does so until then.
+    std::optional<time_point> patience{};
+    /// The next process of this node goes on with it: forgotten() follows its end.
+    bool is_kept = false;
+    /// While somebody waits.
+    problem last_failure{};
+  };
+
+  void take(time_point now, content what, item it, effects& out) {
+    auto agent = it.agent;
+    if (it.patience)
+      patient_until_.emplace(*it.patience, what);
+    items_.emplace(what, std::move(it));
     if (auto found = waiting_.find(agent); found != waiting_.end())
       return wait(found->second, what);
     auto node = home_of(agent);
@@ -108,6 +119,16 @@ public:
       for (auto& agent : each.agents())
         for (auto what : each.take_back(agent))
           put(now, node, agent, what);
+    carry_out(now, out);
+  }
+
+  /// No later process of this node would go on with it: see channel::sender::forgotten().
+  void forgotten(time_point now, content what, effects& out) {
+    auto found = ended_on_.extract(what);
+    if (!found)
+      return;
+    if (auto channel = channels_.find(found.mapped()); channel != channels_.end())
+      channel->second.forgotten(now, what, wanted_[found.mapped()]);
     carry_out(now, out);
   }
 
@@ -188,15 +209,6 @@ public:
   }
 
 private:
-  struct item {
-    agent_id agent;
-    std::size_t bytes = 0;
-    std::optional<time_point> expires_at{};
-    std::optional<time_point> patience{};
-    /// While somebody waits.
-    problem last_failure{};
-  };
-
   using times = std::set<std::pair<time_point, content>>;
 
   /// How often it is looked where agents are for which messages wait.
@@ -225,7 +237,7 @@ private:
     if (is_new && (node == self_ || linked_.contains(node)))
       found->second.link_up(now, wanted_[node]);
     homes_.insert_or_assign(agent, node);
-    found->second.put(now, agent, what, it.bytes, it.expires_at, wanted_[node]);
+    found->second.put(now, agent, {what, it.bytes, it.expires_at, it.is_kept}, wanted_[node]);
     if (!look_at_)
       look_at_ = now + look_every;
   }
@@ -307,7 +319,9 @@ private:
     out.emplace_back(ask{to, std::move(what.what)});
   }
 
-  void pass_on(time_point, const node_id&, channel::sender::ended& what, effects& out) {
+  void pass_on(time_point, const node_id& from, channel::sender::ended& what, effects& out) {
+    if (items_.at(what.what).is_kept)
+      ended_on_.emplace(what.what, from);
     std::optional<dead_reason> is_dead;
     if (!what.is_told)
       is_dead = what.how == channel::outcome::expired ? dead_reason::expired : dead_reason::unknown;
@@ -369,6 +383,8 @@ private:
   std::map<agent_id, node_id> homes_;
   /// For agents that are nowhere, in the order of their numbers.
   std::map<agent_id, std::set<content>> waiting_;
+  /// That were kept and are not forgotten, with the node that has told of their end.
+  std::map<content, node_id> ended_on_;
   times waits_until_;
   times patient_until_;
   std::optional<time_point> look_at_;

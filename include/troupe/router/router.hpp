@@ -26,11 +26,14 @@
 #include "troupe/core/ids.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/core/wait_for.hpp"
 #include "troupe/router/detail/confirm_desk.hpp"
 #include "troupe/router/detail/delivery.hpp"
 #include "troupe/router/detail/early_desk.hpp"
 #include "troupe/router/detail/entrance.hpp"
 #include "troupe/router/detail/outbound.hpp"
+#include "troupe/router/detail/outbox_file.hpp"
+#include "troupe/router/detail/outbox_keeper.hpp"
 #include "troupe/router/detail/outgoing.hpp"
 #include "troupe/router/detail/room_desk.hpp"
 #include "troupe/router/detail/routes.hpp"
@@ -240,6 +243,18 @@ public:
                     self_->context());
   }
 
+  /// The same, on the disk first: `accepted` hears of that on this actor.
+  void keep(const agent_id& to, caf::message payload, const detail::said_by_program& said,
+            std::size_t bytes, std::function<void(const problem&)> accepted) {
+    confirms_.keep(to, std::move(payload), own_origin(said), bytes, {}, {}, std::move(accepted));
+  }
+
+  /// See confirm_desk::go_on_with().
+  auto go_on_with(std::shared_ptr<detail::outbox_keeper> keeper,
+                  std::vector<detail::outbox_file::row> all) {
+    return confirms_.go_on_with(std::move(keeper), std::move(all));
+  }
+
   /// See service_places::set_gauges().
   void set_gauges(std::map<std::string, detail::service_places::gauge> all) {
     services_.set_gauges(std::move(all));
@@ -417,6 +432,10 @@ private:
     if (why)
       return reply(to_error(std::move(why)));
     auto by = self_->current_message_id().is_request() ? detail::asker::of(self_) : detail::asker{};
+    if (from.said.how->durability == durability::synced)
+      return confirms_.keep(agent, std::move(payload), std::move(from),
+                            *bytes + detail::routes::letter_bytes, std::move(by), patience(timeout),
+                            {});
     confirms_.accept(agent, std::move(payload), std::move(from),
                      *bytes + detail::routes::letter_bytes, std::move(by), patience(timeout));
   }
@@ -515,20 +534,32 @@ public:
         std::make_shared<detail::entrance>(node, boot, options, events.called, std::move(peers))),
       inside_(sys.spawn<node_router>(entrance_, node, options, std::move(events), idle)) {}
 
-  /// Sends a message to one or many; does not block. Errors (to one, nothing was sent): not_found,
-  /// limit_reached (too much waits for its node; to many: nothing was sent to some of them),
-  /// too_large, bad_argument (it cannot be written; or of `how`), expired (its ttl is zero or
-  /// less), cancelled (the router has ended).
+  /// Sends a message to one or many; does not block, but for the disk if it is to be synced. Errors
+  /// (to one, nothing was sent): not_found, limit_reached (too much waits for its node; to many:
+  /// nothing was sent to some of them), too_large, bad_argument (it cannot be written; or of
+  /// `how`), expired (its ttl is zero or less), cancelled (the router has ended).
   [[nodiscard]] problem send(const recipients& to, const caf::message& payload,
                              message_options how) const {
     if (auto why = check(how))
       return why;
     if (how.wait_for_room)
       return detail::waits_for_one();
+    if (how.durability == durability::synced)
+      return send_synced(to, payload, std::move(how));
     detail::said_by_program said{detail::shared(std::move(how))};
     if (said.how && said.how->ttl)
       said.at = time_point{system_->clock().now().time_since_epoch()};
     return send(to, payload, std::move(said));
+  }
+
+  /// The same without a thread that waits: calls `done`, on any thread, once the message was sent
+  /// or accepted as `how` says.
+  void send(const recipients& to, const caf::message& payload, message_options how,
+            std::function<void(const problem&)> done) const {
+    if (auto why = check(how); why || how.durability == durability::memory)
+      return done(why ? why : send(to, payload, std::move(how)));
+    auto at = how.ttl ? time_point{system_->clock().now().time_since_epoch()} : time_point{};
+    keep(to, payload, {detail::shared(std::move(how)), at}, std::move(done));
   }
 
   /// The same without options.
@@ -612,6 +643,36 @@ private:
     if (!is_taken)
       entrance_->confirms.give_back(agent, taken);
     return outcome(is_taken);
+  }
+
+  [[nodiscard]] problem send_synced(const recipients& to, const caf::message& payload,
+                                    message_options how) const {
+    return wait_for<problem>(
+      [&](auto done) { send(to, payload, std::move(how), std::move(done)); }, longest_wait,
+      [](unheard why) {
+        return why == unheard::gone
+                 ? outcome(false)
+                 : problem{errc::outcome_unknown, "the disk of this node has not kept the message "
+                                                  "in time, and may do so yet; check the disk"};
+      });
+  }
+
+  /// Of class confirm, synced.
+  void keep(const recipients& to, const caf::message& payload, detail::said_by_program said,
+            std::function<void(const problem&)> done) const {
+    auto bytes = compat::size_of(*system_, payload);
+    if (auto why
+        = entrance_->take_confirm(to, false, bytes, text_bytes(*said.how), life_of(*said.how)))
+      return done(why);
+    agent_id agent{to.name};
+    auto taken = *bytes + detail::routes::letter_bytes;
+    auto is_taken = run([agent, payload, taken, said = std::move(said), done](router_state& state) {
+      state.keep(agent, payload, said, taken, done);
+    });
+    if (is_taken)
+      return;
+    entrance_->confirms.give_back(agent, taken);
+    done(outcome(false));
   }
 
   static problem outcome(bool is_taken) {

@@ -47,6 +47,8 @@
 #include "troupe/node/swim_thread.hpp"
 #include "troupe/node/trust_keeper.hpp"
 #include "troupe/node/voters_client.hpp"
+#include "troupe/router/detail/outbox_file.hpp"
+#include "troupe/router/detail/outbox_keeper.hpp"
 #include "troupe/router/router.hpp"
 
 namespace troupe {
@@ -116,6 +118,7 @@ struct node::inside {
   void keep_trust();
 
   problem open_membership_log();
+  problem open_outbox();
 
   void keep_membership(const std::shared_ptr<caf::weak_actor_ptr>& member);
 
@@ -387,6 +390,7 @@ struct node::inside {
   }
 
   static constexpr auto log_file = "group.db";
+  static constexpr auto outbox_name = "outbox.db";
   /// For actors to end that have nothing to wait for.
   static constexpr duration longest_end = std::chrono::seconds{2};
 

@@ -256,6 +256,15 @@ TROUPE_COMPILED result<void> node::send_message(const router::recipients& to, me
   return inside_->router_->send(to, what, std::move(how));
 }
 
+TROUPE_COMPILED void node::send_message(const router::recipients& to, message_options how,
+                                        const caf::message& what, const promise<void>& done) {
+  if (inside_->router_has_ended_)
+    return done.set(problem{errc::cancelled, "this node has stopped; nothing was sent"});
+  inside_->router_->send(to, what, std::move(how), [done](const problem& why) {
+    done.set(why ? result<void>{why} : result<void>{});
+  });
+}
+
 TROUPE_COMPILED std::function<std::shared_ptr<agent_context>(caf::scheduled_actor* self)>
 node::agent_begin(const agent_id& id) const {
   // Weak: in an actor system of somebody else the agent may outlive this node.

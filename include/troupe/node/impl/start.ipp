@@ -96,6 +96,8 @@ inline problem node::inside::set_up() {
     [peers = peers_](const caf::strong_actor_ptr& from) { return peers->peer_of(from); },
     data_.self().boot);
   router_->run([](router::router_state& router) { router.await_all(); });
+  if (auto why = open_outbox())
+    return why;
   system_->registry().put(answer_path::name,
                           caf::actor_cast<caf::strong_actor_ptr>(router_->handle()));
   auto board = std::make_shared<cluster::hint_board>(*router_, group_ != nullptr);
@@ -160,6 +162,28 @@ inline void node::inside::keep_trust() {
     how.lost = options_.on_revoked;
   trust_ = system_->spawn<caf::stateful_actor<cluster::trust_keeper>>(std::move(how));
   say_where(cluster::trust_name, trust_);
+}
+
+inline problem node::inside::open_outbox() {
+  if (!data_.is_durable())
+    return {};
+  auto file = std::make_unique<router::detail::outbox_file>(data_.path() / outbox_name);
+  auto kept = file->load();
+  if (!kept)
+    return std::move(kept).error();
+  auto last = kept->empty() ? 0 : kept->back().place;
+  auto keeper = std::make_shared<router::detail::outbox_keeper>(std::move(file), last);
+  router_->run([log = log_, keeper = std::move(keeper),
+                kept = *std::move(kept)](router::router_state& router) mutable {
+    auto [known, unread] = router.go_on_with(std::move(keeper), std::move(kept));
+    if (known > 0)
+      log("goes on with " + std::to_string(known) + " messages that it had accepted before");
+    if (!unread.empty())
+      log.warn(std::to_string(unread.size())
+               + " messages that it had accepted before cannot be delivered, and stay in "
+               + std::string{outbox_name} + ": " + unread.front().detail);
+  });
+  return {};
 }
 
 inline problem node::inside::open_membership_log() {

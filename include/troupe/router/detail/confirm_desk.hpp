@@ -5,8 +5,10 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
+#include <string>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -21,12 +23,14 @@
 #include "troupe/channel/receiver.hpp"
 #include "troupe/channel/types.hpp"
 #include "troupe/core/agent_id.hpp"
+#include "troupe/core/caf/compat.hpp"
 #include "troupe/core/caf/deadline_timer.hpp"
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/overloaded.hpp"
 #include "troupe/core/problem.hpp"
+#include "troupe/core/result.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/core/visit.hpp"
 #include "troupe/router/bundle.hpp"
@@ -35,7 +39,11 @@
 #include "troupe/router/detail/asker.hpp"
 #include "troupe/router/detail/entrance.hpp"
 #include "troupe/router/detail/origin.hpp"
+#include "troupe/router/detail/outbox_file.hpp"
+#include "troupe/router/detail/outbox_keeper.hpp"
 #include "troupe/router/detail/refusals.hpp"
+#include "troupe/router/detail/routes.hpp"
+#include "troupe/router/detail/stored_letter.hpp"
 #include "troupe/router/later.hpp"
 #include "troupe/router/messages.hpp"
 #include "troupe/router/outbox.hpp"
@@ -74,14 +82,55 @@ public:
   /// end as long as `patience`.
   void accept(const agent_id& agent, caf::message payload, origin from, std::size_t bytes,
               asker by = {}, duration patience = {}) {
-    auto moment = now();
-    auto expires_at = from.said.expires_at();
-    auto waits = by.id.is_request();
-    sent_.emplace(++last_sent_,
-                  outgoing{agent, std::move(payload), std::move(from), bytes, std::move(by)});
-    outbox_.take(moment, agent, last_sent_, bytes, expires_at,
-                 waits ? std::optional{moment + patience} : std::nullopt, wanted_);
+    auto& it = sent_[++last_sent_]
+      = {agent, std::move(payload), std::move(from), bytes, std::move(by)};
+    if (it.by.id.is_request())
+      it.patience = now() + patience;
+    take(last_sent_);
     carry_out();
+  }
+
+  /// The same, once it is on the disk: `accepted` hears of that, on this actor, or of why it is
+  /// not.
+  void keep(const agent_id& agent, caf::message payload, origin from, std::size_t bytes, asker by,
+            duration patience, std::function<void(const problem&)> accepted) {
+    auto stored = keeper_ ? to_bytes(agent, payload, from, now()) : result<std::string>{no_disk()};
+    auto number = ++last_sent_;
+    auto& it = sent_[number] = {agent, std::move(payload), std::move(from), bytes, std::move(by)};
+    if (it.by.id.is_request())
+      it.patience = now() + patience;
+    it.accepted = std::move(accepted);
+    if (!stored)
+      return refuse_kept(number, std::move(stored).error());
+    it.place = keeper_->add(*std::move(stored), [home = caf::weak_actor_ptr{self_->ctrl()}, this,
+                                                 number](const problem& why) {
+      run_on(home, [this, number, why] { is_kept(number, why); });
+    });
+  }
+
+  /// From here on messages can be kept. Those that an earlier start has kept go on; returns how
+  /// many there are, and why others cannot be read. Those stay on the disk.
+  std::pair<std::size_t, std::vector<problem>> go_on_with(std::shared_ptr<outbox_keeper> keeper,
+                                                          std::vector<outbox_file::row> all) {
+    keeper_ = std::move(keeper);
+    std::pair<std::size_t, std::vector<problem>> found;
+    for (auto& each : all) {
+      auto read = read_letter(each.bytes, now());
+      if (!read) {
+        found.second.push_back(std::move(read).error());
+        continue;
+      }
+      auto bytes
+        = compat::size_of(self_->system(), read->payload).value_or(0) + routes::letter_bytes;
+      shared_.confirms.take_again(read->to, bytes, client_of(read->from));
+      auto& it = sent_[++last_sent_]
+        = {std::move(read->to), std::move(read->payload), std::move(read->from), bytes, {}};
+      it.place = each.place;
+      ++found.first;
+      take(last_sent_);
+    }
+    carry_out();
+    return found;
   }
 
   /// Whose share of the room a message takes.
@@ -94,6 +143,7 @@ public:
     for (auto& [number, each] : sent_)
       each.by.tell(nullptr, caf::make_message(to_error(end_unknown())), nullptr);
     sent_.clear();
+    keeper_.reset();
   }
 
   /// See outbox. What has come goes to its agents again, as to those of a later start.
@@ -182,6 +232,11 @@ private:
     origin from;
     std::size_t bytes = 0;
     asker by;
+    /// On the disk; zero: none.
+    std::uint64_t place = 0;
+    std::optional<time_point> patience{};
+    /// Hears once it is on the disk.
+    std::function<void(const problem&)> accepted{};
   };
 
   struct incoming {
@@ -229,6 +284,44 @@ private:
     return receivers_.try_emplace(node, shared_.boot(), options_, shared_.boot() + 2).first->second;
   }
 
+  // -- messages of this node -------------------------------------------------------------
+
+  void take(std::uint64_t number) {
+    auto& it = sent_.at(number);
+    outbox_.take(now(), number,
+                 {it.agent, it.bytes, it.from.said.expires_at(), it.patience, it.place != 0},
+                 wanted_);
+  }
+
+  void is_kept(std::uint64_t number, const problem& why) {
+    auto found = sent_.find(number);
+    if (found == sent_.end())
+      return; // this has closed since
+    if (why)
+      return refuse_kept(number, why);
+    if (auto accepted = std::exchange(found->second.accepted, {}))
+      accepted({});
+    take(number);
+    carry_out();
+  }
+
+  void refuse_kept(std::uint64_t number, problem why) {
+    auto gone = std::move(sent_.extract(number).mapped());
+    shared_.confirms.give_back(gone.agent, gone.bytes, client_of(gone.from));
+    if (gone.accepted)
+      gone.accepted(why);
+    answer(std::move(gone.by), std::move(why));
+  }
+
+  void forget(std::uint64_t number, std::uint64_t place) {
+    keeper_->remove(place, [home = caf::weak_actor_ptr{self_->ctrl()}, this, number] {
+      run_on(home, [this, number] {
+        outbox_.forgotten(now(), number, wanted_);
+        carry_out();
+      });
+    });
+  }
+
   // -- what comes ------------------------------------------------------------------------
 
   void take(confirm_event::letters& what) {
@@ -255,8 +348,12 @@ private:
   channel::verdict arrive(time_point moment, channel::receiver& in,
                           const channel::frame_header& head, const agent_id& agent, incoming what,
                           channel::receiver::effects& got) {
-    channel::receiver::arrival made{agent, ++last_arrived_, what.bytes, what.expires_at,
-                                    what.from.said.id.number};
+    channel::receiver::arrival made{
+      agent,
+      ++last_arrived_,
+      what.bytes,
+      what.expires_at,
+      {what.from.said.id.node, what.from.said.id.boot, what.from.said.id.number}};
     arrived_.emplace(last_arrived_, std::move(what));
     auto how = in.arrive(moment, head, made, got);
     if (how != channel::verdict::taken)
@@ -335,8 +432,8 @@ private:
     if (expires_at)
       made.life = *expires_at - moment;
     made.frame = what.what.head;
-    if (auto& id = it.from.said.id; id.node != node_)
-      made.id = id; // it has died here, and is delivered again
+    if (auto& id = it.from.said.id; id.node != node_ || id.boot != shared_.boot())
+      made.id = id; // it was accepted elsewhere, or by an earlier start
     write(what.to, std::move(made));
   }
 
@@ -367,6 +464,8 @@ private:
            {std::move(gone.payload), gone.from, gone.bytes});
     shared_.confirms.give_back(gone.agent, gone.bytes, client_of(gone.from));
     answer(std::move(gone.by), std::move(what.why));
+    if (gone.place != 0)
+      forget(what.what, gone.place);
   }
 
   void perform(const outbox::late& what) {
@@ -522,6 +621,8 @@ private:
   std::uint64_t last_delivery_ = 0;
   std::uint64_t given_up_ = 0;
   dead_letters<remains> dead_;
+  /// Null: no message can be kept.
+  std::shared_ptr<outbox_keeper> keeper_;
   deadline_timer timer_;
 };
 

@@ -42,12 +42,14 @@ public:
       ++refused_;
       return too_many_confirms(agent, its.messages, messages_, bytes_);
     }
-    agents_.insert_or_assign(agent, usage{its.messages + 1, its.bytes + bytes});
-    if (by)
-      clients_.insert_or_assign(*by, usage{of_client.messages + 1, of_client.bytes + bytes});
-    ++messages_;
-    bytes_ += bytes;
+    add(agent, bytes, by);
     return {};
+  }
+
+  /// Of one that was accepted by an earlier start: it is taken whether there is room or not.
+  void take_again(const agent_id& agent, std::size_t bytes, const client& by) {
+    std::lock_guard guard{mutex_};
+    add(agent, bytes, by);
   }
 
   /// One that was taken so has ended.
@@ -70,10 +72,24 @@ private:
   struct usage {
     std::size_t messages = 0;
     std::size_t bytes = 0;
+
+    void add(std::size_t more) {
+      ++messages;
+      bytes += more;
+    }
   };
 
   template <class Key>
   using usages = std::map<Key, usage>;
+
+  /// @pre locked
+  void add(const agent_id& agent, std::size_t bytes, const client& by) {
+    agents_[agent].add(bytes);
+    if (by)
+      clients_[*by].add(bytes);
+    ++messages_;
+    bytes_ += bytes;
+  }
 
   template <class Key>
   static usage of(const usages<Key>& all, const Key& which) {

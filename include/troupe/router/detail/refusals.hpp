@@ -229,6 +229,12 @@ inline problem not_handled_yet(const problem& last) {
                                      : "check that there is such an agent")};
 }
 
+inline problem no_disk() {
+  return {errc::bad_argument, "this node has no data folder to keep a message in; start it with "
+                              "node_options::data (--data), or set message_options::durability to "
+                              "memory"};
+}
+
 inline problem confirms_to_one() {
   return {errc::bad_argument, "message_options::delivery confirm is for one agent by its id; send "
                               "it to_agent()"};

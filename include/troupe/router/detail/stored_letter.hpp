@@ -1,0 +1,98 @@
+#pragma once
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "caf/message.hpp"
+#include "caf/timestamp.hpp"
+#include "troupe/core/agent_id.hpp"
+#include "troupe/core/caf/stored_message.hpp"
+#include "troupe/core/codec.hpp"
+#include "troupe/core/fields.hpp"
+#include "troupe/core/ids.hpp"
+#include "troupe/core/result.hpp"
+#include "troupe/core/time.hpp"
+#include "troupe/router/detail/origin.hpp"
+#include "troupe/router/message_options.hpp"
+
+namespace troupe::router::detail {
+
+/// A message that a node has accepted, as it lies on the disk.
+struct stored_letter {
+  agent_id to;
+  message_id id{};
+  /// See origin.
+  node_id node{};
+  agent_id from{};
+  bool is_here = false;
+  bool is_member = false;
+  bool is_proven = false;
+  /// By the calendar of this node.
+  wall_time sent_at{};
+  std::optional<wall_time> expires_at{};
+  message_options how{};
+  /// See to_stored().
+  std::string content{};
+
+  TROUPE_FIELDS(stored_letter, to, id, node, from, is_here, is_member, is_proven, sent_at,
+                expires_at, how, content);
+};
+
+/// What lay on the disk.
+struct kept_letter {
+  agent_id to;
+  caf::message payload;
+  origin from;
+};
+
+inline wall_time calendar_now() {
+  return wall_time{caf::make_timestamp().time_since_epoch()};
+}
+
+/// Returns the bytes of a message that is accepted at `now`. Error: bad_argument (see to_stored()).
+inline result<std::string> to_bytes(const agent_id& to, const caf::message& payload,
+                                    const origin& from, time_point now) {
+  auto content = to_stored(payload);
+  if (!content)
+    return std::move(content).error();
+  auto today = calendar_now();
+  stored_letter made{
+    to,           from.said.id,         from.where.id,        from.agent,
+    from.is_here, from.where.is_member, from.where.is_proven, from.said.sent_at.value_or(today)};
+  if (auto until = from.said.expires_at())
+    made.expires_at = today + (*until - now);
+  if (from.said.how)
+    made.how = *from.said.how;
+  made.content = *std::move(content);
+  encoder bytes;
+  bytes.put(made);
+  return bytes.take();
+}
+
+/// Reads what to_bytes() has made. Errors: damaged, incompatible (see from_stored()).
+inline result<kept_letter> read_letter(std::string_view bytes, time_point now) {
+  stored_letter read;
+  if (decoder from{bytes}; !from.get(read) || !from.at_end())
+    return problem{errc::damaged, "a kept message cannot be read"};
+  auto payload = from_stored(read.content);
+  if (!payload)
+    return std::move(payload).error();
+  kept_letter made{std::move(read.to), *std::move(payload), {}};
+  made.from.where = {read.node, read.is_member, read.is_proven};
+  made.from.agent = std::move(read.from);
+  made.from.is_here = read.is_here;
+  made.from.said.id = read.id;
+  made.from.said.now = now;
+  made.from.said.sent_at = read.sent_at;
+  if (read.expires_at)
+    made.from.said.life
+      = std::clamp<duration>(*read.expires_at - calendar_now(), duration::zero(), longest_span);
+  made.from.said.how = std::make_shared<const message_options>(std::move(read.how));
+  return made;
+}
+
+} // namespace troupe::router::detail

@@ -1,0 +1,172 @@
+#include "troupe/router/detail/outbox_file.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+
+#include <algorithm>
+#include <cstdint>
+#include <filesystem>
+#include <future>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "support/file_limit.hpp"
+#include "support/temporary_folder.hpp"
+#include "troupe/router/detail/outbox_keeper.hpp"
+
+namespace outbox_file_test {
+
+using namespace std::literals;
+using namespace troupe;
+using Catch::Matchers::ContainsSubstring;
+using router::detail::outbox_file;
+using router::detail::outbox_keeper;
+
+namespace {
+
+using places = std::vector<std::uint64_t>;
+
+places places_in(const std::vector<outbox_file::row>& all) {
+  places result;
+  for (auto& each : all) {
+    CHECK(each.bytes == "message " + std::to_string(each.place));
+    result.push_back(each.place);
+  }
+  return result;
+}
+
+std::vector<outbox_file::row> rows(std::uint64_t first, std::uint64_t last) {
+  std::vector<outbox_file::row> made;
+  for (auto place = first; place <= last; ++place)
+    made.push_back({place, "message " + std::to_string(place)});
+  return made;
+}
+
+/// Leaves the files as kill -9 would.
+struct killed_outbox {
+  test::temporary_folder folder;
+
+  killed_outbox() {
+    outbox_file file{folder / "live"};
+    REQUIRE(file.load().value().empty());
+    REQUIRE(!file.commit(rows(1, 5), {}));
+    REQUIRE(!file.commit(rows(6, 9), {2, 3, 7}));
+    for (auto* ending : {"", "-wal", ".mark"})
+      std::filesystem::copy_file(folder / ("live"s + ending), path(ending));
+  }
+
+  [[nodiscard]] std::filesystem::path path(const std::string& ending = "") const {
+    return folder / ("killed" + ending);
+  }
+};
+
+} // namespace
+
+TEST_CASE("an outbox keeps what was committed and not removed, in its order, over a crash") {
+  killed_outbox disk;
+  outbox_file file{disk.path()};
+  CHECK(places_in(file.load().value()) == places{1, 4, 5, 6, 8, 9});
+  REQUIRE(!file.commit(rows(10, 10), {1}));
+}
+
+TEST_CASE("an outbox that lacks what was committed, or was changed, is refused") {
+  killed_outbox disk;
+  SECTION("its log is gone") {
+    std::filesystem::remove(disk.path("-wal"));
+    auto found = outbox_file{disk.path()}.load();
+    REQUIRE(!found);
+    CHECK(found.error().code == errc::damaged);
+    CHECK_THAT(found.error().detail, ContainsSubstring("killed"));
+  }
+  SECTION("a byte of a message is another") {
+    {
+      storage::database raw;
+      REQUIRE(!raw.open(disk.path(), storage::database::sharing::exclusive, ""));
+      REQUIRE(raw.run("UPDATE outbox SET bytes = CAST('message 5' AS BLOB) WHERE place = 4"));
+    }
+    auto found = outbox_file{disk.path()}.load();
+    REQUIRE(!found);
+    CHECK_THAT(found.error().detail, ContainsSubstring("message 4 has a wrong checksum"));
+  }
+  SECTION("it is of a later release") {
+    {
+      storage::database raw;
+      REQUIRE(!raw.open(disk.path(), storage::database::sharing::exclusive, ""));
+      REQUIRE(raw.run("PRAGMA user_version=2"));
+    }
+    auto found = outbox_file{disk.path()}.load();
+    REQUIRE(!found);
+    CHECK(found.error().code == errc::incompatible);
+  }
+}
+
+TEST_CASE("a full disk keeps nothing of a commit, and a later one goes on") {
+  test::temporary_folder folder;
+  outbox_file file{folder / "outbox"};
+  REQUIRE(file.load().value().empty());
+  REQUIRE(!file.commit(rows(1, 2), {}));
+  {
+    test::file_limit limit{64U << 10U};
+    auto why = file.commit({{3, std::string(1U << 20U, 'x')}}, {1});
+    CHECK(why.code == errc::storage_full);
+  }
+  REQUIRE(!file.commit(rows(3, 3), {2}));
+  outbox_file other{folder / "other"}; // the first one has its file still
+  std::filesystem::copy_file(folder / "outbox", folder / "copy");
+  std::filesystem::copy_file(folder / "outbox-wal", folder / "copy-wal");
+  CHECK(places_in(outbox_file{folder / "copy"}.load().value()) == places{1, 3});
+}
+
+TEST_CASE("who keeps messages hears of each in order once it is on the disk") {
+  test::temporary_folder folder;
+  constexpr std::uint64_t count = 2'000;
+  std::mutex mutex;
+  places heard;
+  {
+    auto file = std::make_unique<outbox_file>(folder / "outbox");
+    REQUIRE(file->load().value().empty());
+    outbox_keeper keeper{std::move(file), 0};
+    for (std::uint64_t number = 1; number <= count; ++number) {
+      auto place = keeper.add("message " + std::to_string(number), [&, number](const problem& why) {
+        std::lock_guard guard{mutex};
+        if (!why)
+          heard.push_back(number);
+      });
+      REQUIRE(place == number);
+      if (number % 2 == 0)
+        keeper.remove(number, [] {});
+    }
+  } // all is written
+  CHECK(heard.size() == count);
+  CHECK(std::ranges::is_sorted(heard));
+  auto left = places_in(outbox_file{folder / "outbox"}.load().value());
+  CHECK(left.size() == count / 2);
+  CHECK(std::ranges::all_of(left, [](auto place) { return place % 2 == 1; }));
+}
+
+TEST_CASE(
+  "on a full disk who keeps a message hears so, and what is to be removed is removed later") {
+  test::temporary_folder folder;
+  auto file = std::make_unique<outbox_file>(folder / "outbox");
+  REQUIRE(file->load().value().empty());
+  outbox_keeper keeper{std::move(file), 0};
+  auto add = [&](std::string bytes) {
+    std::promise<problem> heard;
+    keeper.add(std::move(bytes), [&heard](const problem& why) { heard.set_value(why); });
+    return heard.get_future().get();
+  };
+  REQUIRE(!add("message 1"));
+  std::promise<void> gone;
+  {
+    test::file_limit limit{1U << 10U};
+    keeper.remove(1, [&gone] { gone.set_value(); });
+    CHECK(add("message 2").code == errc::storage_full);
+  }
+  REQUIRE(gone.get_future().wait_for(20s) == std::future_status::ready);
+  CHECK(!add("message 3"));
+}
+
+} // namespace outbox_file_test
