@@ -214,9 +214,13 @@ enum class flaw : std::uint8_t {
   failures_forgotten,
   /// A message whose agent never answers holds up all behind it.
   silence_endured,
+  /// The mark of a message of class once is committed before its effect.
+  mark_without_effect,
+  /// The effect of a message of class once is committed before its mark.
+  effect_without_mark,
 };
 
-inline constexpr std::array<std::string_view, 100> flaw_names{"none",
+inline constexpr std::array<std::string_view, 102> flaw_names{"none",
                                                               "vote_not_persisted",
                                                               "sync_skipped",
                                                               "old_terms_counted",
@@ -315,7 +319,9 @@ inline constexpr std::array<std::string_view, 100> flaw_names{"none",
                                                               "failure_overtaken",
                                                               "delay_overlooked",
                                                               "failures_forgotten",
-                                                              "silence_endured"};
+                                                              "silence_endured",
+                                                              "mark_without_effect",
+                                                              "effect_without_mark"};
 
 /// Returns the flaw called `name`; flaw::none if there is no such flaw.
 constexpr flaw flaw_of(std::string_view name) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <chrono>
 #include <compare>
 #include <cstddef>
 #include <cstdint>
@@ -49,6 +50,13 @@ enum class delivery_class : std::uint8_t {
 };
 
 inline constexpr std::array<std::string_view, 2> delivery_class_names{"fire", "confirm"};
+
+/// How long it is known of a message of class once that it was applied.
+inline constexpr duration once_window = std::chrono::hours{24};
+
+/// How long a message of class once lives at most: nothing is sent again when it is known no more
+/// whether it was applied. The rest is for its way, and for calendars that are set.
+inline constexpr duration longest_once_life = std::chrono::hours{23};
 
 constexpr std::string_view name_of(delivery_class value) noexcept {
   auto index = static_cast<std::size_t>(value);
