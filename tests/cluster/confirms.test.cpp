@@ -1,12 +1,14 @@
-// Messages of class confirm between real processes that are killed and stopped.
+// Messages of class confirm and once between real processes that are killed and stopped.
 
 #include "support/temporary_folder.hpp"
+#include "troupe/storage/database.hpp"
 #include "troupe_command.hpp"
 
 #include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstdint>
+#include <numeric>
 #include <optional>
 #include <set>
 #include <string>
@@ -24,9 +26,8 @@ constexpr auto confirms_program = TROUPE_BIN_DIR "/confirms_program";
 /// One node that sends to an agent of another one.
 class ledger_cluster {
 public:
-  explicit ledger_cluster(std::uint64_t count)
-    : count_(count),
-      sends_({confirms_program, "send", "n0", folder_ / "n0", std::to_string(count)}) {
+  explicit ledger_cluster(std::uint64_t count, const std::string& how = "send")
+    : count_(count), sends_({confirms_program, how, "n0", folder_ / "n0", std::to_string(count)}) {
     auto ready = sends_.read_line().value_or("");
     REQUIRE(ready.starts_with("ready "));
     address_ = "127.0.0.1:" + ready.substr(6);
@@ -78,6 +79,18 @@ public:
     CHECK(all.size() == count_);
     CHECK(*all.begin() == 1);
     CHECK(*all.rbegin() == count_);
+  }
+
+  /// What "account" has entered, in that order.
+  [[nodiscard]] std::vector<std::int64_t> entries() const {
+    storage::database file;
+    REQUIRE(file.open(folder_ / "n1.account", storage::database::sharing::shared, "").code
+            == errc::none);
+    std::vector<std::int64_t> found;
+    auto rows = file.prepare("SELECT value FROM entries ORDER BY place");
+    while (rows.next() == SQLITE_ROW)
+      found.push_back(rows.integer(0));
+    return found;
   }
 
   /// Those that more than one life has handled.
@@ -137,6 +150,22 @@ TEST_CASE("what was accepted of class confirm while the agent's node is stopped 
   CHECK(cluster.sender().read_line(20s) == "done");
   cluster.check_that_all_were_handled();
   CHECK(cluster.repeated() == 0);
+}
+
+TEST_CASE("a message of class once has its effect exactly once over kills of the agent's node",
+          "[cluster]") {
+  constexpr std::uint64_t count = 1'000;
+  ledger_cluster cluster{count, "send-once"};
+  for (std::uint64_t each = 40; each < count; each += 80) {
+    cluster.read(each); // the entry is made, and not committed yet
+    cluster.kill();
+    cluster.start();
+  }
+  CHECK(cluster.sender().read_line(60s) == "accepted");
+  CHECK(cluster.sender().read_line(60s) == "done");
+  std::vector<std::int64_t> wanted(count);
+  std::iota(wanted.begin(), wanted.end(), 1);
+  CHECK(cluster.entries() == wanted);
 }
 
 TEST_CASE(

@@ -163,11 +163,13 @@ public:
     return entrance_->agents.ids_on(self_->node());
   }
 
-  /// One that takes_info gets a message_info in front of what is sent to it. Returns limit_reached
-  /// or name_taken.
+  /// One that takes_info gets a message_info in front of what is sent to it, and one that has_store
+  /// each as a kept_message. Returns limit_reached or name_taken.
   [[nodiscard]] problem add_agent(const agent_id& id, const caf::strong_actor_ptr& handle,
-                                  bool takes_info = false, const inbox_options& inbox = {}) {
-    return entrance_->agents.add(self_, id, handle, options_.max_agents, takes_info, inbox);
+                                  bool takes_info = false, const inbox_options& inbox = {},
+                                  bool has_store = false) {
+    return entrance_->agents.add(self_, id, handle, options_.max_agents, takes_info, inbox,
+                                 has_store);
   }
 
   /// Hands nothing to the agent from here on. Returns it, null if there was none.
@@ -221,7 +223,7 @@ public:
     confirms_.go_on_as(boot);
   }
 
-  /// Delivers a message of class confirm, for which there is room. Nobody hears of its end.
+  /// Delivers a message of class confirm or once, for which there is room. Nobody hears of its end.
   void confirm(const agent_id& to, caf::message payload, const detail::said_by_program& said,
                std::size_t bytes) {
     confirms_.accept(to, std::move(payload), own_origin(said), bytes);
@@ -391,7 +393,7 @@ private:
     from.said = entrance_->begin(detail::shared(std::move(what.how)), now());
     auto waits = self_->current_message_id().is_request();
     auto asks = waits && wants == awaited::answer;
-    if (from.said.how && from.said.how->delivery == delivery_class::confirm)
+    if (is_confirmed(from.said.delivery()))
       return confirm(what.to, std::move(what.payload), std::move(from), asks,
                      waits ? what.timeout : duration{});
     if (asks && is_to_one(what.to))
@@ -403,7 +405,7 @@ private:
                  {std::move(what.payload), std::move(from)}});
   }
 
-  /// Of class confirm; whoever waits hears once it is handled.
+  /// Of class confirm or once; whoever waits hears once it is handled.
   void confirm(const recipients& to, caf::message payload, detail::origin from, bool asks,
                duration timeout) {
     agent_id agent{to.name};
@@ -520,7 +522,7 @@ public:
     if (auto why = check(how))
       return why;
     detail::said_by_program said{detail::shared(std::move(how))};
-    if (said.how && said.how->ttl)
+    if (said.how && expires(*said.how))
       said.at = time_point{system_->clock().now().time_since_epoch()};
     return send(to, payload, std::move(said));
   }
@@ -563,7 +565,7 @@ private:
   [[nodiscard]] problem send(const recipients& to, const caf::message& payload,
                              detail::said_by_program&& said) const {
     auto expires = said.how && said.how->ttl;
-    if (said.how && said.how->delivery == delivery_class::confirm)
+    if (is_confirmed(class_of(said.how.get())))
       return send_surely(to, payload, std::move(said));
     if (to.who == audience::agent && !expires) {
       auto place = entrance_->agents.take(to.name, std::nullopt);
@@ -591,7 +593,7 @@ private:
                                                             : problem{};
   }
 
-  /// Of class confirm.
+  /// Of class confirm or once.
   [[nodiscard]] problem send_surely(const recipients& to, const caf::message& payload,
                                     detail::said_by_program&& said) const {
     auto bytes = compat::size_of(*system_, payload);

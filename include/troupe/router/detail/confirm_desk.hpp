@@ -78,8 +78,11 @@ public:
     auto moment = now();
     auto expires_at = from.said.expires_at();
     auto waits = by.id.is_request();
+    auto is_once = from.said.delivery() == delivery_class::once;
     sent_.emplace(++last_sent_,
                   outgoing{agent, std::move(payload), std::move(from), bytes, std::move(by)});
+    if (is_once)
+      outbox_.bind(last_sent_);
     outbox_.take(moment, agent, last_sent_, bytes, expires_at,
                  waits ? std::optional{moment + patience} : std::nullopt, wanted_);
     carry_out();
@@ -330,8 +333,11 @@ private:
     if (expires_at)
       made.life = *expires_at - moment;
     made.frame = what.what.head;
-    if (auto& id = it.from.said.id; id.node != node_)
-      made.id = id; // it has died here, and is delivered again
+    auto is_once = it.from.said.delivery() == delivery_class::once;
+    if (auto& id = it.from.said.id; id.node != node_ || is_once)
+      made.id = id; // it has died here, and is delivered again; or whatever this start is by now
+    if (is_once)
+      made.age = it.from.said.age_at(moment);
     write(what.to, std::move(made));
   }
 
@@ -383,6 +389,10 @@ private:
     auto& it = found->second;
     if (it.unreadable)
       return receiver_of(from).refused(now(), what.session, what.number, it.unreadable, got_[from]);
+    if (it.from.said.delivery() == delivery_class::once)
+      if (auto agent = shared_.agents.find(what.agent); agent && !agent.has_store)
+        return receiver_of(from).refused(now(), what.session, what.number, no_store(what.agent),
+                                         got_[from]);
     auto to = shared_.agents.pass(what.agent, it.bytes);
     if (!to.agent)
       return receiver_of(from).missing(what.session, what.number, got_[from]);
@@ -429,7 +439,8 @@ private:
     dead_.bury(std::move(made), std::move(what));
   }
 
-  /// It goes as one that was just accepted, but for its id.
+  /// It goes as one that was just accepted, but for its id; one of class once as long as it is
+  /// known whether it was applied.
   problem redrive(const message_id& id) {
     if (dead_.is_under_way(id))
       return redriven_already();
@@ -438,11 +449,13 @@ private:
       return no_dead_letter(to_string(id));
     auto to = found->head.to;
     auto what = found->what;
+    auto& said = what.from.said;
+    said = said.again(now());
+    if (said.life <= duration::zero())
+      return too_old_for_once(to_string(id), said.age);
     if (auto why = shared_.confirms.take(to, what.bytes, client_of(what.from)))
       return why;
     dead_.redrive(id);
-    what.from.said.life = longest_life;
-    what.from.said.patience = longest_life;
     accept(to, std::move(what.payload), std::move(what.from), what.bytes);
     return {};
   }
