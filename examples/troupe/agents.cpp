@@ -119,9 +119,10 @@ int run_message(const common_options& common, const message_command& what) {
   router::message_options how;
   if (what.ttl_s)
     how.ttl = to_span(*what.ttl_s);
-  auto is_confirmed = what.delivery_class == name_of(router::delivery_class::confirm);
-  if (is_confirmed)
-    how.delivery = router::delivery_class::confirm;
+  for (auto each : {router::delivery_class::confirm, router::delivery_class::once})
+    if (what.delivery_class == name_of(each))
+      how.delivery = each;
+  auto is_confirmed = router::is_confirmed(how.delivery);
   if (!what.wants_answer) {
     auto sent = (*cluster)->send(router::to_agent(what.agent), common.wait(), how, what.text);
     if (!sent)

@@ -227,7 +227,7 @@ struct message_command {
   bool wants_answer = false;
   /// How long it is worth delivering, in seconds; without it, it never expires.
   std::optional<double> ttl_s{};
-  /// fire or confirm.
+  /// fire, confirm or once.
   std::string delivery_class = "fire";
 };
 

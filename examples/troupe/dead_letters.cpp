@@ -118,9 +118,10 @@ void tell(const common_options& common, const registry::record& node, const std:
   else
     std::cout << what.redriven << (what.redriven == 1 ? " message is" : " messages are")
               << " on the way again at " << node.key.name
-              << (what.refused > 0
-                    ? "; no room for " + std::to_string(what.refused) + " more, try again"
-                    : "")
+              << (what.refused > 0 ? "; " + std::to_string(what.refused)
+                                       + (what.refused == 1 ? " more is" : " more are")
+                                       + " refused: no room, so try again, or too old (class once)"
+                                   : "")
               << (what.unreadable > 0 ? "; " + std::to_string(what.unreadable)
                                           + " cannot be read there, send them again"
                                       : "")

@@ -761,15 +761,15 @@ private:
       command
         ->add_option("--class", message_.delivery_class,
                      "fire: at most once; confirm: again until the agent has handled it, which the "
-                     "command waits for")
-        ->check(cli::one_of({"fire", "confirm"}));
+                     "command waits for; once: the same, with one effect in the agent's database")
+        ->check(cli::one_of({"fire", "confirm", "once"}));
   }
 
   void add_messages() {
     add_message("send", "Sends a text to an agent", false);
     add_message("request", "Sends a text to an agent and prints its answer", true);
     auto* command
-      = add_asking("dead-letters", "Lists messages of class confirm that were not handled",
+      = add_asking("dead-letters", "Lists messages of class confirm and once that were not handled",
                    [this] { return cli::run_dead_letters(common_, dead_letters_); });
     command
       ->add_option("--node", dead_letters_.node,

@@ -35,6 +35,7 @@ constexpr std::array phrases{
   phrase{"message_options::ttl", "--ttl"},
   phrase{"message_options::delivery confirm", "--class confirm"},
   phrase{" (router_options::max_deliveries of its node)", ""},
+  phrase{"register it with agent_options::once", "its program has to give it one"},
   phrase{"node_options::token", "--token"},
   phrase{"node_options::identity", "--identity"},
   phrase{", or offer scheduler::exec_programs()", ""},

@@ -1,12 +1,16 @@
-// Messages of class confirm between real processes that are killed and stopped.
+// Messages of class confirm and once between real processes that are killed and stopped.
 
 #include "support/temporary_folder.hpp"
+#include "troupe/storage/database.hpp"
+#include "troupe/testing/comes_true.hpp"
 #include "troupe_command.hpp"
 
 #include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstdint>
+#include <filesystem>
+#include <numeric>
 #include <optional>
 #include <set>
 #include <string>
@@ -21,12 +25,22 @@ namespace {
 
 constexpr auto confirms_program = TROUPE_BIN_DIR "/confirms_program";
 
+/// What "account" has entered in its database.
+std::vector<std::int64_t> entries_in(const std::filesystem::path& database) {
+  storage::database file;
+  REQUIRE(file.open(database, storage::database::sharing::shared, "").code == errc::none);
+  std::vector<std::int64_t> found;
+  auto rows = file.prepare("SELECT value FROM entries ORDER BY place");
+  while (rows.next() == SQLITE_ROW)
+    found.push_back(rows.integer(0));
+  return found;
+}
+
 /// One node that sends to an agent of another one.
 class ledger_cluster {
 public:
-  explicit ledger_cluster(std::uint64_t count)
-    : count_(count),
-      sends_({confirms_program, "send", "n0", folder_ / "n0", std::to_string(count)}) {
+  explicit ledger_cluster(std::uint64_t count, const std::string& how = "send")
+    : count_(count), sends_({confirms_program, how, "n0", folder_ / "n0", std::to_string(count)}) {
     auto ready = sends_.read_line().value_or("");
     REQUIRE(ready.starts_with("ready "));
     address_ = "127.0.0.1:" + ready.substr(6);
@@ -80,6 +94,11 @@ public:
     CHECK(*all.rbegin() == count_);
   }
 
+  /// What "account" has entered, in that order.
+  [[nodiscard]] std::vector<std::int64_t> entries() const {
+    return entries_in(folder_ / "n1.account");
+  }
+
   /// Those that more than one life has handled.
   [[nodiscard]] std::size_t repeated() const {
     std::set<std::uint64_t> all;
@@ -123,10 +142,9 @@ public:
   }
 
   /// Sends from the number after the last that was accepted.
-  void send(std::uint64_t last) {
-    sender_.emplace(std::vector<std::string>{confirms_program, "keep", "n1", folder_ / "n1",
-                                             address_, std::to_string(accepted_ + 1),
-                                             std::to_string(last)});
+  void send(std::uint64_t last, const std::string& mode = "keep") {
+    sender_.emplace(std::vector<std::string>{confirms_program, mode, "n1", folder_ / "n1", address_,
+                                             std::to_string(accepted_ + 1), std::to_string(last)});
     REQUIRE(sender_->read_line(60s) == "ready");
   }
 
@@ -158,6 +176,11 @@ public:
       REQUIRE(line);
       lives_.back().push_back(std::stoull(line->substr(8)));
     }
+  }
+
+  /// What "account" has entered, in that order.
+  [[nodiscard]] std::vector<std::int64_t> entries() const {
+    return entries_in(folder_ / "n0.account");
   }
 
   [[nodiscard]] const std::vector<std::uint64_t>& handled() const {
@@ -253,6 +276,50 @@ TEST_CASE("what was accepted of class confirm while the agent's node is stopped 
   CHECK(cluster.repeated() == 0);
 }
 
+TEST_CASE("what was accepted as synced of class once has one effect over kills of both sides",
+          "[cluster]") {
+  kept_letters cluster;
+  constexpr std::uint64_t last = 400;
+  std::uint64_t restarts = 0;
+  for (std::uint64_t until = 50; until < last; until += 100, ++restarts) {
+    cluster.send(last, "keep-once");
+    cluster.read_accepted(until);
+    cluster.kill_sender();
+    cluster.kill_ledger(); // with an entry that may not be committed
+    cluster.serve();
+  }
+  cluster.send(last, "keep-once");
+  cluster.read_accepted(last);
+  cluster.read_handled(last);
+  auto entries = cluster.entries();
+  if (entries.empty() || entries.back() != last) // the last one is not committed yet
+    CHECK(testing::comes_true([&] {
+      entries = cluster.entries();
+      return !entries.empty() && entries.back() == last;
+    }));
+  CHECK(std::ranges::is_sorted(entries));
+  // A number that was accepted without a word of it is sent once more, as another message.
+  CHECK(entries.size() - last <= restarts);
+  entries.erase(std::ranges::unique(entries).begin(), entries.end());
+  CHECK(entries.size() == last);
+}
+
+TEST_CASE("a message of class once has its effect exactly once over kills of the agent's node",
+          "[cluster]") {
+  constexpr std::uint64_t count = 1'000;
+  ledger_cluster cluster{count, "send-once"};
+  for (std::uint64_t each = 40; each < count; each += 80) {
+    cluster.read(each); // the entry is made, and not committed yet
+    cluster.kill();
+    cluster.start();
+  }
+  CHECK(cluster.sender().read_line(60s) == "accepted");
+  CHECK(cluster.sender().read_line(60s) == "done");
+  std::vector<std::int64_t> wanted(count);
+  std::iota(wanted.begin(), wanted.end(), 1);
+  CHECK(cluster.entries() == wanted);
+}
+
 TEST_CASE(
   "what fails is tried again, in order or passed as its agent asks, and what is never handled "
   "is a dead letter that the command delivers again",
@@ -299,7 +366,7 @@ TEST_CASE(
   INFO(again);
   CHECK(again.output == "1 message is on the way again at n1\n");
   CHECK(serves.read_line(30s) == "sick 1");
-  CHECK(comes_true([&] {
+  CHECK(testing::comes_true([&] {
     return run({"dead-letters", "--redrive", id, "--at", at}).says("was applied already, at n1");
   }));
   CHECK(run({"dead-letters", "--at", at}).output.empty());

@@ -1,18 +1,24 @@
-// Nodes that send each other messages of class confirm.
+// Nodes that send each other messages of class confirm and once.
 //
 // Usage: confirms_program serve NAME FOLDER JOIN
 //            a member with an agent "ledger" that says "handled NUMBER" for each number, and
 //            "ready" once it has joined. Its agents "strict" and "loose" fail three times at the
 //            number 1 and say "strict NUMBER" or "loose NUMBER" for what they handle; "loose" asks
 //            for no order. "sick" fails at each number while the file "cure" is not in FOLDER, and
-//            says "sick NUMBER" after that.
+//            says "sick NUMBER" after that. "account" enters each number in the database
+//            FOLDER.account, which is its once_store, and says "handled NUMBER" before that is
+//            committed.
 //            Without JOIN it founds the cluster, and says "ready PORT".
 //        confirms_program keep NAME FOLDER JOIN FIRST LAST
-//            a member that sends the numbers from FIRST to LAST to "ledger", synced; it says
-//            "ready" once it has joined, and "accepted NUMBER" for each that was
+//        confirms_program keep-once NAME FOLDER JOIN FIRST LAST
+//            a member that sends the numbers from FIRST to LAST to "ledger" or, of class once, to
+//            "account", synced; it says "ready" once it has joined, and "accepted NUMBER" for each
+//            that was
 //        confirms_program send NAME FOLDER COUNT
 //            founds the cluster, says "ready PORT", sends the numbers from 1 to COUNT to "ledger"
 //            as soon as each is accepted, says "accepted", and "done" once the last one is handled
+//        confirms_program send-once NAME FOLDER COUNT
+//            the same of class once, to "account"
 //        confirms_program trouble NAME FOLDER
 //            founds the cluster and says "ready PORT"; at SIGUSR1 it sends 1, 2 and 3 to "strict"
 //            and "loose" each, and 1 to "sick", and says "gave up: WHY" once that is over
@@ -20,6 +26,7 @@
 #include "support/test_ca.hpp"
 #include "troupe/core/log_line.hpp"
 #include "troupe/node/node.hpp"
+#include "troupe/once.hpp"
 
 #include <chrono>
 #include <csignal>
@@ -89,6 +96,26 @@ void add_sick(node& me, const std::string& folder) {
     fail(made.error().detail);
 }
 
+void add_account(node& me, const std::string& file) {
+  auto store = once_store::open(file);
+  if (!store)
+    fail(store.error().detail);
+  if (!(*store)->database().run("CREATE TABLE IF NOT EXISTS entries"
+                                "(place INTEGER PRIMARY KEY, value INTEGER NOT NULL)"))
+    fail("no table");
+  auto made
+    = me.agent("account", {.once = *store}, [store = *store](std::uint64_t number) -> result<void> {
+        auto& into = store->database();
+        auto add = into.prepare("INSERT INTO entries(value) VALUES(?)");
+        if (!add.bind(1, static_cast<std::int64_t>(number)).run())
+          return into.failed("enter");
+        std::cout << "handled " + std::to_string(number) + '\n' << std::flush;
+        return {};
+      });
+  if (!made)
+    fail(made.error().detail);
+}
+
 [[noreturn]] void serve(const std::string& name, const std::string& folder,
                         const std::string& join) {
   node_options how{.name = name, .join = addresses(join), .data = folder};
@@ -97,6 +124,7 @@ void add_sick(node& me, const std::string& folder) {
   add_clumsy(me, "strict", true);
   add_clumsy(me, "loose", false);
   add_sick(me, folder);
+  add_account(me, folder + ".account");
   auto made = me.agent("ledger", [](std::uint64_t number) {
     std::cout << "handled " + std::to_string(number) + '\n' << std::flush;
   });
@@ -108,13 +136,13 @@ void add_sick(node& me, const std::string& folder) {
 }
 
 [[noreturn]] void keep(const std::string& name, const std::string& folder, const std::string& join,
-                       std::uint64_t first, std::uint64_t last) {
+                       std::uint64_t first, std::uint64_t last, const std::string& agent,
+                       router::delivery_class which) {
   auto me = start({.name = name, .join = addresses(join), .data = folder});
   std::cout << "ready" << std::endl;
-  const router::message_options how{.delivery = router::delivery_class::confirm,
-                                    .durability = router::durability::synced};
+  const router::message_options how{.delivery = which, .durability = router::durability::synced};
   for (auto number = first; number <= last; ++number) {
-    if (auto sent = me.send(to_agent("ledger"), how, number); !sent)
+    if (auto sent = me.send(to_agent(agent), how, number); !sent)
       fail(sent.error().detail);
     std::cout << "accepted " + std::to_string(number) << std::endl;
   }
@@ -122,15 +150,16 @@ void add_sick(node& me, const std::string& folder) {
     ::pause();
 }
 
-void send(const std::string& name, const std::string& folder, std::uint64_t count) {
+void send(const std::string& name, const std::string& folder, std::uint64_t count,
+          const agent_id& to, router::delivery_class which) {
   auto me = start({.name = name, .data = folder});
   std::cout << "ready " << me.port() << std::endl;
-  const router::message_options how{.delivery = router::delivery_class::confirm};
+  const router::message_options how{.delivery = which};
   for (std::uint64_t number = 1; number < count; ++number)
-    if (auto sent = me.send(to_agent("ledger"), how, number); !sent)
+    if (auto sent = me.send(to_agent(to), how, number); !sent)
       fail(sent.error().detail);
   std::cout << "accepted" << std::endl;
-  if (auto done = me.messages().post(to_agent("ledger"), 2min, how, count); !done)
+  if (auto done = me.messages().post(to_agent(to), 3min, how, count); !done)
     fail(done.error().detail);
   std::cout << "done" << std::endl;
 }
@@ -161,11 +190,18 @@ int main(int argc, char** argv) {
   if ((argc == 4 || argc == 5) && argv[1] == "serve"s)
     serve(argv[2], argv[3], argc == 5 ? argv[4] : "");
   if (argc == 7 && argv[1] == "keep"s)
-    keep(argv[2], argv[3], argv[4], std::stoull(argv[5]), std::stoull(argv[6]));
+    keep(argv[2], argv[3], argv[4], std::stoull(argv[5]), std::stoull(argv[6]), "ledger",
+         router::delivery_class::confirm);
+  if (argc == 7 && argv[1] == "keep-once"s)
+    keep(argv[2], argv[3], argv[4], std::stoull(argv[5]), std::stoull(argv[6]), "account",
+         router::delivery_class::once);
   if (argc == 4 && argv[1] == "trouble"s)
     make_trouble(argv[2], argv[3]);
-  if (argc != 5 || argv[1] != "send"s)
-    fail("give serve NAME FOLDER [JOIN], keep NAME FOLDER JOIN FIRST LAST, send NAME FOLDER COUNT, "
-         "or trouble NAME FOLDER");
-  send(argv[2], argv[3], std::stoull(argv[4]));
+  if (argc == 5 && argv[1] == "send-once"s)
+    send(argv[2], argv[3], std::stoull(argv[4]), "account", router::delivery_class::once);
+  else if (argc == 5 && argv[1] == "send"s)
+    send(argv[2], argv[3], std::stoull(argv[4]), "ledger", router::delivery_class::confirm);
+  else
+    fail("give serve NAME FOLDER [JOIN], keep or keep-once NAME FOLDER JOIN FIRST LAST, send or "
+         "send-once NAME FOLDER COUNT, or trouble NAME FOLDER");
 }

@@ -374,8 +374,8 @@ TEST_CASE_METHOD(bundle_readers,
     asks.traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     auto bytes = letter_with(asks);
     auto size = *header_size(as_text(bytes));
-    caf::byte_buffer more(11, compat::byte{1});
-    more[0] = more[1] = more[2] = compat::byte{0}; // no frame, no probe, no id
+    caf::byte_buffer more(12, compat::byte{1});
+    more[0] = more[1] = more[2] = more[3] = compat::byte{0}; // no frame, no probe, no id, no age
     bytes.insert(bytes.begin() + static_cast<std::ptrdiff_t>(size), more.begin(), more.end());
     bytes.front() = static_cast<compat::byte>(size - header_length_bytes + more.size());
     auto got = between(bytes);
@@ -384,7 +384,7 @@ TEST_CASE_METHOD(bundle_readers,
     CHECK(got.how->traceparent == asks.traceparent);
   }
   SECTION("one of an unknown class") {
-    asks.delivery_class = 2;
+    asks.delivery_class = 3;
     auto got = between(letter_with(asks));
     CHECK(got.unreadable.code == errc::incompatible);
     CHECK(got.wanted == word::answer);

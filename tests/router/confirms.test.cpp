@@ -241,12 +241,14 @@ struct live_confirms : test::live_system<caf::id_block::troupe_router> {
 
   template <class Function>
   caf::actor add(const router_access& where, const std::string& id, Function function,
-                 const inbox_options& how = {}) {
+                 const inbox_options& how = {}, bool has_store = false) {
     auto agent = sys.spawn([function]() -> caf::behavior { return {function}; });
     agents.push_back(agent);
     auto handle = caf::actor_cast<caf::strong_actor_ptr>(agent);
     REQUIRE(
-      on(where, [=](router_state& state) { return state.add_agent(id, handle, false, how); }).code
+      on(where,
+         [=](router_state& state) { return state.add_agent(id, handle, false, how, has_store); })
+        .code
       == errc::none);
     return agent;
   }
@@ -631,6 +633,90 @@ TEST_CASE("what a handler says by later() is read back, and nothing else is take
     CHECK_FALSE(delay_of({errc::later, text}));
   for (auto code : {errc::busy, errc::failed})
     CHECK_FALSE(delay_of({code, later(1s).detail}));
+}
+
+TEST_CASE_METHOD(live_confirms,
+                 "a message of class once has one id however often it comes, and only an agent "
+                 "with a store gets it",
+                 "[router]") {
+  const message_options once{.type = "entry", .delivery = delivery_class::once};
+  link();
+  std::mutex mutex;
+  std::vector<message_info> got;
+  add(
+    *there, "keeps",
+    [&](const kept_message& what) -> caf::result<void> {
+      std::lock_guard guard{mutex};
+      got.push_back(what.info);
+      CHECK(what.payload.match_elements<std::uint64_t>());
+      return got.size() == 1 ? caf::result<void>{to_error(later(1ms))} : caf::result<void>{};
+    },
+    {}, true);
+  place("keeps", n2);
+  CHECK(post("keeps", 1, once) == "1");
+  CHECK(post("keeps", 2, once) == "1");
+  std::lock_guard guard{mutex};
+  REQUIRE(got.size() == 3);
+  auto now = message_info::moment{sys.clock().now().time_since_epoch()};
+  for (auto& each : got) {
+    CHECK(each.delivery == delivery_class::once);
+    CHECK(each.type == "entry");
+    REQUIRE(each.expires_at);
+    CHECK(*each.expires_at <= now + longest_once_life);
+    CHECK(*each.expires_at > now + longest_once_life - 1min);
+  }
+  CHECK(got[0].id == got[1].id);
+  CHECK(got[2].id != got[1].id);
+  CHECK(got[0].id.node == n1);
+
+  std::atomic<bool> called{false};
+  add(*there, "plain", [&](std::uint64_t) { called = true; });
+  place("plain", n2);
+  auto refused = post("plain", 1, once);
+  CHECK(refused.find("incompatible") == 0);
+  CHECK(refused.find("agent_options::once") != std::string::npos);
+  CHECK_FALSE(called);
+  auto dead = ask<dead_letter_page>(*there, list_dead_letters{});
+  REQUIRE(dead.letters.size() == 1);
+  CHECK(dead.letters.front().reason == dead_reason::failed);
+  CHECK(all_ended());
+}
+
+TEST_CASE_METHOD(live_confirms,
+                 "a dead letter of class once is delivered again for what is left of its time",
+                 "[router]") {
+  const message_options once{.ttl = 1min, .delivery = delivery_class::once};
+  link();
+  std::optional<message_info> got;
+  std::promise<void> done;
+  add(*there, "plain", [](std::uint64_t) {});
+  place("plain", n2);
+  REQUIRE(post("plain", 1, once).find("incompatible") == 0);
+  auto id = ask<dead_letter_page>(*there, list_dead_letters{}).letters.at(0).id;
+  on(*there, [](router_state& state) { return state.remove_agent("plain") != nullptr; });
+  add(
+    *there, "plain",
+    [&](const kept_message& what) {
+      got = what.info;
+      done.set_value();
+    },
+    {}, true);
+  CHECK(ask<redrive_receipt>(*there, redrive_dead_letter{to_string(id)}).redriven == 1);
+  REQUIRE(done.get_future().wait_for(20s) == std::future_status::ready);
+  CHECK(got->id == id);
+  auto now = message_info::moment{sys.clock().now().time_since_epoch()};
+  REQUIRE(got->expires_at);
+  CHECK(*got->expires_at <= now + 23h);
+  CHECK(*got->expires_at > now + 22h); // not its ttl
+
+  router::detail::terms old{{}, 1min, longest_life, time_point{5h}};
+  old.how = std::make_shared<const message_options>(once);
+  old.age = 20h;
+  CHECK(old.again(time_point{6h}).life == 2h);
+  CHECK(old.again(time_point{6h}).age == 21h);
+  CHECK(old.again(time_point{8h}).life == 0h);
+  old.how = std::make_shared<const message_options>(confirmed_for(1min));
+  CHECK(old.again(time_point{80h}).life == longest_life);
 }
 
 TEST_CASE_METHOD(live_confirms, "a confirm waits for an agent that is nowhere yet", "[router]") {

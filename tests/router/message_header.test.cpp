@@ -56,6 +56,7 @@ message_header with_all() {
   all.frame = channel::frame_header{1, 2, 3, 4, 4};
   all.probe = channel::probe{1, 3, 9, {{5, 6}}};
   all.id = message_id{test::node_named("n9"), 3, 8};
+  all.age = 3s;
   return all;
 }
 
@@ -76,8 +77,8 @@ struct newer_header {
       f.field("delivery_class", k.delivery_class), f.field("type", k.type),
       f.field("correlation", k.correlation), f.field("reply_to", k.reply_to),
       f.field("tenant", k.tenant), f.field("traceparent", k.traceparent), f.field("frame", k.frame),
-      f.field("probe", k.probe), f.field("id", k.id), f.field("seal", x.seal),
-      f.field("sequence", x.sequence));
+      f.field("probe", k.probe), f.field("id", k.id), f.field("age", k.age),
+      f.field("seal", x.seal), f.field("sequence", x.sequence));
   }
 };
 
@@ -165,9 +166,9 @@ TEST_CASE("what a header asks for and this release does not know is refused by i
   CHECK(wish.code == errc::incompatible);
   CHECK(wish.detail.find("wish 3") != std::string::npos);
   CHECK(why([](message_header& it) { it.delivery_class = 0; }).code == errc::none);
-  auto unknown = why([](message_header& it) { it.delivery_class = 2; });
+  auto unknown = why([](message_header& it) { it.delivery_class = 3; });
   CHECK(unknown.code == errc::incompatible);
-  CHECK(unknown.detail.find("class 2") != std::string::npos);
+  CHECK(unknown.detail.find("class 3") != std::string::npos);
   CHECK(why([](message_header& it) { it.priority = 9; }).code == errc::none);
   INFO("nor is one believed that contradicts itself");
   CHECK(why([](message_header& it) { it.wanted = 1, it.request.reset(); }).code == errc::damaged);
@@ -191,6 +192,19 @@ TEST_CASE("what a header asks for and this release does not know is refused by i
   CHECK(confirm([](message_header& it) { it.probe.emplace(); }) == errc::damaged);
   CHECK(confirm([](message_header& it) { it.also_to.emplace(); }) == errc::damaged);
   CHECK(confirm([](message_header& it) { it.delivery_class.reset(); }) == errc::damaged);
+  auto once = [&](auto change) {
+    return confirm([&](message_header& it) {
+      it.delivery_class = 2;
+      it.id.emplace();
+      it.age = it.life = 1s;
+      change(it);
+    });
+  };
+  CHECK(once([](message_header&) {}) == errc::none);
+  CHECK(once([](message_header& it) { it.frame.reset(); }) == errc::damaged);
+  CHECK(once([](message_header& it) { it.id.reset(); }) == errc::damaged);
+  CHECK(once([](message_header& it) { it.age.reset(); }) == errc::damaged);
+  CHECK(once([](message_header& it) { it.life.reset(); }) == errc::damaged);
 }
 
 TEST_CASE("what is said of a message comes out of its header as it went in", "[router][wire]") {
@@ -212,6 +226,10 @@ TEST_CASE("what is said of a message comes out of its header as it went in", "[r
   CHECK_FALSE(says_anything(plain));
   plain.priority = 4;
   CHECK(said_in(plain).priority == message_priority::normal);
+  plain.delivery_class = 2;
+  CHECK(said_in(plain).delivery == delivery_class::once);
+  plain.delivery_class = 3;
+  CHECK(said_in(plain).delivery == delivery_class::fire);
 }
 
 TEST_CASE("spans of time go by the opening of the bundle, whatever the clocks say",

@@ -3,6 +3,7 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include <chrono>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -55,10 +56,29 @@ TEST_CASE("what is said of a message is refused by the name of its field", "[rou
 }
 
 TEST_CASE("a confirm does not wait for room, and who wants that is told so", "[router]") {
-  auto why = check(message_options{.wait_for_room = true, .delivery = delivery_class::confirm});
-  CHECK(why.code == errc::bad_argument);
-  CHECK(why.detail.find("wait_for_room") != std::string::npos);
-  CHECK(check(message_options{.delivery = delivery_class::confirm}).code == errc::none);
+  for (auto which : {delivery_class::confirm, delivery_class::once}) {
+    auto why = check(message_options{.wait_for_room = true, .delivery = which});
+    CHECK(why.code == errc::bad_argument);
+    CHECK(why.detail.find("wait_for_room") != std::string::npos);
+    CHECK(check(message_options{.delivery = which}).code == errc::none);
+  }
+  auto unknown = check(message_options{.delivery = static_cast<delivery_class>(3)});
+  CHECK(unknown.code == errc::incompatible);
+}
+
+TEST_CASE("a message of class once lives 23 hours at most, whatever its ttl", "[router]") {
+  auto once = [](std::optional<duration> ttl) {
+    return message_options{.ttl = ttl, .delivery = delivery_class::once};
+  };
+  CHECK(life_of(once({})) == 23h);
+  CHECK(life_of(once({}), 1h) == 22h);
+  CHECK(life_of(once(24h)) == 23h);
+  CHECK(life_of(once(duration::max())) == 23h);
+  CHECK(life_of(once(5s), 2s) == 3s);
+  CHECK(life_of(once(0s)) == 0s);
+  CHECK(expires(once({})));
+  CHECK_FALSE(expires({.delivery = delivery_class::confirm}));
+  CHECK(once_window - longest_once_life >= 1h); // for its way, and for calendars that are set
 }
 
 TEST_CASE("a trace is as W3C Trace Context writes it", "[router]") {

@@ -388,7 +388,7 @@ TEST_CASE_METHOD(two_routers, "a letter of another release is answered, and its 
   auto damaged
     = [&] { return on(there, [](router_state& state) { return state.statistics().damaged; }); };
   auto asks = request_to_far();
-  asks.delivery_class = 2;
+  asks.delivery_class = 3;
   check_refused(asks, errc::incompatible);
   asks = request_to_far();
   asks.wanted = 9;

@@ -58,7 +58,7 @@ public:
 
   /// A probe was answered: what is below `came` has come.
   std::string answered(const node_id& node, channel::sequence_number came = 1) {
-    return heard(node, {boot, 1, last_probe[node], came, {}, {}});
+    return heard(node, {boot, life, last_probe[node], came, {}, {}});
   }
 
   std::string handled(const node_id& node, channel::sequence_number number) {
@@ -67,7 +67,7 @@ public:
 
   std::string ended(const node_id& node, channel::sequence_number number, channel::outcome how,
                     problem why = {}) {
-    return heard(node, {boot, 1, 0, 0, {}, {{number, how, std::move(why)}}});
+    return heard(node, {boot, life, 0, 0, {}, {{number, how, std::move(why)}}});
   }
 
   std::string failed(const node_id& node, channel::sequence_number number, const std::string& why) {
@@ -110,6 +110,8 @@ public:
 
   channel::verdict verdict = channel::verdict::taken;
   boot_number boot = 5;
+  /// Of the receivers.
+  boot_number life = 1;
 
 private:
   static std::string name(const node_id& node) {
@@ -278,6 +280,55 @@ TEST_CASE("messages leave a node that cannot be reached once their agent is else
   CHECK(rig.pass(200ms).empty()); // nobody else has it: it stays
   CHECK(rig.up(n1) == "ask n1");
   CHECK(rig.answered(n1) == "send n1 9");
+}
+
+TEST_CASE("a bound message that may have been handled on one node does not go to another",
+          "[router]") {
+  outbox_rig rig;
+  rig.open();
+  rig.subject.bind(2);
+  CHECK(rig.take("a", 2) == "send n1 2");
+  rig.places["a"] = n2;
+  CHECK(rig.down(n1) == "ask n1");
+  rig.subject.bind(3);
+  CHECK(rig.take("a", 3).empty()); // goes nowhere before the node is left
+  rig.up(n2);
+  CHECK(rig.pass(200ms) == "ask n2, end 2 outcome_unknown, dead: unknown");
+  CHECK(rig.answered(n2) == "send n2 1, send n2 3");
+  CHECK(rig.subject.size() == 2);
+}
+
+TEST_CASE("a bound message goes elsewhere that its agent has not had, as the only life says that "
+          "it was sent to",
+          "[router]") {
+  outbox_rig rig;
+  rig.up(n1);
+  rig.up(n2);
+  rig.places["a"] = n1;
+  rig.subject.bind(1);
+  REQUIRE(rig.take("a", 1) == "ask n1");
+  REQUIRE(rig.answered(n1) == "send n1 1");
+  rig.places["a"] = n2;
+  CHECK(rig.ended(n1, 1, channel::outcome::not_here).empty());
+  CHECK(rig.pass(200ms) == "ask n2");
+  CHECK(rig.answered(n2) == "send n2 1");
+}
+
+TEST_CASE("a bound message stays on a node whose earlier life may have handled it", "[router]") {
+  outbox_rig rig;
+  rig.up(n2);
+  rig.up(n1);
+  rig.places["a"] = n1;
+  rig.subject.bind(1);
+  REQUIRE(rig.take("a", 1) == "ask n1");
+  REQUIRE(rig.answered(n1) == "send n1 1");
+  rig.down(n1);
+  CHECK(rig.up(n1) == "ask n1");
+  rig.life = 2;
+  CHECK(rig.answered(n1) == "send n1 1"); // it is the same node
+  CHECK(rig.ended(n1, 1, channel::outcome::not_here).empty());
+  rig.places["a"] = n2;
+  CHECK(rig.pass(200ms) == "end 1 outcome_unknown, dead: unknown");
 }
 
 TEST_CASE("a node that does not know the class ends what is for it", "[router]") {

@@ -38,7 +38,8 @@ TEST_CASE("a letter is read from the disk as it was accepted, at a time of anoth
   init_messages<caf::id_block::troupe_core>();
   auto from = of_a_client();
   from.said.life = 10min;
-  auto bytes = to_bytes("ledger", caf::make_message("soup"s, 2), from, time_point{} + 1h + 4min);
+  auto bytes = to_bytes("ledger", caf::make_message("soup"s, 2), from, time_point{} + 1h + 4min,
+                        node_id{{std::byte{9}}});
   REQUIRE(bytes);
   auto now = time_point{} + 5s;
   auto read = read_letter(*bytes, now);
@@ -63,15 +64,15 @@ TEST_CASE("a letter whose time is over by the calendar has no life left, one wit
   init_messages<caf::id_block::troupe_core>();
   auto from = of_a_client();
   from.said.life = 1min;
-  auto late = to_bytes("ledger", caf::make_message(1), from, time_point{} + 1h + 2min);
+  auto late = to_bytes("ledger", caf::make_message(1), from, time_point{} + 1h + 2min, {});
   CHECK(read_letter(late.value(), {}).value().from.said.life == 0s);
-  auto forever = to_bytes("ledger", caf::make_message(1), of_a_client(), {});
+  auto forever = to_bytes("ledger", caf::make_message(1), of_a_client(), {}, {});
   CHECK(!read_letter(forever.value(), {}).value().from.said.expires_at());
 }
 
 TEST_CASE("bytes that are no letter are refused") {
   init_messages<caf::id_block::troupe_core>();
-  auto bytes = to_bytes("ledger", caf::make_message(1), of_a_client(), {}).value();
+  auto bytes = to_bytes("ledger", caf::make_message(1), of_a_client(), {}, {}).value();
   CHECK(read_letter(bytes.substr(0, bytes.size() - 1), {}).error().code == errc::damaged);
   CHECK(read_letter("", {}).error().code == errc::damaged);
   CHECK(read_letter(bytes + "x", {}).error().code == errc::damaged);

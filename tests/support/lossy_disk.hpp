@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <map>
 #include <new>
 #include <stdexcept>
@@ -41,6 +42,9 @@ public:
 
   lossy_disk(const lossy_disk&) = delete;
   lossy_disk& operator=(const lossy_disk&) = delete;
+
+  /// Called after each change of a file, and after each sync.
+  std::function<void()> on_change = [] {};
 
   /// The next sync of a write-ahead log fails.
   void fail_next_sync() {
@@ -128,13 +132,13 @@ private:
     if (auto* kept = of(what).kept)
       kept->unsynced.push_back({static_cast<std::size_t>(place),
                                 {static_cast<const char*>(from), static_cast<std::size_t>(size)}});
-    return below(what)->pMethods->xWrite(below(what), from, size, place);
+    return changed(what, below(what)->pMethods->xWrite(below(what), from, size, place));
   }
 
   static int truncate(sqlite3_file* what, sqlite3_int64 size) {
     if (auto* kept = of(what).kept)
       kept->unsynced.push_back({static_cast<std::size_t>(size), {}});
-    return below(what)->pMethods->xTruncate(below(what), size);
+    return changed(what, below(what)->pMethods->xTruncate(below(what), size));
   }
 
   static int sync(sqlite3_file* what, int flags) {
@@ -151,7 +155,13 @@ private:
       synced.resize(bytes.empty() ? place : std::max(synced.size(), place + bytes.size()));
       synced.replace(place, bytes.size(), bytes);
     }
-    return below(what)->pMethods->xSync(below(what), flags);
+    return changed(what, below(what)->pMethods->xSync(below(what), flags));
+  }
+
+  static int changed(sqlite3_file* what, int code) {
+    if (of(what).kept != nullptr)
+      of(what).disk->on_change();
+    return code;
   }
 
   [[nodiscard]] bool is_log(const image& which) const {
@@ -187,8 +197,26 @@ private:
     return below(what)->pMethods->xDeviceCharacteristics(below(what));
   }
 
+  // -- the memory that connections of a file share
+
+  static int map(sqlite3_file* what, int page, int size, int makes, void volatile** found) {
+    return below(what)->pMethods->xShmMap(below(what), page, size, makes, found);
+  }
+
+  static int lock_map(sqlite3_file* what, int first, int count, int how) {
+    return below(what)->pMethods->xShmLock(below(what), first, count, how);
+  }
+
+  static void fence_map(sqlite3_file* what) {
+    below(what)->pMethods->xShmBarrier(below(what));
+  }
+
+  static int unmap(sqlite3_file* what, int removes) {
+    return below(what)->pMethods->xShmUnmap(below(what), removes);
+  }
+
   static constexpr sqlite3_io_methods methods{
-    .iVersion = 1,
+    .iVersion = 2,
     .xClose = close,
     .xRead = read,
     .xWrite = write,
@@ -201,10 +229,10 @@ private:
     .xFileControl = control,
     .xSectorSize = sector_size,
     .xDeviceCharacteristics = traits,
-    .xShmMap = nullptr,
-    .xShmLock = nullptr,
-    .xShmBarrier = nullptr,
-    .xShmUnmap = nullptr,
+    .xShmMap = map,
+    .xShmLock = lock_map,
+    .xShmBarrier = fence_map,
+    .xShmUnmap = unmap,
     .xFetch = nullptr,
     .xUnfetch = nullptr,
   };

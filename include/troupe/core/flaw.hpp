@@ -218,9 +218,13 @@ enum class flaw : std::uint8_t {
   ends_forgotten,
   /// What an agent has is forgotten when its sender restarts.
   delivery_forgotten,
+  /// The mark of a message of class once is committed before its effect.
+  mark_without_effect,
+  /// The effect of a message of class once is committed before its mark.
+  effect_without_mark,
 };
 
-inline constexpr std::array<std::string_view, 102> flaw_names{"none",
+inline constexpr std::array<std::string_view, 104> flaw_names{"none",
                                                               "vote_not_persisted",
                                                               "sync_skipped",
                                                               "old_terms_counted",
@@ -321,7 +325,9 @@ inline constexpr std::array<std::string_view, 102> flaw_names{"none",
                                                               "failures_forgotten",
                                                               "silence_endured",
                                                               "ends_forgotten",
-                                                              "delivery_forgotten"};
+                                                              "delivery_forgotten",
+                                                              "mark_without_effect",
+                                                              "effect_without_mark"};
 
 /// Returns the flaw called `name`; flaw::none if there is no such flaw.
 constexpr flaw flaw_of(std::string_view name) {

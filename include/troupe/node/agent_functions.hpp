@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "caf/behavior.hpp"
+#include "caf/error.hpp"
 #include "caf/message.hpp"
 #include "caf/response_promise.hpp"
 #include "caf/result.hpp"
@@ -30,6 +31,12 @@
 #include "troupe/router/messages.hpp"
 
 /// What functions of agents may take and give beside what CAF has for its actors.
+namespace troupe::router {
+
+class once_store;
+
+} // namespace troupe::router
+
 namespace troupe {
 
 using router::later;
@@ -53,8 +60,14 @@ public:
 
   using update_handler = std::function<void(const cluster::agent_change&)>;
 
+  /// Returns why a message that no function takes is refused; none: it wants no answer.
+  using stranger_handler = std::function<caf::error(caf::scheduled_actor*, const caf::message&)>;
+
+  /// Has `store` if the agent is registered with it.
   TROUPE_COMPILED agent_context(caf::scheduled_actor* self, agent_id id, ended_handler on_quit,
-                                update_handler on_update = {});
+                                update_handler on_update = {},
+                                std::shared_ptr<router::once_store> store = {},
+                                stranger_handler on_stranger = {});
 
   agent_context(const agent_context&) = delete;
   agent_context& operator=(const agent_context&) = delete;
@@ -90,16 +103,25 @@ public:
       throw not_here{};
   }
 
+  /// Returns a behavior that runs `functions` in transactions of the store, with a mark for each
+  /// message of class once; `functions` as they are without one.
+  [[nodiscard]] TROUPE_COMPILED caf::behavior in_transactions(caf::behavior functions);
+
   /// Leaves the request that is handled open. Returns what answers it, once, on any thread.
   TROUPE_COMPILED std::function<void(result<caf::message>)> answer_later();
 
 private:
+  TROUPE_COMPILED caf::result<caf::message> keep(caf::behavior& functions, const message_info& from,
+                                                 caf::message what);
+
   TROUPE_COMPILED void answer(std::uint64_t number, result<caf::message> what);
 
   caf::scheduled_actor* self_;
   agent_id id_;
   ended_handler on_quit_;
   update_handler on_update_;
+  std::shared_ptr<router::once_store> store_;
+  stranger_handler on_stranger_;
   std::function<bool()> may_run_;
   /// Used on this actor only, as CAF's promises are not for several threads.
   std::map<std::uint64_t, caf::response_promise> open_;
@@ -323,6 +345,30 @@ problem check_agent_types() {
   return why;
 }
 
+template <class F>
+constexpr bool answers_at_once() {
+  if constexpr (plainly_callable<F>)
+    return !is_pending<typename plain_call<F>::result>::value
+           && !is_of_caf<typename plain_call<F>::result>;
+  else
+    return false;
+}
+
+/// Returns bad_argument if an agent with a once_store cannot be made of these functions: the effect
+/// of one that answers later is not in the transaction.
+template <class... Functions>
+problem check_store(bool has_store, bool is_typed = false) {
+  if (!has_store || (!is_typed && (answers_at_once<Functions>() && ...)))
+    return {};
+  return {errc::bad_argument,
+          is_typed
+            ? "agent_options::once is for agents without a type of CAF; leave out the type "
+              "of the agent"
+            : "a function of an agent with agent_options::once returns what it answers, or a "
+              "result<T>, and no pending<T> or type of CAF, as its transaction ends with "
+              "it"};
+}
+
 /// Returns the handler of CAF for a function of an agent.
 template <class F>
 auto agent_function(const std::shared_ptr<agent_context>& self, F function) {
@@ -338,10 +384,11 @@ auto agent_function(const std::shared_ptr<agent_context>& self, F function) {
 template <class... Functions>
 caf::behavior agent_behavior(const std::shared_ptr<agent_context>& self, Functions... functions) {
   if constexpr ((takes_info<Functions> || ...))
-    return std::apply([](auto... all) { return caf::behavior{std::move(all)...}; },
-                      std::tuple_cat(informed_functions(self, std::move(functions))...));
+    return self->in_transactions(
+      std::apply([](auto... all) { return caf::behavior{std::move(all)...}; },
+                 std::tuple_cat(informed_functions(self, std::move(functions))...)));
   else
-    return {agent_function(self, std::move(functions))...};
+    return self->in_transactions({agent_function(self, std::move(functions))...});
 }
 
 } // namespace detail

@@ -204,8 +204,10 @@ public:
                                                         Functions... functions) {
     if (auto why = detail::check_agent_types<Functions...>())
       return why;
+    if (auto why = detail::check_store<Functions...>(how.once != nullptr))
+      return why;
     auto made = system_->spawn(
-      [functions..., begin = agent_begin(id)](caf::event_based_actor* self) -> caf::behavior {
+      [functions..., begin = agent_begin(id, how)](caf::event_based_actor* self) -> caf::behavior {
         return detail::agent_behavior(begin(self), functions...);
       });
     return adopt_agent(id, made, how, (detail::takes_info<Functions> || ...));
@@ -228,7 +230,9 @@ public:
                   "a typed agent cannot take message_info; leave out the type of the agent");
     if (auto why = detail::check_agent_types<Functions...>())
       return why;
-    auto made = system_->spawn([functions..., begin = agent_begin(id)](
+    if (auto why = detail::check_store<Functions...>(how.once != nullptr, true))
+      return why;
+    auto made = system_->spawn([functions..., begin = agent_begin(id, how)](
                                  typename Type::pointer self) -> typename Type::behavior_type {
       auto context = begin(self);
       return {detail::agent_function(context, functions)...};
@@ -258,9 +262,11 @@ public:
     const agent_id& id, const singleton_options& how, Functions... functions) {
     if (auto why = detail::check_agent_types<Functions...>())
       return why;
+    if (auto why = detail::check_store<Functions...>(how.agent.once != nullptr))
+      return why;
     return offer_singleton(
       id, how,
-      [sys = system_, functions..., begin = agent_begin(id)](std::function<bool()> may) {
+      [sys = system_, functions..., begin = agent_begin(id, how.agent)](std::function<bool()> may) {
         return sys->spawn(
           [functions..., begin, may](caf::event_based_actor* self) -> caf::behavior {
             auto context = begin(self);
@@ -292,13 +298,13 @@ public:
   // -- messages ----------------------------------------------------------------------
 
   /// Sends `what` to one or many agents, at most once; with `how.delivery` confirm to one agent
-  /// until that has handled it. Does not block, but for the disk where `how.durability` is synced:
-  /// use async_send() for that in an actor or a handler. Reports whether the message was sent, or
-  /// accepted, not whether it arrived: messages().post() waits for that. Errors: not_found (no such
-  /// agent is known), limit_reached (too many bytes wait for its node, see
-  /// router_options::max_waiting_bytes: retry with backoff; if there are many, some of them get
-  /// nothing), too_large, bad_argument (a value that cannot be written, or invalid options),
-  /// expired (a ttl of zero or less), cancelled (this node is stopping).
+  /// until that has handled it, with once so that it has one effect there. Does not block, but for
+  /// the disk where `how.durability` is synced: use async_send() for that in an actor or a handler.
+  /// Reports whether the message was sent, or accepted, not whether it arrived: messages().post()
+  /// waits for that. Errors: not_found (no such agent is known), limit_reached (too many bytes wait
+  /// for its node, see router_options::max_waiting_bytes: retry with backoff; if there are many,
+  /// some of them get nothing), too_large, bad_argument (a value that cannot be written, or invalid
+  /// options), expired (a ttl of zero or less), cancelled (this node is stopping).
   template <class... Ts>
   result<void> send(const router::recipients& to, message_options how, Ts&&... what) {
     must_be_sendable<Ts...>();
@@ -491,7 +497,7 @@ private:
   /// node.
   [[nodiscard]] TROUPE_COMPILED
     std::function<std::shared_ptr<agent_context>(caf::scheduled_actor* self)>
-    agent_begin(const agent_id& id) const;
+    agent_begin(const agent_id& id, const agent_options& registered) const;
 
   TROUPE_COMPILED result<void> adopt_agent(const agent_id& id, const caf::actor& agent,
                                            const agent_options& how, bool takes_info);

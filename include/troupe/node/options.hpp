@@ -38,6 +38,12 @@ class group_member;
 
 } // namespace troupe::host
 
+namespace troupe::router {
+
+class once_store;
+
+} // namespace troupe::router
+
 namespace troupe::cluster {
 
 /// A service of a program: see service_options::add().
@@ -253,6 +259,11 @@ struct agent_options {
   std::function<void(const problem&)> on_name_taken{};
   /// Bounds what waits for it, beside the few messages in its mailbox, and says what gives way.
   router::inbox_options inbox{};
+  /// Of an agent made of functions: its database, which has the effect of each message of class
+  /// once exactly once; without one the agent gets none of that class. The functions run in a
+  /// transaction of it and write through router::once_store::database(): what they write is kept if
+  /// they return a value, not if they return a problem or throw. Include troupe/once.hpp.
+  std::shared_ptr<router::once_store> once{};
 };
 
 } // namespace troupe::cluster

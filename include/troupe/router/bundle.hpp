@@ -63,11 +63,13 @@ struct letter {
   std::shared_ptr<const message_options> how{};
   /// Of the payload. Set where it has arrived.
   std::size_t bytes = 0;
-  /// Of class confirm: one of these.
+  /// Of class confirm or once: one of these.
   std::optional<channel::frame_header> frame{};
   std::optional<channel::probe> probe{};
   /// See message_header::id.
   std::optional<message_id> id{};
+  /// Of class once: how long ago its first node has taken it, counted as patience.
+  duration age{};
 
   [[nodiscard]] bool is_confirm() const {
     return frame || probe;
@@ -280,10 +282,14 @@ private:
     if (what.how)
       say(*what.how, made);
     if (what.is_confirm()) {
-      made.delivery_class = static_cast<std::uint8_t>(delivery_class::confirm);
+      auto is_once = class_of(what.how.get()) == delivery_class::once;
+      made.delivery_class
+        = static_cast<std::uint8_t>(is_once ? delivery_class::once : delivery_class::confirm);
       made.frame = what.frame;
       made.probe = what.probe;
       made.id = what.id;
+      if (is_once) // before the bundle was opened
+        made.age = bounded(what.age - after);
     }
     return made;
   }
@@ -436,6 +442,8 @@ private:
       into.patience = left_of(*header.deadline, shared);
     if (header.life)
       into.life = left_of(*header.life, shared);
+    if (header.age)
+      into.age = bounded(*header.age) + bounded(shared.waited.value_or(duration::zero()));
   }
 
   static problem damaged(std::string_view how) {

@@ -15,7 +15,8 @@
 
 namespace troupe::router {
 
-/// Why a message of class confirm was not handled. Numbers go over the wire: append at the end.
+/// Why a message of class confirm or once was not handled. Numbers go over the wire: append at the
+/// end.
 enum class dead_reason : std::uint8_t {
   /// Its agent failed as often as router_options::max_deliveries says, or could not read it.
   failed = 0,
@@ -81,7 +82,8 @@ struct redrive_receipt {
   std::uint32_t redriven = 0;
   /// Handled already, after an earlier wish.
   std::uint32_t applied_already = 0;
-  /// There was no room for them (router_options::max_confirms): they stay.
+  /// There was no room for them (router_options::max_confirms), or they are of class once and too
+  /// old: they stay.
   std::uint32_t refused = 0;
   /// Their node cannot read them: they stay.
   std::uint32_t unreadable = 0;

@@ -88,19 +88,22 @@ struct message_header {
   std::optional<agent_id> reply_to{};
   std::optional<std::string> tenant{};
   std::optional<std::string> traceparent{};
-  /// Of class confirm: its place in the channel. It wants nothing of what is above; `wanted` and
-  /// `request` are for a node that does not know the class, which answers then.
+  /// Of class confirm or once: its place in the channel. It wants nothing of what is above;
+  /// `wanted` and `request` are for a node that does not know the class, which answers then.
   std::optional<channel::frame_header> frame{};
   /// Of class confirm, without a content for anybody: a question to the channel.
   std::optional<channel::probe> probe{};
-  /// Of a dead letter that is delivered again from another node than its first: its own id.
+  /// Its own id, where that does not follow from the bundle: of a dead letter that is delivered
+  /// again from another node than its first, and of class once.
   std::optional<message_id> id{};
+  /// Of class once: how long ago its first node has taken it, when the bundle was opened.
+  std::optional<duration> age{};
 
   friend bool operator==(const message_header&, const message_header&) = default;
 
   TROUPE_FIELDS(message_header, to, place, wanted, request, deadline, from, for_whom, also_to,
                 after, life, priority, delivery_class, type, correlation, reply_to, tenant,
-                traceparent, frame, probe, id);
+                traceparent, frame, probe, id, age);
 };
 
 /// Below it the time of a message is that of its bundle.
@@ -110,7 +113,7 @@ inline constexpr duration least_after = std::chrono::milliseconds{10};
 inline constexpr std::uint64_t max_place = std::numeric_limits<std::uint16_t>::max();
 
 /// Puts the fields of `how` that are set into `into`; not its ttl, which a message_header has as
-/// its life.
+/// its life, nor its class.
 inline void say(const message_options& how, message_header& into) {
   auto set = [](auto& field, const auto& text) {
     if (!text.empty())
@@ -125,7 +128,10 @@ inline void say(const message_options& how, message_header& into) {
   set(into.traceparent, how.traceparent);
 }
 
-/// Takes what say() has put there out of `from`.
+/// That this release knows.
+inline constexpr auto highest_class = static_cast<std::uint8_t>(delivery_class::once);
+
+/// Takes what say() has put there out of `from`, and the class.
 inline message_options said_in(message_header& from) {
   auto take = [](auto& field) {
     return field ? std::move(*field) : typename std::decay_t<decltype(field)>::value_type{};
@@ -139,13 +145,15 @@ inline message_options said_in(message_header& from) {
   how.reply_to = take(from.reply_to);
   how.tenant = take(from.tenant);
   how.traceparent = take(from.traceparent);
+  if (from.delivery_class && *from.delivery_class <= highest_class)
+    how.delivery = static_cast<delivery_class>(*from.delivery_class);
   return how;
 }
 
 /// Whether said_in() would give anything but the default.
 inline bool says_anything(const message_header& what) {
-  return what.priority || what.type || what.correlation || what.reply_to || what.tenant
-         || what.traceparent;
+  return what.delivery_class || what.priority || what.type || what.correlation || what.reply_to
+         || what.tenant || what.traceparent;
 }
 
 /// The bytes in front of a header that say how long it is.
@@ -171,14 +179,17 @@ inline problem check(const message_header& what) {
   };
   if (what.wanted && *what.wanted > static_cast<std::uint8_t>(word::receipt))
     return unknown("the wish", *what.wanted);
-  if (what.delivery_class
-      && *what.delivery_class > static_cast<std::uint8_t>(delivery_class::confirm))
+  if (what.delivery_class && *what.delivery_class > highest_class)
     return unknown("the class", *what.delivery_class);
-  auto is_confirm = what.delivery_class == static_cast<std::uint8_t>(delivery_class::confirm);
-  if (is_confirm != (what.frame || what.probe) || (what.frame && what.probe)
-      || (is_confirm && what.also_to))
+  auto is_kept = what.delivery_class && *what.delivery_class != 0; // beyond fire
+  auto is_once = what.delivery_class == static_cast<std::uint8_t>(delivery_class::once);
+  if (is_kept != (what.frame || what.probe) || (what.frame && what.probe)
+      || (is_kept && what.also_to))
     return {errc::damaged, "the message has no place in a channel, or is for several agents; check "
                            "the version of the node it comes from"};
+  if (is_once && (!what.id || !what.age || !what.life))
+    return {errc::damaged, "the message is of class once and has no id, age or end; check the "
+                           "version of the node it comes from"};
   auto asks = what.wanted && *what.wanted != static_cast<std::uint8_t>(word::nothing);
   if (asks && (!what.request || what.also_to))
     return {errc::damaged, "the message asks for an answer without a number, or asks several "

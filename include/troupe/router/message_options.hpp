@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <chrono>
 #include <compare>
 #include <cstddef>
 #include <cstdint>
@@ -46,9 +47,24 @@ enum class delivery_class : std::uint8_t {
   /// Until the agent has handled it, in order, and once in a life of the process that the agent
   /// lives in. To one agent by its id.
   confirm = 1,
+  /// As confirm, and its effect in the once_store of the agent exactly once, over any restart of
+  /// the agent's node. It lives longest_once_life at most. To an agent with agent_options::once.
+  once = 2,
 };
 
-inline constexpr std::array<std::string_view, 2> delivery_class_names{"fire", "confirm"};
+inline constexpr std::array<std::string_view, 3> delivery_class_names{"fire", "confirm", "once"};
+
+/// How long it is known of a message of class once that it was applied.
+inline constexpr duration once_window = std::chrono::hours{24};
+
+/// How long a message of class once lives at most: nothing is sent again when it is known no more
+/// whether it was applied. The rest is for its way, and for calendars that are set.
+inline constexpr duration longest_once_life = std::chrono::hours{23};
+
+/// Whether it is delivered until it is handled.
+constexpr bool is_confirmed(delivery_class value) noexcept {
+  return value != delivery_class::fire;
+}
 
 constexpr std::string_view name_of(delivery_class value) noexcept {
   auto index = static_cast<std::size_t>(value);
@@ -116,11 +132,13 @@ struct message_options {
   /// How long the message is worth delivering, from when the router of the sender's node takes it.
   /// An expired message is not delivered: a request ends with errc::expired. Zero or less has
   /// expired at once; more than longest_span (a year) is shortened to that. Time in the network
-  /// and in the mailbox of the agent does not count. Without it a message does not expire.
+  /// and in the mailbox of the agent does not count. Without it a message does not expire. One of
+  /// class once lives 23 h without it, and at most.
   std::optional<duration> ttl{};
   /// Shown to the agents. Of what waits for room in the mailbox of an agent the highest priority
   /// goes first, and each gets a turn (see priority_line); what its mailbox holds, and what waits
-  /// for a link, is not overtaken. Messages of class confirm keep their order whatever theirs is.
+  /// for a link, is not overtaken. Messages of class confirm and once keep their order whatever
+  /// theirs is.
   message_priority priority = message_priority::normal;
   /// The application's name for this kind of message. Empty: the C++ types of its content.
   std::string type{};
@@ -137,8 +155,8 @@ struct message_options {
   /// Whether request(), async_request() and post() to_agent() or to_any() wait for room, in line
   /// and within their own time, where they would be refused because too many messages wait for the
   /// agent or its node. If there is none in that time they end with limit_reached, and nothing was
-  /// sent. It is bad_argument for send(), for what goes to many, and with class confirm. A
-  /// router::dispatch that an actor sends without waiting for its answer does not wait.
+  /// sent. It is bad_argument for send(), for what goes to many, and with class confirm or once.
+  /// A router::dispatch that an actor sends without waiting for its answer does not wait.
   bool wait_for_room = false;
   /// What is promised of its delivery.
   delivery_class delivery = delivery_class::fire;
@@ -151,6 +169,11 @@ struct message_options {
   TROUPE_FIELDS(message_options, ttl, priority, type, correlation, reply_to, tenant, traceparent,
                 wait_for_room, delivery, durability);
 };
+
+/// Null: nothing was said.
+inline delivery_class class_of(const message_options* how) {
+  return how != nullptr ? how->delivery : delivery_class::fire;
+}
 
 /// Returns the bytes of all texts of `how`.
 inline std::size_t text_bytes(const message_options& how) {
@@ -224,7 +247,7 @@ inline problem check(const message_options& how) {
             "message_options::traceparent " + shortened(how.traceparent)
               + " is invalid; write it as W3C Trace Context does, version 00 as in "
                 "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"};
-  if (how.delivery > delivery_class::confirm)
+  if (how.delivery > delivery_class::once)
     return {errc::incompatible, "message_options::delivery "
                                   + std::to_string(static_cast<unsigned>(how.delivery))
                                   + " is not known to this node; upgrade it"};
@@ -233,22 +256,32 @@ inline problem check(const message_options& how) {
                                   + std::to_string(static_cast<unsigned>(how.durability))
                                   + " is not known to this node; upgrade it"};
   if (how.durability != durability::memory && how.delivery == delivery_class::fire)
-    return {errc::bad_argument, "message_options::durability synced is for messages that are "
-                                "delivered until they are handled; set delivery to confirm"};
-  if (how.wait_for_room && how.delivery == delivery_class::confirm)
-    return {errc::bad_argument, "message_options::wait_for_room is not for delivery confirm, which "
-                                "is refused at once where too many have not ended; retry with "
-                                "backoff"};
+    return {errc::bad_argument,
+            "message_options::durability synced is for messages that are "
+            "delivered until they are handled; set delivery to confirm or once"};
+  if (how.wait_for_room && is_confirmed(how.delivery))
+    return {errc::bad_argument, "message_options::wait_for_room is not for delivery "
+                                  + std::string{name_of(how.delivery)}
+                                  + ", which is refused at once where too many have not ended; "
+                                    "retry with backoff"};
   return {};
 }
 
 /// A life of longest_life does not end.
 inline constexpr duration longest_life = duration::max();
 
-/// Returns how long a message that was taken `ago` still lives: longest_life without a ttl, zero or
-/// less if it has expired.
+/// Whether a message ends when its time is over.
+inline bool expires(const message_options& how) {
+  return how.ttl || how.delivery == delivery_class::once;
+}
+
+/// Returns how long a message that was taken `ago` still lives: longest_life if it does not expire,
+/// zero or less if it has.
 inline duration life_of(const message_options& how, duration ago = {}) {
-  return how.ttl ? std::clamp(*how.ttl, duration::zero(), longest_span) - ago : longest_life;
+  if (!expires(how))
+    return longest_life;
+  auto longest = how.delivery == delivery_class::once ? longest_once_life : longest_span;
+  return std::clamp(how.ttl.value_or(longest), duration::zero(), longest) - ago;
 }
 
 } // namespace troupe::router

@@ -147,6 +147,13 @@ struct await_room {
   TROUPE_FIELDS(await_room, agent);
 };
 
+/// From the router of a node to an agent of its process that has a once_store.
+struct kept_message {
+  message_info info;
+  /// What one of its functions takes.
+  caf::message payload;
+};
+
 /// Stays inside of a router: what has come for its channels.
 struct confirm_event {
   /// Of that node, whose router is `entry`.
@@ -369,6 +376,7 @@ using router_actor = router_protocol::handle;
 /// Stays in its process: nobody elsewhere can send one.
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::router::message_info)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::router::confirm_event)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::router::kept_message)
 
 CAF_BEGIN_TYPE_ID_BLOCK(troupe_router, ::troupe::type_ids::router)
 
@@ -408,6 +416,7 @@ CAF_BEGIN_TYPE_ID_BLOCK(troupe_router, ::troupe::type_ids::router)
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::dead_letter_page))
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::redrive_dead_letter))
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::redrive_receipt))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::kept_message))
 
 CAF_END_TYPE_ID_BLOCK(troupe_router)
 

@@ -31,6 +31,9 @@ namespace troupe::router {
 /// while the agent is nowhere. Where the agent turns up on another node, and the one before cannot
 /// be reached, its messages go there, in their order; then both may handle one.
 ///
+/// Not so those that are bound to a node: one that may have been handled there does not go to
+/// another, and ends with its state unknown.
+///
 /// Each message ends once: handled, or with the reason why not. Without a time-to-live one waits
 /// for as long as its agent is nowhere.
 ///
@@ -80,6 +83,17 @@ public:
     : self_(self), boot_(boot), options_(how), random_(seed), where_(std::move(where)) {}
 
   // -- messages ------------------------------------------------------------------------
+
+  /// That message, which take() follows with, is bound to the first node that it is sent to, unless
+  /// a life of that says that its agent has not had it, and it was sent to no other life.
+  void bind(content what) {
+    bound_.emplace(what, place{});
+  }
+
+  /// The same of one that an earlier start may have sent to that node.
+  void bind_to(content what, const node_id& node) {
+    bound_.emplace(what, place{node, 1, false});
+  }
 
   /// A message that was accepted.
   struct item {
@@ -209,6 +223,15 @@ public:
   }
 
 private:
+  /// Where a bound message was sent.
+  struct place {
+    node_id node{};
+    /// Zero: nowhere.
+    boot_number life = 0;
+    /// It was sent to no other life.
+    bool is_certain = true;
+  };
+
   using times = std::set<std::pair<time_point, content>>;
 
   /// How often it is looked where agents are for which messages wait.
@@ -233,6 +256,11 @@ private:
 
   void put(time_point now, const node_id& node, const agent_id& agent, content what) {
     auto& it = items_.at(what);
+    if (auto found = bound_.find(what);
+        found != bound_.end() && found->second.life != 0 && found->second.node != node) {
+      wanted_[node].emplace_back(channel::sender::ended{what, channel::outcome::lost});
+      return;
+    }
     auto [found, is_new] = channels_.try_emplace(node, boot_, options_, random_.next());
     if (is_new && (node == self_ || linked_.contains(node)))
       found->second.link_up(now, wanted_[node]);
@@ -310,8 +338,13 @@ private:
     }
   }
 
-  static void pass_on(time_point, const node_id& to, channel::sender::transmit& what,
-                      effects& out) {
+  void pass_on(time_point, const node_id& to, channel::sender::transmit& what, effects& out) {
+    if (auto found = bound_.find(what.what); found != bound_.end()) {
+      auto& went = found->second;
+      went.is_certain = went.life == 0 || (went.is_certain && went.life == what.head.to);
+      went.node = to;
+      went.life = what.head.to;
+    }
     out.emplace_back(transmit{to, std::move(what)});
   }
 
@@ -330,8 +363,11 @@ private:
 
   void pass_on(time_point now, const node_id&, channel::sender::returned& what, effects&) {
     homes_.erase(what.agent);
-    for (auto each : what.what)
+    for (auto each : what.what) {
+      if (auto found = bound_.find(each); found != bound_.end() && found->second.is_certain)
+        found->second = {};
       wait_for(now, what.agent, each);
+    }
   }
 
   void pass_on(time_point, const node_id&, channel::sender::failing& what, effects&) {
@@ -365,6 +401,7 @@ private:
   }
 
   void end(content what, problem why, std::optional<dead_reason> is_dead, effects& out) {
+    bound_.erase(what);
     auto gone = items_.extract(what);
     if (auto until = gone.mapped().patience)
       patient_until_.erase({*until, what});
@@ -379,6 +416,7 @@ private:
   std::map<content, item> items_;
   std::map<node_id, channel::sender> channels_;
   std::set<node_id> linked_;
+  std::map<content, place> bound_;
   /// To which node messages for an agent are going; some may have ended.
   std::map<agent_id, node_id> homes_;
   /// For agents that are nowhere, in the order of their numbers.

@@ -166,13 +166,15 @@ public:
     return entrance_->agents.ids_on(self_->node());
   }
 
-  /// One that takes_info gets a message_info in front of what is sent to it. Returns limit_reached,
-  /// name_taken, or bad_argument of its inbox.
+  /// One that takes_info gets a message_info in front of what is sent to it, and one that has_store
+  /// each as a kept_message. Returns limit_reached, name_taken, or bad_argument of its inbox.
   [[nodiscard]] problem add_agent(const agent_id& id, const caf::strong_actor_ptr& handle,
-                                  bool takes_info = false, const inbox_options& inbox = {}) {
+                                  bool takes_info = false, const inbox_options& inbox = {},
+                                  bool has_store = false) {
     if (auto why = check(inbox))
       return why;
-    return entrance_->agents.add(self_, id, handle, options_.max_agents, takes_info, inbox);
+    return entrance_->agents.add(self_, id, handle, options_.max_agents, takes_info, inbox,
+                                 has_store);
   }
 
   /// Hands nothing to the agent from here on. Returns it, null if there was none.
@@ -226,7 +228,7 @@ public:
     confirms_.go_on_as(boot);
   }
 
-  /// Delivers a message of class confirm, for which there is room. Nobody hears of its end.
+  /// Delivers a message of class confirm or once, for which there is room. Nobody hears of its end.
   void confirm(const agent_id& to, caf::message payload, const detail::said_by_program& said,
                std::size_t bytes) {
     confirms_.accept(to, std::move(payload), own_origin(said), bytes);
@@ -410,7 +412,7 @@ private:
     from.said = entrance_->begin(detail::shared(std::move(what.how)), now());
     auto waits = self_->current_message_id().is_request();
     auto asks = waits && wants == awaited::answer;
-    if (from.said.how && from.said.how->delivery == delivery_class::confirm)
+    if (is_confirmed(from.said.delivery()))
       return confirm(what.to, std::move(what.payload), std::move(from), asks,
                      waits ? what.timeout : duration{});
     if (asks && is_to_one(what.to))
@@ -422,7 +424,7 @@ private:
                  {std::move(what.payload), std::move(from)}});
   }
 
-  /// Of class confirm; whoever waits hears once it is handled.
+  /// Of class confirm or once; whoever waits hears once it is handled.
   void confirm(const recipients& to, caf::message payload, detail::origin from, bool asks,
                duration timeout) {
     agent_id agent{to.name};
@@ -547,7 +549,7 @@ public:
     if (how.durability == durability::synced)
       return send_synced(to, payload, std::move(how));
     detail::said_by_program said{detail::shared(std::move(how))};
-    if (said.how && said.how->ttl)
+    if (said.how && expires(*said.how))
       said.at = time_point{system_->clock().now().time_since_epoch()};
     return send(to, payload, std::move(said));
   }
@@ -558,7 +560,7 @@ public:
             std::function<void(const problem&)> done) const {
     if (auto why = check(how); why || how.durability == durability::memory)
       return done(why ? why : send(to, payload, std::move(how)));
-    auto at = how.ttl ? time_point{system_->clock().now().time_since_epoch()} : time_point{};
+    auto at = expires(how) ? time_point{system_->clock().now().time_since_epoch()} : time_point{};
     keep(to, payload, {detail::shared(std::move(how)), at}, std::move(done));
   }
 
@@ -600,7 +602,7 @@ private:
   [[nodiscard]] problem send(const recipients& to, const caf::message& payload,
                              detail::said_by_program&& said) const {
     auto expires = said.how && said.how->ttl;
-    if (said.how && said.how->delivery == delivery_class::confirm)
+    if (is_confirmed(class_of(said.how.get())))
       return send_surely(to, payload, std::move(said));
     if (to.who == audience::agent && !expires) {
       auto place = entrance_->agents.take(to.name, std::nullopt);
@@ -628,7 +630,7 @@ private:
                                                             : problem{};
   }
 
-  /// Of class confirm.
+  /// Of class confirm or once.
   [[nodiscard]] problem send_surely(const recipients& to, const caf::message& payload,
                                     detail::said_by_program&& said) const {
     auto bytes = compat::size_of(*system_, payload);

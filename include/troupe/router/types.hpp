@@ -113,6 +113,7 @@ struct message_info {
   std::optional<moment> expires_at{};
   /// Until when whoever asked waits for an answer; nothing if nobody does.
   std::optional<moment> deadline{};
+  delivery_class delivery = delivery_class::fire;
 
   friend bool operator==(const message_info&, const message_info&) = default;
 };
@@ -190,19 +191,19 @@ struct router_options {
   /// node, of which each may have more likewise; and until a node that has just started is told of
   /// the others.
   std::uint64_t max_all_waiting_bytes = 256U << 20U;
-  /// Messages of class confirm that this node has accepted and that have not ended. Beyond it they
-  /// are refused with limit_reached. An agent may have another one waiting while it has fewer than
-  /// are free; so may a client, for all agents together.
+  /// Messages of class confirm or once that this node has accepted and that have not ended. Beyond
+  /// it they are refused with limit_reached. An agent may have another one waiting while it has
+  /// fewer than are free; so may a client, for all agents together.
   std::uint64_t max_confirms = 100'000;
   /// Their bytes, likewise.
   std::uint64_t max_confirm_bytes = 64U << 20U;
-  /// How often an agent gets a message of class confirm that fails, before it is given up.
+  /// How often an agent gets a message of class confirm or once that fails, before it is given up.
   std::uint32_t max_deliveries = 8;
-  /// How long an agent may have a message of class confirm. Beyond it that is given up and does not
-  /// come again, as the agent may handle it yet; the next one comes.
+  /// How long an agent may have a message of class confirm or once. Beyond it that is given up and
+  /// does not come again, as the agent may handle it yet; the next one comes.
   duration longest_handling = std::chrono::hours{1}; // as long as a request waits at most
-  /// Dead letters that this node keeps: messages of class confirm that ended here and were not
-  /// handled. Beyond it the oldest give way.
+  /// Dead letters that this node keeps: messages of class confirm or once that ended here and were
+  /// not handled. Beyond it the oldest give way.
   std::uint64_t max_dead_letters = 10'000;
   /// Their bytes, likewise.
   std::uint64_t max_dead_letter_bytes = 16U << 20U;
@@ -244,8 +245,8 @@ struct router_statistics {
   std::uint64_t waiting_bytes = 0; ///< of those, and of those on their way to the router
   std::uint64_t uninvited = 0;     ///< answers of nodes that were not asked
   std::uint64_t expired = 0;       ///< whose ttl ran out before their agents could get them
-  std::uint64_t given_up = 0;      ///< of class confirm, which agents of this node failed to handle
-  std::uint32_t confirms = 0;      ///< of class confirm, accepted here and not ended
+  std::uint64_t given_up = 0;      ///< of class confirm or once, that agents here failed to handle
+  std::uint32_t confirms = 0;      ///< of class confirm or once, accepted here and not ended
   std::uint32_t dead_letters = 0;  ///< kept here
   std::uint64_t dead_letters_dropped = 0; ///< that gave way to later ones
 

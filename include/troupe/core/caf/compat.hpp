@@ -17,6 +17,7 @@
 #include "caf/config.hpp"
 #include "caf/deserializer.hpp"
 #include "caf/detail/behavior_impl.hpp"
+#include "caf/detail/invoke_result_visitor.hpp"
 #include "caf/detail/message_data.hpp"
 #include "caf/detail/meta_object.hpp"
 #include "caf/detail/serialized_size.hpp"
@@ -271,6 +272,35 @@ void ask_and_wait(Self& self, const caf::actor& receiver, caf::timespan timeout,
                   return caf::message{};
                 });
   alarm.dispose();
+}
+
+/// What a behavior has made of a message.
+struct handled {
+  /// False: none of its functions takes it.
+  bool is_taken = false;
+  /// Its answer, or an error alone; nothing if it is answered later.
+  std::optional<caf::message> answer{};
+};
+
+/// Has `functions` handle `what` within the handler of another message.
+inline handled call(caf::behavior& functions, caf::message& what) {
+  class keeper final : public caf::detail::invoke_result_visitor {
+  public:
+    using caf::detail::invoke_result_visitor::operator();
+
+    void operator()(caf::error& why) override {
+      answer = caf::make_message(std::move(why));
+    }
+
+    void operator()(caf::message& made) override {
+      answer = std::move(made);
+    }
+
+    std::optional<caf::message> answer;
+  };
+  keeper kept;
+  auto is_taken = functions(kept, what);
+  return {is_taken, std::move(kept.answer)};
 }
 
 /// Counts the bytes of a value in CAF's binary form.

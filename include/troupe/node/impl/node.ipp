@@ -183,6 +183,9 @@ TROUPE_COMPILED result<void> node::wait_for_services(duration wait) {
 
 TROUPE_COMPILED result<void> node::add_agent(const agent_id& id, const caf::strong_actor_ptr& actor,
                                              const agent_options& how) {
+  if (how.once)
+    return problem{errc::bad_argument, "agent_options::once is for agents made of functions, which "
+                                       "run in its transactions; make this one by node::agent()"};
   return add_agent(id, actor, how, false);
 }
 
@@ -201,10 +204,11 @@ TROUPE_COMPILED result<void> node::add_agent(const agent_id& id, const caf::stro
       [id, who = actor->address()](router::router_state& state) { state.remove_agent(id, who); });
   };
   auto why = inside_->on_router<problem>(
-    [id, actor, mine, takes_info, inbox = how.inbox](router::router_state& state) {
+    [id, actor, mine, takes_info, inbox = how.inbox,
+     has_store = how.once != nullptr](router::router_state& state) {
       std::lock_guard guard{mine->mutex};
       auto refusal = mine->is_given_up ? problem{errc::cancelled, "nobody waits for it"}
-                                       : state.add_agent(id, actor, takes_info, inbox);
+                                       : state.add_agent(id, actor, takes_info, inbox, has_store);
       mine->is_added = refusal.code == errc::none;
       return refusal;
     },
@@ -266,20 +270,26 @@ TROUPE_COMPILED void node::send_message(const router::recipients& to, message_op
 }
 
 TROUPE_COMPILED std::function<std::shared_ptr<agent_context>(caf::scheduled_actor* self)>
-node::agent_begin(const agent_id& id) const {
+node::agent_begin(const agent_id& id, const agent_options& registered) const {
   // Weak: in an actor system of somebody else the agent may outlive this node.
-  return [id, log = inside_->log_, member = caf::actor_cast<caf::weak_actor_ptr>(inside_->member_)](
-           caf::scheduled_actor* self) {
+  return [id, store = registered.once, log = inside_->log_,
+          member
+          = caf::actor_cast<caf::weak_actor_ptr>(inside_->member_)](caf::scheduled_actor* self) {
     ignore_strays(self);
+    auto on_stranger = [id, log](caf::scheduled_actor* me, const caf::message& what) {
+      problem why{errc::wrong_type, "agent '" + id.text() + "' has no function for "
+                                      + troupe::detail::types_in(what)
+                                      + "; send exactly what one of its functions takes"};
+      if (me->current_message_id().is_request())
+        return to_error(std::move(why));
+      log.complain("agent '" + id.text() + "' gets messages that it does not take", why.detail);
+      me->drop_current_message_id(); // an error would go to who sent it
+      return caf::error{};
+    };
     self->set_default_handler(
-      [id, log](caf::scheduled_actor* me, caf::message& what) -> caf::skippable_result {
-        problem why{errc::wrong_type, "agent '" + id.text() + "' has no function for "
-                                        + troupe::detail::types_in(what)
-                                        + "; send exactly what one of its functions takes"};
-        if (me->current_message_id().is_request())
-          return to_error(std::move(why));
-        log.complain("agent '" + id.text() + "' gets messages that it does not take", why.detail);
-        me->drop_current_message_id(); // an error would go to who sent it
+      [on_stranger](caf::scheduled_actor* me, caf::message& what) -> caf::skippable_result {
+        if (auto why = on_stranger(me, what))
+          return why;
         return caf::make_message();
       });
     self->set_exception_handler([id, log](std::exception_ptr& thrown) {
@@ -314,7 +324,7 @@ node::agent_begin(const agent_id& id) const {
         });
       });
     };
-    return std::make_shared<agent_context>(self, id, on_quit, on_update);
+    return std::make_shared<agent_context>(self, id, on_quit, on_update, store, on_stranger);
   };
 }
 

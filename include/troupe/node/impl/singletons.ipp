@@ -53,7 +53,8 @@ inline cluster::singleton_setup node::inside::singleton_setup(const agent_id& id
     agents->add(id, agent);
     auto who = caf::actor_cast<caf::strong_actor_ptr>(agent);
     run_on_router(router, [=](router::router_state& state) {
-      if (auto why = state.add_agent(id, who, takes_info, well.agent.inbox))
+      if (auto why
+          = state.add_agent(id, who, takes_info, well.agent.inbox, well.agent.once != nullptr))
         return done(why);
       run_on_member(member, [=](cluster::member_state& speaks) {
         speaks.add_agent(id, agent->address(), well.agent, done);

@@ -76,6 +76,8 @@ public:
     place_number place = 0;
     /// See inbox_options::ordered.
     bool is_ordered = true;
+    /// Whether it has a once_store, and gets each message as a kept_message.
+    bool has_store = false;
 
     explicit operator bool() const {
       return handle != nullptr;
@@ -97,7 +99,8 @@ public:
   /// Returns limit_reached or name_taken.
   [[nodiscard]] problem add(caf::event_based_actor* self, const agent_id& id,
                             const caf::strong_actor_ptr& agent, std::size_t most,
-                            bool takes_info = false, const inbox_options& how = {}) {
+                            bool takes_info = false, const inbox_options& how = {},
+                            bool has_store = false) {
     auto is_first = false;
     {
       std::lock_guard guard{mutex_};
@@ -108,10 +111,11 @@ public:
         return {errc::limit_reached, std::to_string(by_id_.size())
                                        + " agents are registered here; use another node or raise "
                                          "router_options::max_agents"};
-      auto made = by_id_
-                    .try_emplace(id, entry{agent, takes_info, ++last_place_, how.ordered}, how,
-                                 inboxes_.room())
-                    .first;
+      auto made
+        = by_id_
+            .try_emplace(id, entry{agent, takes_info, ++last_place_, how.ordered, has_store}, how,
+                         inboxes_.room())
+            .first;
       made->second.gives_signs = gives_signs(self, agent);
       by_place_.emplace(last_place_, made);
       auto& ids = ids_[agent->address()];

@@ -94,12 +94,15 @@ public:
   /// not.
   void keep(const agent_id& agent, caf::message payload, origin from, std::size_t bytes, asker by,
             duration patience, std::function<void(const problem&)> accepted) {
-    auto stored = keeper_ ? to_bytes(agent, payload, from, now()) : result<std::string>{no_disk()};
+    auto sent_to = is_once(from) ? place_of(agent) : node_id{}; // as it seems
+    auto stored
+      = keeper_ ? to_bytes(agent, payload, from, now(), sent_to) : result<std::string>{no_disk()};
     auto number = ++last_sent_;
     auto& it = sent_[number] = {agent, std::move(payload), std::move(from), bytes, std::move(by)};
     if (it.by.id.is_request())
       it.patience = now() + patience;
     it.accepted = std::move(accepted);
+    it.sent_to = sent_to;
     if (!stored)
       return refuse_kept(number, std::move(stored).error());
     it.place = keeper_->add(*std::move(stored), [home = caf::weak_actor_ptr{self_->ctrl()}, this,
@@ -126,6 +129,9 @@ public:
       auto& it = sent_[++last_sent_]
         = {std::move(read->to), std::move(read->payload), std::move(read->from), bytes, {}};
       it.place = each.place;
+      it.sent_to = read->sent_to;
+      if (it.sent_to != node_id{})
+        outbox_.bind_to(last_sent_, it.sent_to);
       ++found.first;
       take(last_sent_);
     }
@@ -237,6 +243,9 @@ private:
     std::optional<time_point> patience{};
     /// Hears once it is on the disk.
     std::function<void(const problem&)> accepted{};
+    /// Of class once: the only node that it may have been sent to, by what is on the disk.
+    node_id sent_to{};
+    bool is_noting = false;
   };
 
   struct incoming {
@@ -288,6 +297,8 @@ private:
 
   void take(std::uint64_t number) {
     auto& it = sent_.at(number);
+    if (is_once(it.from))
+      outbox_.bind(number);
     outbox_.take(now(), number,
                  {it.agent, it.bytes, it.from.said.expires_at(), it.patience, it.place != 0},
                  wanted_);
@@ -311,6 +322,35 @@ private:
     if (gone.accepted)
       gone.accepted(why);
     answer(std::move(gone.by), std::move(why));
+  }
+
+  static bool is_once(const origin& from) {
+    return from.said.delivery() == delivery_class::once;
+  }
+
+  /// Writes to the disk that a message of class once goes to that node, and lets it go then. If the
+  /// disk does not take that, the channel sends it again.
+  void note(const outbox::transmit& what) {
+    auto& it = sent_.at(what.what.what);
+    if (std::exchange(it.is_noting, true))
+      return;
+    auto bytes = to_bytes(it.agent, it.payload, it.from, now(), what.to);
+    keeper_->replace(it.place, std::move(bytes).value(),
+                     [home = caf::weak_actor_ptr{self_->ctrl()}, this, what](const problem& why) {
+                       run_on(home, [this, what, why] { noted(what, why); });
+                     });
+  }
+
+  void noted(const outbox::transmit& what, const problem& why) {
+    auto found = sent_.find(what.what.what);
+    if (found == sent_.end())
+      return;
+    found->second.is_noting = false;
+    if (why)
+      return;
+    found->second.sent_to = what.to;
+    wanted_.emplace_back(what);
+    carry_out();
   }
 
   void forget(std::uint64_t number, std::uint64_t place) {
@@ -421,6 +461,8 @@ private:
 
   void perform(outbox::transmit& what) {
     auto& it = sent_.at(what.what.what);
+    if (it.place != 0 && is_once(it.from) && it.sent_to != what.to)
+      return note(what);
     auto moment = now();
     auto expires_at = it.from.said.expires_at();
     if (what.to == node_) {
@@ -432,8 +474,12 @@ private:
     if (expires_at)
       made.life = *expires_at - moment;
     made.frame = what.what.head;
-    if (auto& id = it.from.said.id; id.node != node_ || id.boot != shared_.boot())
-      made.id = id; // it was accepted elsewhere, or by an earlier start
+    auto once = is_once(it.from);
+    if (auto& id = it.from.said.id; id.node != node_ || id.boot != shared_.boot() || once)
+      made.id
+        = id; // it was accepted elsewhere, or by an earlier start, or whatever this one is then
+    if (once)
+      made.age = it.from.said.age_at(moment);
     write(what.to, std::move(made));
   }
 
@@ -487,6 +533,10 @@ private:
     auto& it = found->second;
     if (it.unreadable)
       return receiver_of(from).refused(now(), what.session, what.number, it.unreadable, got_[from]);
+    if (is_once(it.from))
+      if (auto agent = shared_.agents.find(what.agent); agent && !agent.has_store)
+        return receiver_of(from).refused(now(), what.session, what.number, no_store(what.agent),
+                                         got_[from]);
     auto to = shared_.agents.pass(what.agent, it.bytes);
     if (!to.agent)
       return receiver_of(from).missing(what.session, what.number, got_[from]);
@@ -534,7 +584,8 @@ private:
     dead_.bury(std::move(made), std::move(what));
   }
 
-  /// It goes as one that was just accepted, but for its id.
+  /// It goes as one that was just accepted, but for its id; one of class once as long as it is
+  /// known whether it was applied.
   problem redrive(const message_id& id) {
     if (dead_.is_under_way(id))
       return redriven_already();
@@ -545,11 +596,13 @@ private:
       return unreadable_here(to_string(id));
     auto to = found->head.to;
     auto what = found->what;
+    auto& said = what.from.said;
+    said = said.again(now());
+    if (said.life <= duration::zero())
+      return too_old_for_once(to_string(id), said.age);
     if (auto why = shared_.confirms.take(to, what.bytes, client_of(what.from)))
       return why;
     dead_.redrive(id);
-    what.from.said.life = longest_life;
-    what.from.said.patience = longest_life;
     accept(to, std::move(what.payload), std::move(what.from), what.bytes);
     return {};
   }

@@ -74,13 +74,14 @@ public:
   call_outcomes outcomes;
   /// To those who ask over links.
   answers going_out;
-  /// Of class confirm, accepted here.
+  /// Of class confirm or once, accepted here.
   confirm_room confirms;
 
-  /// The number of what a node that does not know class confirm answers. Like those of requests it
-  /// has their flag, or the link would take the answer for one that nobody has asked for.
+  /// The number of what a node that does not know the class answers. Like those of requests it has
+  /// their flag, or the link would take the answer for one that nobody has asked for.
   static constexpr std::uint64_t confirm_number = enclosed_request | std::uint64_t{1} << 55U;
-  /// In the number of a message of class confirm that an agent has; the rest is its delivery.
+  /// In the number of a message of class confirm or once that an agent has; the rest is its
+  /// delivery.
   static constexpr std::uint64_t handled_flag = std::uint64_t{1} << 54U;
 
   struct counts {
@@ -160,7 +161,7 @@ public:
     std::optional<time_point> expires_at{};
     /// agent_table::take() has taken it.
     bool is_taken = false;
-    /// Of class confirm all are normal: they keep their order.
+    /// Of class confirm or once all are normal: they keep their order.
     message_priority priority = message_priority::normal;
   };
 
@@ -233,7 +234,8 @@ public:
                what.wanted == word::answer ? what.patience : longest_life,
                moment,
                what.sent_at,
-               what.how};
+               what.how,
+               what.age};
     auto is_member = by.where.id != node_id{} && by.where.is_member;
     if (is_member && what.id)
       said.id = *what.id;
@@ -268,6 +270,7 @@ public:
     if (!how)
       return made;
     made.life = life_of(*how, ago);
+    made.age = ago;
     made.how = std::move(how);
     return made;
   }
@@ -303,7 +306,8 @@ public:
       [&] { return compat::size_of(sys, payload).value_or(routes::npos); });
   }
 
-  /// Takes a message of class confirm; returns why not. `asks`: an answer is wanted of the agent.
+  /// Takes a message of class confirm or once; returns why not. `asks`: an answer is wanted of the
+  /// agent.
   [[nodiscard]] problem take_confirm(const recipients& to, bool asks,
                                      const std::optional<std::size_t>& bytes,
                                      std::size_t said_bytes, duration life,

@@ -33,6 +33,29 @@ struct terms {
   std::optional<wall_time> sent_at{};
   /// What its sender said of it. Null: nothing.
   std::shared_ptr<const message_options> how{};
+  /// As of `now`: how long ago its first node has taken it. Kept of class once.
+  duration age{};
+
+  [[nodiscard]] delivery_class delivery() const {
+    return class_of(how.get());
+  }
+
+  [[nodiscard]] duration age_at(time_point moment) const {
+    return age + (moment - now);
+  }
+
+  /// Of a dead letter that is delivered again: without its ttl, but of class once for as long as it
+  /// is known whether it was applied, which may be over.
+  [[nodiscard]] terms again(time_point moment) const {
+    auto made = *this;
+    made.life = made.patience = longest_life;
+    if (delivery() != delivery_class::once)
+      return made;
+    made.age = age_at(moment);
+    made.now = moment;
+    made.life = longest_once_life - made.age;
+    return made;
+  }
 
   /// Nothing: never.
   [[nodiscard]] std::optional<time_point> expires_at() const {
@@ -48,7 +71,7 @@ inline std::shared_ptr<const message_options> shared(message_options how) {
 /// What a program says of a message that it gives to its own node, and when it did.
 struct said_by_program {
   std::shared_ptr<const message_options> how{};
-  /// Only with a ttl.
+  /// Only of one that expires.
   time_point at{};
 };
 
@@ -87,6 +110,7 @@ struct origin {
       made.deadline = in(said.patience);
     if (!said.how)
       return made;
+    made.delivery = said.how->delivery;
     made.priority = said.how->priority;
     made.type = said.how->type;
     made.correlation = said.how->correlation;
@@ -109,19 +133,23 @@ struct origin {
 };
 
 /// Returns what an agent gets of `payload`, with what `find_info()` says in front if it wants
-/// that. An error alone stays alone, so that hand_to() refuses it. Cost: for an agent that wants
-/// it, a copy of the payload's elements and of the info.
+/// that, or in a kept_message if it has a once_store. An error alone stays alone, so that hand_to()
+/// refuses it. Cost: for an agent that wants it, a copy of the payload's elements and of the info.
 template <class FindInfo>
 caf::message message_for(const agent_table::entry& agent, const caf::message& payload,
                          const FindInfo& find_info) {
-  if (!agent.takes_info || payload.match_elements<caf::error>())
+  if ((!agent.takes_info && !agent.has_store) || payload.match_elements<caf::error>())
     return payload;
   auto info = find_info();
   if (info.type.empty())
     info.type = troupe::detail::types_in(payload);
+  if (!agent.takes_info)
+    return caf::make_message(kept_message{std::move(info), payload});
   caf::message_builder both; // CAF 0.18 declares message::concat() only
-  both.append(std::move(info));
+  both.append(info);
   both.append_from(payload, 0, payload.size());
+  if (agent.has_store)
+    return caf::make_message(kept_message{std::move(info), both.move_to_message()});
   return both.move_to_message();
 }
 

@@ -54,7 +54,7 @@ public:
       return why;
     if (auto why = database_.use_format(format))
       return why;
-    insert_ = database_.prepare("INSERT INTO outbox VALUES(?,?,?)");
+    insert_ = database_.prepare("INSERT OR REPLACE INTO outbox VALUES(?,?,?)");
     remove_ = database_.prepare("DELETE FROM outbox WHERE place = ?");
     count_ = database_.prepare("UPDATE commits SET number = number + 1");
     if (!insert_ || !remove_ || !count_)
@@ -71,8 +71,8 @@ public:
     return read();
   }
 
-  /// Writes these and removes those, all or nothing. Errors: storage_full (nothing was done, and
-  /// a later call may do it), damaged.
+  /// Writes these, in the place of what has their places, and removes those, all or nothing.
+  /// Errors: storage_full (nothing was done, and a later call may do it), damaged.
   problem commit(const std::vector<row>& added, const std::vector<std::uint64_t>& removed) {
     storage::size_limit_is_error guard;
     if (!database_.run("BEGIN IMMEDIATE"))

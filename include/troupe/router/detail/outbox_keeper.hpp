@@ -55,6 +55,14 @@ public:
     return last_;
   }
 
+  /// The same in the place of what was kept there, unless that is removed.
+  void replace(std::uint64_t place, std::string bytes, handler done) {
+    std::lock_guard guard{mutex_};
+    next_.added.push_back({place, std::move(bytes)});
+    next_.heard.push_back(std::move(done));
+    begin();
+  }
+
   /// Calls `done` once that has gone from the disk.
   void remove(std::uint64_t place, std::function<void()> done) {
     std::lock_guard guard{mutex_};

@@ -7,6 +7,8 @@
 #include "troupe/core/ids.hpp"
 #include "troupe/core/names.hpp"
 #include "troupe/core/problem.hpp"
+#include "troupe/core/time.hpp"
+#include "troupe/router/message_options.hpp"
 #include "troupe/router/types.hpp"
 
 /// What routers say where they cannot do what they were asked for.
@@ -176,7 +178,7 @@ inline problem too_many_confirms(const agent_id& id, std::size_t own, std::size_
                                  std::size_t bytes) {
   constexpr std::size_t max_shown = 64;
   return {errc::limit_reached,
-          std::to_string(all) + " messages of class confirm with " + std::to_string(bytes)
+          std::to_string(all) + " messages of class confirm or once with " + std::to_string(bytes)
             + " bytes have not ended, " + std::to_string(own) + " of them for agent '"
             + id.text().substr(0, max_shown)
             + "'; nothing was sent, retry with backoff or raise router_options::max_confirms and "
@@ -236,14 +238,32 @@ inline problem no_disk() {
 }
 
 inline problem confirms_to_one() {
-  return {errc::bad_argument, "message_options::delivery confirm is for one agent by its id; send "
-                              "it to_agent()"};
+  return {errc::bad_argument,
+          "message_options::delivery confirm or once is for one agent by its id; "
+          "send it to_agent()"};
 }
 
 inline problem confirms_no_request() {
-  return {errc::bad_argument,
-          "a request is answered by the agent and cannot be of message_options::delivery confirm; "
-          "use send(), or post(), which waits until the message is handled"};
+  return {
+    errc::bad_argument,
+    "a request is answered by the agent and cannot be of message_options::delivery confirm or "
+    "once; use send(), or post(), which waits until the message is handled"};
+}
+
+/// What is handled more than once would have several effects.
+inline problem no_store(const agent_id& id) {
+  constexpr std::size_t max_shown = 64;
+  return {errc::incompatible, "agent '" + id.text().substr(0, max_shown)
+                                + "' gets no message of class once, as it has no store for the "
+                                  "marks of these; register it with agent_options::once"};
+}
+
+/// A dead letter of class once. `age`: since it was taken first.
+inline problem too_old_for_once(const std::string& id, duration age) {
+  return {errc::expired, "the dead letter " + id + " of class once is " + in_words(age)
+                           + " old, and after " + in_words(longest_once_life)
+                           + " it is not certain that its agent knows whether it was applied; look "
+                             "at the state, and send it anew if it is missing"};
 }
 
 /// Of a message to many.

@@ -37,9 +37,11 @@ struct stored_letter {
   message_options how{};
   /// See to_stored().
   std::string content{};
+  /// Of class once: the node that it may have been sent to.
+  node_id sent_to{};
 
   TROUPE_FIELDS(stored_letter, to, id, node, from, is_here, is_member, is_proven, sent_at,
-                expires_at, how, content);
+                expires_at, how, content, sent_to);
 };
 
 /// What lay on the disk.
@@ -47,6 +49,7 @@ struct kept_letter {
   agent_id to;
   caf::message payload;
   origin from;
+  node_id sent_to{};
 };
 
 inline wall_time calendar_now() {
@@ -55,7 +58,7 @@ inline wall_time calendar_now() {
 
 /// Returns the bytes of a message that is accepted at `now`. Error: bad_argument (see to_stored()).
 inline result<std::string> to_bytes(const agent_id& to, const caf::message& payload,
-                                    const origin& from, time_point now) {
+                                    const origin& from, time_point now, const node_id& sent_to) {
   auto content = to_stored(payload);
   if (!content)
     return std::move(content).error();
@@ -68,6 +71,7 @@ inline result<std::string> to_bytes(const agent_id& to, const caf::message& payl
   if (from.said.how)
     made.how = *from.said.how;
   made.content = *std::move(content);
+  made.sent_to = sent_to;
   encoder bytes;
   bytes.put(made);
   return bytes.take();
@@ -81,16 +85,18 @@ inline result<kept_letter> read_letter(std::string_view bytes, time_point now) {
   auto payload = from_stored(read.content);
   if (!payload)
     return std::move(payload).error();
-  kept_letter made{std::move(read.to), *std::move(payload), {}};
+  kept_letter made{std::move(read.to), *std::move(payload), {}, read.sent_to};
   made.from.where = {read.node, read.is_member, read.is_proven};
   made.from.agent = std::move(read.from);
   made.from.is_here = read.is_here;
   made.from.said.id = read.id;
   made.from.said.now = now;
   made.from.said.sent_at = read.sent_at;
+  auto today = calendar_now();
+  made.from.said.age = std::clamp<duration>(today - read.sent_at, duration::zero(), longest_span);
   if (read.expires_at)
     made.from.said.life
-      = std::clamp<duration>(*read.expires_at - calendar_now(), duration::zero(), longest_span);
+      = std::clamp<duration>(*read.expires_at - today, duration::zero(), longest_span);
   made.from.said.how = std::make_shared<const message_options>(std::move(read.how));
   return made;
 }
