@@ -54,10 +54,10 @@ problem write_whole(const std::string& file, const std::string& bytes) {
 
 /// Makes the folder the first node of a new cluster.
 result<std::string> found_anew(cluster::data_folder& data) {
-  auto id = to_string(data.self().id);
   if (auto why = data.belong_to(random_id<cluster_id>(), true, {}))
     return why;
-  return to_string(cluster::seat_contact{id, {}}); // the node adds its address when it leads
+  // The node adds its address when it leads.
+  return to_string(cluster::seat_contact{data.self().id, {}});
 }
 
 /// Why a restored node cannot have that name.

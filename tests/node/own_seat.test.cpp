@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "router/named_nodes.hpp"
 #include "support/seen_effects.hpp"
 
 namespace own_seat_test {
@@ -16,6 +17,7 @@ using namespace troupe;
 using Catch::Matchers::ContainsSubstring;
 using cluster::own_seat;
 using cluster::seat_cards;
+using test::operator""_node;
 
 namespace {
 
@@ -29,20 +31,21 @@ struct seated : test::seen_effects<cluster::seats_types> {
     for (std::uint64_t each : {1, 2, 3})
       members.members[raft::member_id{each}] = {true, contact_of(each)};
     cards.members_are(members);
-    cards.link_up("n2", 1, 0);
-    cards.link_up("n3", 2, 0);
+    cards.link_up("n2"_node, 1, 0);
+    cards.link_up("n3"_node, 2, 0);
   }
 
   static std::string contact_of(std::uint64_t node) {
-    return "n" + std::to_string(node) + "@h:" + std::to_string(node);
+    return to_string(test::node_named("n" + std::to_string(node))) + "@h:" + std::to_string(node);
   }
 
   /// n`from` says that seat 1 of this node is void; its card says `seat`, if that is not 0.
   void say_void(request_id id, std::uint64_t from = 2, std::uint64_t seat = 0,
                 bool is_proven = true) {
-    auto node = "n" + std::to_string(from);
+    auto node = test::node_named("n" + std::to_string(from));
     auto shown = raft::member_id{seat == 0 ? from : seat};
-    it.told_void(id, {{node, shown}, raft::member_id{1}, is_proven ? node : "", it.id(), leader},
+    it.told_void(id,
+                 {{node, shown}, raft::member_id{1}, is_proven ? node : node_id{}, it.id(), leader},
                  cards, now, last, out);
     check();
   }
@@ -73,7 +76,7 @@ struct seated : test::seen_effects<cluster::seats_types> {
 
   own_seat it{raft::member_id{1}};
   raft::configuration members;
-  seat_cards cards{"n1", 100};
+  seat_cards cards{"n1"_node, 100};
   raft::member_id leader{2};
   time_point now{1h};
   request_id last = 10;
@@ -155,18 +158,18 @@ TEST_CASE_METHOD(seated, "a seat is void by the word of who leads, over its link
   CHECK(end_of(2) == errc::bad_argument);
   say_void(3, 3, 2); // with the card of the leader
   CHECK(end_of(3) == errc::bad_argument);
-  cards.link_down("n2");
+  cards.link_down("n2"_node);
   say_void(4);
   CHECK(end_of(4) == errc::bad_argument);
   CHECK(has_none<seats::renew>());
-  cards.link_up("n2", 3, 0);
+  cards.link_up("n2"_node, 3, 0);
   say_void(5);
   CHECK(only<seats::renew>().lost == raft::member_id{1});
 }
 
 TEST_CASE_METHOD(seated, "a leader that an old log has not among the members is believed",
                  "[node][own_seat]") {
-  cards.link_up("n4", 3, 0);
+  cards.link_up("n4"_node, 3, 0);
   leader = raft::member_id{4};
   say_void(1, 4);
   CHECK(only<seats::renew>().lost == raft::member_id{1});

@@ -23,7 +23,7 @@ public:
   explicit shared_group(random_source random)
     : random_(random),
       replace_after_(random_.below(3) * 500ms),
-      it_("n1", raft::member_id{1}, {.replace_after = replace_after_}, 1) {
+      it_("n1"_node, raft::member_id{1}, {.replace_after = replace_after_}, 1) {
     for (std::uint64_t number = 1; number <= 6; ++number)
       nodes_["n" + std::to_string(number)].seat = number;
     group_.self = raft::member_id{1};
@@ -80,7 +80,7 @@ private:
       case 3:
         see(it);
         it.is_linked = false;
-        return step(seats::link_down{name});
+        return step(seats::link_down{test::node_named(name)});
       case 4:
         it.lag = random_.below(3) == 0 ? 500 : 0;
         it.is_silent = random_.below(4) == 0;
@@ -91,14 +91,15 @@ private:
       case 6:
         it.has_left = leads_;
         it.is_wished_away = true;
-        return step(seats::node_left{name});
+        return step(seats::node_left{test::node_named(name)});
       case 7:
         return step(seats::wants_peer{contact_of(name)});
       case 8: { // its own seat is void, somebody says
         auto id = begin();
-        return step(seats::exchanged{{name, raft::member_id{it.seat}},
+        return step(seats::exchanged{{test::node_named(name), raft::member_id{it.seat}},
                                      raft::member_id{1 + random_.below(2)},
-                                     it.is_linked && random_.below(2) == 0 ? name : std::string{},
+                                     it.is_linked && random_.below(2) == 0 ? test::node_named(name)
+                                                                           : node_id{},
                                      group_.self,
                                      group_.leader},
                     id);
@@ -122,7 +123,7 @@ private:
     see(it);
     it.is_shown = is_there;
     see(it);
-    step(seats::member_shows{name, is_there});
+    step(seats::member_shows{test::node_named(name), is_there});
   }
 
   /// One that does not come back once its link has ended.
@@ -131,7 +132,7 @@ private:
       return;
     it.is_wished_away = true;
     revoked_ = name;
-    step(seats::revoked{{name}});
+    step(seats::revoked{{test::node_named(name)}});
   }
 
   void see(other& it) const {
@@ -144,12 +145,12 @@ private:
       return;
     it.is_linked = true;
     see(it);
-    step(seats::node_is{name, name_of(name), address_of(name)});
-    step(seats::link_up{name});
+    step(seats::node_is{test::node_named(name), name_of(name), address_of(name)});
+    step(seats::link_up{test::node_named(name)});
   }
 
   void ask(const std::string& name) {
-    cluster::change_voters what{static_cast<voter_change>(random_.below(4)), name,
+    cluster::change_voters what{static_cast<voter_change>(random_.below(4)), id_of(name),
                                 random_.below(4) == 0};
     if (what.what == voter_change::remove || what.what == voter_change::leave)
       nodes_.at(name).is_wished_away = true;
@@ -192,7 +193,7 @@ private:
   [[nodiscard]] bool has_seat(const other& it) const {
     return std::ranges::any_of(group_.members.members, [&](auto& each) {
       return cluster::to_seat_contact(each.second.contact).node
-             == node_of_seat(raft::member_id{it.seat});
+             == test::node_named(node_of_seat(raft::member_id{it.seat}));
     });
   }
 
@@ -233,7 +234,7 @@ private:
       return step(seats::renewed{{}, status()}, asked->id);
     }
     if (auto* asked = std::get_if<seats::greet>(&what)) {
-      auto& it = nodes_.at(asked->node);
+      auto& it = nodes_.at(test::name_of(asked->node));
       if (asked->forgotten == raft::member_id{it.seat})
         it.seat += 10;
       if (is_prompt_ || random_.below(4) != 0)
@@ -322,7 +323,7 @@ private:
         CHECK(seat->lost == group_.self);
         todo_.emplace_back(*seat);
       } else if (auto* greeting = std::get_if<seats::greet>(&each)) {
-        CHECK(nodes_.at(greeting->node).is_linked);
+        CHECK(nodes_.at(test::name_of(greeting->node)).is_linked);
         todo_.emplace_back(*greeting);
       } else if (auto* card = std::get_if<seats::show_card>(&each)) {
         ended(card->id);
@@ -394,7 +395,7 @@ private:
 
   [[nodiscard]] bool is_wished_away(raft::member_id seat) const {
     auto node = node_of_seat(seat);
-    return nodes_.at(node).is_wished_away || shown_.members.kept_out.contains(node);
+    return nodes_.at(node).is_wished_away || shown_.members.kept_out.contains(id_of(node));
   }
 
   /// So many of the voters may be lost.
@@ -412,10 +413,10 @@ private:
     auto node = node_of_seat(seat);
     auto is_by_asker = false;
     for (auto& [id, asked] : open_)
-      if (asked.node == node && asked.what != voter_change::lead)
+      if (asked.node == id_of(node) && asked.what != voter_change::lead)
         is_by_asker = asked.what == voter_change::leave && asked.force;
     return is_by_asker || node == revoked_ || nodes_.at(node).has_left
-           || shown_.members.forced_out.contains(node);
+           || shown_.members.forced_out.contains(id_of(node));
   }
 
   /// All is well from here on: who waits is answered, and as many vote as are wanted.
@@ -433,7 +434,7 @@ private:
       commit();
       for (auto& [name, it] : nodes_)
         if (name != "n1") {
-          step(seats::link_down{name}); // who was to leave may come back
+          step(seats::link_down{test::node_named(name)}); // who was to leave may come back
           link(name, it);
         }
       answer_all();

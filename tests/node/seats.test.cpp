@@ -39,7 +39,7 @@ struct leader_of_three : seated_node {
 bool shows(const std::vector<cluster::pending_view>& all, const std::string& expected) {
   if (all.size() != 1)
     return false;
-  auto text = all.front().node + ' ' + all.front().what + ' ' + all.front().why;
+  auto text = test::short_name(all.front().node) + ' ' + all.front().what + ' ' + all.front().why;
   UNSCOPED_INFO(text);
   return text.starts_with(expected);
 }
@@ -58,10 +58,12 @@ struct follower_of_two : seated_node {
 
   /// `from` says that the seat of this node is void.
   void say_void(request_id id, const std::string& from = "n2", bool is_proven = true) {
-    step(
-      seats::exchanged{
-        {from, seat_of(from)}, seat_of("n1"), is_proven ? from : "", group.self, group.leader},
-      id);
+    step(seats::exchanged{{test::node_named(from), seat_of(from)},
+                          seat_of("n1"),
+                          test::node_named(is_proven ? from : ""),
+                          group.self,
+                          group.leader},
+         id);
   }
 
   void renewed(std::uint64_t to, problem how = {}) {
@@ -199,7 +201,7 @@ TEST_CASE_METHOD(seated_node,
 TEST_CASE_METHOD(leader_of_three, "the members change 20 times in 10 seconds, and the rest waits",
                  "[node][seats]") {
   auto is_at = [&](const std::string& address) {
-    step(seats::node_is{"n2", "name2", address});
+    step(seats::node_is{"n2"_node, "name2", address});
     show("n2"); // so that it looks at once
   };
   for (auto move = 0; move < 30; ++move) {
@@ -223,15 +225,15 @@ TEST_CASE_METHOD(seated_node,
                  "link is gone",
                  "[node][seats]") {
   begin();
-  step(seats::link_up{"n2"});
+  step(seats::link_up{"n2"_node});
   show("n2");
   pass(2s);
   CHECK(asked().empty());
-  step(seats::link_down{"n2"});
-  step(seats::node_is{"n2", "name2", "h2:1"});
+  step(seats::link_down{"n2"_node});
+  step(seats::node_is{"n2"_node, "name2", "h2:1"});
   pass(2s);
   CHECK(asked().empty());
-  step(seats::link_up{"n2"}); // and has not shown its card over this link
+  step(seats::link_up{"n2"_node}); // and has not shown its card over this link
   pass(2s);
   CHECK(asked().empty());
   show("n2");
@@ -264,15 +266,15 @@ TEST_CASE_METHOD(seated_node, "who is not the leader of the group any more waits
 
 TEST_CASE_METHOD(seated_node, "a card counts over the link of its node only", "[node][seats]") {
   begin();
-  step(seats::node_is{"n2", "name2", "h2:1"});
+  step(seats::node_is{"n2"_node, "name2", "h2:1"});
   auto show_over = [&](const std::string& node) {
-    step(seats::exchanged{{"n2", seat_of("n2")}, {}, node}, 7);
+    step(seats::exchanged{{"n2"_node, seat_of("n2")}, {}, test::node_named(node)}, 7);
     CHECK(only<seats::show_card>().id == 7); // it gets that of this node
   };
   show_over("n2"); // but there is no link
   CHECK(has_none<seats::trust>());
-  step(seats::link_up{"n2"});
-  step(seats::link_up{"n3"});
+  step(seats::link_up{"n2"_node});
+  step(seats::link_up{"n3"_node});
   for (auto* other : {"", "n3"}) {
     show_over(other);
     CHECK(has_none<seats::trust>());
@@ -320,10 +322,10 @@ TEST_CASE_METHOD(leader_of_three, "a node whose seat has become another's by now
 TEST_CASE_METHOD(seated_node, "a card without a seat, or nobody to take messages, does not count",
                  "[node][seats]") {
   begin();
-  step(seats::node_is{"n2", "name2", "h2:1"});
-  step(seats::link_up{"n2"});
-  step(seats::exchanged{{"n2", {}}, {}, "n2"}, 1);
-  step(seats::exchanged{{"n2", seat_of("n2"), false}, {}, "n2"}, 2);
+  step(seats::node_is{"n2"_node, "name2", "h2:1"});
+  step(seats::link_up{"n2"_node});
+  step(seats::exchanged{{"n2"_node, {}}, {}, "n2"_node}, 1);
+  step(seats::exchanged{{"n2"_node, seat_of("n2"), false}, {}, "n2"_node}, 2);
   CHECK(take<seats::show_card>().size() == 2);
   CHECK(has_none<seats::trust>());
   CHECK(asked().empty());
@@ -331,46 +333,46 @@ TEST_CASE_METHOD(seated_node, "a card without a seat, or nobody to take messages
 
 TEST_CASE_METHOD(seated_node, "an answer over an earlier link does not count", "[node][seats]") {
   begin();
-  step(seats::node_is{"n2", "name2", "h2:1"});
-  step(seats::link_up{"n2"});
+  step(seats::node_is{"n2"_node, "name2", "h2:1"});
+  step(seats::link_up{"n2"_node});
   auto earlier = only<seats::greet>();
-  CHECK(earlier.node == "n2");
+  CHECK(earlier.node == "n2"_node);
   CHECK(earlier.forgotten == raft::member_id{});
-  step(seats::link_down{"n2"});
-  step(seats::greeted{{"n2", seat_of("n2")}}, earlier.id);
+  step(seats::link_down{"n2"_node});
+  step(seats::greeted{{"n2"_node, seat_of("n2")}}, earlier.id);
   CHECK(has_none<seats::trust>());
-  step(seats::link_up{"n2"});
-  step(seats::greeted{{"n2", seat_of("n2")}}, earlier.id);
+  step(seats::link_up{"n2"_node});
+  step(seats::greeted{{"n2"_node, seat_of("n2")}}, earlier.id);
   CHECK(has_none<seats::trust>());
   auto present = only<seats::greet>();
-  step(seats::greeted{{"n3", seat_of("n3")}}, present.id); // it speaks for itself only
+  step(seats::greeted{{"n3"_node, seat_of("n3")}}, present.id); // it speaks for itself only
   CHECK(has_none<seats::trust>());
-  step(seats::greeted{{"n2", seat_of("n2")}}, present.id);
+  step(seats::greeted{{"n2"_node, seat_of("n2")}}, present.id);
   CHECK(only<seats::trust>().seat == seat_of("n2"));
   CHECK(asked() == words{"learner n2 at n2@h2:1"});
 }
 
 TEST_CASE_METHOD(leader_of_three, "a member that is not reached is linked, or asked for its card",
                  "[node][seats]") {
-  step(seats::wants_peer{"n4@h4:1"});
+  step(seats::wants_peer{contact_of("n4")});
   auto where = only<seats::reach>().where;
-  CHECK(where.node == "n4");
+  CHECK(where.node == "n4"_node);
   CHECK(where.address == "h4:1");
-  step(seats::wants_peer{"n2@h2:1"});
-  CHECK(only<seats::greet>().node == "n2");
+  step(seats::wants_peer{contact_of("n2")});
+  CHECK(only<seats::greet>().node == "n2"_node);
   CHECK(has_none<seats::reach>());
   pass(499ms);
-  step(seats::wants_peer{"n4@h4:1"});
-  step(seats::wants_peer{"n2@h2:1"});
+  step(seats::wants_peer{contact_of("n4")});
+  step(seats::wants_peer{contact_of("n2")});
   CHECK(has_none<seats::reach>());
   CHECK(has_none<seats::greet>());
   pass(1ms);
-  step(seats::wants_peer{"n4@h4:1"});
-  CHECK(only<seats::reach>().where.node == "n4");
-  step(seats::link_up{"n4"}); // and when that ends, it is reached at once
-  step(seats::link_down{"n4"});
-  step(seats::wants_peer{"n4@h4:1"});
-  CHECK(only<seats::reach>().where.node == "n4");
+  step(seats::wants_peer{contact_of("n4")});
+  CHECK(only<seats::reach>().where.node == "n4"_node);
+  step(seats::link_up{"n4"_node}); // and when that ends, it is reached at once
+  step(seats::link_down{"n4"_node});
+  step(seats::wants_peer{contact_of("n4")});
+  CHECK(only<seats::reach>().where.node == "n4"_node);
 }
 
 TEST_CASE_METHOD(seated_node, "links between members end sooner", "[node][seats]") {
@@ -381,10 +383,10 @@ TEST_CASE_METHOD(seated_node, "links between members end sooner", "[node][seats]
   seat("n2", false);
   commit();
   auto watched = only<seats::watch_closely>();
-  CHECK(watched.node == "n2");
+  CHECK(watched.node == "n2"_node);
   CHECK(watched.silence == 2s);
   show("n2");
-  CHECK(only<seats::watch_closely>().node == "n2");
+  CHECK(only<seats::watch_closely>().node == "n2"_node);
   group.members.members.erase(seat_of("n1"));
   commit();
   show("n2");
@@ -402,8 +404,8 @@ TEST_CASE_METHOD(leader_of_three, "a node is meant by its name, its id or its ad
                  "[node][seats]") {
   seat("n9", false); // it was there before this node
   commit();
-  step(seats::node_is{"n7", "twin", "h7:1"});
-  step(seats::node_is{"n8", "twin", "h8:1"});
+  step(seats::node_is{"n7"_node, "twin", "h7:1"});
+  step(seats::node_is{"n8"_node, "twin", "h8:1"});
   struct question {
     std::string called;
     errc code;
@@ -432,27 +434,42 @@ TEST_CASE_METHOD(leader_of_three, "a node is meant by its name, its id or its ad
 
 TEST_CASE_METHOD(leader_of_three, "a node is meant by a beginning of its id that no other one has",
                  "[node][seats]") {
+  auto digits = [](const std::string& begin) { return id_of(begin).substr(0, 2 * begin.size()); };
   seat("n34001", false); // it was there before this node
   commit();
-  step(seats::node_is{"n12345", "c", "hc:1"});
-  step(seats::node_is{"n12399", "e", "he:1"});
-  step(seats::node_is{"n77771", "n7777", "hf:1"});
-  step(seats::node_is{"n77772", "f", "hf:2"});
+  step(seats::node_is{"n12345"_node, "c", "hc:1"});
+  step(seats::node_is{"n12399"_node, "e", "he:1"});
+  step(seats::node_is{"n77771"_node, digits("n7777"), "hf:1"});
+  step(seats::node_is{"n77772"_node, "f", "hf:2"});
   struct question {
     std::string called;
     std::string says;
   };
-  for (auto& each : std::vector<question>{{"n1234", "does not vote"},
-                                          {"n340", "does not vote"},
-                                          {"n7777", "does not vote"}, // as it is called so
-                                          {"n777", "2 nodes are called 'n777'; give the id"},
-                                          {"n123", "2 nodes are called 'n123'; give the id"},
-                                          {"n12", "no node 'n12' is known"}}) {
+  for (auto& each : std::vector<question>{
+         {digits("n1234"), "does not vote"},
+         {digits("n340"), "does not vote"},
+         {digits("n7777"), "does not vote"}, // as it is called so
+         {digits("n777"), "2 nodes are called '" + digits("n777") + "'; give the id"},
+         {digits("n123"), "2 nodes are called '" + digits("n123") + "'; give the id"},
+         {digits("n12").substr(0, 3), "no node '" + digits("n12").substr(0, 3) + "' is known"}}) {
     CAPTURE(each.called);
     ask(voter_change::lead, each.called, 1);
     CHECK(end_of(1) != errc::none);
     CHECK_THAT(why.detail, ContainsSubstring(each.says));
   }
+}
+
+TEST_CASE_METHOD(leader_of_three, "a member whose contact has no id is meant by no word",
+                 "[node][seats]") {
+  group.members.members[raft::member_id{9}] = {true, "nine@h9:1"};
+  commit();
+  forget();
+  for (auto* called : {"nine", "h9:1", "0000"}) {
+    CAPTURE(called);
+    ask(voter_change::lead, called, 1);
+    CHECK(end_of(1) == errc::not_found);
+  }
+  CHECK(asked().empty()); // no hand-over to whom it may be
 }
 
 TEST_CASE_METHOD(leader_of_three, "one more node votes when it is asked for", "[node][seats]") {
@@ -495,26 +512,27 @@ TEST_CASE_METHOD(leader_of_three, "a node that has left comes back as any other"
   pass(2s);
   CHECK(end_of(1) == errc::none);
   CHECK(voters() == std::set<std::string>{"n1", "n3", "n4"});
-  step(seats::link_down{"n4"});
-  step(seats::node_left{"n4"}); // without a word
+  step(seats::link_down{"n4"_node});
+  step(seats::node_left{"n4"_node}); // without a word
   pass(2s);
   asked();
   if (is_lost_first)
-    step(seats::link_down{"n2"});
+    step(seats::link_down{"n2"_node});
   link("n2");
   pass(2s);
   CHECK(asked() == words{"learner n2 at n2@h2:1", "voter n2"});
 }
 
 TEST_CASE_METHOD(leader_of_three, "a node that has shown no card cannot vote", "[node][seats]") {
-  step(seats::node_is{"n4", "name4", "h4:1"});
+  step(seats::node_is{"n4"_node, "name4", "h4:1"});
   ask(voter_change::add, "n4", 1);
   CHECK(end_of(1) == errc::bad_argument);
-  CHECK_THAT(why.detail, ContainsSubstring("node n4 cannot vote: it has no data folder"));
-  step(seats::link_up{"n4"});
+  CHECK_THAT(why.detail,
+             ContainsSubstring("node " + id_of("n4") + " cannot vote: it has no data folder"));
+  step(seats::link_up{"n4"_node});
   ask(voter_change::add, "n4", 2);
   CHECK(end_of(2) == errc::bad_argument);
-  step(seats::link_down{"n2"});
+  step(seats::link_down{"n2"_node});
   ask(voter_change::add, "n2", 3); // a member may be away
   CHECK(end_of(3) == errc::none);
 }
@@ -535,7 +553,7 @@ TEST_CASE_METHOD(leader_of_three, "a voter that is removed is replaced before it
   CHECK(asked() == words{"voter n4", "remove n2"});
   CHECK(end_of(1) == errc::none);
   CHECK(voters() == std::set<std::string>{"n1", "n3", "n4"});
-  CHECK(shown.kept_out == words{"n2"});
+  CHECK(shown.kept_out == words{id_of("n2")});
   pass(1min); // and it stays out
   CHECK(asked().empty());
 }
@@ -549,14 +567,14 @@ TEST_CASE_METHOD(leader_of_three, "a removal waits for a replacement under any l
     role("n3");
     CHECK(end_of(1) == errc::not_leader);
     group.members.members.erase(seat_of("n4"));
-    step(seats::link_down{"n4"});
+    step(seats::link_down{"n4"_node});
     role("n1");
   }
   SECTION("and when its asker waits no more") {
     pass(30s);
     CHECK(end_of(1) == errc::timed_out);
     group.members.members.erase(seat_of("n4"));
-    step(seats::link_down{"n4"});
+    step(seats::link_down{"n4"_node});
     commit();
   }
   pass(1min);
@@ -662,7 +680,7 @@ TEST_CASE_METHOD(leader_of_three, "a voter without a replacement stays, unless i
   pass(1s);
   CHECK(end_of(2) == errc::none);
   CHECK(voters() == std::set<std::string>{"n1", "n3"});
-  CHECK(group.members.kept_out.contains("n2") == (what == voter_change::remove));
+  CHECK(group.members.kept_out.contains(id_of("n2")) == (what == voter_change::remove));
 }
 
 TEST_CASE_METHOD(seated_node, "the only voter stays, forced or not", "[node][seats]") {
@@ -710,9 +728,9 @@ TEST_CASE_METHOD(leader_of_three, "a removal goes on after its time, a leave doe
 
 TEST_CASE_METHOD(leader_of_three, "a node that does not answer is asked for its card again",
                  "[node][seats]") {
-  step(seats::node_is{"n4", "name4", "h4:1"});
-  step(seats::link_up{"n4"});
-  step(seats::link_up{"n5"});
+  step(seats::node_is{"n4"_node, "name4", "h4:1"});
+  step(seats::link_up{"n4"_node});
+  step(seats::link_up{"n5"_node});
   auto asked_at = now;
   std::size_t times = 0;
   for (auto& each : take<seats::greet>())
@@ -721,8 +739,8 @@ TEST_CASE_METHOD(leader_of_three, "a node that does not answer is asked for its 
   while (now < asked_at + 10min && it.next_deadline()) {
     pass(100ms);
     for (auto& each : take<seats::greet>()) {
-      if (each.node == "n5") {
-        step(seats::greeted{{"n5", seat_of("n5")}}, each.id);
+      if (each.node == "n5"_node) {
+        step(seats::greeted{{"n5"_node, seat_of("n5")}}, each.id);
         step(no_answer, each.id); // of an earlier one
         continue;
       }
@@ -735,21 +753,21 @@ TEST_CASE_METHOD(leader_of_three, "a node that does not answer is asked for its 
   }
   CHECK(times >= 20); // about every 20 s
   CHECK(times <= 50);
-  step(seats::greeted{{"n4", seat_of("n4")}}, last);
+  step(seats::greeted{{"n4"_node, seat_of("n4")}}, last);
   out.clear();
   pass(5min);
   CHECK(has_none<seats::greet>());
-  step(seats::link_up{"n6"});
+  step(seats::link_up{"n6"_node});
   last = only<seats::greet>().id;
   step(no_answer, last);
-  step(seats::link_down{"n6"});
+  step(seats::link_down{"n6"_node});
   pass(5min);
   CHECK(has_none<seats::greet>());
 }
 
 TEST_CASE_METHOD(leader_of_three, "a node that answers without a card is not asked again",
                  "[node][seats]") {
-  step(seats::link_up{"n4"});
+  step(seats::link_up{"n4"_node});
   auto asked = only<seats::greet>().id;
   for (auto code : {errc::not_found, errc::busy, errc::unreachable, errc::bad_argument})
     step(seats::unanswered{{code, "no card"}}, asked);
@@ -768,7 +786,7 @@ TEST_CASE_METHOD(leader_of_three, "a node that is stopped before it has left sta
   lag["n4"] = 500; // it could not take the place of n3 yet
   forget();
   if (is_told_once_linked)
-    step(seats::link_down{"n3"});
+    step(seats::link_down{"n3"_node});
   ask(voter_change::leave, "n3", 1);
   if (is_told_once_linked)
     link("n3", 0, 7);
@@ -776,7 +794,7 @@ TEST_CASE_METHOD(leader_of_three, "a node that is stopped before it has left sta
   pass(1s);
   CHECK(is_open(1));
   if (GENERATE(true, false)) // or its old link is there when it has started again
-    step(seats::link_down{"n3"});
+    step(seats::link_down{"n3"_node});
   SECTION("if it has started again") {
     link("n3", 0, 8);
     CHECK(end_of(1) == errc::cancelled);
@@ -806,7 +824,7 @@ TEST_CASE_METHOD(leader_of_three, "who has said that it leaves, and is back, sta
   link("n2", 0, 7);
   silent = {"n3"};
   forget();
-  step(seats::node_left{"n2"}); // it is needed
+  step(seats::node_left{"n2"_node}); // it is needed
   pass(1s);
   link("n2", 0, 8);
   silent.clear();
@@ -820,19 +838,19 @@ TEST_CASE_METHOD(leader_of_three,
   silent = {"n3"}; // n2 is needed
   forget();
   SECTION("heard while it was away") {
-    step(seats::link_down{"n2"});
-    step(seats::node_left{"n2", 7});
+    step(seats::link_down{"n2"_node});
+    step(seats::node_left{"n2"_node, 7});
     pass(1s);
     link("n2", 0, 8);
   }
   SECTION("heard when it was back") {
     link("n2", 0, 8);
-    step(seats::node_left{"n2", 7});
+    step(seats::node_left{"n2"_node, 7});
   }
   silent.clear();
   pass(5s);
   CHECK(voters() == std::set<std::string>{"n1", "n2", "n3"});
-  step(seats::node_left{"n2", GENERATE(boot_number{8}, 9)}); // it may rise over the same link
+  step(seats::node_left{"n2"_node, GENERATE(boot_number{8}, 9)}); // it may rise over the same link
   pass(5s);
   CHECK(voters() == std::set<std::string>{"n1", "n3"});
 }
@@ -927,7 +945,7 @@ TEST_CASE_METHOD(leader_of_three, "a removal that cannot be is undone", "[node][
   silent = {"n4"};
   ask(voter_change::remove, "n2", 1); // kept out, but not replaced yet
   CHECK(asked() == words{"keep out n2", "learner n4 at n4@h4:1"});
-  step(seats::link_down{"n4"});
+  step(seats::link_down{"n4"_node});
   group.members.members.erase(seat_of("n4"));
   commit();
   pass(1s);
@@ -940,7 +958,7 @@ TEST_CASE_METHOD(leader_of_three, "64 nodes that are there are kept out", "[node
   for (auto node = 100; node < 164; ++node) {
     auto id = "n" + std::to_string(node);
     link(id);
-    group.members.kept_out.insert(id);
+    group.members.kept_out.insert(id_of(id));
   }
   commit();
   link("n4");
@@ -948,29 +966,29 @@ TEST_CASE_METHOD(leader_of_three, "64 nodes that are there are kept out", "[node
   ask(voter_change::remove, "n2", 1);
   CHECK(end_of(1) == errc::limit_reached);
   CHECK_THAT(why.detail, ContainsSubstring("64 removed nodes that are there are kept out"));
-  step(seats::link_down{"n100"}); // gives way
+  step(seats::link_down{"n100"_node}); // gives way
   ask(voter_change::remove, "n2", 2);
   pass(1s);
   CHECK(end_of(2) == errc::none);
-  CHECK_FALSE(group.members.kept_out.contains("n100"));
+  CHECK_FALSE(group.members.kept_out.contains(id_of("n100")));
 }
 
 TEST_CASE_METHOD(leader_of_three, "a node that leaves is taken out, and comes back as any other",
                  "[node][seats]") {
-  step(seats::node_left{"n9"}); // no member
+  step(seats::node_left{"n9"_node}); // no member
   pass(1s);
   CHECK(asked().empty());
   link("n4");
   forget();
-  step(seats::node_left{"n2"});
+  step(seats::node_left{"n2"_node});
   pass(1s);
   CHECK(voters() == std::set<std::string>{"n1", "n3", "n4"});
   ask(voter_change::remove, "n4", 1, true);
-  step(seats::node_is{"n2", "name2", "h2:1"});
+  step(seats::node_is{"n2"_node, "name2", "h2:1"});
   pass(1s);
   CHECK(end_of(1) == errc::none);
   CHECK(voters() == std::set<std::string>{"n1", "n3"}); // it may be on its way out
-  step(seats::link_down{"n2"});
+  step(seats::link_down{"n2"_node});
   link("n2");
   pass(1s);
   CHECK(voters() == std::set<std::string>{"n1", "n2", "n3"});
@@ -978,8 +996,8 @@ TEST_CASE_METHOD(leader_of_three, "a node that leaves is taken out, and comes ba
 
 TEST_CASE_METHOD(leader_of_three, "who has left the group without its voter's word is not gone",
                  "[node][seats]") {
-  step(seats::node_left{"n2"}); // no node can take its place
-  step(seats::link_down{"n2"});
+  step(seats::node_left{"n2"_node}); // no node can take its place
+  step(seats::link_down{"n2"_node});
   pass(1s);
   CHECK(voters().size() == 2); // its will is done: the others go on
   link("n2");
@@ -1016,10 +1034,10 @@ TEST_CASE_METHOD(leader_of_three,
                  "again",
                  "[node][seats]") {
   answers_looks = false;
-  step(seats::change{{voter_change::lead, "n2"}}, 1);
+  ask(voter_change::lead, "n2", 1);
   auto asked_once = only<seats::propose>();
   CHECK(to_words(asked_once.what) == "hand over to n2");
-  step(seats::change{{voter_change::lead, "n2"}}, 2);
+  ask(voter_change::lead, "n2", 2);
   CHECK(has_none<seats::propose>()); // one for both
   step(seats::answered{{errc::busy, "another one"}}, asked_once.id);
   CHECK(has_none<seats::propose>());
@@ -1175,19 +1193,20 @@ TEST_CASE_METHOD(seated_node,
                  "[node][seats]") {
   seat("n2", true);
   seat("n3", false);
-  step(seats::node_is{"n2", "name2", "h2:1"});
+  step(seats::node_is{"n2"_node, "name2", "h2:1"});
   commit();
   CHECK(has_none<seats::inform>());
   role("n2");
   auto said = take<seats::inform>();
   REQUIRE(said.size() == 2);
-  CHECK(said[1].text == "voters of the cluster: this node, name2; learners: n3");
-  group.members.kept_out.insert("n8");
+  CHECK(said[1].text == "voters of the cluster: this node, name2; learners: " + digits_of("n3"));
+  group.members.kept_out.insert(id_of("n8"));
   commit();
   CHECK(has_none<seats::inform>());
   seat("n3", true);
   commit();
-  CHECK(only<seats::inform>().text == "voters of the cluster: this node, name2, n3");
+  CHECK(only<seats::inform>().text
+        == "voters of the cluster: this node, name2, " + digits_of("n3"));
 }
 
 TEST_CASE_METHOD(seated_node, "who catches up says who votes now, not who voted before",
@@ -1211,7 +1230,8 @@ TEST_CASE_METHOD(seated_node, "who catches up says who votes now, not who voted 
   reads("n3");
   CHECK(has_none<seats::inform>());
   reads("n1");
-  CHECK(only<seats::inform>().text == "voters of the cluster: this node, n2, n3");
+  CHECK(only<seats::inform>().text
+        == "voters of the cluster: this node, " + digits_of("n2") + ", " + digits_of("n3"));
 }
 
 TEST_CASE_METHOD(seated_node, "a node is called what its link proves until the registry names it",
@@ -1220,16 +1240,17 @@ TEST_CASE_METHOD(seated_node, "a node is called what its link proves until the r
   seat("n3", true);
   seat("n4", true);
   commit();
-  step(seats::link_up{"n2", 1, "two"});
-  step(seats::link_up{"n4", 1});
+  step(seats::link_up{"n2"_node, 1, "two"});
+  step(seats::link_up{"n4"_node, 1});
   role("n2");
   auto said = take<seats::inform>();
   REQUIRE(said.size() == 2);
   CHECK_THAT(said[0].text, StartsWith("node two leads the cluster"));
-  CHECK(said[1].text == "voters of the cluster: this node, two, n3, n4");
-  step(seats::node_is{"n2", "name2", "h2:1"});
+  auto others = ", " + digits_of("n3") + ", " + digits_of("n4");
+  CHECK(said[1].text == "voters of the cluster: this node, two" + others);
+  step(seats::node_is{"n2"_node, "name2", "h2:1"});
   role("n3");
-  CHECK(take<seats::inform>().back().text == "voters of the cluster: this node, name2, n3, n4");
+  CHECK(take<seats::inform>().back().text == "voters of the cluster: this node, name2" + others);
 }
 
 TEST_CASE_METHOD(seated_node, "the node knows whether it has a seat and a vote, committed or not",
@@ -1280,7 +1301,7 @@ TEST_CASE_METHOD(leader_of_three,
   CHECK(asked() == words{"remove n2"});
   auto told = take<seats::greet>();
   REQUIRE(told.size() == 1);
-  CHECK(told[0].node == "n2");
+  CHECK(told[0].node == "n2"_node);
   CHECK(told[0].forgotten == seat_of("n2"));
   step(seats::forgot{seat_of("n2")}); // said with each answer of it
   CHECK(has_none<seats::warn>());
@@ -1300,7 +1321,7 @@ TEST_CASE_METHOD(leader_of_three,
 TEST_CASE_METHOD(leader_of_three, "what a seat has lost stays lost while its node is away",
                  "[node][seats]") {
   step(seats::forgot{seat_of("n2")});
-  step(seats::link_down{"n2"});
+  step(seats::link_down{"n2"_node});
   pass(1min);
   forget();
   link("n2");
@@ -1327,7 +1348,7 @@ TEST_CASE_METHOD(leader_of_three, "who leads anew asks a node again before it ta
   commit();
   forget();
   role("n1");
-  CHECK(only<seats::greet>().node == "n2");
+  CHECK(only<seats::greet>().node == "n2"_node);
   pass(1s);
   CHECK(asked().empty());
   show("n2", 22);
@@ -1374,7 +1395,7 @@ TEST_CASE_METHOD(seated_node, "a seat that is none is not forgotten", "[node][se
   begin();
   step(seats::forgot{});
   CHECK(has_none<seats::warn>());
-  seats empty{"n1", {}, {}, 0};
+  seats empty{"n1"_node, {}, {}, 0};
   empty.step(now, 0, seats::forgot{}, out);
   CHECK(has_none<seats::renew>());
 }
@@ -1543,7 +1564,7 @@ TEST_CASE_METHOD(follower_of_two, "a leader that cannot be followed is said for 
   CHECK(said.topic == "drops messages of name3"); // by its card
   CHECK_THAT(said.detail, ContainsSubstring("it contradicts. By what this node has heard it is its "
                                             "own: move its log away"));
-  step(seats::link_down{"n2"});
+  step(seats::link_down{"n2"_node});
   step(seats::ignored{seat_of("n2"), {errc::damaged, "no"}, false});
   CHECK(only<seats::complain>().topic == "drops messages of name2 (h2:1)"); // by the members
 }
@@ -1553,17 +1574,17 @@ TEST_CASE_METHOD(follower_of_two, "a leader that cannot be followed is said for 
 TEST_CASE_METHOD(leader_of_three, "the members are shown as this node sees them", "[node][seats]") {
   lag["n2"] = 7;
   group.commit = 990;
-  group.members.kept_out = {"n8"};
+  group.members.kept_out = {id_of("n8")};
   auto seen = it.view(status(), quorum);
   CHECK(seen.term == 1);
   CHECK(seen.commit == 990);
   CHECK(seen.last == 1'000);
-  CHECK(seen.kept_out == words{"n8"});
+  CHECK(seen.kept_out == words{id_of("n8")});
   REQUIRE(seen.seats.size() == 3);
   CHECK(seen.seats[0].leads);
   CHECK(seen.seats[0].lag == 0);
   CHECK(seen.seats[0].silent_for == 0s);
-  CHECK(seen.seats[1].node == "n2");
+  CHECK(seen.seats[1].node == id_of("n2"));
   CHECK(seen.seats[1].address == "h2:1");
   CHECK(seen.seats[1].seat == 2);
   CHECK(seen.seats[1].votes);
@@ -1572,7 +1593,7 @@ TEST_CASE_METHOD(leader_of_three, "the members are shown as this node sees them"
   CHECK(seen.seats[1].silent_for == 10ms);
   CHECK(seen.seats[1].is_reached);
   // Without a word of the group, a link is enough.
-  step(seats::link_down{"n3"});
+  step(seats::link_down{"n3"_node});
   quorum.voters = {{seat_of("n2"), contact_of("n2"), false}};
   seen = it.view(status(), quorum);
   CHECK(seen.seats[0].is_reached);
@@ -1601,7 +1622,7 @@ TEST_CASE_METHOD(leader_of_three, "a removal that waits is shown with what it wa
     SECTION("and its asker waits no more, and it is gone") {
       pass(30s);
       group.members.members.erase(seat_of("n4"));
-      step(seats::link_down{"n4"});
+      step(seats::link_down{"n4"_node});
       if (what == voter_change::remove)
         CHECK(shows(pending(), "n2 removal waits for a replacement: no node is free to vote"));
       else
@@ -1638,10 +1659,10 @@ TEST_CASE_METHOD(leader_of_three, "a removal that waits is shown with what it wa
   }
   SECTION("the pace of changes") {
     for (auto each = 0; each < 20; ++each) {
-      step(seats::node_is{"n3", "name3", "elsewhere:" + std::to_string(each)});
+      step(seats::node_is{"n3"_node, "name3", "elsewhere:" + std::to_string(each)});
       show("n3");
     }
-    step(seats::node_is{"n3", "name3", "elsewhere:19"});
+    step(seats::node_is{"n3"_node, "name3", "elsewhere:19"});
     ask(voter_change::leave, "n2", 1, true);
     CHECK(shows(pending(), "n2 removal it goes within 10 s: the members have changed"));
     pass(10s);
@@ -1651,7 +1672,7 @@ TEST_CASE_METHOD(leader_of_three, "a removal that waits is shown with what it wa
 
 TEST_CASE_METHOD(seated_node, "the only voter is shown as that while it is to go",
                  "[node][seats]") {
-  group.members.kept_out = {"n1"};
+  group.members.kept_out = {id_of("n1")};
   begin();
   CHECK(shows(it.view(status(), quorum).pending, "n1 removal it is the only voter, and goes once"));
 }
@@ -1659,7 +1680,7 @@ TEST_CASE_METHOD(seated_node, "the only voter is shown as that while it is to go
 TEST_CASE_METHOD(leader_of_three, "a void seat is shown until its node has another one",
                  "[node][seats]") {
   auto pending = [this] { return it.view(status(), quorum).pending; };
-  step(seats::link_down{"n3"}); // its seat is not void
+  step(seats::link_down{"n3"_node}); // its seat is not void
   answers_looks = false;
   step(seats::forgot{seat_of("n2")});
   CHECK(shows(pending(), "n2 void seat its disk has lost what it had synced; it is taken away"));
@@ -1670,12 +1691,12 @@ TEST_CASE_METHOD(leader_of_three, "a void seat is shown until its node has anoth
   show("n2", 12);
   CHECK(pending().empty());
   group.members.members[seat_of("n2")] = {false, contact_of("n2")};
-  step(seats::link_down{"n2"});
+  step(seats::link_down{"n2"_node});
   CHECK(shows(pending(), "n2 void seat its disk has lost what it had synced; it is taken away"));
   link("n3", 13);
   auto all = pending();
   REQUIRE(all.size() == 2);
-  CHECK(all.back().node == "n3");
+  CHECK(all.back().node == id_of("n3"));
   CHECK_THAT(all.back().why, ContainsSubstring("its node has another one by now"));
 }
 
@@ -1708,7 +1729,7 @@ TEST_CASE_METHOD(leader_of_three, "a hand-over is shown while it is under way", 
 
 TEST_CASE_METHOD(seated_node, "a node has no link to itself", "[node][seats]") {
   begin();
-  step(seats::link_up{"n1"});
+  step(seats::link_up{"n1"_node});
   CHECK(has_none<seats::greet>());
 }
 
@@ -1733,7 +1754,7 @@ TEST_CASE_METHOD(follower_of_two, "a card costs who follows no look at the group
 
 TEST_CASE_METHOD(follower_of_two, "who leads next does not go on with what it saw as a follower",
                  "[node][seats]") {
-  step(seats::node_left{"n3"});
+  step(seats::node_left{"n3"_node});
   pass(1s);
   asked();
   role("n1");
@@ -1751,12 +1772,12 @@ TEST_CASE("a link beyond the bound gets no vote", "[node][seats]") {
   group.show("n5");
   CHECK(group.only<seats::show_card>().id == 900);
   CHECK(group.has_none<seats::trust>());
-  group.step(seats::link_up{"n4"}); // takes the place of its earlier one
-  CHECK(group.only<seats::greet>().node == "n4");
-  group.step(seats::link_down{"n4"});
+  group.step(seats::link_up{"n4"_node}); // takes the place of its earlier one
+  CHECK(group.only<seats::greet>().node == "n4"_node);
+  group.step(seats::link_down{"n4"_node});
   group.link("n5");
   CHECK(group.only<seats::trust>().seat == seat_of("n5"));
-  group.step(seats::link_up{"n1"}); // to itself
+  group.step(seats::link_up{"n1"_node}); // to itself
   CHECK(group.take<seats::greet>().size() == 1);
 }
 
@@ -1767,14 +1788,14 @@ TEST_CASE("of many names one that is neither linked nor a member's gives way", "
     return group.end_of(1) != errc::not_found;
   };
   auto name = [&](const std::string& node) {
-    group.step(seats::node_is{node, name_of(node), address_of(node)});
+    group.step(seats::node_is{test::node_named(node), name_of(node), address_of(node)});
   };
   name("n8");
   name("n9");
   CHECK_FALSE(is_known("n8"));
   CHECK(is_known("n9"));
   CHECK(is_known("name2"));
-  group.step(seats::link_up{"n9"});
+  group.step(seats::link_up{"n9"_node});
   name("n8"); // all of them are needed
   CHECK_FALSE(is_known("n8"));
   CHECK(is_known("name9"));
@@ -1787,7 +1808,7 @@ TEST_CASE("so many members are reached at a time", "[node][seats]") {
   CHECK(group.take<seats::reach>().size() == 3);
   group.pass(500ms);
   group.step(seats::wants_peer{contact_of("n7")});
-  CHECK(group.only<seats::reach>().where.node == "n7");
+  CHECK(group.only<seats::reach>().where.node == "n7"_node);
 }
 
 TEST_CASE("so many wait for changes and hand-overs", "[node][seats]") {

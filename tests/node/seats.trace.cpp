@@ -57,7 +57,8 @@ class traced_seats : public test::traced_machine<seats> {
       if (verb == cluster::name_of(each)) {
         auto id = test::read_number(in);
         auto node = test::read_word(in);
-        return step(seats::change{{each, node, test::read_more(in) == "force"}}, id);
+        return step(
+          seats::change{{each, seats_fixture::id_of(node), test::read_more(in) == "force"}}, id);
       }
     step(read_event(verb, test::read_word(in), in), 900);
   }
@@ -67,10 +68,11 @@ class traced_seats : public test::traced_machine<seats> {
     return code == errc::none ? problem{} : problem{code, "so it is said"};
   }
 
-  static seats::event read_event(const std::string& verb, const std::string& node,
+  static seats::event read_event(const std::string& verb, const std::string& name,
                                  std::istream& in) {
+    auto node = test::node_named(name);
     if (verb == "name")
-      return seats::node_is{node, seats_fixture::name_of(node), seats_fixture::address_of(node)};
+      return seats::node_is{node, seats_fixture::name_of(name), seats_fixture::address_of(name)};
     if (verb == "link") {
       auto boot = test::read_more(in);
       return seats::link_up{node, boot.empty() ? 0 : std::stoull(boot)};
@@ -82,16 +84,16 @@ class traced_seats : public test::traced_machine<seats> {
     if (verb == "shows")
       return seats::member_shows{node, test::read_word(in) == "there"};
     if (verb == "forgot")
-      return seats::forgot{seat_of(node)};
+      return seats::forgot{seat_of(name)};
     if (verb == "wants")
-      return seats::wants_peer{seats_fixture::contact_of(node)};
+      return seats::wants_peer{seats_fixture::contact_of(name)};
     raft::member_id seat{test::read_number(in)};
     if (verb == "card") {
-      auto by = test::read_more(in).empty() ? node : test::read_word(in);
+      auto by = test::read_more(in).empty() ? node : test::node_named(test::read_word(in));
       return seats::exchanged{{node, seat}, {}, by};
     }
     if (verb == "void")
-      return seats::exchanged{{node, seat_of(node)}, seat, node, seat_of("n1"), seat_of(node)};
+      return seats::exchanged{{node, seat_of(name)}, seat, node, seat_of("n1"), seat_of(name)};
     refuse(verb);
   }
 
@@ -110,7 +112,7 @@ class traced_seats : public test::traced_machine<seats> {
     } else {
       for (std::string node; in >> node;) {
         group_.seat(node, true);
-        step(seats::member_shows{node, true});
+        step(seats::member_shows{test::node_named(node), true});
       }
       commit();
     }
@@ -151,13 +153,13 @@ class traced_seats : public test::traced_machine<seats> {
 
   void show_pending() {
     for (auto& each : machine().view(group_.status(), group_.quorum).pending)
-      text_ << each.node << ": " << each.what << ": " << each.why << '\n';
+      text_ << test::short_name(each.node) << ": " << each.what << ": " << each.why << '\n';
   }
 
   static std::string to_text(const cluster::voters_view& now) {
     std::string text;
     for (auto& each : now.seats)
-      text += ' ' + each.node + (each.votes ? "" : " (learns)");
+      text += ' ' + test::short_name(each.node) + (each.votes ? "" : " (learns)");
     return text;
   }
 
@@ -181,15 +183,16 @@ class traced_seats : public test::traced_machine<seats> {
         [&](const seats::trust& each) { text << "trust " << to_text(each.seat); },
         [&](const seats::distrust& each) { text << "distrust " << to_text(each.seat); },
         [&](const seats::greet& each) {
-          text << "greet " << each.node;
+          text << "greet " << test::name_of(each.node);
           if (each.forgotten != raft::member_id{})
             text << ", whose " << to_text(each.forgotten) << " is void";
         },
         [&](const seats::reach& each) {
-          text << "reach " << each.where.node << " at " << each.where.address;
+          text << "reach " << test::name_of(each.where.node) << " at " << each.where.address;
         },
         [&](const seats::watch_closely& each) {
-          text << "watch " << each.node << " closely: " << troupe::to_string(each.silence);
+          text << "watch " << test::name_of(each.node)
+               << " closely: " << troupe::to_string(each.silence);
         },
         [&](const seats::show_card&) { text << "show card"; },
         [&](const seats::refuse& each) {

@@ -15,6 +15,7 @@
 #include <variant>
 #include <vector>
 
+#include "router/named_nodes.hpp"
 #include "support/seen_effects.hpp"
 
 namespace seats_fixture {
@@ -23,11 +24,28 @@ using namespace std::literals;
 using namespace troupe;
 using cluster::seats;
 using cluster::voter_change;
+using test::operator""_node;
 using change_of_members = raft::replica_types::event;
+
+/// As commands and views have the id of that node.
+inline std::string id_of(const std::string& node) {
+  return to_string(test::node_named(node));
+}
+
+/// What a node is called that has no name yet: the first digits of its id.
+inline std::string digits_of(const std::string& node) {
+  return id_of(node).substr(0, 8);
+}
 
 /// Node n1 has seat 1, and so on.
 inline raft::member_id seat_of(const std::string& node) {
   return raft::member_id{std::stoull(node.substr(1))};
+}
+
+inline bool is_node(const std::string& called) {
+  return called.size() > 1 && called.front() == 'n'
+         && std::ranges::all_of(called.substr(1),
+                                [](char each) { return each >= '0' && each <= '9'; });
 }
 
 inline std::string node_of(raft::member_id seat) {
@@ -39,11 +57,17 @@ inline std::string address_of(const std::string& node) {
 }
 
 inline std::string contact_of(const std::string& node) {
-  return node + "@" + address_of(node);
+  return id_of(node) + "@" + address_of(node);
 }
 
 inline std::string name_of(const std::string& node) {
   return "name" + node.substr(1);
+}
+
+/// Of a contact: the node as the test calls it, and its address.
+inline std::string short_contact(const std::string& contact) {
+  auto where = cluster::to_seat_contact(contact);
+  return test::name_of(where.node) + '@' + where.address;
 }
 
 /// What is asked of the group, in words.
@@ -51,7 +75,7 @@ struct change_writer {
   using types = raft::replica_types;
 
   std::string operator()(const types::add_learner& it) const {
-    return "learner " + node_of(it.seat) + " at " + it.contact;
+    return "learner " + node_of(it.seat) + " at " + short_contact(it.contact);
   }
   std::string operator()(const types::promote& it) const {
     return "voter " + node_of(it.seat);
@@ -60,13 +84,13 @@ struct change_writer {
     return "remove " + node_of(it.seat);
   }
   std::string operator()(const types::move& it) const {
-    return "move " + node_of(it.seat) + " to " + it.contact;
+    return "move " + node_of(it.seat) + " to " + short_contact(it.contact);
   }
   std::string operator()(const types::keep_out& it) const {
-    return (it.forced ? "force out " : "keep out ") + it.name;
+    return (it.forced ? "force out " : "keep out ") + test::short_name(it.name);
   }
   std::string operator()(const types::let_in& it) const {
-    return "let in " + it.name;
+    return "let in " + test::short_name(it.name);
   }
   std::string operator()(const types::confirm_members&) const {
     return "confirm";
@@ -87,7 +111,7 @@ inline std::string to_words(const change_of_members& what) {
 /// The part of node n1 in a group that stands as the test says. Looks are answered at once; so are
 /// proposals, which take effect, unless they are to wait.
 struct seated_node : test::seen_effects<cluster::seats> {
-  explicit seated_node(cluster::seats_options how = {}) : it("n1", seat_of("n1"), how, 0) {
+  explicit seated_node(cluster::seats_options how = {}) : it("n1"_node, seat_of("n1"), how, 0) {
     group.self = seat_of("n1");
     group.last = group.commit = 1'000;
     group.members_for = duration::zero();
@@ -231,32 +255,33 @@ struct seated_node : test::seen_effects<cluster::seats> {
 
   /// A node is known and linked, and has shown its card.
   void link(const std::string& node, std::uint64_t seat = 0, boot_number boot = 0) {
-    step(seats::node_is{node, name_of(node), address_of(node)});
-    step(seats::link_up{node, boot});
+    step(seats::node_is{test::node_named(node), name_of(node), address_of(node)});
+    step(seats::link_up{test::node_named(node), boot});
     show(node, seat);
   }
 
   /// A node dies, or comes back; the members see it.
   void die(const std::string& node) {
     silent.insert(node);
-    step(seats::link_down{node});
-    step(seats::member_shows{node, false});
+    step(seats::link_down{test::node_named(node)});
+    step(seats::member_shows{test::node_named(node), false});
   }
 
   void come_back(const std::string& node) {
     silent.erase(node);
     link(node);
-    step(seats::member_shows{node, true});
+    step(seats::member_shows{test::node_named(node), true});
   }
 
   /// Node shows its card over its link.
   void show(const std::string& node, std::uint64_t seat = 0) {
-    step(seats::exchanged{{node, seat == 0 ? seat_of(node) : raft::member_id{seat}}, {}, node},
-         900);
+    auto who = test::node_named(node);
+    step(seats::exchanged{{who, seat == 0 ? seat_of(node) : raft::member_id{seat}}, {}, who}, 900);
   }
 
-  void ask(voter_change what, const std::string& node, request_id id, bool force = false) {
-    step(seats::change{{what, node, force}}, id);
+  /// `called`: n1, n2 ...: by its id; else as it is.
+  void ask(voter_change what, const std::string& called, request_id id, bool force = false) {
+    step(seats::change{{what, is_node(called) ? id_of(called) : called, force}}, id);
   }
 
   /// The code with which that request was refused; none: it was made.

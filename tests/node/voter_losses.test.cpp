@@ -53,7 +53,7 @@ struct leader_with_spares : seated_node {
   /// What is to happen with that node, and why.
   std::string pending(const std::string& node) {
     for (auto& each : it.view(status(), quorum).pending)
-      if (each.node == node)
+      if (each.node == id_of(node))
         return each.what + ": " + each.why;
     return {};
   }
@@ -61,8 +61,8 @@ struct leader_with_spares : seated_node {
 
 struct leader_without_spares : leader_with_spares {
   leader_without_spares() {
-    step(seats::link_down{"n4"});
-    step(seats::link_down{"n5"});
+    step(seats::link_down{"n4"_node});
+    step(seats::link_down{"n5"_node});
   }
 };
 
@@ -97,10 +97,10 @@ TEST_CASE_METHOD(leader_with_spares,
                  "link to it lasts",
                  "[node][seats]") {
   SECTION("without a link") {
-    step(seats::link_down{"n3"});
+    step(seats::link_down{"n3"_node});
   }
   SECTION("with a link") {
-    step(seats::member_shows{"n3", false});
+    step(seats::member_shows{"n3"_node, false});
   }
   pass(1h);
   CHECK(asked().empty());
@@ -120,15 +120,15 @@ TEST_CASE_METHOD(leader_with_spares, "a voter of which no member has heard is re
 TEST_CASE_METHOD(leader_with_spares, "a revoked voter loses its seat at once, and is replaced",
                  "[node][seats]") {
   SECTION("while its links last") {
-    step(seats::revoked{{"n3", "n9"}});
+    step(seats::revoked{{"n3"_node, "n9"_node}});
   }
   SECTION("as its links have ended first") {
     die("n3");
-    step(seats::revoked{{"n3", "n9"}});
+    step(seats::revoked{{"n3"_node, "n9"_node}});
   }
   SECTION("also by a node that leads later") {
     role("n2");
-    step(seats::revoked{{"n3", "n9"}});
+    step(seats::revoked{{"n3"_node, "n9"_node}});
     role("n2");
     while (first<seats::warn>())
       continue;
@@ -147,7 +147,7 @@ TEST_CASE_METHOD(leader_that_replaces_nobody,
   die("n3");
   pass(1h);
   REQUIRE(asked().empty());
-  step(seats::revoked{{"n3"}});
+  step(seats::revoked{{"n3"_node}});
   pass(2s);
   CHECK(voters() == std::set<std::string>{"n1", "n2", "n4"});
 }
@@ -156,7 +156,7 @@ TEST_CASE_METHOD(leader_without_spares, "a revoked voter goes where no node can 
                  "[node][seats]") {
   lag["n2"] = 500;
   die("n3");
-  step(seats::revoked{{"n3"}});
+  step(seats::revoked{{"n3"_node}});
   pass(1s);
   CHECK(asked().empty());
   CHECK(pending("n3")
@@ -173,7 +173,7 @@ TEST_CASE_METHOD(leader_without_spares, "a revoked voter goes where no node can 
 TEST_CASE_METHOD(leader_without_spares,
                  "where most voters are revoked at once, they go while their links last",
                  "[node][seats]") {
-  step(seats::revoked{{"n2", "n3"}});
+  step(seats::revoked{{"n2"_node, "n3"_node}});
   pass(500ms);
   CHECK(asked() == words{"remove n2", "remove n3"});
 }
@@ -181,14 +181,14 @@ TEST_CASE_METHOD(leader_without_spares,
 TEST_CASE_METHOD(leader_with_spares, "a revoked voter is used to replace one that is dead",
                  "[node][seats]") {
   die("n2");
-  step(seats::revoked{{"n3"}});
+  step(seats::revoked{{"n3"_node}});
   pass(500ms);
   CHECK(asked() == words{"learner n4 at n4@h4:1", "voter n4", "remove n3"});
 }
 
 TEST_CASE_METHOD(leader_with_spares, "a revoked leader hands over, and the next one removes it",
                  "[node][seats]") {
-  step(seats::revoked{{"n1"}});
+  step(seats::revoked{{"n1"_node}});
   pass(500ms);
   REQUIRE(handed_to);
   CHECK(asked().back() == "hand over");
@@ -198,16 +198,16 @@ TEST_CASE_METHOD(leader_with_spares, "a revoked leader hands over, and the next 
 TEST_CASE_METHOD(leader_with_spares, "the members that could take a place are shown",
                  "[node][seats]") {
   auto spares = [this] { return it.view(status(), quorum).spares; };
-  CHECK(spares() == words{"n4", "n5"});
+  CHECK(spares() == words{id_of("n4"), id_of("n5")});
   SECTION("but none that has a seat") {
     seat("n4", false);
     commit();
-    CHECK(spares() == words{"n5"});
+    CHECK(spares() == words{id_of("n5")});
   }
   SECTION("nor one that may have none") {
-    step(seats::revoked{{"n4"}});
-    CHECK(spares() == words{"n5"});
-    group.members.kept_out = {"n5"};
+    step(seats::revoked{{"n4"_node}});
+    CHECK(spares() == words{id_of("n5")});
+    group.members.kept_out = {id_of("n5")};
     CHECK(spares().empty());
   }
   SECTION("as the leader knows") {
@@ -218,50 +218,50 @@ TEST_CASE_METHOD(leader_with_spares, "the members that could take a place are sh
 
 TEST_CASE_METHOD(leader_without_spares, "a revoked voter is shown by its name until its seat goes",
                  "[node][seats]") {
-  group.members.kept_out = {"n8", "n9"};
+  group.members.kept_out = {id_of("n8"), id_of("n9")};
   answers_proposals = false;
   die("n3");
-  step(seats::revoked{{"n3", "n9"}});
-  step(seats::node_left{"n3", 1});
+  step(seats::revoked{{"n3"_node, "n9"_node}});
+  step(seats::node_left{"n3"_node, 1});
   auto seen = it.view(status(), quorum);
   REQUIRE(seen.seats.size() == 3);
   CHECK(seen.seats[2].name == "name3");
-  CHECK(seen.kept_out == words{"n8"}); // to whom a seat can be given again
+  CHECK(seen.kept_out == words{id_of("n8")}); // to whom a seat can be given again
 }
 
 TEST_CASE("the name of a node outlives it until its seat goes", "[node][seats]") {
-  cluster::seat_cards cards{"n1", 10};
+  cluster::seat_cards cards{"n1"_node, 10};
   raft::configuration members;
   members.members[seat_of("n3")] = {true, contact_of("n3")};
   cards.members_are(members);
-  cards.node_is("n2", "name2", "h2:1");
-  cards.node_is("n3", "name3", "h3:1");
-  cards.forget_name("n2");
-  cards.forget_name("n3");
-  CHECK(cards.name_at(contact_of("n2"), {"n3"}) == "n2 (h2:1)");
-  CHECK(cards.name_at(contact_of("n3"), {"n3"}) == "name3 (h3:1, revoked)");
+  cards.node_is("n2"_node, "name2", "h2:1");
+  cards.node_is("n3"_node, "name3", "h3:1");
+  cards.forget_name("n2"_node);
+  cards.forget_name("n3"_node);
+  CHECK(cards.name_at(contact_of("n2"), {"n3"_node}) == id_of("n2").substr(0, 8) + " (h2:1)");
+  CHECK(cards.name_at(contact_of("n3"), {"n3"_node}) == "name3 (h3:1, revoked)");
   SECTION("and it is known again") {
-    cards.node_is("n3", "name3", "h3:1");
+    cards.node_is("n3"_node, "name3", "h3:1");
     cards.members_are({});
-    CHECK(cards.name_of("n3") == "name3");
+    CHECK(cards.name_of("n3"_node) == "name3");
   }
   SECTION("and no longer") {
     cards.members_are({});
-    CHECK(cards.name_of("n3") == "n3");
+    CHECK(cards.name_of("n3"_node) == id_of("n3").substr(0, 8));
   }
 }
 
 TEST_CASE_METHOD(leader_with_spares, "a revoked voter does not wait for the nodes that could vote",
                  "[node][seats]") {
   answers_proposals = false;
-  step(seats::revoked{{"n3"}});
+  step(seats::revoked{{"n3"_node}});
   CHECK(pending("n3") == "removal: it is revoked; it goes next");
 }
 
 TEST_CASE_METHOD(leader_with_spares, "a revoked learner loses its seat", "[node][seats]") {
   seat("n4", false);
   commit();
-  step(seats::revoked{{"n4"}});
+  step(seats::revoked{{"n4"_node}});
   CHECK_FALSE(group.members.members.contains(seat_of("n4")));
 }
 
@@ -269,7 +269,7 @@ TEST_CASE_METHOD(leader_with_spares, "a revoked node gets no seat and no vote wh
                  "[node][seats]") {
   die("n3");
   SECTION("where it could take the place of another one") {
-    step(seats::revoked{{"n3", "n4"}});
+    step(seats::revoked{{"n3"_node, "n4"_node}});
     pass(2s);
     CHECK(asked() == words{"remove n3", "learner n5 at n5@h5:1", "voter n5"});
   }
@@ -277,12 +277,12 @@ TEST_CASE_METHOD(leader_with_spares, "a revoked node gets no seat and no vote wh
     seat("n4", false);
     commit();
     asked();
-    step(seats::revoked{{"n3", "n4"}});
+    step(seats::revoked{{"n3"_node, "n4"_node}});
     pass(2s);
     CHECK(asked() == words{"remove n3", "remove n4", "learner n5 at n5@h5:1", "voter n5"});
   }
   SECTION("where somebody wants it to vote") {
-    step(seats::revoked{{"n3", "n4"}});
+    step(seats::revoked{{"n3"_node, "n4"_node}});
     ask(voter_change::add, "n4", 7);
     CHECK(end_of(7) == errc::denied);
     CHECK_THAT(why.detail, ContainsSubstring("node name4 is revoked, and gets no seat"));
@@ -294,7 +294,7 @@ TEST_CASE_METHOD(leader_with_spares, "a revoked node gets no seat and no vote wh
     ask(voter_change::add, "n4", 7);
     pass(1s);
     REQUIRE(group.members.members.contains(seat_of("n4")));
-    step(seats::revoked{{"n3", "n4"}});
+    step(seats::revoked{{"n3"_node, "n4"_node}});
     CHECK(end_of(7) == errc::denied);
     lag.clear();
     pass(2s);
@@ -307,12 +307,12 @@ TEST_CASE_METHOD(leader_with_spares, "the time of a voter that comes back begins
   die("n3");
   pass(4min);
   SECTION("with its link") {
-    step(seats::link_up{"n3"});
-    step(seats::link_down{"n3"});
+    step(seats::link_up{"n3"_node});
+    step(seats::link_down{"n3"_node});
   }
   SECTION("by what the members show") {
-    step(seats::member_shows{"n3", true});
-    step(seats::member_shows{"n3", false});
+    step(seats::member_shows{"n3"_node, true});
+    step(seats::member_shows{"n3"_node, false});
   }
   pass(5min - 1s);
   CHECK(asked().empty());
@@ -522,8 +522,8 @@ TEST_CASE_METHOD(leader_with_spares, "voters are replaced one after the other", 
   for (auto* node : {"n4", "n5"})
     seat(node, true);
   commit();
-  step(seats::member_shows{"n4", true});
-  step(seats::member_shows{"n5", true});
+  step(seats::member_shows{"n4"_node, true});
+  step(seats::member_shows{"n5"_node, true});
   die("n5");
   pass(1s);
   die("n2");
@@ -617,18 +617,18 @@ TEST_CASE_METHOD(leader_with_spares, "a voter that is gone is removed as somebod
 /// a and b vote, and there is a link to a. The table has room for two members.
 struct full_table {
   full_table() {
-    members.members[raft::member_id{1}] = {true, "a@h:1"};
-    members.members[raft::member_id{2}] = {true, "b@h:2"};
+    members.members[raft::member_id{1}] = {true, id_of("a") + "@h:1"};
+    members.members[raft::member_id{2}] = {true, id_of("b") + "@h:2"};
     losses.begin(start);
   }
 
-  std::optional<std::string> look(duration after) {
-    return losses.look(start + after, members, false, [](auto& node) { return node == "a"; });
+  std::optional<node_id> look(duration after) {
+    return losses.look(start + after, members, false, [](auto& node) { return node == "a"_node; });
   }
 
   void fill() {
     for (auto* node : {"c", "d"})
-      losses.shows(node, true, start);
+      losses.shows(test::node_named(node), true, start);
   }
 
   cluster::voter_losses losses{{.replace_after = 1s, .max_nodes = 2}};
@@ -641,7 +641,7 @@ TEST_CASE_METHOD(full_table, "as many members as it has room for cost no voter i
   losses.members_are(members);
   fill();
   CHECK(!look(0s));
-  CHECK(look(1s) == "b");
+  CHECK(look(1s) == "b"_node);
   CHECK_FALSE(losses.has_left_out());
 }
 
@@ -649,26 +649,26 @@ TEST_CASE_METHOD(full_table, "where there is no room for all members, voters hav
                  "[node][seats]") {
   losses.members_are(members);
   fill();
-  losses.shows("b", true, start);
-  losses.shows("e", true, start);
+  losses.shows("b"_node, true, start);
+  losses.shows("e"_node, true, start);
   CHECK(losses.has_left_out());
   CHECK(!look(0s));
   CHECK(!look(1h));
   CHECK(losses.gone().empty());
-  losses.shows("b", false, start + 1h);
+  losses.shows("b"_node, false, start + 1h);
   CHECK(!look(1h));
-  CHECK(look(1h + 1s) == "b");
+  CHECK(look(1h + 1s) == "b"_node);
   CHECK(losses.flaws().empty());
 }
 
 TEST_CASE_METHOD(full_table, "a voter for which there is no room is taken to be there",
                  "[node][seats]") {
-  members.members[raft::member_id{3}] = {true, "c@h:1"};
-  members.members[raft::member_id{4}] = {true, "d@h:1"};
+  members.members[raft::member_id{3}] = {true, id_of("c") + "@h:1"};
+  members.members[raft::member_id{4}] = {true, id_of("d") + "@h:1"};
   losses.members_are(members);
   fill();
-  losses.shows("b", true, start);
-  CHECK(losses.is_unknown("b"));
+  losses.shows("b"_node, true, start);
+  CHECK(losses.is_unknown("b"_node));
   CHECK(!look(0s));
   CHECK(!look(1h));
 }
@@ -676,30 +676,30 @@ TEST_CASE_METHOD(full_table, "a voter for which there is no room is taken to be 
 TEST_CASE_METHOD(full_table, "a voter that was left out when it did not vote is taken to be there",
                  "[node][seats]") {
   fill();
-  losses.shows("b", true, start);
+  losses.shows("b"_node, true, start);
   losses.members_are(members);
   CHECK(!look(0s));
   CHECK(!look(1h));
   CHECK(losses.gone().empty());
-  CHECK(losses.is_unknown("b"));
+  CHECK(losses.is_unknown("b"_node));
   SECTION("until the members show it dead") {
-    losses.shows("b", false, start + 1h);
-    CHECK_FALSE(losses.is_unknown("b"));
+    losses.shows("b"_node, false, start + 1h);
+    CHECK_FALSE(losses.is_unknown("b"_node));
     CHECK(!look(1h));
-    CHECK(look(1h + 1s) == "b");
+    CHECK(look(1h + 1s) == "b"_node);
   }
   SECTION("or say that it is there, and then show it dead") {
-    losses.shows("b", true, start + 1h);
-    CHECK_FALSE(losses.is_unknown("b"));
+    losses.shows("b"_node, true, start + 1h);
+    CHECK_FALSE(losses.is_unknown("b"_node));
     CHECK(!look(2h));
-    losses.shows("b", false, start + 2h);
+    losses.shows("b"_node, false, start + 2h);
     CHECK(!look(2h));
-    CHECK(look(2h + 1s) == "b");
+    CHECK(look(2h + 1s) == "b"_node);
   }
   SECTION("as long as it votes") {
     members.members.erase(raft::member_id{2});
     losses.members_are(members);
-    CHECK_FALSE(losses.is_unknown("b"));
+    CHECK_FALSE(losses.is_unknown("b"_node));
   }
   CHECK(losses.flaws().empty());
 }
@@ -709,7 +709,7 @@ TEST_CASE("who leads more members than it has room for says so, and shows which 
           "[node][seats]") {
   leader_with_spares it{{.max_nodes = 6}};
   for (auto* node : {"n4", "n5", "n6", "n7", "n8"})
-    it.step(seats::member_shows{node, true});
+    it.step(seats::member_shows{test::node_named(node), true});
   it.pass(1s);
   auto said = it.first<seats::warn>();
   REQUIRE(said);

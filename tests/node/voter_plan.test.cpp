@@ -7,6 +7,7 @@
 #include <catch2/generators/catch_generators.hpp>
 
 #include <algorithm>
+#include <cstddef>
 #include <map>
 #include <optional>
 #include <set>
@@ -14,9 +15,12 @@
 #include <variant>
 #include <vector>
 
+#include "router/named_nodes.hpp"
+
 using namespace std::literals;
 using namespace troupe;
 using cluster::voter_plan;
+using test::operator""_node;
 
 namespace {
 
@@ -36,7 +40,8 @@ struct planned_group {
   }
 
   static std::string contact(const std::string& node) {
-    return node + "@127.0.0.1:" + std::to_string(1'000 + seat_of(node).value);
+    return to_string(test::node_named(node))
+           + "@127.0.0.1:" + std::to_string(1'000 + seat_of(node).value);
   }
 
   void seat(const std::string& node, bool votes) {
@@ -45,7 +50,8 @@ struct planned_group {
 
   /// The node is there and could vote.
   void link(const std::string& node) {
-    linked[node] = {seat_of(node), cluster::to_seat_contact(contact(node)).address};
+    linked[test::node_named(node)]
+      = {seat_of(node), cluster::to_seat_contact(contact(node)).address};
   }
 
   std::optional<voter_plan::change> next() {
@@ -58,7 +64,8 @@ struct planned_group {
         now.others.push_back({seat, who, match, silent.contains(seat) ? silence : 10ms,
                               by_snapshot.contains(seat), !mute.contains(seat)});
       }
-    return voter_plan{now, name(now.self), linked, wishes}.next();
+    auto self = test::node_named(name(now.self));
+    return voter_plan{now, self, linked, wishes}.next();
   }
 
   /// Makes changes until there is none, or another one leads. Returns them as words.
@@ -94,7 +101,8 @@ struct planned_group {
 
   std::string make(const raft::replica::move& what) {
     now.members.members.at(what.seat).contact = what.contact;
-    return "move " + name(what.seat) + " to " + what.contact;
+    return "move " + name(what.seat) + " to " + name(what.seat) + '@'
+           + cluster::to_seat_contact(what.contact).address;
   }
 
   std::string make(const raft::replica::keep_out& what) {
@@ -103,13 +111,13 @@ struct planned_group {
     now.members.forced_out.erase(what.name);
     if (what.forced)
       now.members.forced_out.insert(what.name);
-    return (what.forced ? "force out " : "keep out ") + what.name;
+    return (what.forced ? "force out " : "keep out ") + test::short_name(what.name);
   }
 
   std::string make(const raft::replica::let_in& what) {
     now.members.kept_out.erase(what.name);
     now.members.forced_out.erase(what.name);
-    return "let in " + what.name;
+    return "let in " + test::short_name(what.name);
   }
 
   std::string make(const raft::replica::confirm_members&) {
@@ -123,7 +131,7 @@ struct planned_group {
   }
 
   /// They leave, replaced or not.
-  void force_out(const std::set<std::string>& who) {
+  void force_out(const std::set<node_id>& who) {
     wishes.leave = wishes.forced = who;
   }
 
@@ -139,7 +147,7 @@ struct planned_group {
   }
 
   raft::replica::status now;
-  std::map<std::string, voter_plan::candidate> linked;
+  std::map<node_id, voter_plan::candidate> linked;
   cluster::voter_wishes wishes;
   std::set<raft::member_id> behind;
   std::map<raft::member_id, raft::log_index> lag; // of others, entries that they lack
@@ -183,7 +191,7 @@ TEST_CASE_METHOD(planned_group, "a learner that gets a snapshot, or is silent, d
   auto& trouble = GENERATE(true, false) ? silent : by_snapshot;
   trouble = {seat_of("b")};
   CHECK(run() == steps{"learner b", "learner c"});
-  wishes.add = {"b"}; // also where it is asked for
+  wishes.add = {"b"_node}; // also where it is asked for
   CHECK(run().empty());
   trouble.clear();
   CHECK(run() == steps{"voter b", "voter c"});
@@ -240,26 +248,26 @@ TEST_CASE_METHOD(planned_group, "a voter that is to go is replaced before", "[no
     link(node);
   run();
   SECTION("another one") {
-    wishes.leave = {"b"};
+    wishes.leave = {"b"_node};
     CHECK(run() == steps{"learner d", "voter d", "remove b"});
   }
   SECTION("by a node that has caught up and votes") {
-    wishes.leave = {"b"};
+    wishes.leave = {"b"_node};
     behind = {seat_of("d")};
     CHECK(run() == steps{"learner d"});
     behind.clear();
     CHECK(run() == steps{"voter d", "remove b"});
   }
   SECTION("the leader, who hands over then") {
-    wishes.leave = {"a"};
+    wishes.leave = {"a"_node};
     CHECK(run() == steps{"learner d", "voter d", "hand over"});
   }
   SECTION("or stays while there is no other one") {
-    linked.erase("d");
-    wishes.leave = {"b"};
-    CHECK_FALSE(voter_plan{now, "a", linked, wishes}.has_replacement());
+    linked.erase("d"_node);
+    wishes.leave = {"b"_node};
+    CHECK_FALSE(voter_plan{now, "a"_node, linked, wishes}.has_replacement());
     CHECK(run().empty());
-    wishes.forced = {"b"};
+    wishes.forced = {"b"_node};
     CHECK(run() == steps{"remove b"});
   }
 }
@@ -269,36 +277,36 @@ TEST_CASE_METHOD(planned_group, "a removal waits for a replacement under each le
   for (auto* node : {"b", "c"})
     link(node);
   run();
-  wishes.remove = {"b"};
+  wishes.remove = {"b"_node};
   SECTION("if it is not forced") {
     CHECK(run() == steps{"keep out b"});
     lead("c");
     CHECK(run().empty());
-    CHECK_FALSE(voter_plan{now, "c", linked, wishes}.is_forced("b"));
+    CHECK_FALSE(voter_plan{now, "c"_node, linked, wishes}.is_forced("b"_node));
     link("d");
     CHECK(run() == steps{"learner d", "voter d", "remove b"});
   }
   SECTION("and not if it is") {
-    wishes.forced = {"b"};
+    wishes.forced = {"b"_node};
     silent = {seat_of("c")};
     CHECK(run() == steps{"force out b"});
     silent.clear();
     lead("c");
-    CHECK(voter_plan{now, "c", linked, wishes}.is_forced("b"));
+    CHECK(voter_plan{now, "c"_node, linked, wishes}.is_forced("b"_node));
     CHECK(run() == steps{"remove b"});
   }
   SECTION("nor if it is forced later, however many are kept out") {
     CHECK(run() == steps{"keep out b"});
     for (std::size_t each = 1; each < raft::max_kept_out; ++each) {
-      auto node = "up-" + std::to_string(each);
-      now.members.kept_out.insert(node);
+      auto node = test::node_named("up-" + std::to_string(each));
+      now.members.kept_out.insert(to_string(node));
       linked[node] = {};
     }
-    wishes.forced = {"b"};
+    wishes.forced = {"b"_node};
     CHECK(run() == steps{"force out b", "remove b"});
   }
   SECTION("which can be taken back") {
-    wishes.forced = {"b"};
+    wishes.forced = {"b"_node};
     silent = {seat_of("c")};
     CHECK(run() == steps{"force out b"});
     silent.clear();
@@ -333,9 +341,9 @@ TEST_CASE_METHOD(planned_group, "a voter that is to go stays while the group nee
     link(node);
   }
   wishes.voters = wished;
-  wishes.leave = {"b"};
+  wishes.leave = {"b"_node};
   CAPTURE(voters, wished);
-  CHECK(voter_plan{now, "a", linked, wishes}.has_replacement() == goes);
+  CHECK(voter_plan{now, "a"_node, linked, wishes}.has_replacement() == goes);
   CHECK(run() == (goes ? steps{"remove b"} : steps{}));
 }
 
@@ -347,7 +355,7 @@ TEST_CASE_METHOD(planned_group, "of four voters one goes before a fifth votes", 
   seat("e", false);
   link("e");
   wishes.voters = 5;
-  wishes.leave = {"b"};
+  wishes.leave = {"b"_node};
   CHECK(run() == steps{"remove b"});
 }
 
@@ -363,7 +371,7 @@ TEST_CASE_METHOD(planned_group, "a voter that is forced out goes once those vote
   link("f");
   behind = {seat_of("f")};
   wishes.voters = voters;
-  force_out({"b"});
+  force_out({"b"_node});
   CHECK(run().empty());
   behind.clear();
   CHECK(run() == steps{"voter f", "remove b"});
@@ -374,7 +382,7 @@ TEST_CASE_METHOD(planned_group, "of four voters one stays while two are silent",
     seat(node, true);
     link(node);
   }
-  wishes.leave = {"b"};
+  wishes.leave = {"b"_node};
   silent = {seat_of("c"), seat_of("d")};
   CHECK(run().empty());
   silent = {seat_of("d")};
@@ -386,15 +394,15 @@ TEST_CASE_METHOD(planned_group, "a voter that is to go says what it waits for", 
   wishes.voters = 3;
   auto held = [this](const std::string& node) {
     next(); // as things are
-    return voter_plan{now, "a", linked, wishes}.held_by(node);
+    return voter_plan{now, "a"_node, linked, wishes}.held_by(test::node_named(node));
   };
-  wishes.leave = {"a"};
+  wishes.leave = {"a"_node};
   CHECK(held("a") == hold::only_voter);
   for (auto* node : {"b", "c"}) {
     seat(node, true);
     link(node);
   }
-  wishes.leave = {"b"};
+  wishes.leave = {"b"_node};
   CHECK(held("b") == hold::no_replacement);
   silent = {seat_of("c")};
   CHECK(held("b") == hold::needed);
@@ -402,7 +410,7 @@ TEST_CASE_METHOD(planned_group, "a voter that is to go says what it waits for", 
   seat("d", false);
   link("d");
   CHECK(held("b") == hold::replacement_learns);
-  wishes.forced = {"b"};
+  wishes.forced = {"b"_node};
   CHECK(held("b") == hold::others_learn);
   now.members.members.at(seat_of("d")).votes = true;
   CHECK(held("b") == hold::nothing);
@@ -418,19 +426,19 @@ TEST_CASE_METHOD(planned_group, "of two that are to go one is replaced where one
   }
   link("d");
   SECTION("the one that is not forced waits for the other one") {
-    wishes.leave = {"b", "c"};
-    wishes.forced = {"c"};
-    CHECK_FALSE(voter_plan{now, "a", linked, wishes}.has_replacement());
+    wishes.leave = {"b"_node, "c"_node};
+    wishes.forced = {"c"_node};
+    CHECK_FALSE(voter_plan{now, "a"_node, linked, wishes}.has_replacement());
     CHECK(run() == steps{"learner d", "voter d", "remove c"});
     CHECK(run().empty());
     link("e");
     CHECK(run() == steps{"learner e", "voter e", "remove b"});
   }
   SECTION("and the other one stays") {
-    wishes.leave = {"b", "c"};
-    CHECK(voter_plan{now, "a", linked, wishes}.has_replacement());
+    wishes.leave = {"b"_node, "c"_node};
+    CHECK(voter_plan{now, "a"_node, linked, wishes}.has_replacement());
     CHECK(run() == steps{"learner d", "voter d", "remove b"});
-    CHECK_FALSE(voter_plan{now, "a", linked, wishes}.has_replacement());
+    CHECK_FALSE(voter_plan{now, "a"_node, linked, wishes}.has_replacement());
   }
 }
 
@@ -439,10 +447,10 @@ TEST_CASE_METHOD(planned_group, "two voters have a replacement for one where two
   seat("b", true);
   link("b");
   link("c");
-  wishes.leave = {"b"};
-  CHECK_FALSE(voter_plan{now, "a", linked, wishes}.has_replacement());
+  wishes.leave = {"b"_node};
+  CHECK_FALSE(voter_plan{now, "a"_node, linked, wishes}.has_replacement());
   link("d");
-  CHECK(voter_plan{now, "a", linked, wishes}.has_replacement());
+  CHECK(voter_plan{now, "a"_node, linked, wishes}.has_replacement());
   CHECK(run() == steps{"learner c", "learner d", "voter c", "voter d", "remove b"});
 }
 
@@ -452,17 +460,17 @@ TEST_CASE_METHOD(planned_group, "a removed voter stays out, whoever leads, until
     link(node);
   wishes.voters = 4;
   run();
-  wishes.remove = {"b"};
+  wishes.remove = {"b"_node};
   CHECK(run() == steps{"keep out b", "remove b"});
   SECTION("under the next leader") {
     lead("c");
     wishes.voters = 4;
     CHECK(run().empty());
-    wishes.add = {"b"};
+    wishes.add = {"b"_node};
     CHECK(run() == steps{"let in b", "learner b", "voter b"});
   }
   SECTION("unless its removal was refused in the end") {
-    wishes = {.voters = 4, .let_in = {"b"}};
+    wishes = {.voters = 4, .let_in = {"b"_node}};
     CHECK(run() == steps{"let in b", "learner b", "voter b"});
   }
 }
@@ -471,7 +479,7 @@ TEST_CASE_METHOD(planned_group, "the next leader goes on with a removal", "[node
   for (auto* node : {"b", "c", "d"})
     link(node);
   run();
-  wishes.remove = {"a"};
+  wishes.remove = {"a"_node};
   CHECK(run() == steps{"keep out a", "learner d", "voter d", "hand over"});
   lead("b");
   CHECK(run() == steps{"remove a"});
@@ -483,21 +491,21 @@ TEST_CASE_METHOD(planned_group, "of many nodes that are kept out one that is awa
     link(node);
   run();
   for (std::size_t each = 0; each < raft::max_kept_out; ++each)
-    now.members.kept_out.insert("away-" + std::to_string(100 + each));
-  wishes.remove = wishes.forced = {"b"};
-  CHECK(voter_plan{now, "a", linked, wishes}.can_keep_out("b"));
+    now.members.kept_out.insert(to_string(test::node_named("away-" + std::to_string(100 + each))));
+  wishes.remove = wishes.forced = {"b"_node};
+  CHECK(voter_plan{now, "a"_node, linked, wishes}.can_keep_out("b"_node));
   CHECK(run() == steps{"let in away-100", "force out b", "remove b"});
   for (auto& each : now.members.kept_out)
-    linked[each] = {};
-  CHECK_FALSE(voter_plan{now, "a", linked, wishes}.can_keep_out("c"));
-  CHECK(voter_plan{now, "a", linked, wishes}.can_keep_out("b")); // it is already
+    linked[*node_id::from_string(each)] = {};
+  CHECK_FALSE(voter_plan{now, "a"_node, linked, wishes}.can_keep_out("c"_node));
+  CHECK(voter_plan{now, "a"_node, linked, wishes}.can_keep_out("b"_node)); // it is already
 
   // Nor does one that is not there now, but has its seat yet.
   auto away = *now.members.kept_out.begin();
-  linked.erase(away);
-  CHECK(voter_plan{now, "a", linked, wishes}.can_keep_out("c"));
+  linked.erase(*node_id::from_string(away));
+  CHECK(voter_plan{now, "a"_node, linked, wishes}.can_keep_out("c"_node));
   now.members.members[raft::member_id{99}] = {true, away + "@here:1"};
-  CHECK_FALSE(voter_plan{now, "a", linked, wishes}.can_keep_out("c"));
+  CHECK_FALSE(voter_plan{now, "a"_node, linked, wishes}.can_keep_out("c"_node));
 }
 
 TEST_CASE_METHOD(planned_group, "who is asked to vote does so beside the others",
@@ -505,7 +513,7 @@ TEST_CASE_METHOD(planned_group, "who is asked to vote does so beside the others"
   for (auto* node : {"b", "c", "d"})
     link(node);
   run();
-  wishes.add = {"d"};
+  wishes.add = {"d"_node};
   CHECK(run() == steps{"learner d", "voter d"});
 }
 
@@ -515,20 +523,20 @@ TEST_CASE_METHOD(planned_group, "a seat whose disk was lost goes, and its node l
   link("c");
   run();
   SECTION("when the node comes with another seat") {
-    linked["b"].seat = raft::member_id{9};
+    linked["b"_node].seat = raft::member_id{9};
     CHECK(run() == steps{"remove b", "learner i", "voter i"});
   }
   SECTION("when it was seen to have forgotten") {
     wishes.forgotten = {seat_of("b")};
     CHECK(run() == steps{"remove b"}); // and does not come again under that seat
-    wishes.add = {"b"};
+    wishes.add = {"b"_node};
     CHECK(run().empty()); // nor where it is asked for
-    linked["b"].seat = raft::member_id{9};
+    linked["b"_node].seat = raft::member_id{9};
     CHECK(run() == steps{"learner i", "voter i"});
   }
   SECTION("when it was seen to have forgotten, and has another seat already") {
     wishes.forgotten = {seat_of("b")};
-    linked["b"].seat = raft::member_id{9};
+    linked["b"_node].seat = raft::member_id{9};
     CHECK(run() == steps{"remove b", "learner i", "voter i"});
   }
   SECTION("when it has forgotten, and another node can take its place") {
@@ -554,7 +562,7 @@ TEST_CASE_METHOD(planned_group, "who leads without a vote hands over to a voter 
   }
   seat("a", false);
   CHECK(run() == steps{"hand over"});
-  wishes.leave = {"a"}; // it goes afterwards
+  wishes.leave = {"a"_node}; // it goes afterwards
   CHECK(run() == steps{"hand over"});
   wishes = {};
 
@@ -605,29 +613,30 @@ TEST_CASE_METHOD(planned_group, "a voter stays while too few of the others have 
   auto& away = how == 0 ? silent : how == 1 ? mute : behind;
   away = {seat_of("b")};
   SECTION("which would be no majority without it") {
-    auto goes = GENERATE("a"s, "c"s);
+    auto goes = GENERATE("a"_node, "c"_node);
     force_out({goes});
     CHECK(run().empty());
-    CHECK_FALSE(voter_plan{now, "a", linked, wishes}.goes_on_without(goes));
+    CHECK_FALSE(voter_plan{now, "a"_node, linked, wishes}.goes_on_without(goes));
     away.clear();
-    CHECK(run() == (goes == "a" ? steps{"hand over"} : steps{"remove c"}));
+    CHECK(run() == (goes == "a"_node ? steps{"hand over"} : steps{"remove c"}));
   }
   SECTION("whatever learners there are") {
-    force_out({"c"});
+    force_out({"c"_node});
     for (auto* node : {"d", "e", "f"}) {
       now.members.members[seat_of(node)] = {false, contact(node)};
       if (how == 0)
         silent.insert(seat_of(node));
     }
     next(); // as things are
-    CHECK_FALSE(voter_plan{now, "a", linked, wishes}.goes_on_without("c"));
+    CHECK_FALSE(voter_plan{now, "a"_node, linked, wishes}.goes_on_without("c"_node));
     now.members.members[seat_of("b")].votes = false;
     away = {};
     next();
-    CHECK(voter_plan{now, "a", linked, wishes}.goes_on_without("c")); // though learners are silent
+    CHECK(voter_plan{now, "a"_node, linked, wishes}.goes_on_without(
+      "c"_node)); // though learners are silent
   }
   SECTION("but who is silent goes") {
-    force_out({"b"});
+    force_out({"b"_node});
     CHECK(run() == steps{"remove b"});
   }
   SECTION("and of five one more goes than may be silent") {
@@ -637,10 +646,10 @@ TEST_CASE_METHOD(planned_group, "a voter stays while too few of the others have 
     away.clear();
     run();
     away = {seat_of("b")};
-    force_out({"c"});
+    force_out({"c"_node});
     CHECK(run() == steps{"remove c"});
     away = {seat_of("b"), seat_of("d")};
-    force_out({"c", "e"});
+    force_out({"c"_node, "e"_node});
     CHECK(run().empty());
   }
 }
@@ -651,7 +660,7 @@ TEST_CASE_METHOD(planned_group, "a voter counts as there until a second after it
   link("c");
   run();
   silent = {seat_of("b")};
-  force_out({"c"});
+  force_out({"c"_node});
   silence = 1s;
   CHECK(run().empty());
   silence = 1s - 1ns;
@@ -665,30 +674,30 @@ TEST_CASE_METHOD(planned_group, "a voter goes once the others have just acknowle
   run();
   SECTION("which is written if the last one is old, or of an earlier leader") {
     now.members_for = GENERATE(std::optional<duration>{}, std::optional<duration>{2s});
-    force_out({"c"});
+    force_out({"c"_node});
     REQUIRE(std::holds_alternative<raft::replica::confirm_members>(next().value()));
     now.members_for = duration::zero();
     mute = {seat_of("b")}; // has not acknowledged it
     CHECK_FALSE(next());
-    CHECK_FALSE(voter_plan{now, "a", linked, wishes}.goes_on_without("c"));
+    CHECK_FALSE(voter_plan{now, "a"_node, linked, wishes}.goes_on_without("c"_node));
     mute.clear();
     CHECK(run() == steps{"remove c"});
   }
   SECTION("which is written if the last one is older than the wish") {
     now.members_for = 1s;
-    force_out({"c"});
+    force_out({"c"_node});
     wishes.since = 1s;
     CHECK(run() == steps{"confirm", "remove c"});
   }
   SECTION("be it that on its own removal") {
     now.members_for = 1h;
-    wishes.remove = wishes.forced = {"c"};
+    wishes.remove = wishes.forced = {"c"_node};
     wishes.since = 1ns;
     CHECK(run() == steps{"force out c", "remove c"});
   }
   SECTION("not where it hands over first") {
     now.members_for = 1h;
-    force_out({"a"});
+    force_out({"a"_node});
     CHECK(run() == steps{"hand over"});
   }
   SECTION("not for a seat that is worth nothing") {
@@ -700,7 +709,7 @@ TEST_CASE_METHOD(planned_group, "a voter goes once the others have just acknowle
 
 TEST_CASE_METHOD(planned_group, "the only voter stays, and hands over to nobody",
                  "[node][voters]") {
-  wishes.leave = {"a"};
+  wishes.leave = {"a"_node};
   CHECK(run().empty());
 }
 
@@ -709,11 +718,11 @@ TEST_CASE_METHOD(planned_group, "a removed node that is asked for again can take
   for (auto* node : {"b", "c", "d"})
     link(node);
   run();
-  now.members.kept_out = {"d"};
-  wishes.leave = {"b"};
-  CHECK_FALSE(voter_plan{now, "a", linked, wishes}.has_replacement());
-  wishes.add = {"d"};
-  CHECK(voter_plan{now, "a", linked, wishes}.has_replacement());
+  now.members.kept_out = {to_string("d"_node)};
+  wishes.leave = {"b"_node};
+  CHECK_FALSE(voter_plan{now, "a"_node, linked, wishes}.has_replacement());
+  wishes.add = {"d"_node};
+  CHECK(voter_plan{now, "a"_node, linked, wishes}.has_replacement());
 }
 
 TEST_CASE("the members of a group change a bounded number of times in ten seconds",
@@ -798,6 +807,40 @@ TEST_CASE_METHOD(planned_group, "a member is found where its node is now", "[nod
   link("b");
   link("c");
   run();
-  linked["b"].address = "127.0.0.1:7777";
+  linked["b"_node].address = "127.0.0.1:7777";
   CHECK(run() == steps{"move b to b@127.0.0.1:7777"});
+}
+
+TEST_CASE("a log has the id of a member in digits, and its address", "[node][voters]") {
+  const auto digits = std::string(62, '0') + "a7";
+  node_id node;
+  node.bytes.back() = std::byte{0xa7};
+  CHECK(to_string(cluster::seat_contact{node, "10.0.0.7:4000"}) == digits + "@10.0.0.7:4000");
+  CHECK(to_string(cluster::seat_contact{node, {}}) == digits + "@"); // as it is restored
+  for (auto* address : {"10.0.0.7:4000", "[::1]:4000", ""})
+    CHECK(cluster::to_seat_contact(digits + "@" + address) == cluster::seat_contact{node, address});
+  CHECK(cluster::to_seat_contact(digits) == cluster::seat_contact{node, {}});
+  for (auto* text : {"", "@", "@10.0.0.7:4000", "a7@10.0.0.7:4000", "10.0.0.7:4000"})
+    CHECK(cluster::to_seat_contact(text).node == node_id{});
+  raft::configuration members;
+  CHECK_FALSE(cluster::keeps_out(members, node));
+  members.kept_out = {digits};
+  CHECK(cluster::keeps_out(members, node));
+  CHECK_FALSE(cluster::keeps_out(members, node_id{}));
+}
+
+TEST_CASE_METHOD(planned_group, "a kept out name that no node can have gives way",
+                 "[node][voters]") {
+  link("b");
+  link("c");
+  run();
+  now.members.kept_out.insert("nobody");
+  for (std::size_t each = 1; each < raft::max_kept_out; ++each) {
+    auto node = test::node_named("node-" + std::to_string(100 + each));
+    linked[node] = {raft::member_id{1'000 + each}, "h:1"};
+    now.members.kept_out.insert(to_string(node));
+  }
+  wishes.remove = wishes.forced = {"b"_node};
+  CHECK(voter_plan{now, "a"_node, linked, wishes}.can_keep_out("b"_node));
+  CHECK(run() == steps{"let in nobody", "force out b", "remove b"});
 }

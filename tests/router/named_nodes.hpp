@@ -1,30 +1,25 @@
 #pragma once
 
-#include <algorithm>
-#include <cassert>
+#include <cstddef>
 #include <string>
-#include <string_view>
 
 #include "troupe/core/ids.hpp"
+#include "troupe/sim/world/named_nodes.hpp"
 
 namespace troupe::test {
 
-/// Returns an id for a node that a test calls `name`. Ids sort as these names do.
-inline node_id node_named(std::string_view name) {
-  assert(name.size() < node_id::size);
-  node_id made;
-  std::ranges::transform(name, made.bytes.begin(),
-                         [](char each) { return static_cast<std::byte>(each); });
-  return made;
+using sim::name_of;
+using sim::node_named;
+
+/// `"a"_node`
+inline node_id operator""_node(const char* name, std::size_t size) {
+  return node_named({name, size});
 }
 
-/// Returns what the test calls that node; empty for no node.
-inline std::string name_of(const node_id& node) {
-  std::string name;
-  for (auto each : node.bytes)
-    if (each != std::byte{})
-      name += std::to_integer<char>(each);
-  return name;
+/// As name_of(), of a text that has the id of a node; of another one, that.
+inline std::string short_name(const std::string& id) {
+  auto node = node_id::from_string(id);
+  return node ? name_of(*node) : id;
 }
 
 } // namespace troupe::test

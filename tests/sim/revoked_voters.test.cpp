@@ -12,6 +12,7 @@
 #include <string>
 
 #include "support/seeds.hpp"
+#include "troupe/core/ids.hpp"
 #include "troupe/sim/world/world.hpp"
 
 namespace revoked_voters_test {
@@ -42,9 +43,9 @@ public:
   /// `dead`: one of them that is killed just before.
   void revoke(const std::set<sim::process_id>& which, std::optional<sim::process_id> dead = {}) {
     for (auto each : which) {
-      auto& name = world_.at(each)->node();
-      revoked_.insert(name);
-      world_.setting().facts.wished_away(name, true);
+      auto& node = world_.at(each)->node();
+      revoked_.insert(node);
+      world_.setting().facts.wished_away(node, true);
     }
     if (dead)
       world_.kill(*dead);
@@ -105,7 +106,7 @@ private:
   }
 
   sim::world<sim::seats_process> world_;
-  std::set<std::string> revoked_;
+  std::set<node_id> revoked_;
 };
 
 } // namespace

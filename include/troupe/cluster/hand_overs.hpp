@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "troupe/core/flaw.hpp"
+#include "troupe/core/ids.hpp"
 #include "troupe/core/machine.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/time.hpp"
@@ -20,6 +21,9 @@ namespace troupe::cluster {
 /// as this node is about to end. Part of `seats`. Cost of a call: O(n).
 class hand_overs {
 public:
+  /// For a hand-over to whichever node the group chooses.
+  static constexpr node_id any_node{};
+
   struct transfer {
     /// The open question; zero: none.
     request_id open = 0;
@@ -27,12 +31,12 @@ public:
     std::optional<time_point> again{};
   };
 
-  /// The group is asked for one to that node, by the question `id`; empty: to any.
-  void ask(const std::string& node, request_id id) {
+  /// The group is asked for one to that node, by the question `id`; all zero: to any.
+  void ask(const node_id& node, request_id id) {
     transfers_[node] = {id};
   }
 
-  void drop(const std::string& node) {
+  void drop(const node_id& node) {
     transfers_.erase(node);
   }
 
@@ -44,7 +48,7 @@ public:
   template <class IsWanted>
   void keep(IsWanted is_wanted) {
     std::erase_if(transfers_, [&](auto& each) {
-      return !each.first.empty() && !is_wanted(each.first)
+      return each.first != any_node && !is_wanted(each.first)
              && planted_flaw != flaw::hand_over_repeated;
     });
   }
@@ -60,14 +64,14 @@ public:
       found->second = {0, now + ask_again_after}; // another one is under way, and may fail
       return false;
     }
-    auto is_own = found->first.empty();
+    auto is_own = found->first == any_node;
     transfers_.erase(found);
     return is_own && why;
   }
 
   /// To which nodes one is to be asked for again.
-  std::vector<std::string> take_due(time_point now) {
-    std::vector<std::string> found;
+  std::vector<node_id> take_due(time_point now) {
+    std::vector<node_id> found;
     for (auto& [node, each] : transfers_)
       if (each.again && *each.again <= now) {
         each.again.reset();
@@ -76,8 +80,8 @@ public:
     return found;
   }
 
-  /// By node; empty: to any.
-  [[nodiscard]] const std::map<std::string, transfer>& all() const {
+  /// By node; all zero: to any.
+  [[nodiscard]] const std::map<node_id, transfer>& all() const {
     return transfers_;
   }
 
@@ -103,7 +107,7 @@ public:
 
   /// This node's own is over. Returns who has waited for it.
   std::vector<request_id> end() {
-    transfers_.erase(std::string{});
+    transfers_.erase(any_node);
     return std::exchange(leaving_, {});
   }
 
@@ -124,10 +128,10 @@ public:
     std::vector<std::string> found;
     for (auto& [node, each] : transfers_) {
       if ((each.open == 0) != each.again.has_value())
-        found.push_back("a transfer waits for nothing: " + node);
+        found.push_back("a transfer waits for nothing: " + to_string(node));
       if (each.open > last_id)
-        found.push_back("a transfer has a number that was not given: " + node);
-      if (node.empty() && leaving_.empty())
+        found.push_back("a transfer has a number that was not given: " + to_string(node));
+      if (node == any_node && leaving_.empty())
         found.push_back("nobody waits for the transfer to any node");
     }
     return found;
@@ -137,7 +141,7 @@ private:
   static constexpr duration within = std::chrono::seconds{3};
   static constexpr duration ask_again_after = std::chrono::milliseconds{50};
 
-  std::map<std::string, transfer> transfers_;
+  std::map<node_id, transfer> transfers_;
   std::vector<request_id> leaving_;
   time_point leave_at_{};
 };

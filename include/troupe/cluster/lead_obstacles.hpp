@@ -88,7 +88,7 @@ public:
   }
 
 private:
-  [[nodiscard]] const std::set<std::string>& revoked() const {
+  [[nodiscard]] const std::set<node_id>& revoked() const {
     return wishes_.all().revoked;
   }
 

@@ -48,11 +48,10 @@ public:
   };
 
   /// `node`: the id of this one. `max_nodes` as in seats_options.
-  seat_cards(std::string node, std::size_t max_nodes)
-    : node_(std::move(node)), max_nodes_(max_nodes) {}
+  seat_cards(node_id node, std::size_t max_nodes) : node_(node), max_nodes_(max_nodes) {}
 
   /// The id of this node.
-  [[nodiscard]] const std::string& self() const {
+  [[nodiscard]] const node_id& self() const {
     return node_;
   }
 
@@ -69,14 +68,14 @@ public:
     return members_;
   }
 
-  [[nodiscard]] std::optional<raft::member_id> seat_of(const std::string& node) const {
+  [[nodiscard]] std::optional<raft::member_id> seat_of(const node_id& node) const {
     for (auto& [seat, who] : members_.members)
       if (to_seat_contact(who.contact).node == node)
         return seat;
     return std::nullopt;
   }
 
-  static bool is_of_another(raft::member_id seat, const std::string& node,
+  static bool is_of_another(raft::member_id seat, const node_id& node,
                             const raft::configuration& members) {
     auto found = members.members.find(seat);
     return found != members.members.end() && to_seat_contact(found->second.contact).node != node;
@@ -84,51 +83,50 @@ public:
 
   // -- links ---------------------------------------------------------------------------------
 
-  [[nodiscard]] bool may_link(const std::string& node) const {
+  [[nodiscard]] bool may_link(const node_id& node) const {
     return node != node_ && (links_.size() < max_nodes_ || links_.contains(node));
   }
 
   /// It takes the place of an earlier one.
-  void link_up(const std::string& node, request_id life, boot_number boot,
-               std::string called = {}) {
+  void link_up(const node_id& node, request_id life, boot_number boot, std::string called = {}) {
     links_[node] = {life, boot, std::move(called)};
   }
 
-  void link_down(const std::string& node) {
+  void link_down(const node_id& node) {
     links_.erase(node);
   }
 
-  [[nodiscard]] bool is_linked(const std::string& node) const {
+  [[nodiscard]] bool is_linked(const node_id& node) const {
     return links_.contains(node);
   }
 
   /// By node, in the order of their ids.
-  [[nodiscard]] const std::map<std::string, link>& links() const {
+  [[nodiscard]] const std::map<node_id, link>& links() const {
     return links_;
   }
 
-  [[nodiscard]] std::map<std::string, link>& links() {
+  [[nodiscard]] std::map<node_id, link>& links() {
     return links_;
   }
 
   /// Returns nullptr if there is no link.
-  [[nodiscard]] link* find_link(const std::string& node) {
+  [[nodiscard]] link* find_link(const node_id& node) {
     auto found = links_.find(node);
     return found != links_.end() ? &found->second : nullptr;
   }
 
   /// Zero: there is no link, or its boot number is unknown.
-  [[nodiscard]] boot_number boot_of(const std::string& node) const {
+  [[nodiscard]] boot_number boot_of(const node_id& node) const {
     auto found = links_.find(node);
     return found != links_.end() ? found->second.boot : 0;
   }
 
-  [[nodiscard]] bool has_card(const std::string& node) const {
+  [[nodiscard]] bool has_card(const node_id& node) const {
     return card_of(node) != raft::member_id{};
   }
 
   /// The seat that a linked node has said; zero: none.
-  [[nodiscard]] raft::member_id card_of(const std::string& node) const {
+  [[nodiscard]] raft::member_id card_of(const node_id& node) const {
     auto found = links_.find(node);
     return found != links_.end() ? found->second.seat : raft::member_id{};
   }
@@ -157,8 +155,8 @@ public:
   }
 
   /// Which nodes are to be asked for their cards again.
-  std::vector<std::string> take_due(time_point now) {
-    std::vector<std::string> found;
+  std::vector<node_id> take_due(time_point now) {
+    std::vector<node_id> found;
     for (auto& [node, each] : links_)
       if (each.ask_again && *each.ask_again <= now) {
         each.ask_again.reset();
@@ -176,23 +174,23 @@ public:
   }
 
   /// Forgets the cards that contradict `members`. Returns whose.
-  std::vector<std::string> doubt(const raft::configuration& members) {
-    std::vector<std::string> found;
+  std::vector<node_id> doubt(const raft::configuration& members) {
+    std::vector<node_id> found;
     for (auto& [seat, who] : members.members) {
       auto node = to_seat_contact(who.contact).node;
       auto* known = find_link(node);
       if (known == nullptr || known->seat == seat || known->seat == raft::member_id{})
         continue;
       known->seat = {};
-      found.push_back(std::move(node));
+      found.push_back(node);
     }
     return found;
   }
 
   /// The linked nodes that could vote, and this one at `address`.
-  [[nodiscard]] std::map<std::string, voter_plan::candidate>
+  [[nodiscard]] std::map<node_id, voter_plan::candidate>
   candidates(const raft::replica_types::status& now, const std::string& address) const {
-    std::map<std::string, voter_plan::candidate> found;
+    std::map<node_id, voter_plan::candidate> found;
     for (auto& [node, each] : links_)
       if (auto where = known_.find(node); where != known_.end() && each.seat != raft::member_id{}
                                           && !is_of_another(each.seat, node, now.members))
@@ -203,14 +201,14 @@ public:
 
   // -- names ---------------------------------------------------------------------------------
 
-  void node_is(const std::string& node, std::string called, std::string address) {
+  void node_is(const node_id& node, std::string called, std::string address) {
     if (known_.size() >= max_nodes_ && !known_.contains(node) && !forget_a_node())
       return;
     known_[node] = {std::move(called), std::move(address)};
   }
 
   /// A node with a seat keeps it until that goes, for those who ask about the members.
-  void forget_name(const std::string& node) {
+  void forget_name(const node_id& node) {
     auto found = known_.find(node);
     if (found == known_.end())
       return;
@@ -220,17 +218,17 @@ public:
       known_.erase(found);
   }
 
-  [[nodiscard]] std::string name_of(const std::string& node) const {
+  [[nodiscard]] std::string name_of(const node_id& node) const {
     if (auto found = known_.find(node); found != known_.end())
       return found->second.called;
     auto linked = links_.find(node); // before the registry says so, as after a start
     return linked != links_.end() && !linked->second.called.empty() ? linked->second.called
-                                                                    : node.substr(0, 8);
+                                                                    : to_string(node).substr(0, 8);
   }
 
   /// For a contact: "n0 (127.0.0.1:1)". Says so if its node is among those that are `revoked`.
   [[nodiscard]] std::string name_at(const std::string& contact,
-                                    const std::set<std::string>& revoked) const {
+                                    const std::set<node_id>& revoked) const {
     auto where = to_seat_contact(contact);
     return name_of(where.node) + " (" + where.address
            + (revoked.contains(where.node) ? ", revoked)" : ")");
@@ -238,7 +236,7 @@ public:
 
   /// As name_at(), where no link has that seat.
   [[nodiscard]] std::string name_of_seat(raft::member_id seat,
-                                         const std::set<std::string>& revoked) const {
+                                         const std::set<node_id>& revoked) const {
     for (auto& [node, each] : links_)
       if (each.seat == seat && seat != raft::member_id{})
         return name_of(node);
@@ -262,12 +260,14 @@ public:
 
   /// Returns the id of the node of that name, id or address; where there is none, that of the node
   /// whose id begins so. Errors: not_found; bad_argument if several are meant. Cost: O(nodes).
-  [[nodiscard]] result<std::string> find_node(const std::string& called) const {
-    if (called == node_ || known_.contains(called))
-      return called;
+  [[nodiscard]] result<node_id> find_node(const std::string& called) const {
+    auto id = node_id::from_string(called);
+    if (id && (*id == node_ || known_.contains(*id)))
+      return *id;
     auto found = nodes_called(called);
     if (found.empty())
       found = nodes_begun_by(called);
+    found.erase(node_id{}); // of a contact without an id
     if (found.size() == 1)
       return *found.begin();
     auto shown = "'" + called.substr(0, 64) + "'";
@@ -293,7 +293,8 @@ public:
     expect(!links_.contains(node_), "a link to itself");
     std::set<request_id> lives;
     for (auto& [node, each] : links_)
-      expect(each.life <= last_id && lives.insert(each.life).second, "two links are one: " + node);
+      expect(each.life <= last_id && lives.insert(each.life).second,
+             "two links are one: " + to_string(node));
     return found;
   }
 
@@ -305,28 +306,28 @@ private:
     bool is_gone = false;
   };
 
-  [[nodiscard]] std::set<std::string> nodes_called(const std::string& called) const {
-    std::set<std::string> found;
+  [[nodiscard]] std::set<node_id> nodes_called(const std::string& called) const {
+    std::set<node_id> found;
     for (auto& [node, who] : known_)
       if (who.called == called)
         found.insert(node);
     for (auto& [seat, who] : members_.members) // it may never come back
       if (auto where = to_seat_contact(who.contact);
-          where.node == called || where.address == called)
+          to_string(where.node) == called || where.address == called)
         found.insert(where.node);
     return found;
   }
 
-  [[nodiscard]] std::set<std::string> nodes_begun_by(const std::string& digits) const {
-    std::set<std::string> found;
-    if (begins_id(digits, node_))
+  [[nodiscard]] std::set<node_id> nodes_begun_by(const std::string& digits) const {
+    std::set<node_id> found;
+    if (begins_id(digits, to_string(node_)))
       found.insert(node_);
     for (auto& [node, who] : known_)
-      if (begins_id(digits, node))
+      if (begins_id(digits, to_string(node)))
         found.insert(node);
     for (auto& [seat, who] : members_.members)
-      if (auto where = to_seat_contact(who.contact); begins_id(digits, where.node))
-        found.insert(where.node);
+      if (auto id = to_seat_contact(who.contact).node; begins_id(digits, to_string(id)))
+        found.insert(id);
     return found;
   }
 
@@ -340,11 +341,11 @@ private:
     return false;
   }
 
-  std::string node_;
+  node_id node_;
   std::size_t max_nodes_;
   raft::configuration members_; // committed
-  std::map<std::string, link> links_;
-  std::map<std::string, known_node> known_;
+  std::map<node_id, link> links_;
+  std::map<node_id, known_node> known_;
 };
 
 } // namespace troupe::cluster

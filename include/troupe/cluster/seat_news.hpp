@@ -45,10 +45,10 @@ public:
         + (what.leader == raft::member_id{} ? what.cause : "another node leads a later term")});
   }
 
-  /// That node leads; empty: it is not known who does.
-  void other_leads(const raft::replica_types::status& now, const std::string& node,
+  /// That node leads; all zero: it is not known who does.
+  void other_leads(const raft::replica_types::status& now, const node_id& node,
                    const std::string& cause, types::effects& out) {
-    if (node.empty() || said_leader_ == std::pair{now.term, node})
+    if (node == node_id{} || said_leader_ == std::pair{now.term, node})
       return;
     out.push_back(types::inform{"node " + cards_.name_of(node) + " leads the cluster in term "
                                 + std::to_string(now.term) + ": " + cause});
@@ -59,7 +59,7 @@ public:
   /// `in_log`: the last ones in its log. Not while this node only reads what was, as after its
   /// start, or where it learns: the log goes on then.
   void members(const raft::configuration& in_log, types::effects& out) {
-    if (said_leader_.second.empty() || cards_.members().members.empty()
+    if (said_leader_.second == node_id{} || cards_.members().members.empty()
         || cards_.members() != in_log)
       return;
     if (auto text = cards_.describe_members(); text != said_members_)
@@ -68,7 +68,7 @@ public:
 
   // -- what the leader does to them ----------------------------------------------------------
 
-  void is_back(const std::string& node, types::effects& out) const {
+  void is_back(const node_id& node, types::effects& out) const {
     out.push_back(types::inform{"voter " + cards_.name_of(node) + " is back, and keeps its seat"});
   }
 
@@ -81,12 +81,12 @@ public:
   }
 
   /// Of those that are revoked.
-  void are_revoked(const std::set<std::string>& which, types::effects& out) {
-    std::set<std::string> found;
+  void are_revoked(const std::set<node_id>& which, types::effects& out) {
+    std::set<node_id> found;
     for (auto& [seat, who] : cards_.members().members)
       if (auto node = to_seat_contact(who.contact).node;
           which.contains(node) && node != cards_.self())
-        found.insert(std::move(node));
+        found.insert(node);
     for (auto& node : found)
       if (!said_revoked_.contains(node))
         out.push_back(types::warn{"member " + cards_.name_of(node)
@@ -96,7 +96,7 @@ public:
   }
 
   /// That voter is to be replaced.
-  void is_lost(const std::string& node, duration gone_for, const voter_plan& plan,
+  void is_lost(const node_id& node, duration gone_for, const voter_plan& plan,
                types::effects& out) const {
     auto can_be = plan.held_by(node) != voter_plan::hold::no_replacement;
     out.push_back(types::warn{"voter " + cards_.name_of(node) + " has been gone for "
@@ -119,9 +119,9 @@ public:
 
 private:
   const seat_cards& cards_;
-  std::pair<raft::term_number, std::string> said_leader_;
+  std::pair<raft::term_number, node_id> said_leader_;
   std::string said_members_;
-  std::set<std::string> said_revoked_;
+  std::set<node_id> said_revoked_;
   bool says_left_out_ = false;
   time_point say_pace_at_{};
 };

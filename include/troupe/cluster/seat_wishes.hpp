@@ -32,7 +32,7 @@ public:
   struct asked_change {
     request_id asker = 0;
     change_voters what;
-    std::string node; // its id
+    node_id node; // its id
     time_point asked{};
   };
 
@@ -52,7 +52,7 @@ public:
   }
 
   /// These voters go once there are more than so many, see voter_losses.
-  void replace(const std::map<std::string, std::size_t>& which, time_point now) {
+  void replace(const std::map<node_id, std::size_t>& which, time_point now) {
     for (auto& [node, voters] : which)
       if (!wishes_.replaced.contains(node))
         wished_at_ = now;
@@ -60,7 +60,7 @@ public:
   }
 
   /// These nodes, and no others, are revoked.
-  void bar(std::set<std::string> nodes) {
+  void bar(std::set<node_id> nodes) {
     wishes_.revoked = std::move(nodes);
   }
 
@@ -74,7 +74,7 @@ public:
   }
 
   /// A node has said that it leaves. `boot`: its boot number; zero: unknown.
-  void depart(const std::string& node, boot_number boot, time_point now) {
+  void depart(const node_id& node, boot_number boot, time_point now) {
     wishes_.leave.insert(node);
     boots_[node] = boot;
     wishes_.forced.insert(node); // it is gone, replaced or not
@@ -82,7 +82,7 @@ public:
   }
 
   /// A node that has left may come back as any other.
-  void end_leave(const std::string& node) {
+  void end_leave(const node_id& node) {
     wishes_.leave.erase(node);
     forget_wishes_away();
   }
@@ -90,7 +90,7 @@ public:
   /// A node is linked. If it was stopped before it had left, and has started again, it stays: calls
   /// `answer` with who waits for its leave.
   template <class Answer>
-  void end_leave_of_earlier_boot(const std::string& node, boot_number boot, Answer answer) {
+  void end_leave_of_earlier_boot(const node_id& node, boot_number boot, Answer answer) {
     auto asked = boots_.find(node);
     if (asked == boots_.end() || boot == 0)
       return;
@@ -107,7 +107,7 @@ public:
     });
   }
 
-  [[nodiscard]] bool is_wished_away(const std::string& node) const {
+  [[nodiscard]] bool is_wished_away(const node_id& node) const {
     return wishes_.remove.contains(node) || wishes_.leave.contains(node);
   }
 
@@ -145,7 +145,7 @@ public:
 
   /// `boot`: the boot number of that node; zero: unknown.
   /// @pre there is room
-  void ask(request_id asker, change_voters what, const std::string& node, boot_number boot,
+  void ask(request_id asker, change_voters what, const node_id& node, boot_number boot,
            time_point now) {
     changes_.push_back({asker, std::move(what), node, now});
     auto& asked = changes_.back().what;
@@ -168,7 +168,7 @@ public:
     forget_wishes_away();
   }
 
-  [[nodiscard]] bool is_asked_to_lead(const std::string& node) const {
+  [[nodiscard]] bool is_asked_to_lead(const node_id& node) const {
     return std::ranges::any_of(changes_, [&](auto& each) {
       return each.what.what == voter_change::lead && each.node == node;
     });
@@ -215,18 +215,17 @@ private:
     return what == voter_change::remove || what == voter_change::leave;
   }
 
-  static bool has_seat(const std::string& node, const raft::configuration& members) {
+  static bool has_seat(const node_id& node, const raft::configuration& members) {
     return std::ranges::any_of(members.members, [&](auto& each) {
       return to_seat_contact(each.second.contact).node == node;
     });
   }
 
   /// Whether it votes, and is to go on so.
-  static bool is_voter(const std::string& node, const raft::configuration& members) {
-    return !members.kept_out.contains(node)
-           && std::ranges::any_of(members.members, [&](auto& each) {
-                return each.second.votes && to_seat_contact(each.second.contact).node == node;
-              });
+  static bool is_voter(const node_id& node, const raft::configuration& members) {
+    return !keeps_out(members, node) && std::ranges::any_of(members.members, [&](auto& each) {
+      return each.second.votes && to_seat_contact(each.second.contact).node == node;
+    });
   }
 
   /// Whether another one waits for the same, or has asked for something else of its node since.
@@ -241,7 +240,7 @@ private:
     return false;
   }
 
-  [[nodiscard]] bool is_asked_for_nothing(const std::string& node) const {
+  [[nodiscard]] bool is_asked_for_nothing(const node_id& node) const {
     return std::ranges::none_of(changes_, [&](auto& each) { return each.node == node; });
   }
 
@@ -253,9 +252,9 @@ private:
 
   void forget_made(const raft::replica_types::status& group, const seat_cards& cards) {
     auto& members = group.members;
-    std::erase_if(wishes_.let_in, [&](auto& node) { return !members.kept_out.contains(node); });
+    std::erase_if(wishes_.let_in, [&](auto& node) { return !keeps_out(members, node); });
     std::erase_if(wishes_.remove, [&](auto& node) {
-      return members.kept_out.contains(node) && cards.members().kept_out.contains(node)
+      return keeps_out(members, node) && keeps_out(cards.members(), node)
              && !has_seat(node, members) && is_asked_for_nothing(node);
     });
     std::erase_if(wishes_.leave, [&](auto& node) {
@@ -267,12 +266,12 @@ private:
 
   /// From here on the node counts as any other, or as one that is kept out. Not that, if its
   /// removal was refused. Who leaves is wished away until its link is gone.
-  void forget_wish(const std::string& node, const raft::replica_types::status& group, errc why) {
+  void forget_wish(const node_id& node, const raft::replica_types::status& group, errc why) {
     auto was_removed = wishes_.remove.erase(node) > 0;
     wishes_.add.erase(node);
     if (why != errc::none)
       wishes_.leave.erase(node);
-    if (was_removed && why != errc::none && group.members.kept_out.contains(node))
+    if (was_removed && why != errc::none && keeps_out(group.members, node))
       wishes_.let_in.insert(node);
   }
 
@@ -285,7 +284,7 @@ private:
       case voter_change::add:
         return is_voter(each.node, group.members) && is_voter(each.node, committed);
       case voter_change::remove:
-        return !has_seat(each.node, group.members) && committed.kept_out.contains(each.node);
+        return !has_seat(each.node, group.members) && keeps_out(committed, each.node);
       case voter_change::leave:
         return !has_seat(each.node, group.members) && !has_seat(each.node, committed);
       case voter_change::lead:
@@ -359,7 +358,7 @@ private:
 
   voter_wishes wishes_;
   /// Of nodes that leave, when that was wished.
-  std::map<std::string, boot_number> boots_;
+  std::map<node_id, boot_number> boots_;
   std::optional<time_point> wished_at_; // when somebody was last wished away
   std::list<asked_change> changes_;
 };

@@ -59,11 +59,11 @@ namespace troupe::cluster {
 class seats : public seats_types {
 public:
   /// `node` is the id of this node, `self` its seat.
-  seats(std::string node, raft::member_id self, const seats_options& options, std::uint64_t seed)
+  seats(node_id node, raft::member_id self, const seats_options& options, std::uint64_t seed)
     : options_(options),
       own_(self),
       random_(seed),
-      cards_(std::move(node), options.max_nodes),
+      cards_(node, options.max_nodes),
       losses_(options),
       wishes_(options.voters) {}
 
@@ -141,8 +141,8 @@ public:
     expect(wishes_.all().remove.size() <= options_.max_wishes, "more removals than allowed");
     expect(hand_overs_.all().size() <= options_.max_changes + 1, "more transfers than allowed");
     for (auto& [node, each] : hand_overs_.all())
-      expect(node.empty() || wishes_.is_asked_to_lead(node),
-             "nobody waits for a transfer: " + node);
+      expect(node == hand_overs::any_node || wishes_.is_asked_to_lead(node),
+             "nobody waits for a transfer: " + to_string(node));
     auto leads = role_ == raft::role::leader;
     expect(!leads || look_ != 0 || review_at_, "who leads looks no more");
     expect(leads || !review_at_, "who follows reviews the members");
@@ -309,7 +309,7 @@ private:
   }
 
   /// A node that has left may come back as any other.
-  void end_leave(const std::string& node) {
+  void end_leave(const node_id& node) {
     if (!cards_.seat_of(node))
       wishes_.end_leave(node);
   }
@@ -341,7 +341,7 @@ private:
   }
 
   /// A member may be gone: its time begins now.
-  void look_for_loss(const std::string& node) {
+  void look_for_loss(const node_id& node) {
     if (cards_.seat_of(node))
       review();
   }
@@ -365,7 +365,7 @@ private:
 
   /// Asks the node behind a link for its seat. No answer: asked again after a while, or when
   /// something is to be sent to that seat.
-  void ask_card(const std::string& node) {
+  void ask_card(const node_id& node) {
     emit(greet{cards_.links().at(node).life, node, seat_lost_by(node)});
   }
 
@@ -416,7 +416,7 @@ private:
   }
 
   /// Links between members end sooner: the group waits for them.
-  void watch(const std::string& node) {
+  void watch(const node_id& node) {
     if (cards_.seat_of(node) && cards_.members().members.contains(own_.id()))
       emit(watch_closely{node, member_silence});
   }
@@ -439,7 +439,7 @@ private:
   }
 
   /// Returns the seat of a node whose disk has lost what it had synced under it; zero: none.
-  [[nodiscard]] raft::member_id seat_lost_by(const std::string& node) const {
+  [[nodiscard]] raft::member_id seat_lost_by(const node_id& node) const {
     auto seat = cards_.card_of(node);
     return wishes_.is_void(seat) ? seat : raft::member_id{};
   }
@@ -513,7 +513,7 @@ private:
   }
 
   /// Returns the voter that is to be replaced from here on.
-  std::optional<std::string> note_losses(const raft::configuration& members) {
+  std::optional<node_id> note_losses(const raft::configuration& members) {
     auto before = losses_.due();
     auto lost = losses_.look(now_, members, proposed_ != 0, [this](auto& node) {
       return node == cards_.self() || cards_.is_linked(node);
@@ -526,7 +526,7 @@ private:
     return lost;
   }
 
-  static bool has_vote(const std::string& node, const raft::configuration& members) {
+  static bool has_vote(const node_id& node, const raft::configuration& members) {
     return std::ranges::any_of(members.members, [&](auto& each) {
       return each.second.votes && to_seat_contact(each.second.contact).node == node;
     });
@@ -602,11 +602,12 @@ private:
     return wishes_.changes().size() + hand_overs_.waiting();
   }
 
-  /// Asks for a hand-over to that node, or to any if it is empty, as long as somebody waits for it.
-  void transfer(const std::string& node) {
-    auto seat = node.empty() ? raft::member_id{} : cards_.seat_of(node).value_or(raft::member_id{});
+  /// Asks for a hand-over to that node, or to any_node, as long as somebody waits for it.
+  void transfer(const node_id& node) {
+    auto is_any = node == hand_overs::any_node;
+    auto seat = is_any ? raft::member_id{} : cards_.seat_of(node).value_or(raft::member_id{});
     auto is_wanted
-      = node.empty()
+      = is_any
         || (wishes_.is_asked_to_lead(node) && seat != raft::member_id{} && node != cards_.self())
         || planted_flaw == flaw::hand_over_repeated;
     if (!is_wanted)
@@ -621,7 +622,7 @@ private:
         || count_asked() >= options_.max_changes)
       return emit(handed_over{id});
     if (hand_overs_.wait(id, now_))
-      transfer({});
+      transfer(hand_overs::any_node);
   }
 
   void end_hand_over() {
@@ -652,7 +653,7 @@ private:
   raft::role role_ = raft::role::follower;
   std::uint64_t turn_ = 0;
   seat_cards cards_;
-  std::map<std::string, time_point> reach_again_;
+  std::map<node_id, time_point> reach_again_;
 
   /// The question whose answer counts; zero: none. So are the next ones.
   request_id look_ = 0;

@@ -102,43 +102,43 @@ struct seats_types {
   /// whether that node has started again; zero: unknown. `called`: its name, as the link proves it;
   /// empty: it proves none.
   struct link_up {
-    std::string node;
+    node_id node;
     boot_number boot = 0;
     std::string called{};
   };
 
   struct link_down {
-    std::string node;
+    node_id node;
   };
 
   /// What the registry says of another node.
   struct node_is {
-    std::string node;
+    node_id node;
     std::string called;
     std::string address;
   };
 
   /// It has taken back what it said in that boot: it leaves the cluster. Zero: unknown.
   struct node_left {
-    std::string node;
+    node_id node;
     boot_number boot = 0;
   };
 
   /// The members show that node alive, or suspect it; or show it dead or stopped, or have forgotten
   /// it.
   struct member_shows {
-    std::string node;
+    node_id node;
     bool is_there = false;
   };
 
   /// The identities of these nodes are revoked, and no others.
   struct revoked {
-    std::set<std::string> nodes;
+    std::set<node_id> nodes;
   };
 
   /// What a node says of its seat. `is_reachable`: with the actor that takes messages for it.
   struct card {
-    std::string node;
+    node_id node;
     raft::member_id seat;
     bool is_reachable = true;
   };
@@ -148,15 +148,15 @@ struct seats_types {
   struct exchanged {
     card theirs;
     raft::member_id forgotten{};
-    /// The node behind the present link over which it came; empty: over no such link.
-    std::string over{};
+    /// The node behind the present link over which it came; all zero: over no such link.
+    node_id over{};
     /// The seat of this node, and of the leader if it knows one.
     raft::member_id self{};
     raft::member_id leader{};
 
     /// Whether the node that the card names has said it.
     [[nodiscard]] bool is_proven() const {
-      return !over.empty() && over == theirs.node;
+      return over != node_id{} && over == theirs.node;
     }
   };
 
@@ -221,7 +221,7 @@ struct seats_types {
   /// if it has one, and step `greeted` with its card, or `unanswered` with why there is none.
   struct greet {
     request_id id = 0;
-    std::string node;
+    node_id node;
     raft::member_id forgotten;
   };
 
@@ -232,7 +232,7 @@ struct seats_types {
 
   /// The link to that node may be silent for so long.
   struct watch_closely {
-    std::string node;
+    node_id node;
     duration silence{};
   };
 

@@ -52,8 +52,8 @@ public:
       is_reached[each.seat] = each.is_reached;
     for (auto& [seat, who] : group.members.members) {
       auto where = to_seat_contact(who.contact);
-      seat_view each{where.node, where.address, seat.value, who.votes, seat == group.leader, {},
-                     {}};
+      seat_view each{
+        to_string(where.node), where.address, seat.value, who.votes, seat == group.leader, {}, {}};
       auto known = is_reached.find(seat);
       each.is_reached = known != is_reached.end()
                           ? known->second
@@ -76,13 +76,13 @@ public:
     voter_plan plan{group, cards_.self(), linked, wishes_.all()};
     all.pending = pending_here(group, linked, plan);
     all.spares = spares(group, linked, plan);
-    std::erase_if(all.kept_out,
-                  [this](auto& node) { return wishes_.all().revoked.contains(node); });
+    for (auto& each : wishes_.all().revoked)
+      std::erase(all.kept_out, to_string(each));
     return all;
   }
 
 private:
-  using candidates = std::map<std::string, voter_plan::candidate>;
+  using candidates = std::map<node_id, voter_plan::candidate>;
 
   static constexpr const char* removal = "removal";
   static constexpr const char* replacement = "replacement";
@@ -98,32 +98,34 @@ private:
       auto node = to_seat_contact(who.contact).node;
       auto there = linked.find(node);
       if (wishes_.is_void(seat))
-        found.push_back({node, void_seat,
+        found.push_back({to_string(node), void_seat,
                          "its disk has lost what it had synced; it is taken away next, and the "
                          "node learns under another one"});
       else if (there != linked.end() && there->second.seat != seat)
         found.push_back(
-          {node, void_seat, "its node has another one by now; it is taken away next"});
+          {to_string(node), void_seat, "its node has another one by now; it is taken away next"});
       else if (plan.is_unwanted(node) && !plan.is_replaced(node))
-        found.push_back({node, removal,
+        found.push_back({to_string(node), removal,
                          (plan.is_revoked(node) ? "it is revoked; " : "")
                            + (who.votes ? reason(plan, node) : goes_next())});
       else if (auto gone = losses_.gone().find(node); gone != losses_.gone().end())
-        found.push_back({node, replacement, reason_for_gone(plan, node, gone->second)});
+        found.push_back({to_string(node), replacement, reason_for_gone(plan, node, gone->second)});
       else if (node != cards_.self() && losses_.is_unknown(node) && !cards_.is_linked(node))
-        found.push_back({node, replacement,
+        found.push_back({to_string(node), replacement,
                          "it is not known whether it is there, as there are too many members; "
                          "remove it with troupe voters if it is gone"});
       else if (plan.is_replaced(node))
-        found.push_back({node, removal, "it votes in the place of a voter that is back"});
+        found.push_back(
+          {to_string(node), removal, "it votes in the place of a voter that is back"});
     }
     for (auto& [node, each] : cards_.links())
       if (wishes_.is_void(each.seat) && !group.members.members.contains(each.seat))
-        found.push_back({node, void_seat,
+        found.push_back({to_string(node), void_seat,
                          "its disk has lost what it had synced; the node gets a seat once it has "
                          "taken another member id, which it is asked to"});
     for (auto& [node, each] : transfers_.all())
-      found.push_back({node.empty() ? cards_.self() : node, handing_over, reason(node, each)});
+      found.push_back({to_string(node == hand_overs::any_node ? cards_.self() : node), handing_over,
+                       reason(node, each)});
     return found;
   }
 
@@ -135,7 +137,7 @@ private:
     for (auto& [node, who] : linked)
       if (!group.members.members.contains(who.seat) && !plan.is_unwanted(node)
           && !wishes_.is_void(who.seat))
-        found.push_back(node);
+        found.push_back(to_string(node));
     return found;
   }
 
@@ -144,16 +146,17 @@ private:
   pending_elsewhere(const raft::replica_types::status& group) const {
     std::vector<pending_view> found;
     for (auto& [seat, who] : group.members.members)
-      if (auto node = to_seat_contact(who.contact).node; group.members.kept_out.contains(node))
-        found.push_back({node, removal, "the leader sees to it, and knows what it waits for"});
+      if (auto node = to_seat_contact(who.contact).node; keeps_out(group.members, node))
+        found.push_back(
+          {to_string(node), removal, "the leader sees to it, and knows what it waits for"});
     if (own_.is_unheard_of(cards_))
-      found.push_back({cards_.self(), void_seat,
+      found.push_back({to_string(cards_.self()), void_seat,
                        "the disk of this node has lost what it had synced; it waits for a leader "
                        "that gives it another seat"});
     return found;
   }
 
-  [[nodiscard]] std::string reason(const voter_plan& plan, const std::string& node) const {
+  [[nodiscard]] std::string reason(const voter_plan& plan, const node_id& node) const {
     switch (plan.held_by(node)) {
       case voter_plan::hold::nothing:
         return node == cards_.self() ? "it leads, and hands over first" : goes_next();
@@ -173,7 +176,7 @@ private:
   }
 
   /// Since when it is gone, and when another node takes its place.
-  [[nodiscard]] std::string reason_for_gone(const voter_plan& plan, const std::string& node,
+  [[nodiscard]] std::string reason_for_gone(const voter_plan& plan, const node_id& node,
                                             time_point since) const {
     using std::chrono::seconds;
     auto gone = "it has been gone for " + in_words(std::chrono::floor<seconds>(now_ - since));
@@ -192,11 +195,11 @@ private:
                                    + ": the members have changed too often lately";
   }
 
-  [[nodiscard]] static std::string reason(const std::string& to, const hand_overs::transfer& each) {
+  [[nodiscard]] static std::string reason(const node_id& to, const hand_overs::transfer& each) {
     if (each.again)
       return "another hand-over is under way; it is asked for again";
-    return to.empty() ? "this node ends once another one leads, or in 3 s"
-                      : "it leads once it has all entries";
+    return to == hand_overs::any_node ? "this node ends once another one leads, or in 3 s"
+                                      : "it leads once it has all entries";
   }
 
   const seat_cards& cards_;

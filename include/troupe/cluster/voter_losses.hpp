@@ -13,6 +13,7 @@
 #include "troupe/cluster/seats_types.hpp"
 #include "troupe/cluster/voter_plan.hpp"
 #include "troupe/core/flaw.hpp"
+#include "troupe/core/ids.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/raft/types.hpp"
 
@@ -51,7 +52,7 @@ public:
   // -- what is known of the members ----------------------------------------------------------
 
   /// The members show that node alive, or suspect it; or not.
-  void shows(const std::string& node, bool is_there, time_point now) {
+  void shows(const node_id& node, bool is_there, time_point now) {
     unknown_.erase(node);
     if (!is_there) {
       shown_.erase(node);
@@ -65,7 +66,7 @@ public:
     auto spare = std::ranges::find_if(shown_, [&](auto& each) { return !voters_.contains(each); });
     if (spare == shown_.end())
       unknown_.insert(node);
-    shown_.erase(spare != shown_.end() ? std::string{*spare} : node);
+    shown_.erase(spare != shown_.end() ? node_id{*spare} : node);
   }
 
   /// The members of the group are these.
@@ -78,7 +79,7 @@ public:
   }
 
   /// There is a link to it, or the members show it.
-  void came(const std::string& node, time_point now) {
+  void came(const node_id& node, time_point now) {
     if (gone_.erase(node) > 0)
       changed_at_ = now;
   }
@@ -102,8 +103,8 @@ public:
   /// The members are these. `is_open`: a change of them is under way. Returns the voter that is to
   /// be replaced from here on, and was not before.
   template <class IsLinked>
-  std::optional<std::string> look(time_point now, const raft::configuration& members, bool is_open,
-                                  IsLinked is_linked) {
+  std::optional<node_id> look(time_point now, const raft::configuration& members, bool is_open,
+                              IsLinked is_linked) {
     if (replace_after_ == duration::zero())
       return std::nullopt;
     auto voters = voters_of(members);
@@ -126,24 +127,24 @@ public:
 
   /// That node is to become a voter, and nobody has asked for that. If one is to be replaced, it
   /// takes its place.
-  void promotes(const std::string& node) {
+  void promotes(const node_id& node) {
     if (due_ && !stand_in_)
       stand_in_ = {node, due_->first, due_->second};
   }
 
   /// Somebody wants that node to vote.
-  void wanted(const std::string& node) {
+  void wanted(const node_id& node) {
     if (stand_in_ && stand_in_->node == node)
       stand_in_.reset();
   }
 
   /// By node: voters that go once there are more than so many.
-  [[nodiscard]] const std::map<std::string, std::size_t>& to_go() const {
+  [[nodiscard]] const std::map<node_id, std::size_t>& to_go() const {
     return to_go_;
   }
 
   /// Voters that are gone, and since when.
-  [[nodiscard]] const std::map<std::string, time_point>& gone() const {
+  [[nodiscard]] const std::map<node_id, time_point>& gone() const {
     return gone_;
   }
 
@@ -160,7 +161,7 @@ public:
   }
 
   /// The voter that is to be replaced now.
-  [[nodiscard]] std::optional<std::string> due() const {
+  [[nodiscard]] std::optional<node_id> due() const {
     return due_ ? std::optional{due_->first} : std::nullopt;
   }
 
@@ -170,7 +171,7 @@ public:
   }
 
   /// Whether that voter is taken to be there only because it was left out.
-  [[nodiscard]] bool is_unknown(const std::string& node) const {
+  [[nodiscard]] bool is_unknown(const node_id& node) const {
     return unknown_.contains(node);
   }
 
@@ -189,8 +190,8 @@ public:
   }
 
 private:
-  static std::set<std::string> voters_of(const raft::configuration& members) {
-    std::set<std::string> found;
+  static std::set<node_id> voters_of(const raft::configuration& members) {
+    std::set<node_id> found;
     for (auto& [seat, who] : members.members)
       if (who.votes)
         found.insert(to_seat_contact(who.contact).node);
@@ -199,8 +200,8 @@ private:
 
   /// A node that was to become a voter in the place of another one.
   struct stand_in {
-    std::string node;
-    std::string of;
+    node_id node;
+    node_id of;
     /// So many there were before.
     std::size_t voters = 0;
   };
@@ -222,7 +223,7 @@ private:
 
   /// Its part is over once one of the two does not vote, or both are needed. An even number
   /// tolerates no more failures than the odd number below it.
-  void judge_stand_in(const std::set<std::string>& voters, bool is_open) {
+  void judge_stand_in(const std::set<node_id>& voters, bool is_open) {
     if (!stand_in_ || is_open)
       return;
     auto count = voters.size();
@@ -235,19 +236,19 @@ private:
   const std::size_t max_nodes_;
   const std::size_t wanted_;
   /// Members that are there.
-  std::set<std::string> shown_;
+  std::set<node_id> shown_;
   /// There were more of them.
   bool has_left_out_ = false;
   /// By members_are().
-  std::set<std::string> voters_;
-  std::set<std::string> unknown_;
-  std::map<std::string, time_point> gone_;
+  std::set<node_id> voters_;
+  std::set<node_id> unknown_;
+  std::map<node_id, time_point> gone_;
   /// When a voter has last gone or come back, or this node has begun to lead.
   time_point changed_at_{};
   /// The voter that is replaced, and how many there were when that began.
-  std::optional<std::pair<std::string, std::size_t>> due_;
+  std::optional<std::pair<node_id, std::size_t>> due_;
   std::optional<stand_in> stand_in_;
-  std::map<std::string, std::size_t> to_go_;
+  std::map<node_id, std::size_t> to_go_;
 };
 
 } // namespace troupe::cluster

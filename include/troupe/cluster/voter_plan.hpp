@@ -7,10 +7,12 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "troupe/core/flaw.hpp"
+#include "troupe/core/ids.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/raft/replica.hpp"
 
@@ -18,7 +20,7 @@ namespace troupe::cluster {
 
 /// Where a member of the group is found: its node's id, and the address of that.
 struct seat_contact {
-  std::string node;
+  node_id node;
   std::string address;
 
   friend bool operator==(const seat_contact&, const seat_contact&) = default;
@@ -26,14 +28,25 @@ struct seat_contact {
 
 /// As raft::member::contact has it: `NODE@HOST:PORT`.
 inline std::string to_string(const seat_contact& where) {
-  return where.node + '@' + where.address;
+  return to_string(where.node) + '@' + where.address;
 }
 
-inline seat_contact to_seat_contact(const std::string& text) {
-  auto end = text.find('@');
-  if (end == std::string::npos)
-    return {text, {}};
-  return {text.substr(0, end), text.substr(end + 1)};
+/// Returns what a contact has for the id of its node.
+constexpr std::string_view digits_in(std::string_view contact) {
+  return contact.substr(0, contact.find('@'));
+}
+
+/// The node is all zero if the text does not begin with an id.
+inline seat_contact to_seat_contact(std::string_view text) {
+  auto digits = digits_in(text);
+  auto node = node_id::from_string(digits);
+  text.remove_prefix(std::min(text.size(), digits.size() + 1));
+  return {node ? *node : node_id{}, std::string{text}};
+}
+
+/// Whether the group remembers that this node gets no seat.
+inline bool keeps_out(const raft::configuration& members, const node_id& node) {
+  return !members.kept_out.empty() && members.kept_out.contains(to_string(node));
 }
 
 /// What a cluster wants of its group of voters.
@@ -41,24 +54,24 @@ struct voter_wishes {
   /// So many voters.
   std::size_t voters = 3;
   /// Nodes that vote, whatever their number.
-  std::set<std::string> add{};
+  std::set<node_id> add{};
   /// Nodes that lose their seat and get none until they are to be added: the group remembers them
   /// as kept out.
-  std::set<std::string> remove{};
+  std::set<node_id> remove{};
   /// Nodes that lose their seat, and may come back as any other.
-  std::set<std::string> leave{};
+  std::set<node_id> leave{};
   /// Those of `remove` and `leave` that go even if the group tolerates fewer losses without them.
-  std::set<std::string> forced{};
+  std::set<node_id> forced{};
   /// Nodes that are kept out no more.
-  std::set<std::string> let_in{};
+  std::set<node_id> let_in{};
   /// Voters that nobody wants away, and that lose their seat once they can be spared and there are
   /// more voters than so many, or than `voters`. They may come back as any other.
-  std::map<std::string, std::size_t> replaced{};
+  std::map<node_id, std::size_t> replaced{};
   /// Seats whose disk has lost what it had synced. They go, and are not added again: their
   /// nodes come with others.
   std::set<raft::member_id> forgotten{};
   /// Nodes whose identity is revoked: they get no seat, and lose the one that they have.
-  std::set<std::string> revoked{};
+  std::set<node_id> revoked{};
   /// How long ago somebody was last wished away, by `remove`, `leave` or `replaced`.
   duration since = duration::max();
 };
@@ -97,11 +110,13 @@ public:
   };
 
   /// `linked` by node id, this node among them; `self` is its id.
-  voter_plan(const raft::replica::status& now, const std::string& self,
-             const std::map<std::string, candidate>& linked, const voter_wishes& wishes)
+  voter_plan(const raft::replica::status& now, const node_id& self,
+             const std::map<node_id, candidate>& linked, const voter_wishes& wishes)
     : now_(now), self_(self), linked_(linked), wishes_(wishes) {
     for (auto& [seat, who] : now.members.members)
       seats_.emplace(to_seat_contact(who.contact).node, seat);
+    kept_out_ = to_ids(now.members.kept_out);
+    forced_out_ = to_ids(now.members.forced_out);
     choose();
   }
 
@@ -145,7 +160,7 @@ public:
   };
 
   /// @pre this node votes, and is to go
-  [[nodiscard]] hold held_by(const std::string& node) const {
+  [[nodiscard]] hold held_by(const node_id& node) const {
     if (count_voters() == 1)
       return hold::only_voter;
     if (!goes_on_without(node))
@@ -168,32 +183,31 @@ public:
   }
 
   /// Returns whether this node is to have no seat.
-  [[nodiscard]] bool is_unwanted(const std::string& node) const {
+  [[nodiscard]] bool is_unwanted(const node_id& node) const {
     auto may_come = wishes_.add.contains(node) || wishes_.let_in.contains(node);
     return is_wished_away(node) || is_revoked(node) || wishes_.replaced.contains(node)
            || (is_kept_out(node) && !may_come);
   }
 
   /// Returns whether it is to have no seat only because it is gone.
-  [[nodiscard]] bool is_replaced(const std::string& node) const {
+  [[nodiscard]] bool is_replaced(const node_id& node) const {
     return wishes_.replaced.contains(node) && !is_wished_away(node) && !is_revoked(node)
            && !is_kept_out(node);
   }
 
-  [[nodiscard]] bool is_revoked(const std::string& node) const {
+  [[nodiscard]] bool is_revoked(const node_id& node) const {
     return wishes_.revoked.contains(node);
   }
 
   /// Returns whether this node goes even if the group tolerates fewer losses without it.
-  [[nodiscard]] bool is_forced(const std::string& node) const {
-    return is_revoked(node)
-           || (is_wished_away(node) ? wishes_.forced : now_.members.forced_out).contains(node);
+  [[nodiscard]] bool is_forced(const node_id& node) const {
+    return is_revoked(node) || (is_wished_away(node) ? wishes_.forced : forced_out_).contains(node);
   }
 
   /// Returns whether a majority of the voters that stay has caught up when this node's seat goes.
   /// Otherwise nothing could be committed, and so no member be added or removed: for a while, or
   /// for ever if their disks are lost.
-  [[nodiscard]] bool goes_on_without(const std::string& node) const {
+  [[nodiscard]] bool goes_on_without(const node_id& node) const {
     std::size_t stay = 0;
     std::size_t ready = 0;
     for (auto& [each, seat] : seats_)
@@ -205,22 +219,31 @@ public:
   }
 
   /// Returns whether the group has room to remember that this node is kept out.
-  [[nodiscard]] bool can_keep_out(const std::string& node) const {
+  [[nodiscard]] bool can_keep_out(const node_id& node) const {
     return is_kept_out(node) || now_.members.kept_out.size() < raft::max_kept_out
            || dispensable() != nullptr;
   }
 
 private:
+  /// The group remembers texts; one that is no id is of no node.
+  static std::set<node_id> to_ids(const std::set<std::string>& names) {
+    std::set<node_id> found;
+    for (auto& each : names)
+      if (auto node = node_id::from_string(each))
+        found.insert(*node);
+    return found;
+  }
+
   [[nodiscard]] std::size_t count_voters() const {
     return now_.members.voters().size();
   }
 
-  [[nodiscard]] bool votes(const std::string& node) const {
+  [[nodiscard]] bool votes(const node_id& node) const {
     auto found = seats_.find(node);
     return found != seats_.end() && now_.members.votes(found->second);
   }
 
-  [[nodiscard]] bool is_wished_away(const std::string& node) const {
+  [[nodiscard]] bool is_wished_away(const node_id& node) const {
     return wishes_.remove.contains(node) || wishes_.leave.contains(node);
   }
 
@@ -229,8 +252,8 @@ private:
     return std::ranges::any_of(wanted_, [this](auto& each) { return !votes(each); });
   }
 
-  [[nodiscard]] bool is_kept_out(const std::string& node) const {
-    return now_.members.kept_out.contains(node);
+  [[nodiscard]] bool is_kept_out(const node_id& node) const {
+    return kept_out_.contains(node);
   }
 
   /// Of a group with so many voters.
@@ -304,15 +327,16 @@ private:
     for (auto* wished : {&wishes_.add, &wishes_.let_in})
       for (auto& node : *wished)
         if (is_kept_out(node))
-          return raft::replica::let_in{node};
+          return raft::replica::let_in{to_string(node)};
     return std::nullopt;
   }
 
   /// Returns one that is kept out and not there; null: all are there.
   [[nodiscard]] const std::string* dispensable() const {
-    for (auto& node : now_.members.kept_out)
-      if (!linked_.contains(node) && !seats_.contains(node))
-        return &node;
+    for (auto& each : now_.members.kept_out)
+      if (auto node = node_id::from_string(each);
+          !node || (!linked_.contains(*node) && !seats_.contains(*node)))
+        return &each;
     return nullptr;
   }
 
@@ -320,10 +344,10 @@ private:
   [[nodiscard]] std::optional<change> kept_out_node() const {
     for (auto& node : wishes_.remove) {
       auto forced = wishes_.forced.contains(node);
-      if (is_kept_out(node) && now_.members.forced_out.contains(node) == forced)
+      if (is_kept_out(node) && forced_out_.contains(node) == forced)
         continue;
       if (is_kept_out(node) || now_.members.kept_out.size() < raft::max_kept_out)
-        return raft::replica::keep_out{node, forced};
+        return raft::replica::keep_out{to_string(node), forced};
       if (auto* away = dispensable())
         return raft::replica::let_in{*away};
     }
@@ -340,12 +364,12 @@ private:
   }
 
   [[nodiscard]] std::optional<change> ready_learner() const {
-    std::vector<std::string> ready;
+    std::vector<node_id> ready;
     for (auto& each : now_.others)
       if (auto node = to_seat_contact(each.who.contact).node;
           !each.who.votes && wanted_.contains(node)
           && (is_caught_up(each) || planted_flaw == flaw::laggard_promoted))
-        ready.push_back(std::move(node));
+        ready.push_back(node);
     if (ready.empty())
       return std::nullopt;
     auto voters = count_voters();
@@ -384,7 +408,7 @@ private:
   }
 
   /// @pre the group goes on without this voter
-  [[nodiscard]] change take_away(const std::string& node, raft::member_id seat) const {
+  [[nodiscard]] change take_away(const node_id& node, raft::member_id seat) const {
     if (node == self_)
       return raft::replica::transfer{};
     auto is_fresh = now_.members_for && *now_.members_for < std::min(wishes_.since, long_ago);
@@ -410,11 +434,13 @@ private:
   static constexpr duration long_ago = std::chrono::seconds{2};
 
   const raft::replica::status& now_;
-  const std::string& self_;
-  const std::map<std::string, candidate>& linked_;
+  const node_id& self_;
+  const std::map<node_id, candidate>& linked_;
   const voter_wishes& wishes_;
-  std::map<std::string, raft::member_id> seats_;
-  std::set<std::string> wanted_;
+  std::map<node_id, raft::member_id> seats_;
+  std::set<node_id> kept_out_;
+  std::set<node_id> forced_out_;
+  std::set<node_id> wanted_;
 };
 
 } // namespace troupe::cluster

@@ -14,6 +14,7 @@
 
 #include "caf/actor_cast.hpp"
 #include "caf/actor_system.hpp"
+#include "troupe/core/ids.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/node/cluster_access.hpp"
 #include "troupe/node/member.hpp"
@@ -26,8 +27,8 @@ namespace troupe::cluster {
 /// What a node's part in the group has to do with its other parts. All may be called by any
 /// thread; none blocks.
 struct group_surroundings {
-  /// Who this node is: its id.
-  std::string node;
+  /// Who this node is.
+  node_id node;
   /// Who sends a command of another process.
   node_finder nodes;
   std::function<net::address()> address;
@@ -80,25 +81,26 @@ public:
     member.linked = [this](const net::link_ptr& which) {
       seat_->run([which](voters_state& state) { state.link_up(which); });
     };
-    member.unlinked = [this](const std::string& node) {
+    member.unlinked = [this](const node_id& node) {
       seat_->run([node](voters_state& state) { state.link_down(node); });
     };
     member.node_is = [this](const registry::record& what) {
-      if (what.endpoints.empty())
+      auto node = node_id::from_string(what.key.owner);
+      if (!node || what.endpoints.empty())
         return;
       auto& where = what.endpoints.front();
-      seat_->run([node = what.key.owner, called = what.key.name,
+      seat_->run([node = *node, called = what.key.name,
                   address = to_string(net::address{where.host, where.port})](voters_state& state) {
         state.node_is(node, called, address);
       });
     };
-    member.shows = [this](const std::string& node, bool is_there) {
+    member.shows = [this](const node_id& node, bool is_there) {
       seat_->run([node, is_there](voters_state& state) { state.member_shows(node, is_there); });
     };
     member.revoked = [this](const std::set<node_id>& nodes) {
       seat_->run([nodes](voters_state& state) { state.revoked(nodes); });
     };
-    member.node_left = [this](const std::string& node, boot_number boot) {
+    member.node_left = [this](const node_id& node, boot_number boot) {
       seat_->run([node, boot](voters_state& state) { state.node_left(node, boot); });
     };
   }

@@ -91,15 +91,13 @@ struct member_setup {
   std::function<void(const known_nodes::presence&)> seen = [](const known_nodes::presence&) {};
   /// A link to a node is up, or down.
   std::function<void(const net::link_ptr&)> linked = [](const net::link_ptr&) {};
-  std::function<void(const std::string& node)> unlinked = [](const std::string&) {};
+  std::function<void(const node_id&)> unlinked = [](const node_id&) {};
   /// What a node says of itself: where it is, or that it has left.
   std::function<void(const registry::record&)> node_is = [](const registry::record&) {};
-  std::function<void(const std::string& node, boot_number)> node_left
-    = [](const std::string&, boot_number) {};
+  std::function<void(const node_id&, boot_number)> node_left = [](const node_id&, boot_number) {};
   /// The members show a node alive, or suspect it; or show it dead or stopped, or have forgotten
   /// it.
-  std::function<void(const std::string& node, bool is_there)> shows
-    = [](const std::string&, bool) {};
+  std::function<void(const node_id&, bool is_there)> shows = [](const node_id&, bool) {};
   /// The identities of these nodes are revoked, and no others.
   std::function<void(const std::set<node_id>&)> revoked = [](const std::set<node_id>&) {};
   /// Others have heard of a later life of this node: keep this boot, then call go_on_as().
@@ -195,9 +193,9 @@ public:
   /// What the members say.
   void hear(node_core::event what) {
     if (auto* shown = std::get_if<node_core::member_is>(&what))
-      setup_.shows(to_string(shown->who), member_standings::is_there(shown->is));
+      setup_.shows(shown->who, member_standings::is_there(shown->is));
     else if (auto* gone = std::get_if<node_core::member_forgotten>(&what))
-      setup_.shows(to_string(gone->who), false);
+      setup_.shows(gone->who, false);
     core_.step(std::move(what));
   }
 
@@ -325,9 +323,9 @@ public:
   void link_down(const net::link_ptr& which, const std::string& why) {
     if (!links_.down(which))
       return;
-    auto node = to_string(which->peer().node);
-    core_.step(liveness::link_down{node, which->peer().boot, why});
-    setup_.unlinked(node);
+    auto& peer = which->peer();
+    core_.step(liveness::link_down{to_string(peer.node), peer.boot, why});
+    setup_.unlinked(peer.node);
   }
 
   [[nodiscard]] const known_nodes& nodes() const {
@@ -482,7 +480,7 @@ private:
   }
 
   void perform(const node_core::node_left& what) {
-    setup_.node_left(what.node, what.boot);
+    setup_.node_left(node_of(what.node), what.boot);
   }
 
   void perform(const node_core::presence& what) {

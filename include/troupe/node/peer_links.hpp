@@ -75,13 +75,11 @@ public:
 
   /// Makes a link to a node that the registry need not know, unless there is one. A failure is
   /// not told: ask again.
-  void reach(const std::string& node, const std::string& address) {
+  void reach(const node_id& node, const std::string& address) {
     auto where = net::address::from_string(address);
-    auto who = node_id::from_string(node);
-    if (!where || !who || links_.contains(*who) || !reached_for_.insert(*who).second)
+    if (!where || node == node_id{} || links_.contains(node) || !reached_for_.insert(node).second)
       return;
-    dial(*where, *who,
-         [this, who = *who](const result<net::link_ptr>&) { reached_for_.erase(who); });
+    dial(*where, node, [this, node](const result<net::link_ptr>&) { reached_for_.erase(node); });
   }
 
   /// Returns the router of a linked node, null if there is no link.

@@ -40,8 +40,8 @@ public:
     auto made = std::unique_ptr<seat>{new seat(sys)};
     auto named = how;
     named.name_of = [](const std::string& contact) {
-      auto where = to_seat_contact(contact);
-      return where.address.empty() ? where.node : where.address;
+      auto where = to_seat_contact(contact).address;
+      return where.empty() ? std::string{digits_in(contact)} : where;
     };
     auto group = host::group::open(sys, file, hosted_services::numbers(), named,
                                    made->listener(setup.nodes), hosted_services::own(bounds));
@@ -211,7 +211,7 @@ private:
     made.speaks_for
       = [nodes = std::move(nodes)](const std::string& contact, const caf::strong_actor_ptr& from) {
           auto node = nodes(from);
-          return node && *node == to_seat_contact(contact).node;
+          return node && *node == digits_in(contact);
         };
     return made;
   }

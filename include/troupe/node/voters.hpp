@@ -26,6 +26,7 @@
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/shell.hpp"
 #include "troupe/core/caf/to_error.hpp"
+#include "troupe/core/ids.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/group/group.hpp"
 #include "troupe/net/gate.hpp"
@@ -40,8 +41,8 @@ namespace troupe::cluster {
 /// What a node's part in the group has to know and whom it tells. All functions are called on
 /// its actor; none may block.
 struct voters_setup {
-  /// The id of this node.
-  std::string node;
+  /// This node.
+  node_id node;
   /// Where this node takes links; asked for when there are some.
   std::function<std::string()> address;
   /// Voters that the cluster should have, as far as it goes by this node.
@@ -148,37 +149,34 @@ public:
 
   /// A link to another node is up.
   void link_up(const net::link_ptr& which) {
-    auto node = to_string(which->peer().node);
+    auto& node = which->peer().node;
     links_[node] = which;
     auto& proven = which->proven();
     seats_.step(seats::link_up{node, which->peer().boot, proven ? proven->name : std::string{}});
   }
 
-  void link_down(const std::string& node) {
+  void link_down(const node_id& node) {
     links_.erase(node);
     seats_.step(seats::link_down{node});
   }
 
   /// What the registry says of another node.
-  void node_is(const std::string& node, const std::string& called, const std::string& address) {
+  void node_is(const node_id& node, const std::string& called, const std::string& address) {
     seats_.step(seats::node_is{node, called, address});
   }
 
-  void node_left(const std::string& node, boot_number boot) {
+  void node_left(const node_id& node, boot_number boot) {
     seats_.step(seats::node_left{node, boot});
   }
 
   /// The members show that node alive, or suspect it; or not.
-  void member_shows(const std::string& node, bool is_there) {
+  void member_shows(const node_id& node, bool is_there) {
     seats_.step(seats::member_shows{node, is_there});
   }
 
   /// The identities of these nodes are revoked, and no others.
   void revoked(const std::set<node_id>& nodes) {
-    seats::revoked what;
-    for (auto& each : nodes)
-      what.nodes.insert(to_string(each));
-    seats_.step(std::move(what));
+    seats_.step(seats::revoked{nodes});
   }
 
   /// Calls `then` with what this node knows of the group, whoever leads: also what callers are to
@@ -260,7 +258,7 @@ private:
       std::vector<std::string> nodes;
       for (auto& each : which)
         if (auto found = members.find(each); found != members.end())
-          nodes.push_back(to_seat_contact(found->second.contact).node);
+          nodes.push_back(to_string(to_seat_contact(found->second.contact).node));
       return nodes;
     };
     for (auto& each : now.own)
@@ -272,12 +270,14 @@ private:
   // -- the other nodes -----------------------------------------------------------------------
 
   [[nodiscard]] seat_card card() const {
-    return {setup_.node, setup_.group.seat().value,
+    return {to_string(setup_.node), setup_.group.seat().value,
             caf::actor_cast<caf::strong_actor_ptr>(setup_.group.handle())};
   }
 
+  /// One that names no node is as if nobody had shown it.
   static seats::card to_card(const seat_card& from) {
-    return {from.node, raft::member_id{from.seat}, from.group != nullptr};
+    auto node = node_id::from_string(from.node);
+    return {node ? *node : node_id{}, raft::member_id{from.seat}, from.group != nullptr};
   }
 
   /// A step with a card, whose actor is the one to be trusted.
@@ -299,9 +299,9 @@ private:
     return promise;
   }
 
-  /// The node behind the link over which the message that is being handled came; empty: none. Cost:
-  /// O(links).
-  [[nodiscard]] std::string sender() const {
+  /// The node behind the link over which the message that is being handled came; all zero: none.
+  /// Cost: O(links).
+  [[nodiscard]] node_id sender() const {
     auto& from = self_->current_sender();
     for (auto& [node, link] : links_)
       if (auto entry = link->entry_point(); from && entry && from->node() == entry->node())
@@ -437,7 +437,7 @@ private:
   caf::event_based_actor* self_;
   voters_setup setup_;
   shell<seats, voters_state> seats_;
-  std::map<std::string, net::link_ptr> links_;
+  std::map<node_id, net::link_ptr> links_;
   caf::strong_actor_ptr offered_; // during a step
   /// Who waits for an answer of the machine.
   request_id last_asker_ = 0;

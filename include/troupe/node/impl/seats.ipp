@@ -36,7 +36,7 @@ inline problem node::inside::open_group() {
     if (auto why = data_.discard(log_file))
       return why;
   cluster::group_surroundings around;
-  around.node = to_string(data_.self().id);
+  around.node = data_.self().id;
   around.nodes = finder();
   around.address = [this] { return own_address(); };
   around.entry = [this] { return entry(); };
@@ -74,7 +74,7 @@ inline problem node::inside::take_seat() {
 }
 
 inline problem node::inside::found_group() {
-  auto self = cluster::seat_contact{to_string(data_.self().id), to_string(own_address())};
+  auto self = cluster::seat_contact{data_.self().id, to_string(own_address())};
   if (auto why = group_->own_seat().found(self))
     return why;
   // Only now, or a crash between would leave a cluster without a group.

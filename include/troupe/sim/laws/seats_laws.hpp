@@ -14,10 +14,12 @@
 #include <vector>
 
 #include "troupe/cluster/seats.hpp"
+#include "troupe/core/ids.hpp"
 #include "troupe/core/overloaded.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/core/visit.hpp"
 #include "troupe/raft/types.hpp"
+#include "troupe/sim/world/named_nodes.hpp"
 #include "troupe/sim/world/raft_process.hpp"
 
 namespace troupe::sim {
@@ -26,7 +28,7 @@ namespace troupe::sim {
 class seat_facts {
 public:
   /// This node has that seat from here on.
-  void has(duration now, const std::string& node, raft::member_id seat) {
+  void has(duration now, const node_id& node, raft::member_id seat) {
     auto [found, is_new] = seat_of_.try_emplace(node, seat);
     if (!is_new && found->second != seat)
       void_until_[{node, std::exchange(found->second, seat)}] = duration::max();
@@ -44,7 +46,7 @@ public:
   }
 
   /// Somebody wants that node to have no seat, and may have forced it.
-  void wished_away(const std::string& node, bool by_force) {
+  void wished_away(const node_id& node, bool by_force) {
     wished_away_[node] = ++wishes_;
     if (by_force)
       forced_[node] = wishes_;
@@ -56,28 +58,28 @@ public:
   }
 
   /// It was added since, as somebody wanted it after the first `wishes`.
-  void added(const std::string& node, std::uint64_t wishes) {
+  void added(const node_id& node, std::uint64_t wishes) {
     auto is_earlier = [&](auto& each) { return each.first == node && each.second <= wishes; };
     std::erase_if(wished_away_, is_earlier);
     std::erase_if(forced_, is_earlier);
   }
 
-  [[nodiscard]] bool is_wished_away(const std::string& node) const {
+  [[nodiscard]] bool is_wished_away(const node_id& node) const {
     return wished_away_.contains(node);
   }
 
-  [[nodiscard]] bool is_forced(const std::string& node) const {
+  [[nodiscard]] bool is_forced(const node_id& node) const {
     return forced_.contains(node);
   }
 
   /// Whether that node has another seat, or had it so lately that others may not know better.
-  [[nodiscard]] bool is_void(duration now, const std::string& node, raft::member_id seat) const {
+  [[nodiscard]] bool is_void(duration now, const node_id& node, raft::member_id seat) const {
     auto found = void_until_.find({node, seat});
     return found != void_until_.end() && now < found->second;
   }
 
   /// The seat of this node; zero if it has never started.
-  [[nodiscard]] raft::member_id seat_of(const std::string& node) const {
+  [[nodiscard]] raft::member_id seat_of(const node_id& node) const {
     auto found = seat_of_.find(node);
     return found == seat_of_.end() ? raft::member_id{} : found->second;
   }
@@ -85,13 +87,13 @@ public:
 private:
   static constexpr duration heard_within = std::chrono::seconds{5};
 
-  std::map<std::string, raft::member_id> seat_of_;
-  std::map<std::pair<std::string, raft::member_id>, duration> void_until_;
+  std::map<node_id, raft::member_id> seat_of_;
+  std::map<std::pair<node_id, raft::member_id>, duration> void_until_;
   std::set<raft::member_id> put_back_;
   std::uint64_t wishes_ = 0;
   /// By node: the last such wish.
-  std::map<std::string, std::uint64_t> wished_away_;
-  std::map<std::string, std::uint64_t> forced_;
+  std::map<node_id, std::uint64_t> wished_away_;
+  std::map<node_id, std::uint64_t> forced_;
 };
 
 /// Checks what the `seats` of one node does, by its events and effects:
@@ -129,8 +131,8 @@ public:
 
   /// `facts` outlive this. `on_disk` returns the last entry on the disk of a seat.
   seat_laws(const seat_facts& facts, std::function<raft::log_index(raft::member_id)> on_disk,
-            std::string node, wants what)
-    : facts_(facts), on_disk_(std::move(on_disk)), node_(std::move(node)), wants_(what) {}
+            const node_id& node, wants what)
+    : facts_(facts), on_disk_(std::move(on_disk)), node_(node), wants_(what) {}
 
   /// Call before the step, at `own` of the node's clock.
   void hears(time_point own, request_id id, const machine::event& what) {
@@ -233,7 +235,7 @@ private:
   void check(request_id, const group::transfer& what) {
     auto is_awaited = std::ranges::any_of(waiting_, [](auto& each) { return each.second; });
     if (!is_awaited && shown_.members.votes(shown_.self) && !facts_.is_wished_away(node_)
-        && !shown_.members.kept_out.contains(node_))
+        && !cluster::keeps_out(shown_.members, node_))
       broken("hands over to seat " + text(what.to) + ", which nobody waits for");
   }
 
@@ -259,9 +261,10 @@ private:
     auto node = cluster::to_seat_contact(found->second.contact).node;
     if (facts_.is_void(now_, node, what.seat) || facts_.is_put_back(what.seat))
       return;
-    if (!facts_.is_wished_away(node) && !shown_.members.kept_out.contains(node)) {
+    if (!facts_.is_wished_away(node) && !cluster::keeps_out(shown_.members, node)) {
       if (!found->second.votes)
-        return broken("takes seat " + text(what.seat) + " away, which is that of node " + node);
+        return broken("takes seat " + text(what.seat) + " away, which is that of node "
+                      + name_of(node));
       check_loss(node);
     }
     if (!found->second.votes || facts_.is_forced(node))
@@ -274,7 +277,7 @@ private:
     for (auto left = voters - static_cast<std::size_t>(by_force); left <= voters; ++left)
       if (!is_needed_of(left))
         return; // not all that somebody has forced counts for this leader
-    broken("takes voter " + node + " away without force, and " + std::to_string(voters - 1)
+    broken("takes voter " + name_of(node) + " away without force, and " + std::to_string(voters - 1)
            + " stand fewer losses");
   }
 
@@ -295,7 +298,7 @@ private:
   };
 
   /// As it was before, to be changed.
-  other& see(const std::string& node) {
+  other& see(const node_id& node) {
     for (auto& [name, each] : others_)
       if (each.is_there())
         each.there = own_now_;
@@ -303,19 +306,19 @@ private:
   }
 
   /// Nobody wants that voter away.
-  void check_loss(const std::string& node) {
+  void check_loss(const node_id& node) {
     ++losses_;
     auto& it = see(node);
     auto long_enough
       = [this](time_point since) { return own_now_ - since >= wants_.replace_after; };
     if (wants_.replace_after == duration::zero() || !long_enough(role_since_)
         || (!it.is_there() && !long_enough(it.there)))
-      broken("replaces voter " + node + " too early");
+      broken("replaces voter " + name_of(node) + " too early");
     if (!it.is_there() && shown_.members.voters().size() > wants_.voters)
       return;
     replaced_.insert(node); // it may be asked for again
     if (replaced_.size() > promoted_.size())
-      broken("removes voter " + node + ", and no other node votes in its place");
+      broken("removes voter " + name_of(node) + ", and no other node votes in its place");
   }
 
   template <class Change>
@@ -340,15 +343,15 @@ private:
 
   const seat_facts& facts_;
   std::function<raft::log_index(raft::member_id)> on_disk_;
-  std::string node_;
+  node_id node_;
   wants wants_;
   duration now_{};
   time_point own_now_{};
   /// When this node began to lead, or to follow; whom it was to promote since, and to replace.
   time_point role_since_{};
   std::set<raft::member_id> promoted_;
-  std::set<std::string> replaced_;
-  std::map<std::string, other> others_;
+  std::set<node_id> replaced_;
+  std::map<node_id, other> others_;
   std::uint64_t losses_ = 0;
   raft::term_number latest_ = 0;
   request_id look_ = 0;

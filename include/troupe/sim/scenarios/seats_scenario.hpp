@@ -10,8 +10,10 @@
 #include <utility>
 #include <vector>
 
+#include "troupe/core/ids.hpp"
 #include "troupe/sim/scenarios/group_watch.hpp"
 #include "troupe/sim/scenarios/scenario.hpp"
+#include "troupe/sim/world/named_nodes.hpp"
 #include "troupe/sim/world/seats_process.hpp"
 #include "troupe/sim/world/world.hpp"
 
@@ -98,17 +100,17 @@ private:
     else if (choice < 8)
       ask(where, voter_change::lead, whom->node(), false);
     else if (!kept_out.empty())
-      ask(where, voter_change::add, *kept_out.begin(), false);
+      ask(where, voter_change::add, *node_id::from_string(*kept_out.begin()), false);
     else
       ask(where, voter_change::add, whom->node(), false);
   }
 
-  void ask(process_id where, cluster::voter_change what, const std::string& node, bool by_force) {
+  void ask(process_id where, cluster::voter_change what, const node_id& node, bool by_force) {
     using cluster::voter_change;
     auto& facts = world_.setting().facts;
     if (what == voter_change::remove || what == voter_change::leave)
       facts.wished_away(node, by_force);
-    world_.at(where)->change({what, node, by_force},
+    world_.at(where)->change({what, to_string(node), by_force},
                              [&facts, what, node, wishes = facts.wishes()](const problem& why) {
                                if (what == voter_change::add && !why)
                                  facts.added(node, wishes);
@@ -176,24 +178,24 @@ private:
     auto* node = world_.at(which);
     if (node == nullptr || leads == nullptr)
       return;
-    auto name = node->node();
+    auto id = node->node();
     auto by_force = world_.random().one_in(4);
-    world_.setting().facts.wished_away(name, by_force);
-    leads->change({cluster::voter_change::leave, name, by_force},
-                  [this, which, name](const problem& why) {
+    world_.setting().facts.wished_away(id, by_force);
+    leads->change({cluster::voter_change::leave, to_string(id), by_force},
+                  [this, which, id](const problem& why) {
                     if (!why)
-                      world_.after(duration{1}, [this, which, name] { go(which, name); });
+                      world_.after(duration{1}, [this, which, id] { go(which, id); });
                   });
     world_.arm(where);
   }
 
-  void go(process_id which, const std::string& name) {
-    if (auto* node = world_.at(which); node == nullptr || node->node() != name)
+  void go(process_id which, const node_id& id) {
+    if (auto* node = world_.at(which); node == nullptr || node->node() != id)
       return;
-    world_.setting().facts.wished_away(name, true);
+    world_.setting().facts.wished_away(id, true);
     for (process_id each = 0; each < world_.size(); ++each)
       if (auto* other = world_.at(each); other != nullptr && each != which) {
-        other->hear_of_leave(name);
+        other->hear_of_leave(id);
         world_.arm(each);
       }
     world_.restart(which, shortest_away, longest_away); // also after the last fault
@@ -253,7 +255,7 @@ private:
     auto& disk = world_.disk(which);
     auto node = disk.node;
     if (choice >= 3) {
-      auto is_same = group_.copy_of(which).node == node && !node.empty();
+      auto is_same = group_.copy_of(which).node == node && node != node_id{};
       world_.setting().put_back += is_same && group_.put_back(which) ? 1 : 0;
       return;
     }
@@ -294,7 +296,7 @@ private:
     auto* leads = group_.leader(where);
     if (leads == nullptr || world_.setting().latest != term)
       return "nobody leads for long";
-    std::set<std::string> living;
+    std::set<node_id> living;
     for (process_id who = 0; who < world_.size(); ++who) {
       if (world_.at(who) == nullptr)
         return "process " + std::to_string(who) + " does not run";
@@ -302,11 +304,12 @@ private:
       living.insert(node.node());
       if (leads->consensus().members().members.contains(node.self())
           && node.leader() != leads->address())
-        return "node " + node.node() + " takes the one at '" + node.leader() + "' for the leader";
+        return "node " + name_of(node.node()) + " takes the one at '" + node.leader()
+               + "' for the leader";
       if (node.proposed_within(calm))
-        return "node " + node.node() + " asks for changes";
+        return "node " + name_of(node.node()) + " asks for changes";
       if (node.open() > 0)
-        return "somebody waits for an answer of node " + node.node();
+        return "somebody waits for an answer of node " + name_of(node.node());
     }
     auto& replica = leads->consensus();
     if (!group_watch<seats_process>::is_committed(replica))
@@ -315,15 +318,15 @@ private:
     for (auto& [seat, who] : replica.members().members) {
       auto node = cluster::to_seat_contact(who.contact).node;
       if (!living.contains(node))
-        return "node " + node + ", which has gone, has a seat";
+        return "node " + name_of(node) + ", which has gone, has a seat";
       auto& has_it = *world_.at(raft_process::process_of(seat));
       if (has_it.node() != node || has_it.self() != seat)
-        return "seat " + std::to_string(seat.value) + " of node " + node + " is void";
+        return "seat " + std::to_string(seat.value) + " of node " + name_of(node) + " is void";
       if (has_it.service().index() + a_few < leads->service().index())
-        return "node " + node + " does not come as far as the leader";
+        return "node " + name_of(node) + " does not come as far as the leader";
       voters += who.votes ? 1 : 0;
     }
-    std::erase_if(living, [&](auto& node) { return replica.members().kept_out.contains(node); });
+    std::erase_if(living, [&](auto& node) { return cluster::keeps_out(replica.members(), node); });
     auto wanted = std::min<std::size_t>(leads->view().wanted, living.size());
     if (voters < (wanted % 2 == 0 && wanted > 0 ? wanted - 1 : wanted))
       return std::to_string(voters) + " nodes vote where " + std::to_string(wanted) + " should";
@@ -342,15 +345,15 @@ private:
       if (node == nullptr)
         continue;
       auto& replica = node->consensus();
-      text += node->node() + " (seat " + std::to_string(replica.self().value)
+      text += name_of(node->node()) + " (seat " + std::to_string(replica.self().value)
               + "): " + raft::name_of(replica.current_role()) + " of term "
               + std::to_string(replica.term()) + ", log to " + std::to_string(replica.last_index())
               + ", commit " + std::to_string(replica.commit_index()) + ", members";
       for (auto& [seat, member] : replica.members().members)
-        text += ' ' + cluster::to_seat_contact(member.contact).node + "/"
+        text += ' ' + name_of(cluster::to_seat_contact(member.contact).node) + "/"
                 + std::to_string(seat.value) + (member.votes ? "v" : "l");
       for (auto& each : replica.members().kept_out)
-        text += " not " + each;
+        text += " not " + name_of(*node_id::from_string(each));
       text += "; ";
     }
     return text;
@@ -364,7 +367,7 @@ private:
   duration churn_;
   world<seats_process> world_;
   group_watch<seats_process> group_{world_};
-  std::set<std::string> gone_;
+  std::set<node_id> gone_;
 };
 
 } // namespace troupe::sim

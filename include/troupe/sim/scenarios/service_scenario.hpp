@@ -10,7 +10,9 @@
 #include <vector>
 
 #include "troupe/cluster/voter_plan.hpp"
+#include "troupe/core/ids.hpp"
 #include "troupe/sim/scenarios/scenario.hpp"
+#include "troupe/sim/world/named_nodes.hpp"
 #include "troupe/sim/world/service_process.hpp"
 
 namespace troupe::sim {
@@ -104,12 +106,16 @@ private:
     world_.begin_faults();
   }
 
-  static std::string name_of(process_id which) {
-    return std::to_string(which);
+  static node_id node_of(process_id which) {
+    return node_named(std::to_string(which));
+  }
+
+  static process_id process_of(const node_id& node) {
+    return static_cast<process_id>(std::stoul(name_of(node)));
   }
 
   static std::string contact_of(process_id which) {
-    return to_string(cluster::seat_contact{name_of(which), ""});
+    return to_string(cluster::seat_contact{node_of(which), ""});
   }
 
   // -- voters -----------------------------------------------------------------------------
@@ -122,9 +128,10 @@ private:
           auto now = process->look();
           if (now.now != raft::role::leader)
             continue;
+          auto self = node_of(who);
           auto linked = candidates();
           wishes_.since = world_.now() - wished_at_;
-          if (auto next = cluster::voter_plan{now, name_of(who), linked, wishes_}.next()) {
+          if (auto next = cluster::voter_plan{now, self, linked, wishes_}.next()) {
             if (auto* goes = std::get_if<raft::replica::remove>(&*next))
               check_removal(now, goes->seat);
             process->ask(*next);
@@ -139,35 +146,35 @@ private:
   /// of nodes, not about what the leader knows of them. A member id that its node has no more may
   /// go, whatever losses are tolerated then.
   void check_removal(const raft::replica::status& now, raft::member_id goes) {
-    auto node_of = [&](raft::member_id seat) {
+    auto holder_of = [&](raft::member_id seat) {
       return cluster::to_seat_contact(now.members.members.at(seat).contact).node;
     };
-    auto whose = node_of(goes);
+    auto whose = holder_of(goes);
     if (!now.members.votes(goes)
         || !(wishes_.remove.contains(whose) || wishes_.leave.contains(whose)))
       return;
     auto voters = now.members.voters().size();
-    auto* process = world_.at(static_cast<process_id>(std::stoul(whose)));
+    auto* process = world_.at(process_of(whose));
     auto is_void = process != nullptr && process->group().consensus().self() != goes;
     if (!wishes_.forced.contains(whose) && !is_void
         && losses_of(voters - 1) < std::min(losses_of(voters), losses_of(wishes_.voters)))
-      world_.setting().found.broken("plan: without voter " + whose + ", which was not forced out, "
-                                    + std::to_string(losses_of(voters - 1))
-                                    + " losses are tolerated instead of "
-                                    + std::to_string(losses_of(voters)));
+      world_.setting().found.broken(
+        "plan: without voter " + name_of(whose) + ", which was not forced out, "
+        + std::to_string(losses_of(voters - 1)) + " losses are tolerated instead of "
+        + std::to_string(losses_of(voters)));
     note_who_is_well(); // a node may have returned since the last look
     std::size_t stay = 0;
     std::size_t well = 0;
     for (auto seat : now.members.voters())
       if (seat != goes) {
         ++stay;
-        well += well_at_[static_cast<process_id>(std::stoul(node_of(seat)))] + just_now
-                >= world_.now();
+        well += well_at_[process_of(holder_of(seat))] + just_now >= world_.now();
       }
     if (well <= stay / 2)
-      world_.setting().found.broken(
-        "plan: voter " + whose + " is taken away while " + std::to_string(stay - well) + " of the "
-        + std::to_string(stay) + " others run no more, or have no room on their disks");
+      world_.setting().found.broken("plan: voter " + name_of(whose) + " is taken away while "
+                                    + std::to_string(stay - well) + " of the "
+                                    + std::to_string(stay)
+                                    + " others run no more, or have no room on their disks");
   }
 
   /// So many of the voters may be lost.
@@ -186,18 +193,18 @@ private:
     for (process_id which = 0; which < servers_; ++which) {
       if (world_.at(which) != nullptr && world_.setting().old.contains(which)
           && !host::service_rules{}.include(world_.at(which)->service().rules()))
-        world_.setting().found.broken("rules: process " + name_of(which)
+        world_.setting().found.broken("rules: process " + std::to_string(which)
                                       + " gets records under rules that its release does not know");
     }
     world_.after(look_every, [this] { see_who_is_well(); });
   }
 
   /// Nodes that run, without some to which the leader has no link.
-  std::map<std::string, cluster::voter_plan::candidate> candidates() {
-    std::map<std::string, cluster::voter_plan::candidate> found;
+  std::map<node_id, cluster::voter_plan::candidate> candidates() {
+    std::map<node_id, cluster::voter_plan::candidate> found;
     for (process_id which = 0; which < servers_; ++which)
       if (auto* process = world_.at(which); process && !world_.random().one_in(8))
-        found[name_of(which)] = {process->group().consensus().self(), ""};
+        found[node_of(which)] = {process->group().consensus().self(), ""};
     return found;
   }
 
@@ -217,11 +224,11 @@ private:
   }
 
   void change_wishes() {
-    auto whom = name_of(world_.any());
+    auto whom = node_of(world_.any());
     if (!wishes_.remove.empty() || !wishes_.leave.empty()) {
       // Where all nodes vote, it would wait for ever.
       wishes_.forced = wishes_.remove;
-      wishes_.forced.merge(std::set<std::string>{wishes_.leave});
+      wishes_.forced.merge(std::set<node_id>{wishes_.leave});
       return;
     }
     if (world_.now() < lost_at_ + noticed_after)
@@ -251,18 +258,24 @@ private:
       return;
     auto& members = leads->group().consensus().members();
     for (auto* list : {&wishes_.remove, &wishes_.leave})
-      for (auto& each : std::set<std::string>{*list}) {
+      for (auto& each : std::set<node_id>{*list}) {
         if (has_seat(each, members) || !is_committed(*leads))
           continue;
         list->erase(each);
-        auto which = static_cast<process_id>(std::stoul(each));
+        auto which = process_of(each);
         if (list == &wishes_.leave)
           replace_disk(which);
         else if (world_.setting().old.contains(which))
           upgrade(which); // the others may use newer rules by then, which it would not know
       }
     if (wishes_.remove.empty() && world_.random().one_in(10))
-      wishes_.let_in = {members.kept_out.begin(), members.kept_out.end()};
+      let_all_in(members);
+  }
+
+  void let_all_in(const raft::configuration& members) {
+    wishes_.let_in.clear();
+    for (auto& each : members.kept_out)
+      wishes_.let_in.insert(*node_id::from_string(each));
   }
 
   /// Loses a disk, if a majority has the committed entries on other disks, and knows it.
@@ -317,10 +330,10 @@ private:
   void wish_for_all() {
     wishes_ = {.voters = servers_};
     for (process_id which = 0; which < servers_; ++which)
-      wishes_.let_in.insert(name_of(which));
+      wishes_.let_in.insert(node_of(which));
   }
 
-  static bool has_seat(const std::string& whose, const raft::configuration& members) {
+  static bool has_seat(const node_id& whose, const raft::configuration& members) {
     return std::ranges::any_of(members.members, [&](auto& each) {
       return cluster::to_seat_contact(each.second.contact).node == whose;
     });

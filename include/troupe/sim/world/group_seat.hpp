@@ -14,11 +14,13 @@
 
 #include "troupe/cluster/seats.hpp"
 #include "troupe/cluster/voter_plan.hpp"
+#include "troupe/core/ids.hpp"
 #include "troupe/core/visit.hpp"
 #include "troupe/sim/laws/asker_laws.hpp"
 #include "troupe/sim/laws/seats_laws.hpp"
 #include "troupe/sim/world/group_on_disk.hpp"
 #include "troupe/sim/world/mailbox.hpp"
+#include "troupe/sim/world/named_nodes.hpp"
 #include "troupe/sim/world/seat_types.hpp"
 
 namespace troupe::sim {
@@ -45,10 +47,10 @@ public:
   };
 
   /// The node with this id takes links at `address`. `here` outlives this.
-  group_seat(Home& here, std::string node, std::string address, const services& which,
+  group_seat(Home& here, const node_id& node, std::string address, const services& which,
              surroundings around)
     : here_(here),
-      node_(std::move(node)),
+      node_(node),
       address_(std::move(address)),
       around_(std::move(around)),
       to_seats_(here, [](std::function<void()>& job) { job(); }),
@@ -110,7 +112,7 @@ public:
 
   // -- what it shows -----------------------------------------------------------------------------
 
-  [[nodiscard]] const std::string& node() const {
+  [[nodiscard]] const node_id& node() const {
     return node_;
   }
 
@@ -187,7 +189,7 @@ public:
 
   // -- links ---------------------------------------------------------------------------------
 
-  void link_up(process_id who, std::uint64_t life, const std::string& node, boot_number boot) {
+  void link_up(process_id who, std::uint64_t life, const node_id& node, boot_number boot) {
     lose_peers(who);
     linked_[who] = {who, node, life};
     step(seats::link_up{node, boot});
@@ -234,12 +236,12 @@ public:
   void hear_from(process_id from, const card_shown& what) {
     if (!is_in_order(from, what.life, what.order))
       return;
-    auto over = is_linked(from, what.life) ? linked_.at(from).node : std::string{};
+    auto over = is_linked(from, what.life) ? linked_.at(from).node : node_id{};
     auto leader = what.forgotten == raft::member_id{} ? raft::member_id{} : group_.look().leader;
     auto id = ++last_asker_;
     shown_.emplace(id, waiting_node{from, what.number, what.life});
     cards_.asked(here_.now(), id, "a card");
-    step(seats::exchanged{what.mine, what.forgotten, std::move(over), self(), leader}, id,
+    step(seats::exchanged{what.mine, what.forgotten, over, self(), leader}, id,
          other{from, what.mine.node, what.life});
   }
 
@@ -256,7 +258,7 @@ private:
   /// Another node, as it is linked.
   struct other {
     process_id who = 0;
-    std::string node;
+    node_id node;
     std::uint64_t life = 0;
 
     friend bool operator==(const other&, const other&) = default;
@@ -480,7 +482,7 @@ private:
     here_.setting().latest = std::max(here_.setting().latest, term);
     auto& first = here_.setting().leaders.try_emplace(term, node_).first->second;
     if (first != node_)
-      broken("leads in term " + std::to_string(term) + ", and node " + first + ", too");
+      broken("leads in term " + std::to_string(term) + ", and node " + name_of(first) + ", too");
   }
 
   template <class Other>
@@ -555,7 +557,7 @@ private:
   }
 
   Home& here_;
-  std::string node_;
+  node_id node_;
   std::string address_;
   surroundings around_;
   std::map<process_id, other> linked_;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "troupe/cluster/seats.hpp"
+#include "troupe/core/ids.hpp"
 #include "troupe/core/overloaded.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/time.hpp"
@@ -39,10 +40,10 @@ public:
   };
 
   /// As group_seat. `here` outlives this.
-  node_group(Home& here, std::string node, std::string address,
+  node_group(Home& here, const node_id& node, std::string address,
              const scheduler::scheduler_options& bounds, surroundings around)
     : around_(std::move(around)),
-      seat_(here, std::move(node), std::move(address), node_services<Home>::all(), around_seat()),
+      seat_(here, node, std::move(address), node_services<Home>::all(), around_seat()),
       services_(here, bounds, around_services()) {
     seat_.begin();
   }

@@ -76,7 +76,8 @@ public:
       worker_(here, clients_.tasks(), id_, around_worker()) {
     begin_as(life_.boot());
     if (life_.has_folder())
-      group_.emplace(here, id_, way::listens_at(here.self()), node_times::tasks(), around_group());
+      group_.emplace(here, life_.own(), way::listens_at(here.self()), node_times::tasks(),
+                     around_group());
     put_self();
     beat_at_ = here_.now();
   }
@@ -322,13 +323,13 @@ private:
     return {
       .give_up_vote =
         [this](bool force, duration within, done_handler done) {
-          here_.setting().facts.wished_away(id_, force);
+          here_.setting().facts.wished_away(life_.own(), force);
           clients_.change({cluster::voter_change::leave, id_, force}, within, std::move(done));
         },
       .end_workers = [this] { worker_.end(); },
       .take_back =
         [this](done_handler done) {
-          here_.setting().facts.wished_away(id_, true);
+          here_.setting().facts.wished_away(life_.own(), true);
           here_.setting().tasks.left(id_, book().boot());
           tasks_gone(id_, book().boot());
           lose_worker(id_, book().boot());
@@ -388,12 +389,12 @@ private:
 
   void perform(cluster::node_core::node_is& what) {
     auto& where = what.what.endpoints.at(0);
-    note(cluster::seats::node_is{what.what.key.owner, what.what.key.name,
+    note(cluster::seats::node_is{member_of(what.what.key.owner), what.what.key.name,
                                  to_string(net::address{where.host, where.port})});
   }
 
   void perform(cluster::node_core::node_left& what) {
-    note(cluster::seats::node_left{what.node, what.boot});
+    note(cluster::seats::node_left{member_of(what.node), what.boot});
   }
 
   void perform(cluster::node_core::presence&) {}
@@ -505,7 +506,7 @@ private:
         way_.link_up(process, life);
         step(cluster::liveness::link_up{each.node, each.boot});
         if (group_)
-          group_->seat().link_up(process, life, each.node, each.boot);
+          group_->seat().link_up(process, life, member_of(each.node), each.boot);
         member_->show_card(member_of(each.node));
       } else {
         way_.link_down(process, life);
@@ -555,14 +556,14 @@ private:
           here_.setting().deaths += what.is == cluster::member_status::dead ? 1 : 0;
           step(cluster::node_core::member_is{what.who, what.when, what.is, what.told, what.key,
                                              what.from});
-          note(cluster::seats::member_shows{to_string(what.who),
-                                            cluster::member_standings::is_there(what.is)});
+          note(
+            cluster::seats::member_shows{what.who, cluster::member_standings::is_there(what.is)});
           judge();
         },
       .on_forgot =
         [this](const node_id& who) {
           step(cluster::node_core::member_forgotten{who});
-          note(cluster::seats::member_shows{to_string(who), false});
+          note(cluster::seats::member_shows{who, false});
         },
       .on_spoke
       = [this](

@@ -5,9 +5,9 @@
 #include <cstdint>
 #include <functional>
 #include <map>
-#include <string>
 
 #include "troupe/cluster/seats.hpp"
+#include "troupe/core/ids.hpp"
 #include "troupe/core/machine.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/raft/replica.hpp"
@@ -57,7 +57,7 @@ struct seats_shared {
   seat_facts facts{};
   /// The highest term that anybody has led, and who has led each.
   raft::term_number latest = 0;
-  std::map<raft::term_number, std::string> leaders{};
+  std::map<raft::term_number, node_id> leaders{};
   /// Seats, ids and addresses that were given.
   std::uint64_t given = 0;
   std::function<void(process_id, const raft::replica&, const host::group_core::effects&)> stepped{};

@@ -13,10 +13,12 @@
 #include <vector>
 
 #include "troupe/cluster/seats.hpp"
+#include "troupe/core/ids.hpp"
 #include "troupe/core/overloaded.hpp"
 #include "troupe/core/visit.hpp"
 #include "troupe/sim/laws/ledger.hpp"
 #include "troupe/sim/world/group_seat.hpp"
+#include "troupe/sim/world/named_nodes.hpp"
 #include "troupe/sim/world/node_links.hpp"
 #include "troupe/sim/world/seat_types.hpp"
 #include "troupe/sim/world/service_thread.hpp"
@@ -25,13 +27,13 @@ namespace troupe::sim {
 
 /// What a data folder keeps of a node: its log, and who it is.
 struct seats_disk : raft_disk {
-  /// Empty before the first start.
-  std::string node;
+  /// All zero before the first start.
+  node_id node;
 };
 
 struct seats_setting : seats_shared {
   /// What the registry says of nodes: their addresses.
-  std::map<std::string, std::string> addresses{};
+  std::map<node_id, std::string> addresses{};
   /// How many numbers the service was asked to enter, and those that it has.
   std::uint64_t numbers = 0;
   std::set<std::uint64_t> entered{};
@@ -85,12 +87,12 @@ public:
   }
 
   /// The registry says that this node has left.
-  void hear_of_leave(const std::string& node) {
+  void hear_of_leave(const node_id& node) {
     seat_.note(seats::node_left{node});
   }
 
   /// The identities of these nodes are revoked, and no others.
-  void hear_of_revoked(const std::set<std::string>& nodes) {
+  void hear_of_revoked(const std::set<node_id>& nodes) {
     seat_.note(seats::revoked{nodes});
   }
 
@@ -101,7 +103,7 @@ public:
 
   // -- what it shows -----------------------------------------------------------------------------
 
-  [[nodiscard]] const std::string& node() const {
+  [[nodiscard]] const node_id& node() const {
     return node_;
   }
 
@@ -186,13 +188,13 @@ private:
     return host::service_rules::known<ledger>();
   }
 
-  static std::string begin_life(home& here) {
+  static node_id begin_life(home& here) {
     auto& kept = here.disk();
     auto& shared = here.setting();
     auto number = std::to_string(here.self());
-    auto is_new = kept.node.empty();
+    auto is_new = kept.node == node_id{};
     if (is_new)
-      kept.node = "n" + number + "-" + std::to_string(++shared.given);
+      kept.node = node_named("n" + number + "-" + std::to_string(++shared.given));
     group_seat<home>::take_seat(here);
     if (is_new || here.random().one_in(8)) // it listens elsewhere
       shared.addresses[kept.node] = "h" + number + ":" + std::to_string(++shared.given);
@@ -200,7 +202,7 @@ private:
   }
 
   void broken(const std::string& what) {
-    here_.setting().found.broken("node " + node_ + ' ' + what);
+    here_.setting().found.broken("node " + name_of(node_) + ' ' + what);
   }
 
   // -- its seat, and its service -----------------------------------------------------------------
@@ -253,21 +255,26 @@ private:
     for (process_id to = 0; to < here_.setting().nodes; ++to) {
       if (to == here_.self())
         continue;
-      node_beat made{.node = node_, .boot = here_.life(), .life = here_.life()};
+      node_beat made{.node = to_string(node_), .boot = here_.life(), .life = here_.life()};
       links_.address(now, to, made);
       here_.send(to, std::move(made));
     }
   }
 
+  /// As beats and links have it.
+  static node_id id_of(const std::string& digits) {
+    return *node_id::from_string(digits);
+  }
+
   /// A member that hears it says that it is there.
-  void is_there(const std::string& node) {
+  void is_there(const node_id& node) {
     auto [found, is_new] = there_.insert_or_assign(node, here_.now());
     if (is_new)
       seat_.note(seats::member_shows{node, true});
   }
 
   void miss_silent(time_point now) {
-    std::vector<std::string> silent;
+    std::vector<node_id> silent;
     for (auto& [node, heard] : there_)
       if (heard + dead_after <= now)
         silent.push_back(node);
@@ -278,11 +285,12 @@ private:
   }
 
   void hear_of_members(process_id from, const node_beat& what) {
-    names_[from] = {what.node, what.life};
-    is_there(what.node);
+    auto node = id_of(what.node);
+    names_[from] = {node, what.life};
+    is_there(node);
     for (auto& [who, life] : what.hears)
       if (auto known = names_.find(who); known != names_.end() && known->second.second == life)
-        is_there(std::string{known->second.first});
+        is_there(known->second.first);
   }
 
   void hear_beat(process_id from, const node_beat& what) {
@@ -294,22 +302,23 @@ private:
   }
 
   void take_links(const std::vector<node_links::change>& changes) {
-    for (auto& [is_up, node, boot, who] : changes) {
+    for (auto& [is_up, id, boot, who] : changes) {
       if (!is_up) {
         seat_.link_down(who.first, who.second);
         continue;
       }
-      seat_.note(seats::node_is{node, "name of " + node, here_.setting().addresses[node]});
+      auto node = id_of(id);
+      seat_.note(seats::node_is{node, "name of " + name_of(node), here_.setting().addresses[node]});
       seat_.link_up(who.first, who.second, node, boot);
     }
   }
 
   home& here_;
-  std::string node_;
+  node_id node_;
   node_links links_;
   /// Members that are there, and when that was heard last; and who each process is, in which life.
-  std::map<std::string, time_point> there_;
-  std::map<process_id, std::pair<std::string, std::uint64_t>> names_;
+  std::map<node_id, time_point> there_;
+  std::map<process_id, std::pair<node_id, std::uint64_t>> names_;
   group_seat<home> seat_;
   service_part service_;
   time_point beat_at_;
