@@ -122,7 +122,15 @@ int run_message(const common_options& common, const message_command& what) {
   for (auto each : {router::delivery_class::confirm, router::delivery_class::once})
     if (what.delivery_class == name_of(each))
       how.delivery = each;
+  for (auto each : {router::message_priority::low, router::message_priority::high,
+                    router::message_priority::critical})
+    if (what.priority == name_of(each))
+      how.priority = each;
   auto is_confirmed = router::is_confirmed(how.delivery);
+  if (what.synced && !is_confirmed)
+    return complain(common, {errc::bad_argument, "--synced is for --class confirm and once"});
+  if (what.synced)
+    how.durability = router::durability::synced;
   if (!what.wants_answer) {
     auto sent = (*cluster)->send(router::to_agent(what.agent), common.wait(), how, what.text);
     if (!sent)

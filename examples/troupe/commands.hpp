@@ -229,6 +229,8 @@ struct message_command {
   std::optional<double> ttl_s{};
   /// fire, confirm or once.
   std::string delivery_class = "fire";
+  bool synced = false;
+  std::string priority = "normal";
 };
 
 int run_message(const common_options& common, const message_command& what);

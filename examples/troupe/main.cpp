@@ -757,12 +757,20 @@ private:
                    "expired; default: it never expires")
       ->option_text("SPAN")
       ->transform(cli::span_in(1ms, 8'760h)); // longest_span
-    if (!wants_answer)
-      command
-        ->add_option("--class", message_.delivery_class,
-                     "fire: at most once; confirm: again until the agent has handled it, which the "
-                     "command waits for; once: the same, with one effect in the agent's database")
-        ->check(cli::one_of({"fire", "confirm", "once"}));
+    command
+      ->add_option("--priority", message_.priority,
+                   "low, normal, high or critical: whose turn it is of what waits for the agent")
+      ->check(cli::one_of({"low", "normal", "high", "critical"}));
+    if (wants_answer)
+      return;
+    command
+      ->add_option("--class", message_.delivery_class,
+                   "fire: at most once; confirm: again until the agent has handled it, which the "
+                   "command waits for; once: the same, with one effect in the agent's database")
+      ->check(cli::one_of({"fire", "confirm", "once"}));
+    command->add_flag("--synced", message_.synced,
+                      "The node that takes it keeps it on its disk until it is handled, also over "
+                      "a restart; for --class confirm and once");
   }
 
   void add_messages() {

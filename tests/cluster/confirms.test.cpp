@@ -393,6 +393,14 @@ TEST_CASE("troupe send --class confirm waits until an agent that was killed has 
   CHECK_FALSE(sent.read_line(2s)); // nobody has handled it
   second.emplace(start_second());
   CHECK(sent.read_line(60s) == "handled by echo-n1");
+  words synced{"send", "echo-n1", "hello", "--class", "confirm", "--synced", "--at"};
+  auto with = [&](const std::string& address) {
+    auto all = synced;
+    all.push_back(address);
+    return run(all);
+  };
+  CHECK(with(second->address()).output == "handled by echo-n1\n");
+  CHECK(with(first.address()).says("no data folder"));
   auto refused = run({"send", "echo-n1", "hello", "--class", "surely", "--at", first.address()});
   CHECK(refused.status == 2);
   CHECK(refused.says("fire"));
