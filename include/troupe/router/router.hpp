@@ -652,10 +652,12 @@ private:
     return wait_for<problem>(
       [&](auto done) { send(to, payload, std::move(how), std::move(done)); }, longest_wait,
       [](unheard why) {
-        return why == unheard::gone
-                 ? outcome(false)
-                 : problem{errc::outcome_unknown, "the disk of this node has not kept the message "
-                                                  "in time, and may do so yet; check the disk"};
+        return problem{errc::outcome_unknown,
+                       why == unheard::gone
+                         ? "the node has stopped meanwhile; its next start sends the message if it "
+                           "is on the disk"
+                         : "the disk of this node has not kept the message in time, and may do so "
+                           "yet; check the disk"};
       });
   }
 

@@ -476,8 +476,7 @@ private:
     made.frame = what.what.head;
     auto once = is_once(it.from);
     if (auto& id = it.from.said.id; id.node != node_ || id.boot != shared_.boot() || once)
-      made.id
-        = id; // it was accepted elsewhere, or by an earlier start, or whatever this one is then
+      made.id = id; // accepted elsewhere or by an earlier start, or to stay the same
     if (once)
       made.age = it.from.said.age_at(moment);
     write(what.to, std::move(made));
