@@ -45,6 +45,7 @@ struct node_command {
   std::string token{};
   /// Runs the service of `troupe chaos --workload service`.
   bool chaos_numbers = false;
+  std::string chaos_letters{};
 };
 
 int run_node(const common_options& common, const node_command& what, const held_signals& signals);

@@ -324,6 +324,11 @@ private:
     command->option_defaults()->group("For tests");
     command->add_flag("--chaos-numbers", node_.chaos_numbers,
                       "Runs the service that troupe chaos --workload service uses");
+    command
+      ->add_option("--chaos-letters", node_.chaos_letters,
+                   "Sends and handles the messages of troupe chaos --workload messages, as the "
+                   "files in this folder say")
+      ->option_text("FOLDER");
     command->option_defaults()->group("Options");
   }
 
@@ -699,9 +704,9 @@ private:
     command
       ->add_option("--workload", chaos_.workload,
                    "What clients do, and what is judged: register, kv, lock, lease, queue, "
-                   "scheduler, service, membership")
-      ->check(cli::one_of(
-        {"register", "kv", "lock", "lease", "queue", "scheduler", "service", "membership"}));
+                   "scheduler, service, membership, messages")
+      ->check(cli::one_of({"register", "kv", "lock", "lease", "queue", "scheduler", "service",
+                           "membership", "messages"}));
     command
       ->add_option("--network", chaos_.network,
                    "proxy, which needs no rights, or namespaces, which uses the kernel's network "

@@ -14,6 +14,7 @@
 #include <netinet/in.h>
 #include <unistd.h>
 
+#include "chaos/letters.hpp"
 #include "chaos/numbers.hpp"
 #include "commands.hpp"
 #include "end_requests.hpp"
@@ -368,7 +369,11 @@ int run_node(const common_options& common, const node_command& what, const held_
     print_line(std::cout, "node " + me.name() + " listens" + place + " and looks for its cluster");
   if (!has_joined)
     echo = std::jthread{add_echo};
+  std::optional<chaos::letter_writer> letters;
+  if (!what.chaos_letters.empty())
+    letters.emplace(me, chaos::letter_files{what.chaos_letters});
   signal->wait();
+  letters.reset();
   echo = {};
   leave.end();
   if (auto why = leave.given_up()) {

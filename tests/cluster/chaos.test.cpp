@@ -7,6 +7,7 @@
 #include "troupe/cluster/swim_options.hpp"
 #include "troupe/sim/laws/history.hpp"
 #include "troupe/sim/laws/membership_laws.hpp"
+#include "troupe/sim/laws/message_laws.hpp"
 #include "troupe/storage/database.hpp"
 #include "troupe/testing/namespace_network.hpp"
 #include "troupe_command.hpp"
@@ -168,6 +169,31 @@ TEST_CASE("a service of the nodes' own program does each command once while lead
           "while nodes are cut off",
           "[cluster][chaos]") {
   check_chaos({"service", {"kill_leader", "isolate_leader"}});
+}
+
+TEST_CASE("what was accepted of messages is handled in order, with one effect of class once, while "
+          "nodes are killed, stopped and cut off",
+          "[cluster][chaos]") {
+  need_command();
+  temporary_folder folder;
+  auto file = folder / "messages.jsonl";
+  auto done = run({"chaos", "--json", "--workload", "messages", "--timers", "lan", "--faults",
+                   "kill_leader,kill_others,pause_others,isolate_minority", "--seconds", "40",
+                   "--seed", std::to_string(given_seed().value_or(7)), "--history", file},
+                  220s);
+  INFO(done);
+  if (done.status != 0)
+    folder.keep();
+  REQUIRE(done.status == 0);
+  auto last = done.lines().back();
+  CHECK(last["linearizable"] == true);
+  CHECK(last["faults"].size() == 4);
+  CHECK(last["accepted"] >= 2'000);
+  std::ifstream in{file};
+  troupe::sim::message_laws laws;
+  CHECK(laws.read(in, "the history").detail.empty());
+  CHECK(laws.violations().empty());
+  CHECK(laws.accepted() == last["accepted"]);
 }
 
 TEST_CASE("nodes find out together who is there while they are killed, stopped, ended and cut off",

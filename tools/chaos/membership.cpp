@@ -2,16 +2,15 @@
 #include <cstddef>
 #include <map>
 #include <memory>
-#include <optional>
 #include <ostream>
 #include <sstream>
 #include <string>
 #include <vector>
 
+#include "chaos/node_count.hpp"
 #include "chaos/witness.hpp"
 #include "chaos/workloads.hpp"
 #include "troupe/cluster/swim_options.hpp"
-#include "troupe/registry/messages.hpp"
 #include "troupe/sim/laws/membership_laws.hpp"
 
 /// What the nodes show of each other, under faults. The history has no calls of clients, which only
@@ -31,12 +30,12 @@ public:
       witness_(how.folder / "membership") {}
 
   void go_on(client& who) override {
-    static_cast<void>(count(who));
+    static_cast<void>(count_nodes(who));
     who.rest(100ms);
   }
 
   problem finish(client& who) override {
-    auto last = count(who);
+    auto last = count_nodes(who);
     return last ? problem{} : last.error();
   }
 
@@ -81,17 +80,6 @@ public:
   }
 
 private:
-  static result<std::size_t> count(client& who) {
-    auto ask = [&]() -> result<std::size_t> {
-      auto got = who.services().registry.ask(registry::count_records{}, client::patience);
-      if (!got)
-        return got.error();
-      return got->nodes.active;
-    };
-    return who.perform("nodes", wants("count"), ask, judge_plain,
-                       [](std::size_t what) { return std::optional{std::to_string(what)}; });
-  }
-
   problem read_into(sim::membership_laws& laws) const {
     std::istringstream in{witness_.merged()};
     return laws.read(in, "the membership log");

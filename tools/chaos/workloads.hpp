@@ -97,6 +97,8 @@ std::unique_ptr<workload> make_scheduler_workload();
 
 /// What nodes show of each other.
 std::unique_ptr<workload> make_membership_workload(const run_shape& how);
+/// Messages that nodes send each other.
+std::unique_ptr<workload> make_messages_workload(const run_shape& how);
 
 /// The workload of that name; null if there is none.
 inline std::unique_ptr<workload> make_workload(const std::string& name, const run_shape& how) {
@@ -117,6 +119,8 @@ inline std::unique_ptr<workload> make_workload(const std::string& name, const ru
     return make_scheduler_workload();
   if (name == "membership")
     return make_membership_workload(how);
+  if (name == "messages")
+    return make_messages_workload(how);
   return nullptr;
 }
 
