@@ -2,6 +2,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -914,6 +915,24 @@ TEST_CASE("a sender that sends more than it may is held back, and loses nothing"
   for (std::uint64_t each = 1; each <= 4; ++each)
     CHECK(pair.arrive({1, 1, 1, each, each}, "a" + std::to_string(each), each) == verdict::taken);
   CHECK(pair.arrive({1, 1, 1, 5, 5}, "a5", 5) == verdict::beyond_window);
+}
+
+TEST_CASE("a sender whose question is lost while nothing is on its way asks again", "[channel]") {
+  auto pair = linked({.max_messages = 2});
+  pair.put("a", 1);
+  pair.handled(1);
+  pair.loses_probes = true;
+  for (std::uint64_t each = 2; each <= 4; ++each) {
+    pair.put("a", each);
+    pair.handled(each);
+  }
+  REQUIRE(pair.out.empty());
+  pair.loses_probes = false;
+  pair.put("a", 5);
+  REQUIRE(!pair.handed.contains(5)); // the receiver would keep ever more
+  REQUIRE(pair.out.next_deadline().has_value());
+  pair.pass(1min);
+  CHECK(pair.handed.contains(5));
 }
 
 } // namespace channel_test
