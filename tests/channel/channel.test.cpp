@@ -935,4 +935,25 @@ TEST_CASE("a sender whose question is lost while nothing is on its way asks agai
   CHECK(pair.handed.contains(5));
 }
 
+TEST_CASE("a receiver knows longest how those have ended that ended last", "[channel]") {
+  receiver in{1, {.max_messages = 1}, 7};
+  receiver::effects out;
+  auto handle = [&](boot_number session, std::uint64_t number, std::uint64_t id) {
+    out.clear();
+    in.arrive({}, {session, 1, 1, number, number}, {"a", id, 1, {}, {{}, 1, id}}, out);
+    auto is_new = std::ranges::any_of(
+      out, [](auto& each) { return std::holds_alternative<receiver::deliver>(each); });
+    in.handled({}, session, number, out);
+    return is_new;
+  };
+  for (std::uint64_t each = 1; each <= 3; ++each)
+    CHECK(handle(1, each, 10 + each));
+  CHECK(handle(2, 1, 1)); // accepted first, and handled last
+  CHECK(handle(2, 2, 2));
+  CHECK(!handle(3, 1, 1));
+  CHECK(!handle(3, 2, 2));
+  CHECK(!handle(3, 3, 13));
+  CHECK(in.remembered_ids() <= 8);
+}
+
 } // namespace channel_test
