@@ -2,6 +2,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -344,6 +345,30 @@ TEST_CASE("what a sender sends again after a restart is not handled twice", "[ch
     pair.handled(1);
     CHECK(pair.ended == told{{1, outcome::handled}});
     CHECK(pair.handed.contains(2));
+    CHECK(pair.in.held() == 1);
+  }
+  SECTION("if its agent is done while it waits behind another one") {
+    pair.restart_sender();
+    pair.link_up();
+    pair.put("a", 5);
+    pair.put("a", 1);
+    pair.handled(1);
+    pair.handled(5);
+    CHECK(!pair.handed.contains(1));
+    CHECK(pair.ended == told{{5, outcome::handled}, {1, outcome::handled}});
+  }
+  SECTION("if its agent is done when it has come in a session and not in the next one") {
+    pair.restart_sender();
+    pair.link_up();
+    pair.put("a", 1);
+    pair.restart_sender();
+    pair.link_up();
+    pair.put("b", 2); // has the number that the other one had
+    pair.handled(1);
+    CHECK(pair.ended.empty());
+    pair.put("a", 1);
+    CHECK(!pair.handed.contains(1));
+    CHECK(pair.ended == told{{1, outcome::handled}});
   }
   SECTION("if its agent fails after it has come again") {
     pair.restart_sender();
@@ -366,6 +391,50 @@ TEST_CASE("what a sender sends again after a restart is not handled twice", "[ch
     CHECK(!pair.handed.contains(3));
     CHECK(pair.ended == told{{2, outcome::given_up}, {1, outcome::given_up}});
   }
+  SECTION("if its agent never answers, and nothing else is there") {
+    auto until = pair.now + options{}.longest_handling;
+    pair.restart_sender();
+    pair.link_up();
+    pair.put("b", 2);
+    pair.handled(2);
+    CHECK(pair.in.next_deadline() == until);
+  }
+  SECTION("if its agent never answers, after it has come again") {
+    pair.pass(30min);
+    pair.restart_sender();
+    pair.link_up();
+    pair.put("a", 1);
+    pair.pass(30min);
+    CHECK(pair.dead.empty()); // its time counts anew
+    pair.pass(30min);
+    CHECK(pair.dead.size() == 1);
+    CHECK(pair.ended == told{{1, outcome::given_up}});
+  }
+}
+
+TEST_CASE("what an agent did not have comes to it after a restart of the sender", "[channel]") {
+  auto pair = linked();
+  pair.keeps = true;
+  pair.put("a", 1);
+  pair.is_up = false; // the sender does not hear that there is no such agent
+  pair.missing(1);
+  pair.restart_sender();
+  pair.link_up();
+  pair.put("a", 1);
+  CHECK(pair.handed.contains(1));
+}
+
+TEST_CASE("a failure that an agent tells of the session before is the last one", "[channel]") {
+  auto pair = linked({.max_deliveries = 1});
+  pair.keeps = true;
+  pair.put("a", 1);
+  pair.restart_sender();
+  pair.link_up();
+  pair.put("b", 2);
+  pair.failed(1);
+  pair.put("a", 1);
+  CHECK(!pair.handed.contains(1));
+  CHECK(pair.ended == told{{1, outcome::given_up}});
 }
 
 TEST_CASE("how often a message has failed is known over restarts of its sender", "[channel]") {
@@ -410,6 +479,16 @@ TEST_CASE("a receiver knows of a kept message until its sender has forgotten it"
     CHECK(pair.handed.empty());
     CHECK(pair.ended.back() == std::pair{std::uint64_t{1}, outcome::handled});
   }
+  SECTION("it restarts before that, and has asked meanwhile") {
+    pair.put("a", 51);
+    pair.link_down();
+    pair.link_up();
+    pair.restart_sender();
+    pair.link_up();
+    pair.put("a", 1);
+    CHECK(!pair.handed.contains(1));
+    CHECK(pair.ended.back() == std::pair{std::uint64_t{1}, outcome::handled});
+  }
   SECTION("it restarts after that") {
     pair.forget(1);
     CHECK(pair.out.base() == 51);
@@ -429,6 +508,19 @@ TEST_CASE("what a sender has not forgotten takes its place among what is on its 
   CHECK(pair.handed.empty());
   pair.forget(2);
   CHECK(pair.handed.contains(4));
+}
+
+TEST_CASE("what a sender has not forgotten leaves less for a slow agent", "[channel]") {
+  channel_pair pair{{.max_messages = 8}};
+  pair.keeps = true;
+  pair.link_up();
+  for (std::uint64_t each = 1; each <= 4; ++each) {
+    pair.put("a", each);
+    pair.handled(each);
+  }
+  for (std::uint64_t each = 5; each <= 10; ++each)
+    pair.put("slow", each);
+  CHECK(pair.out.under_way() == 2);
 }
 
 TEST_CASE("a sender tells what has ended before it sends twice as many as may be on their way",
@@ -914,6 +1006,90 @@ TEST_CASE("a sender that sends more than it may is held back, and loses nothing"
   for (std::uint64_t each = 1; each <= 4; ++each)
     CHECK(pair.arrive({1, 1, 1, each, each}, "a" + std::to_string(each), each) == verdict::taken);
   CHECK(pair.arrive({1, 1, 1, 5, 5}, "a5", 5) == verdict::beyond_window);
+}
+
+TEST_CASE("a sender whose question is lost while nothing is on its way asks again", "[channel]") {
+  auto pair = linked({.max_messages = 2});
+  pair.put("a", 1);
+  pair.handled(1);
+  pair.loses_probes = true;
+  for (std::uint64_t each = 2; each <= 4; ++each) {
+    pair.put("a", each);
+    pair.handled(each);
+  }
+  REQUIRE(pair.out.empty());
+  pair.loses_probes = false;
+  pair.put("a", 5);
+  REQUIRE(!pair.handed.contains(5)); // the receiver would keep ever more
+  REQUIRE(pair.out.next_deadline().has_value());
+  pair.pass(1min);
+  CHECK(pair.handed.contains(5));
+}
+
+TEST_CASE("a receiver knows longest how those have ended that ended last", "[channel]") {
+  receiver in{1, {.max_messages = 1}, 7};
+  receiver::effects out;
+  auto handle = [&](boot_number session, std::uint64_t number, std::uint64_t id) {
+    out.clear();
+    in.arrive({}, {session, 1, 1, number, number}, {"a", id, 1, {}, {{}, 1, id}}, out);
+    auto is_new = std::ranges::any_of(
+      out, [](auto& each) { return std::holds_alternative<receiver::deliver>(each); });
+    in.handled({}, session, number, out);
+    return is_new;
+  };
+  for (std::uint64_t each = 1; each <= 3; ++each)
+    CHECK(handle(1, each, 10 + each));
+  CHECK(handle(2, 1, 1)); // accepted first, and handled last
+  CHECK(handle(2, 2, 2));
+  CHECK(!handle(3, 1, 1));
+  CHECK(!handle(3, 2, 2));
+  CHECK(!handle(3, 3, 13));
+  CHECK(in.remembered_ids() <= 8);
+}
+
+TEST_CASE("what a receiver knows is bounded, whatever its sender does", "[channel]") {
+  constexpr std::uint64_t most = 2;
+  constexpr std::uint64_t many = 50;
+  receiver in{1, {.max_messages = most, .max_deliveries = 2}, 7};
+  receiver::effects out;
+  auto arrive = [&](boot_number session, std::uint64_t number, std::uint64_t id) {
+    auto agent = "a" + std::to_string(id);
+    return in.arrive({}, {session, 1, 1, number, number}, {agent, id, 1, {}, {{}, 1, id}}, out);
+  };
+  SECTION("it never says that messages have ended") {
+    for (std::uint64_t each = 1; each <= many; ++each) {
+      CHECK(arrive(1, each, each) == verdict::taken);
+      in.handled({}, 1, each, out);
+    }
+    CHECK(in.remembered_ids() <= 4 * most);
+  }
+  SECTION("nor that messages were given up") {
+    for (std::uint64_t each = 1; each <= many; ++each)
+      if (arrive(1, each, each) == verdict::taken)
+        in.refused({}, 1, each, {errc::incompatible, "no"}, out);
+    CHECK(in.remembered() <= 2 * most + 2);
+  }
+  SECTION("it restarts over and over after it has heard of nothing") {
+    for (std::uint64_t each = 1; each <= many; ++each) {
+      arrive(each, 1, 2 * each);
+      in.handled({}, each, 1, out);
+      arrive(each, 2, each % 3 == 0 ? 2 * each - 2 : 2 * each + 1); // some come again
+      in.handled({}, each, 2, out);
+      CHECK(in.remembered_ids() <= 4 * most + 2);
+    }
+  }
+  SECTION("it restarts over and over while agents have its messages") {
+    for (std::uint64_t each = 1; each <= many; ++each)
+      arrive(each, 1, each);
+    CHECK(in.held() <= 2 * most + 1);
+  }
+  SECTION("it restarts over and over while its messages fail") {
+    for (std::uint64_t each = 1; each <= many; ++each) {
+      arrive(each, 1, each);
+      in.failed({}, each, 1, {.why = {errc::failed, "no"}}, out);
+    }
+    CHECK(in.remembered() <= 2 * most + 2);
+  }
 }
 
 } // namespace channel_test

@@ -153,6 +153,8 @@ public:
   bool keeps = false;
   /// So many frames are lost next.
   unsigned lost = 0;
+  /// All questions of the sender are lost.
+  bool loses_probes = false;
   std::string lines;
   std::map<std::uint64_t, channel::receiver::deliver> handed;
   /// Contents, as the sender tells.
@@ -212,7 +214,7 @@ private:
                                [&](const channel::sender::ask& x) {
                                  say("-> probe ", x.what.number, " base ", x.what.base,
                                      x.what.ended.empty() ? "" : ", ended", text(x.what.ended));
-                                 if (goes())
+                                 if (!loses_probes && goes())
                                    judge(asked(x.what));
                                },
                                [&](const channel::sender::ended& x) {

@@ -40,7 +40,13 @@ public:
                    std::optional<duration> patience = {}) {
     auto at = [&](auto span) { return span ? std::optional{now + *span} : std::nullopt; };
     outbox::effects out;
-    subject.take(now, what, {agent, 1, at(ttl), at(patience)}, out);
+    subject.take(now, what, {agent, 1, at(ttl), at(patience), keeps}, out);
+    return text(out);
+  }
+
+  std::string forgotten(std::uint64_t what) {
+    outbox::effects out;
+    subject.forgotten(now, what, out);
     return text(out);
   }
 
@@ -112,6 +118,10 @@ public:
   boot_number boot = 5;
   /// Of the receivers.
   boot_number life = 1;
+  /// Whether what it takes is kept.
+  bool keeps = false;
+  /// Of the last message that was sent.
+  channel::frame_header head;
 
 private:
   static std::string name(const node_id& node) {
@@ -124,6 +134,7 @@ private:
       all << (all.str().empty() ? "" : ", ");
       troupe::visit(overloaded{[&](const outbox::transmit& x) {
                                  all << "send " << name(x.to) << ' ' << x.what.what;
+                                 head = x.what.head;
                                },
                                [&](const outbox::ask& x) {
                                  last_probe[x.to] = x.what.number;
@@ -329,6 +340,47 @@ TEST_CASE("a bound message stays on a node whose earlier life may have handled i
   CHECK(rig.ended(n1, 1, channel::outcome::not_here).empty());
   rig.places["a"] = n2;
   CHECK(rig.pass(200ms) == "end 1 outcome_unknown, dead: unknown");
+}
+
+TEST_CASE("a bound message goes on on its node when the process goes on as a later start",
+          "[router]") {
+  outbox_rig rig;
+  rig.up(n1);
+  rig.places["a"] = n1;
+  rig.subject.bind(1);
+  REQUIRE(rig.take("a", 1) == "ask n1");
+  REQUIRE(rig.answered(n1) == "send n1 1");
+  CHECK(rig.go_on_as(6) == "ask n1");
+  CHECK(rig.answered(n1) == "send n1 1");
+}
+
+TEST_CASE("a message that an earlier start may have sent to a node goes to no other", "[router]") {
+  outbox_rig rig;
+  rig.up(n1);
+  rig.up(n2);
+  rig.places["a"] = n1;
+  rig.subject.bind_to(1, n1);
+  REQUIRE(rig.take("a", 1) == "ask n1");
+  REQUIRE(rig.answered(n1) == "send n1 1");
+  rig.places["a"] = n2;
+  CHECK(rig.ended(n1, 1, channel::outcome::not_here).empty());
+  CHECK(rig.pass(200ms) == "end 1 outcome_unknown, dead: unknown");
+  rig.subject.bind_to(2, n1);
+  CHECK(rig.take("a", 2) == "end 2 outcome_unknown, dead: unknown");
+}
+
+TEST_CASE("the node of an agent is to know of a kept message until that is forgotten", "[router]") {
+  outbox_rig rig;
+  rig.keeps = true;
+  rig.open();
+  CHECK(rig.handled(n1, 1) == "end 1 none");
+  CHECK(rig.take("a", 2) == "send n1 2");
+  CHECK(rig.head.base == 1);
+  CHECK(rig.forgotten(1).empty());
+  CHECK(rig.take("b", 3).empty()); // nowhere
+  rig.places["b"] = n1;
+  CHECK(rig.pass(200ms) == "send n1 3");
+  CHECK(rig.head.base == 2);
 }
 
 TEST_CASE("a node that does not know the class ends what is for it", "[router]") {

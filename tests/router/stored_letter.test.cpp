@@ -70,6 +70,16 @@ TEST_CASE("a letter whose time is over by the calendar has no life left, one wit
   CHECK(!read_letter(forever.value(), {}).value().from.said.expires_at());
 }
 
+TEST_CASE("the age of a letter that is written again later counts from when it was accepted") {
+  init_messages<caf::id_block::troupe_core>();
+  auto from = of_a_client();
+  auto accepted = from.said.now;
+  auto bytes = to_bytes("ledger", caf::make_message(1), from, accepted + 2h, {});
+  auto again = read_letter(bytes.value(), {}).value().from.said;
+  CHECK(again.age >= 2h);
+  CHECK(again.age < 2h + 1min);
+}
+
 TEST_CASE("bytes that are no letter are refused") {
   init_messages<caf::id_block::troupe_core>();
   auto bytes = to_bytes("ledger", caf::make_message(1), of_a_client(), {}, {}).value();

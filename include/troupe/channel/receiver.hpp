@@ -151,10 +151,8 @@ public:
   // -- from the agents -----------------------------------------------------------------
 
   void handled(time_point now, boot_number session, sequence_number number, effects& out) {
-    if (auto before = renew(session, number, out)) {
-      before_.insert_or_assign(before->id, ending{number, outcome::handled});
-      trim();
-    }
+    if (auto before = renew(session, number, out))
+      keep_end(before->id, {number, outcome::handled});
     if (is_busy_with(session, number))
       end(now, number, outcome::handled, {}, out);
   }
@@ -337,6 +335,13 @@ private:
     std::uint64_t remembered = 0;
   };
 
+  /// How one of an earlier session has ended.
+  struct end_before {
+    ending how;
+    /// Of kept_ends_.
+    std::uint64_t kept = 0;
+  };
+
   /// What an agent has of an earlier session.
   struct had_before {
     agent_id agent;
@@ -404,17 +409,31 @@ private:
   void keep_ends() {
     for (auto& [number, id] : std::exchange(ids_, {})) {
       auto how = others_.find(number);
-      before_.insert_or_assign(id, how != others_.end() ? std::move(how->second)
-                                                        : ending{number, outcome::handled});
+      keep_end(id,
+               how != others_.end() ? std::move(how->second) : ending{number, outcome::handled});
     }
-    if (planted_flaw == flaw::ends_forgotten)
+    if (planted_flaw == flaw::ends_forgotten) {
       before_.clear();
-    trim();
+      kept_ends_.clear();
+    }
   }
 
-  void trim() {
-    while (before_.size() > id_slack * options_.max_messages)
-      before_.erase(before_.begin()); // of the earliest start
+  /// Those that were kept first give way: a sender that has restarted since begins with what it has
+  /// sent already, so that they have come again, or will not.
+  void keep_end(const content_id& id, ending how) {
+    take_end(id);
+    before_.emplace(id, end_before{std::move(how), ++last_kept_});
+    kept_ends_.emplace(last_kept_, id);
+    if (before_.size() > id_slack * options_.max_messages)
+      take_end(content_id{kept_ends_.begin()->second});
+  }
+
+  std::optional<ending> take_end(const content_id& id) {
+    auto found = before_.extract(id);
+    if (!found)
+      return std::nullopt;
+    kept_ends_.erase(found.mapped().kept);
+    return std::move(found.mapped().how);
   }
 
   /// What agents have of the session that ends they do not get again, if it comes again.
@@ -444,8 +463,7 @@ private:
   void give_up_before(const place& which, effects& out) {
     if (auto& it = had_.at(which); it.now == 0) {
       out.emplace_back(dead{it.agent, it.what, outcome::given_up, it.failures, unanswered()});
-      before_.insert_or_assign(it.id, ending{which.second, outcome::given_up, unanswered()});
-      trim();
+      keep_end(it.id, {which.second, outcome::given_up, unanswered()});
     }
     let_go(which, out);
   }
@@ -690,10 +708,10 @@ private:
   }
 
   bool has_ended_before(sequence_number number, effects& out) {
-    auto before = before_.extract(items_.at(number).what.id);
+    auto before = take_end(items_.at(number).what.id);
     if (before)
-      set_end(number, before.mapped().how, std::move(before.mapped().why), out);
-    return bool{before};
+      set_end(number, before->how, std::move(before->why), out);
+    return before.has_value();
   }
 
   void set_end(sequence_number number, outcome how, problem why, effects& out) {
@@ -763,7 +781,10 @@ private:
   /// The messages that have ended here, as far as the sender may not know it.
   std::map<sequence_number, content_id> ids_;
   /// The same of the session before, until they come again.
-  std::map<content_id, ending> before_;
+  std::map<content_id, end_before> before_;
+  /// Those in the order in which they were kept.
+  std::map<std::uint64_t, content_id> kept_ends_;
+  std::uint64_t last_kept_ = 0;
   /// What agents have of earlier sessions.
   std::map<place, had_before> had_;
   std::set<std::pair<time_point, place>> had_until_;

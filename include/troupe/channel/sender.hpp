@@ -182,8 +182,7 @@ public:
     if (answers) {
       is_answered_ = true;
       is_open_ = is_linked_;
-      if (said.probe == last_probe_)
-        told_up_to_ = asked_up_to_;
+      told_up_to_ = asked_up_to_; // also if it answers an earlier one: nothing was sent since
       send_again(said.came, out);
     }
     if (under_way_.size() != before || answers)
@@ -307,6 +306,8 @@ private:
     }
     if (is_open_ && is_answered_ && next_ - asked_up_to_ >= options_.max_messages)
       ask_now(now, out); // so that it forgets those that have ended
+    if (is_open_ && !lanes_.empty() && !ask_at_)
+      rest(now); // also where nothing may be sent before an answer, which may be lost
   }
 
   void line_up(const agent_id& agent, agent_lane& which) {
@@ -350,8 +351,6 @@ private:
       under_way_until_.emplace(*what.expires_at + grace, number);
     under_way_.emplace(number, sent{agent, of.run, what});
     send(number, out);
-    if (!ask_at_)
-      rest(now);
   }
 
   void send(sequence_number number, effects& out) {

@@ -63,9 +63,14 @@ inline result<std::string> to_bytes(const agent_id& to, const caf::message& payl
   if (!content)
     return std::move(content).error();
   auto today = calendar_now();
-  stored_letter made{
-    to,           from.said.id,         from.where.id,        from.agent,
-    from.is_here, from.where.is_member, from.where.is_proven, from.said.sent_at.value_or(today)};
+  stored_letter made{to,
+                     from.said.id,
+                     from.where.id,
+                     from.agent,
+                     from.is_here,
+                     from.where.is_member,
+                     from.where.is_proven,
+                     from.said.sent_at.value_or(today - from.said.age_at(now))};
   if (auto until = from.said.expires_at())
     made.expires_at = today + (*until - now);
   if (from.said.how)
