@@ -177,10 +177,11 @@ inline problem node::inside::open_outbox() {
                 kept = *std::move(kept)](router::router_state& router) mutable {
     auto [known, unread] = router.go_on_with(std::move(keeper), std::move(kept));
     if (known > 0)
-      log("goes on with " + std::to_string(known) + " messages that it had accepted before");
+      log("goes on with " + std::to_string(known) + (known == 1 ? " message" : " messages")
+          + " that it had accepted before");
     if (!unread.empty())
       log.warn(std::to_string(unread.size())
-               + " messages that it had accepted before cannot be delivered, and stay in "
+               + " of the messages that it had accepted before cannot be delivered, and stay in "
                + std::string{outbox_name} + ": " + unread.front().detail);
   });
   return {};
