@@ -146,8 +146,11 @@ public:
 
   /// Nobody hears any more what becomes of those that have not ended.
   void close() {
-    for (auto& [number, each] : sent_)
+    for (auto& [number, each] : sent_) {
+      if (each.accepted)
+        each.accepted(kept_perhaps());
       each.by.tell(nullptr, caf::make_message(to_error(end_unknown())), nullptr);
+    }
     sent_.clear();
     keeper_.reset();
   }
