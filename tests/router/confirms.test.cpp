@@ -830,6 +830,38 @@ TEST_CASE_METHOD(
   }));
 }
 
+TEST_CASE_METHOD(live_confirms, "what waits for the disk before it goes holds up nothing else",
+                 "[router]") {
+  link();
+  test::temporary_folder folder;
+  auto file = std::make_unique<router::detail::outbox_file>(folder / "outbox.db");
+  REQUIRE(file->load());
+  auto keeper = std::make_shared<router::detail::outbox_keeper>(std::move(file), 0);
+  on(*here, [&](router_state& state) { return state.go_on_with(keeper, {}).first; });
+  std::promise<problem> accepted;
+  here->send(to_agent("a"), caf::make_message(std::uint64_t{1}),
+             {.delivery = delivery_class::once, .durability = durability::synced},
+             [&accepted](const problem& why) { accepted.set_value(why); });
+  REQUIRE(!accepted.get_future().get()); // and its agent is nowhere
+  auto others = add_counting(*there, "b");
+  place("b", n2);
+  auto count = std::make_shared<std::atomic<int>>(0);
+  add(
+    *there, "a", [count](const kept_message&) { ++*count; }, {}, true);
+  std::promise<void> gate;
+  keeper->add("slow", [opened = gate.get_future().share()](const problem&) { opened.wait(); });
+  place("a", n2);
+  auto until = std::chrono::steady_clock::now() + 1s; // some looks for agents
+  for (std::uint64_t each = 1; std::chrono::steady_clock::now() < until; ++each) {
+    REQUIRE(send("b", each).code == errc::none);
+    REQUIRE(testing::comes_true([&] { return others->count == each; }));
+  }
+  CHECK(*count == 0);
+  gate.set_value();
+  CHECK(testing::comes_true([&] { return *count == 1; }));
+  CHECK(all_ended());
+}
+
 TEST_CASE_METHOD(live_confirms, "what a confirm cannot be is refused at once", "[router]") {
   CHECK(here->send(to_group("all"), caf::make_message(1), confirmed).code == errc::bad_argument);
   CHECK(here->send(to_any("work"), caf::make_message(1), confirmed).code == errc::bad_argument);
