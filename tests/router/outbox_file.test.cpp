@@ -246,4 +246,26 @@ TEST_CASE(
   CHECK(!add("message 3"));
 }
 
+TEST_CASE(
+  "a keeper ends on a full disk; what it could not remove stays, and nobody hears it has gone") {
+  test::temporary_folder folder;
+  auto file = std::make_unique<outbox_file>(folder / "outbox");
+  REQUIRE(file->load().value().empty());
+  auto keeper = std::make_unique<outbox_keeper>(std::move(file), 0);
+  std::promise<problem> first;
+  std::promise<problem> second;
+  keeper->add("message 1", [&first](const problem& why) { first.set_value(why); });
+  REQUIRE(!first.get_future().get());
+  bool has_gone = false;
+  {
+    test::file_limit limit{1U << 10U};
+    keeper->remove(1, [&has_gone] { has_gone = true; });
+    keeper->add("message 2", [&second](const problem& why) { second.set_value(why); });
+    keeper.reset();
+  }
+  CHECK(second.get_future().get().code == errc::storage_full);
+  CHECK(!has_gone);
+  CHECK(places_in(outbox_file{folder / "outbox"}.load().value()) == places{1});
+}
+
 } // namespace outbox_file_test
