@@ -497,6 +497,24 @@ TEST_CASE("a receiver knows of a kept message until its sender has forgotten it"
   }
 }
 
+TEST_CASE("a receiver that restarts does not wait for a kept message that has ended", "[channel]") {
+  auto pair = linked();
+  pair.keeps = true;
+  pair.put("a", 1);
+  pair.put("b", 2);
+  pair.handled(1); // and the disk is slow
+  pair.restart_receiver();
+  pair.link_down();
+  pair.link_up();
+  REQUIRE(pair.handed.contains(2));
+  CHECK(pair.out.base() == 2);
+  pair.put("a", 3);
+  CHECK(pair.handed.contains(3));
+  pair.forget(1);
+  pair.handled(2);
+  CHECK(pair.out.base() == 2); // the next life knows of that one
+}
+
 TEST_CASE("what a sender has not forgotten takes its place among what is on its way", "[channel]") {
   channel_pair pair{{.max_messages = 3}};
   pair.keeps = true;

@@ -3,6 +3,7 @@
 
 #include "router/named_nodes.hpp"
 #include "support/services.hpp"
+#include "support/temporary_folder.hpp"
 #include "troupe/router/router.hpp"
 
 #include <catch2/catch_test_macros.hpp>
@@ -36,6 +37,8 @@
 #include "troupe/net/basp_filter.hpp"
 #include "troupe/net/grants.hpp"
 #include "troupe/router/detail/entrance.hpp"
+#include "troupe/router/detail/outbox_file.hpp"
+#include "troupe/router/detail/outbox_keeper.hpp"
 #include "troupe/router/later.hpp"
 #include "troupe/router/messages.hpp"
 #include "troupe/testing/comes_true.hpp"
@@ -795,6 +798,68 @@ TEST_CASE_METHOD(live_confirms, "a sender that restarts is not taken for its ear
   CHECK(post("a", 4) == "1");
   CHECK(all->count == 4);
   CHECK(all->disorder == 0);
+}
+
+TEST_CASE_METHOD(
+  live_confirms,
+  "who waits for the disk hears of an unknown outcome where the node stops meanwhile", "[router]") {
+  test::temporary_folder folder;
+  auto file = std::make_unique<router::detail::outbox_file>(folder / "outbox.db");
+  REQUIRE(file->load());
+  auto keeper = std::make_shared<router::detail::outbox_keeper>(std::move(file), 0);
+  std::promise<void> gate;
+  keeper->add("slow", [opened = gate.get_future().share()](const problem&) { opened.wait(); });
+  on(*here, [&](router_state& state) { return state.go_on_with(keeper, {}).first; });
+  std::promise<problem> sent;
+  auto how = confirmed;
+  how.durability = durability::synced;
+  here->send(to_agent("a"), caf::make_message(std::uint64_t{1}), how,
+             [&sent](const problem& why) { sent.set_value(why); });
+  on(*here, [](router_state&) { return true; }); // it waits for the disk
+  end(*here);
+  auto heard = sent.get_future();
+  auto how_long = heard.wait_for(20s);
+  gate.set_value();
+  REQUIRE(how_long == std::future_status::ready);
+  CHECK(heard.get().code == errc::outcome_unknown);
+  keeper.reset();
+  CHECK(testing::comes_true([&] { // it was written indeed
+    router::detail::outbox_file again{folder / "outbox.db"};
+    auto all = again.load();
+    return all && all->size() == 2;
+  }));
+}
+
+TEST_CASE_METHOD(live_confirms, "what waits for the disk before it goes holds up nothing else",
+                 "[router]") {
+  link();
+  test::temporary_folder folder;
+  auto file = std::make_unique<router::detail::outbox_file>(folder / "outbox.db");
+  REQUIRE(file->load());
+  auto keeper = std::make_shared<router::detail::outbox_keeper>(std::move(file), 0);
+  on(*here, [&](router_state& state) { return state.go_on_with(keeper, {}).first; });
+  std::promise<problem> accepted;
+  here->send(to_agent("a"), caf::make_message(std::uint64_t{1}),
+             {.delivery = delivery_class::once, .durability = durability::synced},
+             [&accepted](const problem& why) { accepted.set_value(why); });
+  REQUIRE(!accepted.get_future().get()); // and its agent is nowhere
+  auto others = add_counting(*there, "b");
+  place("b", n2);
+  auto count = std::make_shared<std::atomic<int>>(0);
+  add(
+    *there, "a", [count](const kept_message&) { ++*count; }, {}, true);
+  std::promise<void> gate;
+  keeper->add("slow", [opened = gate.get_future().share()](const problem&) { opened.wait(); });
+  place("a", n2);
+  auto until = std::chrono::steady_clock::now() + 1s; // some looks for agents
+  for (std::uint64_t each = 1; std::chrono::steady_clock::now() < until; ++each) {
+    REQUIRE(send("b", each).code == errc::none);
+    REQUIRE(testing::comes_true([&] { return others->count == each; }));
+  }
+  CHECK(*count == 0);
+  gate.set_value();
+  CHECK(testing::comes_true([&] { return *count == 1; }));
+  CHECK(all_ended());
 }
 
 TEST_CASE_METHOD(live_confirms, "what a confirm cannot be is refused at once", "[router]") {

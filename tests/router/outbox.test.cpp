@@ -3,6 +3,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <map>
@@ -40,7 +41,13 @@ public:
                    std::optional<duration> patience = {}) {
     auto at = [&](auto span) { return span ? std::optional{now + *span} : std::nullopt; };
     outbox::effects out;
-    subject.take(now, what, {agent, 1, at(ttl), at(patience), keeps}, out);
+    subject.take(now, what, {agent, 1, at(ttl), at(patience), keeps, notes}, out);
+    return text(out);
+  }
+
+  std::string noted(const node_id& to, std::uint64_t what, bool is_written = true) {
+    outbox::effects out;
+    subject.noted(now, {to, what}, is_written, out);
     return text(out);
   }
 
@@ -120,6 +127,8 @@ public:
   boot_number life = 1;
   /// Whether what it takes is kept.
   bool keeps = false;
+  /// Whether it is to write where that goes.
+  bool notes = false;
   /// Of the last message that was sent.
   channel::frame_header head;
 
@@ -148,6 +157,9 @@ private:
                                [&](const outbox::late& x) {
                                  all << "late " << x.what
                                      << (x.why ? ": " + x.why.detail : std::string{});
+                               },
+                               [&](const outbox::note& x) {
+                                 all << "note " << x.what << " for " << name(x.to);
                                }},
                     each);
     }
@@ -366,7 +378,60 @@ TEST_CASE("a message that an earlier start may have sent to a node goes to no ot
   CHECK(rig.ended(n1, 1, channel::outcome::not_here).empty());
   CHECK(rig.pass(200ms) == "end 1 outcome_unknown, dead: unknown");
   rig.subject.bind_to(2, n1);
+  rig.notes = true; // what is on the disk of it stays
   CHECK(rig.take("a", 2) == "end 2 outcome_unknown, dead: unknown");
+}
+
+TEST_CASE("where a message goes is written first, and those behind it wait for that", "[router]") {
+  outbox_rig rig;
+  rig.open();
+  rig.places["b"] = n1;
+  rig.notes = true;
+  CHECK(rig.take("b", 2) == "note 2 for n1");
+  CHECK(rig.take("b", 3).empty()); // in line
+  rig.notes = false;
+  CHECK(rig.take("b", 4).empty());
+  CHECK(rig.take("a", 5) == "send n1 5"); // nobody else waits
+  SECTION("it is written") {
+    CHECK(rig.noted(n1, 2) == "note 3 for n1, send n1 2");
+    CHECK(rig.noted(n1, 3) == "send n1 3, send n1 4");
+  }
+  SECTION("the disk is full for a while") {
+    CHECK(rig.noted(n1, 2, false).empty());
+    CHECK(rig.pass(200ms).empty());
+    CHECK(rig.pass(1s) == "note 2 for n1, note 3 for n1");
+    CHECK(rig.noted(n1, 3).empty()); // keeps its place
+    CHECK(rig.noted(n1, 2) == "send n1 2, send n1 3, send n1 4");
+  }
+  SECTION("its agent goes elsewhere meanwhile") {
+    rig.up(n2);
+    rig.places["b"] = n2;
+    CHECK(rig.noted(n1, 2) == "note 2 for n2, note 3 for n2");
+    CHECK(rig.noted(n2, 2) == "ask n2");
+    CHECK(rig.noted(n2, 3).empty());
+    CHECK(rig.answered(n2) == "send n2 2, send n2 3, send n2 4");
+  }
+  SECTION("it has ended meanwhile") {
+    rig.notes = true;
+    CHECK(rig.take("c", 6, 1s).empty());
+    rig.places["c"] = n1;
+    CHECK(rig.pass(200ms) == "note 3 for n1, note 6 for n1");
+    CHECK(rig.pass(1s) == "end 6 expired, dead: expired");
+    CHECK(rig.noted(n1, 6).empty());
+    CHECK(rig.subject.size() == 5);
+  }
+}
+
+TEST_CASE("few messages are noted at a time, whatever waits", "[router]") {
+  outbox_rig rig;
+  rig.open();
+  rig.notes = true;
+  for (std::uint64_t each = 2; each <= 500; ++each)
+    rig.take(each <= 250 ? "b" : "c", each);
+  rig.places["b"] = rig.places["c"] = n1;
+  auto first = rig.pass(200ms);
+  CHECK(std::ranges::count(first, ',') == 99);
+  CHECK(rig.noted(n1, 2) == "note 102 for n1, send n1 2");
 }
 
 TEST_CASE("the node of an agent is to know of a kept message until that is forgotten", "[router]") {

@@ -4,6 +4,7 @@
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <future>
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "support/file_limit.hpp"
+#include "support/lossy_disk.hpp"
 #include "support/temporary_folder.hpp"
 #include "troupe/router/detail/outbox_keeper.hpp"
 
@@ -120,6 +122,81 @@ TEST_CASE("a full disk keeps nothing of a commit, and a later one goes on") {
   CHECK(places_in(outbox_file{folder / "copy"}.load().value()) == places{1, 3});
 }
 
+TEST_CASE("wherever the disk is full, nothing is kept of a commit, and all of the next one") {
+  std::size_t refused = 0;
+  for (rlim_t limit = 0; limit <= 96U << 10U; limit += 3U << 10U) {
+    test::temporary_folder folder;
+    outbox_file file{folder / "outbox"};
+    REQUIRE(file.load().value().empty());
+    REQUIRE(!file.commit(rows(1, 3), {}));
+    problem why;
+    {
+      test::file_limit full{limit};
+      why = file.commit({{4, std::string(30U << 10U, 'x')}}, {1});
+    }
+    if (why) {
+      ++refused;
+      CHECK(why.code == errc::storage_full);
+    }
+    REQUIRE(!file.commit(rows(5, 5), {2, 4}));
+    for (auto* ending : {"", "-wal", ".mark"})
+      std::filesystem::copy_file(folder / ("outbox"s + ending), folder / ("copy"s + ending));
+    auto left = places_in(outbox_file{folder / "copy"}.load().value());
+    CHECK(left == (why ? places{1, 3, 5} : places{3, 5}));
+  }
+  CHECK(refused > 5);
+  CHECK(refused < 30);
+}
+
+TEST_CASE("an outbox that is killed at any write, or loses power, has all of a commit or nothing") {
+  test::lossy_disk disk;
+  test::temporary_folder folder;
+  auto live = folder / "live";
+  outbox_file file{live};
+  REQUIRE(file.load().value().empty());
+  REQUIRE(!file.commit(rows(1, 4), {}));
+  std::size_t looks = 0;
+  auto look = [&](bool has_ended) {
+    auto watch = std::exchange(disk.on_change, [] {});
+    for (auto loses_power : {false, true}) {
+      auto copy = folder / ("copy" + std::to_string(++looks));
+      if (loses_power)
+        disk.lose_power(live, copy);
+      else
+        disk.restart(live, copy);
+      std::filesystem::copy_file(live.string() + ".mark", copy.string() + ".mark");
+      auto left = outbox_file{copy}.load();
+      REQUIRE(left);
+      auto found = places_in(*left);
+      CHECK((found == places{2, 4, 5, 6, 7} || (!has_ended && found == places{1, 2, 3, 4})));
+    }
+    disk.on_change = watch;
+  };
+  disk.on_change = [&] { look(false); };
+  REQUIRE(!file.commit(rows(5, 7), {1, 3}));
+  disk.on_change = [] {};
+  look(true);
+  CHECK(looks > 6); // there were writes to be killed at
+}
+
+TEST_CASE("a commit whose sync has failed is there later or not, and those after it are") {
+  test::lossy_disk disk;
+  test::temporary_folder folder;
+  auto live = folder / "live";
+  outbox_file file{live};
+  REQUIRE(file.load().value().empty());
+  REQUIRE(!file.commit(rows(1, 2), {}));
+  disk.fail_next_sync();
+  CHECK(file.commit(rows(3, 3), {1}).code == errc::damaged);
+  REQUIRE(!file.commit(rows(4, 4), {2}));
+  disk.lose_power(live, folder / "copy");
+  std::filesystem::copy_file(live.string() + ".mark", (folder / "copy").string() + ".mark");
+  auto left = outbox_file{folder / "copy"}.load();
+  REQUIRE(left);
+  auto found = places_in(*left);
+  CHECK((found == places{1, 4} || found == places{3, 4}));
+}
+
 TEST_CASE("who keeps messages hears of each in order once it is on the disk") {
   test::temporary_folder folder;
   constexpr std::uint64_t count = 2'000;
@@ -167,6 +244,28 @@ TEST_CASE(
   }
   REQUIRE(gone.get_future().wait_for(20s) == std::future_status::ready);
   CHECK(!add("message 3"));
+}
+
+TEST_CASE(
+  "a keeper ends on a full disk; what it could not remove stays, and nobody hears it has gone") {
+  test::temporary_folder folder;
+  auto file = std::make_unique<outbox_file>(folder / "outbox");
+  REQUIRE(file->load().value().empty());
+  auto keeper = std::make_unique<outbox_keeper>(std::move(file), 0);
+  std::promise<problem> first;
+  std::promise<problem> second;
+  keeper->add("message 1", [&first](const problem& why) { first.set_value(why); });
+  REQUIRE(!first.get_future().get());
+  bool has_gone = false;
+  {
+    test::file_limit limit{1U << 10U};
+    keeper->remove(1, [&has_gone] { has_gone = true; });
+    keeper->add("message 2", [&second](const problem& why) { second.set_value(why); });
+    keeper.reset();
+  }
+  CHECK(second.get_future().get().code == errc::storage_full);
+  CHECK(!has_gone);
+  CHECK(places_in(outbox_file{folder / "outbox"}.load().value()) == places{1});
 }
 
 } // namespace outbox_file_test

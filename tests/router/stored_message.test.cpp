@@ -206,6 +206,9 @@ TEST_CASE("what cannot be stored, or is not known here, is refused in words") {
   auto why = from_stored(of_another).error();
   CHECK(why.code == errc::incompatible);
   CHECK_THAT(why.detail, ContainsSubstring("stored_message_test::brief"));
+  encoder nameless;
+  nameless.put(std::vector<detail::stored_element>{{"", "x"}});
+  CHECK(from_stored(nameless.take()).error().code == errc::incompatible);
   CHECK(from_stored(bytes.substr(0, bytes.size() - 1)).error().code == errc::damaged);
   CHECK(from_stored(bytes + "?").error().code == errc::damaged);
 }

@@ -410,9 +410,12 @@ private:
       rest(now);
   }
 
-  /// The receiver has restarted, or is new: what the one before gave back, this one may deliver.
+  /// The receiver has restarted, or is new: what the one before gave back, this one may deliver,
+  /// and what the one before knew to have ended, this one cannot know.
   void meet(boot_number receiver) {
     receiver_ = receiver;
+    not_forgotten_.clear();
+    ended_kept_.clear();
     for (auto& [number, what] : under_way_)
       what.is_back = false;
     for (auto& [agent, lane] : lanes_)

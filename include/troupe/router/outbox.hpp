@@ -74,7 +74,13 @@ public:
     problem why{};
   };
 
-  using effect = std::variant<transmit, ask, ended, late>;
+  /// Write that this message goes to that node; noted() follows.
+  struct note {
+    node_id to{};
+    content what = 0;
+  };
+
+  using effect = std::variant<transmit, ask, ended, late, note>;
   using effects = std::vector<effect>;
 
   /// `boot`: the start of this process, `self` the node.
@@ -104,6 +110,12 @@ public:
     std::optional<time_point> patience{};
     /// The next process of this node goes on with it: forgotten() follows its end.
     bool is_kept = false;
+    /// Where it goes is to be on the disk before it goes there. Until then those behind it wait,
+    /// for the same agent.
+    bool is_noted_first = false;
+    /// Where it goes, as it is on the disk.
+    node_id noted{};
+    bool is_noting = false;
     /// While somebody waits.
     problem last_failure{};
   };
@@ -118,9 +130,26 @@ public:
     auto node = home_of(agent);
     if (node == node_id{})
       node = where_(agent);
-    if (node == node_id{})
+    if (node == node_id{} || !may_go(now, what, node, out))
       return wait_for(now, agent, what);
     put(now, node, agent, what);
+    carry_out(now, out);
+  }
+
+  /// That is on the disk, or cannot be written now: then it is tried again.
+  void noted(time_point now, const note& which, bool is_written, effects& out) {
+    --noting_;
+    if (!is_written)
+      note_at_ = now + note_again;
+    auto found = items_.find(which.what);
+    if (found == items_.end())
+      return;
+    found->second.is_noting = false;
+    if (!is_written)
+      return;
+    found->second.noted = which.to;
+    if (auto line = waiting_.find(found->second.agent); line != waiting_.end())
+      send_waiting(now, line, out);
     carry_out(now, out);
   }
 
@@ -200,7 +229,7 @@ public:
     while (is_due(waits_until_, now))
       expire(waits_until_.begin()->second, out);
     if (look_at_ && *look_at_ <= now)
-      look(now);
+      look(now, out);
     carry_out(now, out);
   }
 
@@ -233,9 +262,14 @@ private:
   };
 
   using times = std::set<std::pair<time_point, content>>;
+  using lines = std::map<agent_id, std::set<content>>;
 
   /// How often it is looked where agents are for which messages wait.
   static constexpr duration look_every = std::chrono::milliseconds{200};
+  /// That are noted at a time.
+  static constexpr std::size_t most_noting = 100;
+  /// After the disk has refused.
+  static constexpr duration note_again = std::chrono::seconds{1};
 
   static bool is_due(const times& all, time_point now) {
     return !all.empty() && all.begin()->first <= now;
@@ -256,8 +290,7 @@ private:
 
   void put(time_point now, const node_id& node, const agent_id& agent, content what) {
     auto& it = items_.at(what);
-    if (auto found = bound_.find(what);
-        found != bound_.end() && found->second.life != 0 && found->second.node != node) {
+    if (is_bound_elsewhere(what, node)) {
       wanted_[node].emplace_back(channel::sender::ended{what, channel::outcome::lost});
       return;
     }
@@ -268,6 +301,24 @@ private:
     found->second.put(now, agent, {what, it.bytes, it.expires_at, it.is_kept}, wanted_[node]);
     if (!look_at_)
       look_at_ = now + look_every;
+  }
+
+  [[nodiscard]] bool is_bound_elsewhere(content what, const node_id& node) const {
+    auto found = bound_.find(what);
+    return found != bound_.end() && found->second.life != 0 && found->second.node != node;
+  }
+
+  /// If not, it is written first where it goes.
+  bool may_go(time_point now, content what, const node_id& node, effects& out) {
+    auto& it = items_.at(what);
+    if (!it.is_noted_first || it.noted == node || is_bound_elsewhere(what, node))
+      return true;
+    if (!it.is_noting && noting_ < most_noting && note_at_ <= now) {
+      it.is_noting = true;
+      ++noting_;
+      out.emplace_back(note{node, what});
+    }
+    return false;
   }
 
   void wait_for(time_point now, const agent_id& agent, content what) {
@@ -289,25 +340,15 @@ private:
 
   /// Sends what waits for agents that are somewhere, and takes back what is for a node without a
   /// link whose agents are elsewhere.
-  void look(time_point now) {
+  void look(time_point now, effects& out) {
     look_at_.reset();
     std::erase_if(
       homes_, [this](const auto& each) { return !channels_.at(each.second).holds(each.first); });
     for (auto& [node, each] : channels_)
       if (!each.empty() && node != self_ && !linked_.contains(node))
         move_from(now, node, each);
-    for (auto next = waiting_.begin(); next != waiting_.end();) {
-      auto node = where_(next->first);
-      if (node == node_id{}) {
-        ++next;
-        continue;
-      }
-      for (auto each : next->second) {
-        waits_no_more(each);
-        put(now, node, next->first, each);
-      }
-      next = waiting_.erase(next);
-    }
+    for (auto next = waiting_.begin(); next != waiting_.end();)
+      send_waiting(now, next++, out);
     auto is_busy = !waiting_.empty() || std::ranges::any_of(channels_, [](const auto& each) {
       return !each.second.empty();
     });
@@ -315,6 +356,26 @@ private:
       look_at_ = now + look_every;
     else
       look_at_.reset();
+  }
+
+  /// If their agent is somewhere: those in front of the first one that is to be noted. It and
+  /// others behind it are noted together.
+  void send_waiting(time_point now, lines::iterator which, effects& out) {
+    auto& [agent, line] = *which;
+    auto node = where_(agent);
+    if (node == node_id{})
+      return;
+    while (!line.empty() && may_go(now, *line.begin(), node, out)) {
+      auto what = *line.begin();
+      line.erase(line.begin());
+      waits_no_more(what);
+      put(now, node, agent, what);
+    }
+    std::size_t seen = 0;
+    for (auto each = line.begin(); each != line.end() && seen < most_noting; ++each, ++seen)
+      static_cast<void>(may_go(now, *each, node, out));
+    if (line.empty())
+      waiting_.erase(which);
   }
 
   void move_from(time_point, const node_id& node, channel::sender& from) {
@@ -420,12 +481,15 @@ private:
   /// To which node messages for an agent are going; some may have ended.
   std::map<agent_id, node_id> homes_;
   /// For agents that are nowhere, in the order of their numbers.
-  std::map<agent_id, std::set<content>> waiting_;
+  lines waiting_;
   /// That were kept and are not forgotten, with the node that has told of their end.
   std::map<content, node_id> ended_on_;
   times waits_until_;
   times patient_until_;
   std::optional<time_point> look_at_;
+  std::size_t noting_ = 0;
+  /// Nothing is noted before.
+  time_point note_at_{};
   /// What the channels want done, by their nodes.
   std::map<node_id, channel::sender::effects> wanted_;
 };

@@ -60,7 +60,8 @@ inline result<caf::message> from_stored(std::string_view bytes) {
   std::vector<caf::type_id_t> types;
   types.reserve(all.size());
   for (auto& each : all) {
-    types.push_back(caf::query_type_id(each.type));
+    // CAF has no name for the numbers between blocks.
+    types.push_back(each.type.empty() ? caf::invalid_type_id : caf::query_type_id(each.type));
     if (types.back() == caf::invalid_type_id)
       return problem{errc::incompatible, "this program has no message type " + shortened(each.type)
                                            + "; start one that has it in a block of messages"};

@@ -146,8 +146,11 @@ public:
 
   /// Nobody hears any more what becomes of those that have not ended.
   void close() {
-    for (auto& [number, each] : sent_)
+    for (auto& [number, each] : sent_) {
+      if (each.accepted)
+        each.accepted(kept_perhaps());
       each.by.tell(nullptr, caf::make_message(to_error(end_unknown())), nullptr);
+    }
     sent_.clear();
     keeper_.reset();
   }
@@ -243,9 +246,8 @@ private:
     std::optional<time_point> patience{};
     /// Hears once it is on the disk.
     std::function<void(const problem&)> accepted{};
-    /// Of class once: the only node that it may have been sent to, by what is on the disk.
+    /// Of class once: the only node that it may have been sent to, by what was on the disk first.
     node_id sent_to{};
-    bool is_noting = false;
   };
 
   struct incoming {
@@ -299,8 +301,10 @@ private:
     auto& it = sent_.at(number);
     if (is_once(it.from))
       outbox_.bind(number);
+    auto is_kept = it.place != 0;
     outbox_.take(now(), number,
-                 {it.agent, it.bytes, it.from.said.expires_at(), it.patience, it.place != 0},
+                 {it.agent, it.bytes, it.from.said.expires_at(), it.patience, is_kept,
+                  is_kept && is_once(it.from), it.sent_to},
                  wanted_);
   }
 
@@ -326,31 +330,6 @@ private:
 
   static bool is_once(const origin& from) {
     return from.said.delivery() == delivery_class::once;
-  }
-
-  /// Writes to the disk that a message of class once goes to that node, and lets it go then. If the
-  /// disk does not take that, the channel sends it again.
-  void note(const outbox::transmit& what) {
-    auto& it = sent_.at(what.what.what);
-    if (std::exchange(it.is_noting, true))
-      return;
-    auto bytes = to_bytes(it.agent, it.payload, it.from, now(), what.to);
-    keeper_->replace(it.place, std::move(bytes).value(),
-                     [home = caf::weak_actor_ptr{self_->ctrl()}, this, what](const problem& why) {
-                       run_on(home, [this, what, why] { noted(what, why); });
-                     });
-  }
-
-  void noted(const outbox::transmit& what, const problem& why) {
-    auto found = sent_.find(what.what.what);
-    if (found == sent_.end())
-      return;
-    found->second.is_noting = false;
-    if (why)
-      return;
-    found->second.sent_to = what.to;
-    wanted_.emplace_back(what);
-    carry_out();
   }
 
   void forget(std::uint64_t number, std::uint64_t place) {
@@ -461,8 +440,6 @@ private:
 
   void perform(outbox::transmit& what) {
     auto& it = sent_.at(what.what.what);
-    if (it.place != 0 && is_once(it.from) && it.sent_to != what.to)
-      return note(what);
     auto moment = now();
     auto expires_at = it.from.said.expires_at();
     if (what.to == node_) {
@@ -511,6 +488,19 @@ private:
     answer(std::move(gone.by), std::move(what.why));
     if (gone.place != 0)
       forget(what.what, gone.place);
+  }
+
+  /// A message of class once that is kept: after a restart it is known where it may have gone.
+  void perform(const outbox::note& what) {
+    auto& it = sent_.at(what.what);
+    auto bytes = to_bytes(it.agent, it.payload, it.from, now(), what.to);
+    keeper_->replace(it.place, std::move(bytes).value(),
+                     [home = caf::weak_actor_ptr{self_->ctrl()}, this, what](const problem& why) {
+                       run_on(home, [this, what, is_written = !why] {
+                         outbox_.noted(now(), what, is_written, wanted_);
+                         carry_out();
+                       });
+                     });
   }
 
   void perform(const outbox::late& what) {

@@ -237,6 +237,14 @@ inline problem no_disk() {
                               "memory"};
 }
 
+/// Of a message that the disk has not taken yet.
+inline problem kept_perhaps() {
+  return {errc::outcome_unknown,
+          "this node is stopping, and may have the message on its disk; then "
+          "it goes on with it at its next start, so do not send it again "
+          "before you have looked at the state"};
+}
+
 inline problem confirms_to_one() {
   return {errc::bad_argument,
           "message_options::delivery confirm or once is for one agent by its id; "
