@@ -862,6 +862,53 @@ TEST_CASE_METHOD(live_confirms, "what waits for the disk before it goes holds up
   CHECK(all_ended());
 }
 
+TEST_CASE_METHOD(
+  live_confirms,
+  "a kept message of class once goes on at the next start, to the node on the disk only",
+  "[router]") {
+  test::temporary_folder folder;
+  auto path = folder / "outbox.db";
+  auto go_on = [&] {
+    auto file = std::make_unique<router::detail::outbox_file>(path);
+    auto rows = file->load();
+    REQUIRE(rows);
+    auto last = rows->empty() ? 0 : rows->back().place;
+    auto keeper = std::make_shared<router::detail::outbox_keeper>(std::move(file), last);
+    return on(*here, [&](router_state& state) {
+      return state.go_on_with(std::move(keeper), *std::move(rows)).first;
+    });
+  };
+  CHECK(go_on() == 0);
+  place("a", n2);
+  std::promise<problem> accepted;
+  here->send(to_agent("a"), caf::make_message(std::uint64_t{1}),
+             {.delivery = delivery_class::once, .durability = durability::synced},
+             [&accepted](const problem& why) { accepted.set_value(why); });
+  REQUIRE(!accepted.get_future().get());
+  end(*here);
+  here.emplace(make(n1));
+  CHECK(testing::comes_true([&] { // the one before closes the file
+    return bool{router::detail::outbox_file{path}.load()};
+  }));
+  CHECK(go_on() == 1);
+  auto count = std::make_shared<std::atomic<int>>(0);
+  add(
+    *there, "a", [count](const kept_message&) { ++*count; }, {}, true);
+  link();
+  SECTION("its agent is there") {
+    place("a", n2);
+    CHECK(testing::comes_true([&] { return *count == 1; }));
+    CHECK(all_ended());
+    CHECK(statistics(*here).dead_letters == 0);
+  }
+  SECTION("its agent is elsewhere") {
+    place("a", n3);
+    CHECK(all_ended());
+    CHECK(statistics(*here).dead_letters == 1);
+    CHECK(*count == 0);
+  }
+}
+
 TEST_CASE_METHOD(live_confirms, "what a confirm cannot be is refused at once", "[router]") {
   CHECK(here->send(to_group("all"), caf::make_message(1), confirmed).code == errc::bad_argument);
   CHECK(here->send(to_any("work"), caf::make_message(1), confirmed).code == errc::bad_argument);

@@ -468,7 +468,7 @@ private:
     let_go(which, out);
   }
 
-  had_before let_go(const place& which, effects& out) {
+  had_before let_go(place which, effects& out) { // a copy: it may be that in had_
     auto gone = std::move(had_.extract(which).mapped());
     had_until_.erase({gone.until, which});
     out.emplace_back(drop{gone.what});
