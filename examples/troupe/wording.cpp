@@ -15,6 +15,7 @@ using phrase = std::pair<std::string_view, std::string_view>;
 constexpr std::array phrases{
   phrase{"hold_options::wait", "--wait"},
   phrase{"as node_options::data", "with --data"},
+  phrase{"node_options::data (--data)", "--data"},
   phrase{"node_options::data or identity", "--data or --identity"}, // before its beginning
   phrase{"node_options::data", "--data"},
   phrase{"node_options::listen", "--listen"},
@@ -34,6 +35,7 @@ constexpr std::array phrases{
   phrase{"login_options::replace", "--replace"},
   phrase{"message_options::ttl", "--ttl"},
   phrase{"message_options::delivery confirm", "--class confirm"},
+  phrase{"set message_options::durability to memory", "leave out --synced"},
   phrase{" (router_options::max_deliveries of its node)", ""},
   phrase{"register it with agent_options::once", "its program has to give it one"},
   phrase{"node_options::token", "--token"},

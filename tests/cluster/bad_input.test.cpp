@@ -329,6 +329,8 @@ TEST_CASE("behind -- no word is an option", "[cluster][cli]") {
   CHECK(run({"send", "--at", at, "--priority", "critical", "echo-n1", "x"}).status == 0);
   check_refused({"send", "--at", at, "--priority", "urgent", "echo-n1", "x"}, 2, {"critical"});
   check_refused({"send", "--at", at, "--synced", "echo-n1", "x"}, 1, {"--class confirm and once"});
+  CHECK(run({"send", "--at", at, "--class", "confirm", "--synced", "echo-n1", "x"})
+          .says("start it with --data, or leave out --synced"));
   check_refused({"send", "--at", at, "--class", "confirm", "--ttl", "100ms", "nobody", "x"}, 1,
                 {"send it again with a longer --ttl if it still matters"});
   CHECK(run({"request", "--at", at, "--ttl", "8760h", "echo-n1", "x"}).output == "x\n");

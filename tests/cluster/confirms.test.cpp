@@ -379,8 +379,8 @@ TEST_CASE(
 TEST_CASE("troupe send --class confirm waits until an agent that was killed has handled the text",
           "[cluster][cli]") {
   need_command();
-  running_node first{{"--name", "n0"}};
   temporary_folder folder;
+  running_node first{{"--name", "n0", "--data", folder / "n0"}};
   auto start_second = [&] {
     return running_node{{"--name", "n1", "--data", folder / "n1", "--join", first.address()}};
   };
@@ -393,14 +393,9 @@ TEST_CASE("troupe send --class confirm waits until an agent that was killed has 
   CHECK_FALSE(sent.read_line(2s)); // nobody has handled it
   second.emplace(start_second());
   CHECK(sent.read_line(60s) == "handled by echo-n1");
-  words synced{"send", "echo-n1", "hello", "--class", "confirm", "--synced", "--at"};
-  auto with = [&](const std::string& address) {
-    auto all = synced;
-    all.push_back(address);
-    return run(all);
-  };
-  CHECK(with(second->address()).output == "handled by echo-n1\n");
-  CHECK(with(first.address()).says("no data folder"));
+  auto synced = command;
+  synced.push_back("--synced");
+  CHECK(run(synced).output == "handled by echo-n1\n");
   auto refused = run({"send", "echo-n1", "hello", "--class", "surely", "--at", first.address()});
   CHECK(refused.status == 2);
   CHECK(refused.says("fire"));
