@@ -128,7 +128,8 @@ int run_message(const common_options& common, const message_command& what) {
       how.priority = each;
   auto is_confirmed = router::is_confirmed(how.delivery);
   if (what.synced && !is_confirmed)
-    return complain(common, {errc::bad_argument, "--synced is for --class confirm and once"});
+    return complain(
+      common, {errc::bad_argument, "--synced is for --class confirm and once; give one of them"});
   if (what.synced)
     how.durability = router::durability::synced;
   if (!what.wants_answer) {

@@ -328,7 +328,7 @@ TEST_CASE("behind -- no word is an option", "[cluster][cli]") {
   CHECK(run({"send", "--at", at, "--ttl", "10s", "echo-n1", "x"}).status == 0);
   CHECK(run({"send", "--at", at, "--priority", "critical", "echo-n1", "x"}).status == 0);
   check_refused({"send", "--at", at, "--priority", "urgent", "echo-n1", "x"}, 2, {"critical"});
-  check_refused({"send", "--at", at, "--synced", "echo-n1", "x"}, 1, {"--class confirm and once"});
+  check_refused({"send", "--at", at, "--synced", "echo-n1", "x"}, 2, {"--class confirm and once"});
   CHECK(run({"send", "--at", at, "--class", "confirm", "--synced", "echo-n1", "x"})
           .says("start it with --data, or leave out --synced"));
   check_refused({"send", "--at", at, "--class", "confirm", "--ttl", "100ms", "nobody", "x"}, 1,
