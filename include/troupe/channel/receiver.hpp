@@ -12,6 +12,7 @@
 #include <variant>
 #include <vector>
 
+#include "troupe/channel/latest_map.hpp"
 #include "troupe/channel/number_set.hpp"
 #include "troupe/channel/types.hpp"
 #include "troupe/core/agent_id.hpp"
@@ -98,7 +99,11 @@ public:
 
   /// `self`: the start of this process.
   receiver(boot_number self, const options& how, std::uint64_t seed)
-    : self_(self), options_(how), random_(seed) {}
+    : self_(self),
+      options_(how),
+      random_(seed),
+      unfinished_(slack * how.max_messages),
+      before_(id_slack * how.max_messages) {}
 
   // -- from the sender -----------------------------------------------------------------
 
@@ -152,7 +157,7 @@ public:
 
   void handled(time_point now, boot_number session, sequence_number number, effects& out) {
     if (auto before = renew(session, number, out))
-      keep_end(before->id, {number, outcome::handled});
+      before_.put(before->id, {number, outcome::handled});
     if (is_busy_with(session, number))
       end(now, number, outcome::handled, {}, out);
   }
@@ -329,19 +334,6 @@ private:
   using place = std::pair<boot_number, sequence_number>;
   using attempt = std::pair<content_id, agent_id>;
 
-  struct failure_count {
-    std::uint32_t failures = 0;
-    /// Of remembered_.
-    std::uint64_t remembered = 0;
-  };
-
-  /// How one of an earlier session has ended.
-  struct end_before {
-    ending how;
-    /// Of kept_ends_.
-    std::uint64_t kept = 0;
-  };
-
   /// What an agent has of an earlier session.
   struct had_before {
     agent_id agent;
@@ -409,31 +401,11 @@ private:
   void keep_ends() {
     for (auto& [number, id] : std::exchange(ids_, {})) {
       auto how = others_.find(number);
-      keep_end(id,
-               how != others_.end() ? std::move(how->second) : ending{number, outcome::handled});
+      before_.put(id,
+                  how != others_.end() ? std::move(how->second) : ending{number, outcome::handled});
     }
-    if (planted_flaw == flaw::ends_forgotten) {
+    if (planted_flaw == flaw::ends_forgotten)
       before_.clear();
-      kept_ends_.clear();
-    }
-  }
-
-  /// Those that were kept first give way: a sender that has restarted since begins with what it has
-  /// sent already, so that they have come again, or will not.
-  void keep_end(const content_id& id, ending how) {
-    take_end(id);
-    before_.emplace(id, end_before{std::move(how), ++last_kept_});
-    kept_ends_.emplace(last_kept_, id);
-    if (before_.size() > id_slack * options_.max_messages)
-      take_end(content_id{kept_ends_.begin()->second});
-  }
-
-  std::optional<ending> take_end(const content_id& id) {
-    auto found = before_.extract(id);
-    if (!found)
-      return std::nullopt;
-    kept_ends_.erase(found.mapped().kept);
-    return std::move(found.mapped().how);
   }
 
   /// What agents have of the session that ends they do not get again, if it comes again.
@@ -463,7 +435,7 @@ private:
   void give_up_before(const place& which, effects& out) {
     if (auto& it = had_.at(which); it.now == 0) {
       out.emplace_back(dead{it.agent, it.what, outcome::given_up, it.failures, unanswered()});
-      keep_end(it.id, {which.second, outcome::given_up, unanswered()});
+      before_.put(it.id, {which.second, outcome::given_up, unanswered()});
     }
     let_go(which, out);
   }
@@ -603,7 +575,7 @@ private:
       if (has_ended_before(number, out))
         continue;
       lane.busy_with = number;
-      it.failures = std::max(it.failures, take_failures({it.what.id, agent}));
+      it.failures = std::max(it.failures, unfinished_.take({it.what.id, agent}).value_or(0));
       if (it.failures >= options_.max_deliveries) {
         mark(number, outcome::given_up, {errc::failed, "its agent has failed as often as it may"},
              out);
@@ -655,26 +627,14 @@ private:
   void count_failure(const std::optional<had_before>& of) {
     if (!of)
       return;
-    remember(of->agent, of->id, 1 + take_failures({of->id, of->agent}));
+    remember(of->agent, of->id, 1 + unfinished_.take({of->id, of->agent}).value_or(0));
   }
 
   /// How often it has failed, for when it comes again.
   void remember(const agent_id& agent, const content_id& id, std::uint32_t failures) {
     if (failures == 0 || planted_flaw == flaw::failures_forgotten)
       return;
-    take_failures({id, agent});
-    unfinished_.emplace(attempt{id, agent}, failure_count{failures, ++last_remembered_});
-    remembered_.emplace(last_remembered_, attempt{id, agent});
-    if (unfinished_.size() > slack * options_.max_messages)
-      take_failures(attempt{remembered_.begin()->second});
-  }
-
-  std::uint32_t take_failures(const attempt& of) {
-    auto found = unfinished_.extract(of);
-    if (!found)
-      return 0;
-    remembered_.erase(found.mapped().remembered);
-    return found.mapped().failures;
+    unfinished_.put({id, agent}, failures);
   }
 
   [[nodiscard]] bool is_busy_with(boot_number session, sequence_number number) const {
@@ -708,7 +668,7 @@ private:
   }
 
   bool has_ended_before(sequence_number number, effects& out) {
-    auto before = take_end(items_.at(number).what.id);
+    auto before = before_.take(items_.at(number).what.id);
     if (before)
       set_end(number, before->how, std::move(before->why), out);
     return before.has_value();
@@ -766,10 +726,7 @@ private:
   /// Lanes that are gone, by their runs.
   std::set<std::pair<sequence_number, agent_id>> gone_;
   /// How often messages had failed that went back then, by their ids and agents.
-  std::map<attempt, failure_count> unfinished_;
-  /// Those in the order in which they were remembered last.
-  std::map<std::uint64_t, attempt> remembered_;
-  std::uint64_t last_remembered_ = 0;
+  latest_map<attempt, std::uint32_t> unfinished_;
   /// Whose messages have ended since all were looked at.
   std::set<agent_id> freed_;
   /// When those come again that have failed.
@@ -780,11 +737,9 @@ private:
   std::map<sequence_number, ending> others_;
   /// The messages that have ended here, as far as the sender may not know it.
   std::map<sequence_number, content_id> ids_;
-  /// The same of the session before, until they come again.
-  std::map<content_id, end_before> before_;
-  /// Those in the order in which they were kept.
-  std::map<std::uint64_t, content_id> kept_ends_;
-  std::uint64_t last_kept_ = 0;
+  /// The same of earlier sessions, until they come again. A sender that has restarted since begins
+  /// with what it has sent already, so that the earliest have come again, or will not.
+  latest_map<content_id, ending> before_;
   /// What agents have of earlier sessions.
   std::map<place, had_before> had_;
   std::set<std::pair<time_point, place>> had_until_;
