@@ -11,23 +11,12 @@
 #include "troupe/core/caf/compat.hpp"
 #include "troupe/core/caf/stored_form.hpp"
 #include "troupe/core/codec.hpp"
-#include "troupe/core/fields.hpp"
 #include "troupe/core/names.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/result.hpp"
+#include "troupe/core/stored_element.hpp"
 
 namespace troupe {
-namespace detail {
-
-/// One element of a message.
-struct stored_element {
-  std::string type;
-  std::string value;
-
-  TROUPE_FIELDS(stored_element, type, value);
-};
-
-} // namespace detail
 
 /// Returns a message in our own form, each element with the name of its type: so it may be read by
 /// another program, or a later release of this one, whatever numbers the types have there. Error:
