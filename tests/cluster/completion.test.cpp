@@ -121,10 +121,11 @@ TEST_CASE("bash completes commands, options, verbs and fixed values", "[cluster]
   CHECK(bash.complete({"troupe", "--"}) == words{"--help", "--version"});
   CHECK(bash.complete({"troupe", "lock", "--w"}) == words{"--wait"});
   CHECK(bash.complete({"troupe", "lock", "press", "--ttl", "5s", "--w"}) == words{"--wait"});
-  CHECK(bash.complete({"troupe", "chaos", "--workload", ""})
-        == words{"kv", "lease", "lock", "membership", "queue", "register", "scheduler", "service"});
+  const words workloads{"kv",    "lease",    "lock",      "membership", "messages",
+                        "queue", "register", "scheduler", "service"};
+  CHECK(bash.complete({"troupe", "chaos", "--workload", ""}) == workloads);
   CHECK(bash.complete({"troupe", "chaos", "--workload", "=", "l"}) == words{"lease", "lock"});
-  CHECK(bash.complete({"troupe", "chaos", "--workload", "="}).size() == 8);
+  CHECK(bash.complete({"troupe", "chaos", "--workload", "="}).size() == workloads.size());
   CHECK(bash.complete({"troupe", "voters", ""})
         == words{"add", "lead", "list", "remove", "replace"});
   CHECK(bash.complete({"troupe", "voters", "--at", "127.0.0.1", ":", "6767", "re"})
