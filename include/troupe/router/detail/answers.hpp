@@ -75,18 +75,18 @@ public:
     if (!asks.id.is_request())
       return asks;
     std::optional<asker> given_up;
-    std::optional<std::uint64_t> number;
+    std::uint64_t number = 0;
     {
       auto until = now(self) + wait;
       std::lock_guard guard{mutex_};
-      if (auto link = link_of(asks.who))
-        number = lines_.ask(*link, std::move(asks), until, given_up);
+      auto link = link_of(asks.who);
+      if (!link)
+        return asks;
+      number = lines_.ask(*link, std::move(asks), until, given_up);
     }
     if (given_up)
       tell(self, std::move(*given_up), caf::make_message(to_error(lines_.no_answer())), context);
-    if (!number)
-      return asks;
-    return {self, caf::message_id{answer_flag | *number}.with_normal_priority()};
+    return {self, caf::message_id{answer_flag | number}.with_normal_priority()};
   }
 
   /// Takes `what` if it answers one of these requests or says that a link has brought what was on
