@@ -317,7 +317,21 @@ TEST_CASE("what a sender sends again after a restart is not handled twice", "[ch
     pair.put("a", 1);
     CHECK(pair.handed.empty());
     CHECK(pair.ended == told{{1, outcome::given_up}});
+    CHECK(pair.failures == options{}.max_deliveries);
     CHECK(pair.dead.size() == 1);
+  }
+  SECTION("if it was given up, but for a wish that it goes again") {
+    for (auto each = options{}.max_deliveries; each > 0; --each) {
+      pair.failed(1, "no");
+      pair.pass(60s);
+    }
+    REQUIRE(pair.ended == told{{1, outcome::given_up}});
+    pair.restart_sender();
+    pair.link_up();
+    pair.redrives = 1;
+    pair.put("a", 1);
+    REQUIRE(pair.handed.contains(1));
+    CHECK(pair.handed.at(1).attempt == 1);
   }
   SECTION("if its agent has it, and is done before it comes again") {
     pair.restart_sender();
@@ -636,6 +650,7 @@ TEST_CASE("a message that is put off again and again is given up", "[channel]") 
   REQUIRE(pair.dead.size() == 1);
   CHECK(pair.dead.front().what == 1);
   CHECK(pair.dead.front().failures == 3);
+  CHECK(pair.failures == 3);
   CHECK(pair.dead.front().why.detail == "later");
 }
 

@@ -121,7 +121,7 @@ public:
                           std::uint64_t what, std::optional<time_point> expires_at = {}) {
     channel::receiver::effects got;
     auto result = in.arrive(
-      now, head, {agent, what, 1, expires_at, {{}, keeps ? 1 : head.session, what}}, got);
+      now, head, {agent, what, 1, expires_at, {{}, keeps ? 1 : head.session, what, redrives}}, got);
     carry_out(got);
     return result;
   }
@@ -151,6 +151,10 @@ public:
   bool is_up = false;
   /// The sender keeps its messages over a restart.
   bool keeps = false;
+  /// How often what it sends was sent again at somebody's wish.
+  std::uint32_t redrives = 0;
+  /// Of the message that the sender told the end of last.
+  std::uint32_t failures = 0;
   /// So many frames are lost next.
   unsigned lost = 0;
   /// All questions of the sender are lost.
@@ -219,6 +223,7 @@ private:
                                },
                                [&](const channel::sender::ended& x) {
                                  ended.emplace_back(x.what, x.how);
+                                 failures = x.failures;
                                  say("told: ", x.what, ' ', name_of(x.how),
                                      x.why ? ": " + x.why.detail : "");
                                },

@@ -376,6 +376,42 @@ TEST_CASE(
   CHECK(other.status != 0);
 }
 
+TEST_CASE(
+  "a synced message that nobody has handled is a dead letter over kills of its node, and goes "
+  "again over a kill as well",
+  "[cluster][cli]") {
+  need_command();
+  temporary_folder folder;
+  std::optional<running_node> sender;
+  auto start_sender = [&] {
+    if (sender)
+      sender->kill();
+    sender.emplace(words{"--name", "n0", "--data", folder / "n0"});
+  };
+  start_sender();
+  words command{"send", "echo-n1", "hello", "--class", "confirm", "--synced"};
+  auto at = [&](words what) {
+    what.insert(what.end(), {"--at", sender->address()});
+    return what;
+  };
+  auto brief = at(command);
+  brief.insert(brief.end(), {"--ttl", "100ms"});
+  CHECK(run(brief).status != 0);
+  auto letter = run(at({"dead-letters", "--json"})).line();
+  CHECK(letter["reason"] == "expired");
+  std::string id = letter["id"];
+
+  start_sender();
+  CHECK(run(at({"dead-letters", "--json"})).line() == letter);
+  CHECK(run(at({"dead-letters", "--redrive", id})).says("1 message is on the way again at n0"));
+
+  start_sender();
+  CHECK(run(at({"dead-letters"})).output.empty()); // it is on its way
+  running_node receiver{{"--name", "n1", "--data", folder / "n1", "--join", sender->address()}};
+  CHECK(comes_true([&] { return run(at(command)).output == "handled by echo-n1\n"; })); // behind it
+  CHECK(run(at({"dead-letters"})).output.empty());
+}
+
 TEST_CASE("troupe send --class confirm waits until an agent that was killed has handled the text",
           "[cluster][cli]") {
   need_command();

@@ -13,6 +13,8 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
+#include <functional>
 #include <future>
 #include <map>
 #include <memory>
@@ -280,6 +282,37 @@ struct live_confirms : test::live_system<caf::id_block::troupe_router> {
 
   bool all_ended() {
     return testing::comes_true([&] { return statistics(*here).confirms == 0; });
+  }
+
+  /// This node goes on with what is kept in that file; returns how many messages that is.
+  std::size_t go_on(const std::filesystem::path& file) {
+    auto opened = std::make_unique<router::detail::outbox_file>(file);
+    auto rows = opened->load();
+    REQUIRE(rows);
+    auto last = rows->empty() ? 0 : rows->back().place;
+    auto keeper = std::make_shared<router::detail::outbox_keeper>(std::move(opened), last);
+    return on(*here, [&](router_state& state) {
+      return state.go_on_with(std::move(keeper), *std::move(rows)).first;
+    });
+  }
+
+  /// The same in a new life of this node.
+  std::size_t restart(const std::filesystem::path& file) {
+    end(*here);
+    here.emplace(make(n1));
+    CHECK(testing::comes_true([&] { // the one before closes the file
+      return bool{router::detail::outbox_file{file}.load()};
+    }));
+    return go_on(file);
+  }
+
+  /// Returns once it is on the disk.
+  problem keep(const std::string& agent, std::uint64_t number) const {
+    std::promise<problem> accepted;
+    here->send(to_agent(agent), caf::make_message(number),
+               {.delivery = delivery_class::confirm, .durability = durability::synced},
+               [&accepted](const problem& why) { accepted.set_value(why); });
+    return accepted.get_future().get();
   }
 };
 
@@ -868,29 +901,14 @@ TEST_CASE_METHOD(
   "[router]") {
   test::temporary_folder folder;
   auto path = folder / "outbox.db";
-  auto go_on = [&] {
-    auto file = std::make_unique<router::detail::outbox_file>(path);
-    auto rows = file->load();
-    REQUIRE(rows);
-    auto last = rows->empty() ? 0 : rows->back().place;
-    auto keeper = std::make_shared<router::detail::outbox_keeper>(std::move(file), last);
-    return on(*here, [&](router_state& state) {
-      return state.go_on_with(std::move(keeper), *std::move(rows)).first;
-    });
-  };
-  CHECK(go_on() == 0);
+  CHECK(go_on(path) == 0);
   place("a", n2);
   std::promise<problem> accepted;
   here->send(to_agent("a"), caf::make_message(std::uint64_t{1}),
              {.delivery = delivery_class::once, .durability = durability::synced},
              [&accepted](const problem& why) { accepted.set_value(why); });
   REQUIRE(!accepted.get_future().get());
-  end(*here);
-  here.emplace(make(n1));
-  CHECK(testing::comes_true([&] { // the one before closes the file
-    return bool{router::detail::outbox_file{path}.load()};
-  }));
-  CHECK(go_on() == 1);
+  CHECK(restart(path) == 1);
   auto count = std::make_shared<std::atomic<int>>(0);
   add(
     *there, "a", [count](const kept_message&) { ++*count; }, {}, true);
@@ -907,6 +925,111 @@ TEST_CASE_METHOD(
     CHECK(statistics(*here).dead_letters == 1);
     CHECK(*count == 0);
   }
+}
+
+TEST_CASE_METHOD(few_deliveries,
+                 "a kept message that is given up is a dead letter of its sender's node, over the "
+                 "restarts of that, until it is handled",
+                 "[router]") {
+  test::temporary_folder folder;
+  auto path = folder / "outbox.db";
+  CHECK(go_on(path) == 0);
+  auto mends = std::make_shared<std::atomic<bool>>(false);
+  auto handled = std::make_shared<std::atomic<int>>(0);
+  add(*there, "clumsy", [=](std::uint64_t) -> caf::result<void> {
+    if (!*mends)
+      return to_error({errc::failed, "dropped it"});
+    ++*handled;
+    return {};
+  });
+  link();
+  place("clumsy", n2);
+  REQUIRE(!keep("clumsy", 1));
+  auto is_dead = [&] { return statistics(*here).dead_letters == 1; };
+  REQUIRE(testing::comes_true(is_dead));
+  CHECK(statistics(*there).dead_letters == 0);
+  CHECK(statistics(*there).given_up == 1);
+  auto before = ask<dead_letter_page>(*here, list_dead_letters{}).letters.front();
+  CHECK(before.why == "dropped it");
+  CHECK(before.deliveries == 3);
+  CHECK(before.to == "clumsy");
+
+  CHECK(restart(path) == 0); // it does not go by itself
+  CHECK(ask<dead_letter_page>(*here, list_dead_letters{}).letters == std::vector{before});
+  link();
+  place("clumsy", n2);
+  auto id = to_string(before.id);
+  CHECK(ask<redrive_receipt>(*here, redrive_dead_letter{id}).redriven == 1);
+  REQUIRE(testing::comes_true([&] { return statistics(*there).given_up == 2; }));
+  REQUIRE(testing::comes_true(is_dead)); // once more
+
+  CHECK(restart(path) == 0);
+  link();
+  place("clumsy", n2);
+  *mends = true;
+  CHECK(ask<redrive_receipt>(*here, redrive_dead_letter{id}).redriven == 1);
+  CHECK(testing::comes_true([&] { return *handled == 1; }));
+  CHECK(all_ended());
+  CHECK(ask<redrive_receipt>(*here, redrive_dead_letter{id}).applied_already == 1);
+
+  CHECK(restart(path) == 0);
+  CHECK(statistics(*here).dead_letters == 0);
+  CHECK(refusal(*here, id).code == errc::not_found);
+  CHECK(*handled == 1);
+}
+
+TEST_CASE_METHOD(live_confirms,
+                 "a kept dead letter that goes again goes on at the next start, and is none",
+                 "[router]") {
+  test::temporary_folder folder;
+  auto path = folder / "outbox.db";
+  CHECK(go_on(path) == 0);
+  std::promise<problem> accepted;
+  here->send(to_agent("late"), caf::make_message(std::uint64_t{1}),
+             {.ttl = 1ms, .delivery = delivery_class::confirm, .durability = durability::synced},
+             [&accepted](const problem& why) { accepted.set_value(why); });
+  REQUIRE(!accepted.get_future().get());
+  REQUIRE(testing::comes_true([&] { return statistics(*here).dead_letters == 1; }));
+  CHECK(restart(path) == 0);
+  CHECK(ask<redrive_receipt>(*here, redrive_dead_letter{}).redriven == 1);
+  CHECK(restart(path) == 1);
+  CHECK(statistics(*here).dead_letters == 0);
+  auto all = add_counting(*there, "late");
+  link();
+  place("late", n2);
+  CHECK(testing::comes_true([&] { return all->count == 1; }));
+  CHECK(all_ended());
+}
+
+namespace {
+
+struct few_dead_letters : live_confirms {
+  few_dead_letters() : live_confirms({.max_dead_letters = 2}) {}
+};
+
+} // namespace
+
+TEST_CASE_METHOD(few_dead_letters, "kept dead letters that give way leave the disk", "[router]") {
+  test::temporary_folder folder;
+  auto path = folder / "outbox.db";
+  CHECK(go_on(path) == 0);
+  for (std::uint64_t number = 1; number <= 3; ++number) {
+    std::promise<problem> accepted;
+    here->send(to_agent("late"), caf::make_message(number),
+               {.ttl = 1ms, .delivery = delivery_class::confirm, .durability = durability::synced},
+               [&accepted](const problem& why) { accepted.set_value(why); });
+    REQUIRE(!accepted.get_future().get());
+    REQUIRE(all_ended());
+  }
+  CHECK(statistics(*here).dead_letters == 2);
+  CHECK(statistics(*here).dead_letters_dropped == 1);
+  auto left = ask<dead_letter_page>(*here, list_dead_letters{});
+  CHECK(restart(path) == 0);
+  auto again = ask<dead_letter_page>(*here, list_dead_letters{});
+  REQUIRE(again.letters.size() == 2);
+  CHECK(again.letters[0].id == left.letters[0].id);
+  CHECK(again.letters[1].id == left.letters[1].id);
+  CHECK(again.dropped == 0);
 }
 
 TEST_CASE_METHOD(live_confirms, "what a confirm cannot be is refused at once", "[router]") {

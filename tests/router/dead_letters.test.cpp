@@ -53,6 +53,17 @@ TEST_CASE("dead letters are kept in the order of their ends, and listed page by 
   CHECK(all.bytes() == 30);
 }
 
+TEST_CASE("who buries a dead letter hears what has given way to it", "[router]") {
+  using texts = std::vector<std::string>;
+  store all{2, 1'000};
+  CHECK(all.bury(letter_of(1), "1").empty());
+  CHECK(all.bury(letter_of(2), "2").empty());
+  CHECK(all.bury(letter_of(2), "2 again") == texts{"2"});
+  CHECK(all.bury(letter_of(3), "3") == texts{"1"});
+  CHECK(all.bury(letter_of(4, 995), "4") == texts{"2 again", "3"});
+  CHECK(all.bury(letter_of(5, 2'000), "5") == texts{"4", "5"}); // it has no room
+}
+
 TEST_CASE("a page of dead letters has a bound in bytes, and always one of them", "[router]") {
   store all{10'000, 1'000'000'000};
   for (std::uint64_t each = 1; each <= 20; ++each) {

@@ -57,6 +57,8 @@ message_header with_all() {
   all.probe = channel::probe{1, 3, 9, {{5, 6}}};
   all.id = message_id{test::node_named("n9"), 3, 8};
   all.age = 3s;
+  all.durability = 1;
+  all.redrives = 2;
   return all;
 }
 
@@ -78,7 +80,8 @@ struct newer_header {
       f.field("correlation", k.correlation), f.field("reply_to", k.reply_to),
       f.field("tenant", k.tenant), f.field("traceparent", k.traceparent), f.field("frame", k.frame),
       f.field("probe", k.probe), f.field("id", k.id), f.field("age", k.age),
-      f.field("seal", x.seal), f.field("sequence", x.sequence));
+      f.field("durability", k.durability), f.field("redrives", k.redrives), f.field("seal", x.seal),
+      f.field("sequence", x.sequence));
   }
 };
 
@@ -230,6 +233,17 @@ TEST_CASE("what is said of a message comes out of its header as it went in", "[r
   CHECK(said_in(plain).delivery == delivery_class::once);
   plain.delivery_class = 3;
   CHECK(said_in(plain).delivery == delivery_class::fire);
+  INFO("what a message of class fire cannot be is not believed of it");
+  plain.delivery_class = 0;
+  plain.durability = 1;
+  CHECK(said_in(plain).durability == durability::memory);
+  plain.delivery_class = 1;
+  plain.durability = 9; // of a later release: at least synced
+  CHECK(said_in(plain).durability == durability::synced);
+  plain.durability = 0;
+  CHECK(said_in(plain).durability == durability::memory);
+  say({.delivery = delivery_class::confirm, .durability = durability::synced}, plain);
+  CHECK(said_in(plain).durability == durability::synced);
 }
 
 TEST_CASE("spans of time go by the opening of the bundle, whatever the clocks say",

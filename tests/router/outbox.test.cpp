@@ -2,6 +2,7 @@
 #include "router/named_nodes.hpp"
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -79,8 +80,8 @@ public:
   }
 
   std::string ended(const node_id& node, channel::sequence_number number, channel::outcome how,
-                    problem why = {}) {
-    return heard(node, {boot, life, 0, 0, {}, {{number, how, std::move(why)}}});
+                    problem why = {}, std::uint32_t times = 0) {
+    return heard(node, {boot, life, 0, 0, {}, {{number, how, std::move(why), times}}});
   }
 
   std::string failed(const node_id& node, channel::sequence_number number, const std::string& why) {
@@ -131,6 +132,8 @@ public:
   bool notes = false;
   /// Of the last message that was sent.
   channel::frame_header head;
+  /// Of the last one that has ended.
+  outbox::death dead;
 
 private:
   static std::string name(const node_id& node) {
@@ -151,8 +154,9 @@ private:
                                },
                                [&](const outbox::ended& x) {
                                  all << "end " << x.what << ' ' << name_of(x.why.code);
-                                 if (x.is_dead)
-                                   all << ", dead: " << name_of(*x.is_dead);
+                                 if (x.dead)
+                                   all << ", dead: " << name_of(x.dead->reason);
+                                 dead = x.dead.value_or(outbox::death{});
                                },
                                [&](const outbox::late& x) {
                                  all << "late " << x.what
@@ -446,6 +450,23 @@ TEST_CASE("the node of an agent is to know of a kept message until that is forgo
   rig.places["b"] = n1;
   CHECK(rig.pass(200ms) == "send n1 3");
   CHECK(rig.head.base == 2);
+}
+
+TEST_CASE(
+  "a kept message that is not handled is a dead letter of its sender's node, others are not",
+  "[router]") {
+  outbox_rig rig;
+  rig.keeps = GENERATE(true, false);
+  rig.open();
+  auto dead = [&](const std::string& reason) { return rig.keeps ? ", dead: " + reason : ""; };
+  CHECK(rig.ended(n1, 1, channel::outcome::given_up, {errc::failed, "no"}, 3)
+        == "end 1 failed" + dead("failed"));
+  CHECK(rig.dead.failures == (rig.keeps ? 3 : 0));
+  CHECK(rig.dead.why.detail == (rig.keeps ? "no" : ""));
+  CHECK(rig.take("a", 2) == "send n1 2");
+  CHECK(rig.ended(n1, 2, channel::outcome::expired) == "end 2 expired" + dead("expired"));
+  CHECK(rig.take("a", 3) == "send n1 3");
+  CHECK(rig.handled(n1, 3) == "end 3 none");
 }
 
 TEST_CASE("a node that does not know the class ends what is for it", "[router]") {

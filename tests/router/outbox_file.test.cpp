@@ -4,12 +4,14 @@
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <future>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -214,7 +216,7 @@ TEST_CASE("who keeps messages hears of each in order once it is on the disk") {
       });
       REQUIRE(place == number);
       if (number % 2 == 0)
-        keeper.remove(number, [] {});
+        keeper.settle(number, std::nullopt, [] {});
     }
   } // all is written
   CHECK(heard.size() == count);
@@ -239,11 +241,48 @@ TEST_CASE(
   std::promise<void> gone;
   {
     test::file_limit limit{1U << 10U};
-    keeper.remove(1, [&gone] { gone.set_value(); });
+    keeper.settle(1, std::nullopt, [&gone] { gone.set_value(); });
     CHECK(add("message 2").code == errc::storage_full);
   }
   REQUIRE(gone.get_future().wait_for(20s) == std::future_status::ready);
   CHECK(!add("message 3"));
+}
+
+TEST_CASE(
+  "what is left of a message that has ended is written once there is space, the last of it, "
+  "unless something else took its place") {
+  test::temporary_folder folder;
+  auto file = std::make_unique<outbox_file>(folder / "outbox");
+  REQUIRE(file->load().value().empty());
+  auto keeper = std::make_unique<outbox_keeper>(std::move(file), 0);
+  std::promise<problem> heard;
+  keeper->add("1", [](const problem&) {});
+  keeper->add("2", [](const problem&) {});
+  keeper->add("3", [&heard](const problem& why) { heard.set_value(why); });
+  REQUIRE(!heard.get_future().get());
+  std::promise<problem> replaced;
+  std::atomic<int> told = 0;
+  std::promise<void> all_told;
+  auto is_told = [&] {
+    if (++told == 4)
+      all_told.set_value();
+  };
+  {
+    test::file_limit limit{1U << 10U};
+    keeper->settle(1, "1 dead", is_told);
+    keeper->settle(2, "2 dead", is_told);
+    keeper->settle(3, "3 dead", is_told);
+    keeper->replace(3, "3 again", [&replaced](const problem& why) { replaced.set_value(why); });
+    CHECK(replaced.get_future().get().code == errc::storage_full);
+    keeper->settle(2, std::nullopt, is_told);
+    CHECK(told == 0);
+  }
+  CHECK(all_told.get_future().wait_for(20s) == std::future_status::ready);
+  keeper.reset();
+  auto left = outbox_file{folder / "outbox"}.load().value();
+  REQUIRE(left.size() == 2);
+  CHECK(left[0].bytes == "1 dead");
+  CHECK(left[1].bytes == "3"); // of which "3 again" was told that it is not kept
 }
 
 TEST_CASE(
@@ -259,7 +298,7 @@ TEST_CASE(
   bool has_gone = false;
   {
     test::file_limit limit{1U << 10U};
-    keeper->remove(1, [&has_gone] { has_gone = true; });
+    keeper->settle(1, std::nullopt, [&has_gone] { has_gone = true; });
     keeper->add("message 2", [&second](const problem& why) { second.set_value(why); });
     keeper.reset();
   }

@@ -34,6 +34,23 @@ origin of_a_client() {
 
 } // namespace
 
+TEST_CASE("a dead letter is read from the disk with how it ended, and how often it went again") {
+  init_messages<caf::id_block::troupe_core>();
+  auto from = of_a_client();
+  from.said.redrives = 2;
+  stored_end how{router::dead_reason::failed, "no", wall_time{} + 7s, 8};
+  auto bytes = to_bytes("ledger", caf::make_message("soup"s), from, time_point{} + 1h, {}, how);
+  REQUIRE(bytes);
+  auto read = read_letter(*bytes, time_point{} + 5s);
+  REQUIRE(read);
+  CHECK(read->from.said.redrives == 2);
+  REQUIRE(read->ended);
+  CHECK(read->ended->reason == how.reason);
+  CHECK(read->ended->why == "no");
+  CHECK(read->ended->ended_at == how.ended_at);
+  CHECK(read->ended->deliveries == 8);
+}
+
 TEST_CASE("a letter is read from the disk as it was accepted, at a time of another process") {
   init_messages<caf::id_block::troupe_core>();
   auto from = of_a_client();

@@ -435,7 +435,7 @@ private:
   void give_up_before(const place& which, effects& out) {
     if (auto& it = had_.at(which); it.now == 0) {
       out.emplace_back(dead{it.agent, it.what, outcome::given_up, it.failures, unanswered()});
-      before_.put(it.id, {which.second, outcome::given_up, unanswered()});
+      before_.put(it.id, {which.second, outcome::given_up, unanswered(), it.failures});
     }
     let_go(which, out);
   }
@@ -669,9 +669,11 @@ private:
 
   bool has_ended_before(sequence_number number, effects& out) {
     auto before = before_.take(items_.at(number).what.id);
-    if (before)
-      set_end(number, before->how, std::move(before->why), out);
-    return before.has_value();
+    if (!before)
+      return false;
+    items_.at(number).failures = before->failures;
+    set_end(number, before->how, std::move(before->why), out);
+    return true;
   }
 
   void set_end(sequence_number number, outcome how, problem why, effects& out) {
@@ -679,11 +681,12 @@ private:
       ids_.emplace(number, items_.at(number).what.id);
     if (ids_.size() > id_slack * options_.max_messages)
       ids_.erase(ids_.begin()); // the sender does not do as it should
+    if (how != outcome::handled)
+      others_.insert_or_assign(number,
+                               ending{number, how, std::move(why), items_.at(number).failures});
     take_out(number, out);
     ended_.add(number);
     fresh_.add(number);
-    if (how != outcome::handled)
-      others_.insert_or_assign(number, ending{number, how, std::move(why)});
   }
 
   /// Says once more how it has ended.

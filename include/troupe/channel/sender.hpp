@@ -63,6 +63,8 @@ public:
     problem why{};
     /// The receiver has said so.
     bool is_told = false;
+    /// How often its agent had it and failed, as the receiver says.
+    std::uint32_t failures = 0;
   };
 
   /// The agent is not there, and has got none of these; nothing more of it is here.
@@ -171,10 +173,10 @@ public:
       for (auto each = under_way_.lower_bound(range.first);
            each != under_way_.end() && each->first < range.end;
            each = under_way_.lower_bound(range.first)) // others may have gone with it
-        end(each->first, outcome::handled, {}, out);
+        end({each->first, outcome::handled}, out);
     for (auto& each : said.others)
       if (under_way_.contains(each.number))
-        end(each.number, each.how, each.why, out);
+        end(each, out);
     for (auto& each : said.failing)
       if (auto found = under_way_.find(each.number); found != under_way_.end())
         out.emplace_back(failing{found->second.what.what, in_few_words(each.why)});
@@ -440,13 +442,14 @@ private:
   }
 
   /// One that is on its way has ended.
-  void end(sequence_number number, outcome how, const problem& why, effects& out) {
+  void end(const ending& said, effects& out) {
+    auto number = said.number;
     auto& which = under_way_.at(number);
     auto found = lanes_.find(which.agent);
     auto& lane = found->second;
-    if (how == outcome::not_here && which.is_back)
+    if (said.how == outcome::not_here && which.is_back)
       return;
-    if (how == outcome::not_here) {
+    if (said.how == outcome::not_here) {
       which.is_back = true;
       ++lane.back;
       leave_line(lane);
@@ -455,7 +458,8 @@ private:
         not_forgotten_.insert(number);
         ended_kept_.emplace(which.what.what, number);
       }
-      out.emplace_back(ended{take_out(number), how, why, how != outcome::lost});
+      out.emplace_back(
+        ended{take_out(number), said.how, said.why, said.how != outcome::lost, said.failures});
       lane.under_way.erase(number);
     }
     if (lane.is_halted() && lane.under_way.size() == lane.back) {
@@ -525,7 +529,7 @@ private:
       drop_if_empty(found);
     }
     while (!under_way_until_.empty() && under_way_until_.begin()->first <= now)
-      end(under_way_until_.begin()->second, outcome::lost, {}, out);
+      end({under_way_until_.begin()->second, outcome::lost}, out);
   }
 
   static constexpr std::uint32_t max_silences = 20;

@@ -54,6 +54,8 @@ struct content_id {
   node_id node{};
   boot_number boot = 0;
   std::uint64_t number = 0;
+  /// How often it was given up and, at somebody's wish, sent again.
+  std::uint32_t redrives = 0;
 
   friend auto operator<=>(const content_id&, const content_id&) = default;
 };
@@ -97,10 +99,12 @@ struct ending {
   outcome how = outcome::lost;
   /// Of one that was given up: the last failure.
   problem why{};
+  /// How often its agent had it and failed.
+  std::uint32_t failures = 0;
 
   friend bool operator==(const ending&, const ending&) = default;
 
-  TROUPE_FIELDS(ending, number, how, why);
+  TROUPE_FIELDS(ending, number, how, why, failures);
 };
 
 /// One that has failed and is tried again.

@@ -70,6 +70,8 @@ struct letter {
   std::optional<message_id> id{};
   /// Of class once: how long ago its first node has taken it, counted as patience.
   duration age{};
+  /// See message_header::redrives.
+  std::uint32_t redrives = 0;
 
   [[nodiscard]] bool is_confirm() const {
     return frame || probe;
@@ -288,6 +290,8 @@ private:
       made.frame = what.frame;
       made.probe = what.probe;
       made.id = what.id;
+      if (what.redrives > 0)
+        made.redrives = what.redrives;
       if (is_once) // before the bundle was opened
         made.age = bounded(what.age - after);
     }
@@ -426,6 +430,7 @@ private:
       return;
     into.frame = header.frame;
     into.id = header.id;
+    into.redrives = header.redrives.value_or(0);
     into.probe = std::move(header.probe);
     into.to.reserve(recipients);
     into.to.push_back(std::move(header.to));

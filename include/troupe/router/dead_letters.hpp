@@ -19,8 +19,8 @@ namespace troupe::router {
 /// are delivered again or give way to later ones: bounded by count and bytes, the oldest go first.
 ///
 /// One that is taken out to be delivered again keeps its id; it either comes back, or is known to
-/// have been handled for a while. Steps like any machine. It has no snapshot: messages in memory do
-/// not outlive a process.
+/// have been handled for a while. Steps like any machine. It has no snapshot: its host has those on
+/// its disk that are to outlive the process.
 template <class Content>
 class dead_letters {
 public:
@@ -30,19 +30,22 @@ public:
   dead_letters(std::size_t max_messages, std::size_t max_bytes)
     : max_messages_(max_messages), max_bytes_(max_bytes) {}
 
-  /// A message has ended; `head.place` is set here. One of the same id gives way.
-  void bury(dead_letter head, Content what) {
+  /// A message has ended; `head.place` is set here. One of the same id gives way. Returns what has
+  /// given way, the new one perhaps among it.
+  std::vector<Content> bury(dead_letter head, Content what) {
+    std::vector<Content> gone;
     under_way_.erase(head.id);
     if (auto before = places_.find(head.id); before != places_.end())
-      remove(before->second);
+      gone.push_back(remove(before->second));
     head.place = ++last_place_;
     bytes_ += head.bytes;
     places_.emplace(head.id, head.place);
     letters_.emplace(head.place, letter{std::move(head), std::move(what)});
     while (letters_.size() > max_messages_ || bytes_ > max_bytes_) {
       ++dropped_;
-      remove(letters_.begin()->first);
+      gone.push_back(remove(letters_.begin()->first));
     }
+    return gone;
   }
 
   /// Those behind that place, in their order: at most `limit`, and what page_room has room for.
@@ -120,10 +123,11 @@ private:
   /// Of what is said of each, beside the texts that agents and applications choose.
   static constexpr std::size_t head_bytes = 400;
 
-  void remove(std::uint64_t place) {
+  Content remove(std::uint64_t place) {
     auto gone = letters_.extract(place);
     bytes_ -= gone.mapped().head.bytes;
     places_.erase(gone.mapped().head.id);
+    return std::move(gone.mapped().what);
   }
 
   std::size_t max_messages_;

@@ -98,12 +98,17 @@ struct message_header {
   std::optional<message_id> id{};
   /// Of class once: how long ago its first node has taken it, when the bundle was opened.
   std::optional<duration> age{};
+  /// A durability; absent: memory. Any other one: where it ends without being handled it is a dead
+  /// letter of the node that has it on its disk, not of the one that it goes to.
+  std::optional<std::uint8_t> durability{};
+  /// How often it was delivered again as a dead letter; absent: never.
+  std::optional<std::uint32_t> redrives{};
 
   friend bool operator==(const message_header&, const message_header&) = default;
 
   TROUPE_FIELDS(message_header, to, place, wanted, request, deadline, from, for_whom, also_to,
                 after, life, priority, delivery_class, type, correlation, reply_to, tenant,
-                traceparent, frame, probe, id, age);
+                traceparent, frame, probe, id, age, durability, redrives);
 };
 
 /// Below it the time of a message is that of its bundle.
@@ -126,6 +131,8 @@ inline void say(const message_options& how, message_header& into) {
   set(into.reply_to, how.reply_to);
   set(into.tenant, how.tenant);
   set(into.traceparent, how.traceparent);
+  if (how.durability != durability::memory)
+    into.durability = static_cast<std::uint8_t>(how.durability);
 }
 
 /// That this release knows.
@@ -147,13 +154,15 @@ inline message_options said_in(message_header& from) {
   how.traceparent = take(from.traceparent);
   if (from.delivery_class && *from.delivery_class <= highest_class)
     how.delivery = static_cast<delivery_class>(*from.delivery_class);
+  if (is_confirmed(how.delivery) && from.durability.value_or(0) != 0)
+    how.durability = durability::synced; // at least
   return how;
 }
 
 /// Whether said_in() would give anything but the default.
 inline bool says_anything(const message_header& what) {
   return what.delivery_class || what.priority || what.type || what.correlation || what.reply_to
-         || what.tenant || what.traceparent;
+         || what.tenant || what.traceparent; // durability stands beside a class only
 }
 
 /// The bytes in front of a header that say how long it is.

@@ -58,13 +58,22 @@ public:
     channel::probe what;
   };
 
+  /// What is known of a dead letter of this node.
+  struct death {
+    dead_reason reason = dead_reason::failed;
+    /// What its agent said at last, or why it ended.
+    problem why{};
+    /// How often its agent had it and failed, as far as that is known.
+    std::uint32_t failures = 0;
+  };
+
   /// errc::none: it was handled.
   struct ended {
     content what = 0;
     problem why{};
-    /// It has ended on this node and was not handled; what ends on the node of its agent does not
-    /// do so here.
-    std::optional<dead_reason> is_dead{};
+    /// It was not handled, and is a dead letter of this node: where it has ended here, or is kept.
+    /// Others that end on the node of their agent are dead letters there.
+    std::optional<death> dead{};
   };
 
   /// Whoever waits for its end waits no more; it is kept.
@@ -108,7 +117,8 @@ public:
     std::optional<time_point> expires_at{};
     /// Whoever waits for its end does so until then.
     std::optional<time_point> patience{};
-    /// The next process of this node goes on with it: forgotten() follows its end.
+    /// The next process of this node goes on with it: forgotten() follows its end. If it is not
+    /// handled it is a dead letter here.
     bool is_kept = false;
     /// Where it goes is to be on the disk before it goes there. Until then those behind it wait,
     /// for the same agent.
@@ -209,7 +219,7 @@ public:
     for (auto& agent : found->second.agents()) {
       homes_.erase(agent);
       for (auto each : found->second.take_back(agent))
-        end(each, why, dead_reason::incompatible, out);
+        end(each, why, death{dead_reason::incompatible, why}, out);
     }
   }
 
@@ -414,12 +424,13 @@ private:
   }
 
   void pass_on(time_point, const node_id& from, channel::sender::ended& what, effects& out) {
-    if (items_.at(what.what).is_kept)
+    auto is_kept = items_.at(what.what).is_kept;
+    if (is_kept)
       ended_on_.emplace(what.what, from);
-    std::optional<dead_reason> is_dead;
-    if (!what.is_told)
-      is_dead = what.how == channel::outcome::expired ? dead_reason::expired : dead_reason::unknown;
-    end(what.what, reason(what), is_dead, out);
+    std::optional<death> dead;
+    if (what.how != channel::outcome::handled && (is_kept || !what.is_told))
+      dead = death_of(what);
+    end(what.what, reason(what), std::move(dead), out);
   }
 
   void pass_on(time_point now, const node_id&, channel::sender::returned& what, effects&) {
@@ -434,6 +445,20 @@ private:
   void pass_on(time_point, const node_id&, channel::sender::failing& what, effects&) {
     if (auto& it = items_.at(what.what); it.patience)
       it.last_failure = std::move(what.why);
+  }
+
+  static death death_of(const channel::sender::ended& what) {
+    switch (what.how) {
+      case channel::outcome::given_up:
+        return {dead_reason::failed, what.why, what.failures};
+      case channel::outcome::expired:
+        return {dead_reason::expired, detail::expired(), what.failures};
+      case channel::outcome::handled:
+      case channel::outcome::not_here:
+      case channel::outcome::lost:
+        break;
+    }
+    return {dead_reason::unknown, detail::end_unknown(), what.failures};
   }
 
   static problem reason(const channel::sender::ended& what) {
@@ -458,15 +483,15 @@ private:
     found->second.erase(what);
     if (found->second.empty())
       waiting_.erase(found);
-    end(what, detail::expired(), dead_reason::expired, out);
+    end(what, detail::expired(), death{dead_reason::expired, detail::expired()}, out);
   }
 
-  void end(content what, problem why, std::optional<dead_reason> is_dead, effects& out) {
+  void end(content what, problem why, std::optional<death> dead, effects& out) {
     bound_.erase(what);
     auto gone = items_.extract(what);
     if (auto until = gone.mapped().patience)
       patient_until_.erase({*until, what});
-    out.emplace_back(ended{what, std::move(why), is_dead});
+    out.emplace_back(ended{what, std::move(why), std::move(dead)});
   }
 
   node_id self_;

@@ -111,8 +111,9 @@ public:
     });
   }
 
-  /// From here on messages can be kept. Those that an earlier start has kept go on; returns how
-  /// many there are, and why others cannot be read. Those stay on the disk.
+  /// From here on messages can be kept. Those that an earlier start has kept go on, and its dead
+  /// letters are here again; returns how many go on, and why others cannot be read. Those stay on
+  /// the disk.
   std::pair<std::size_t, std::vector<problem>> go_on_with(std::shared_ptr<outbox_keeper> keeper,
                                                           std::vector<outbox_file::row> all) {
     keeper_ = std::move(keeper);
@@ -125,6 +126,11 @@ public:
       }
       auto bytes
         = compat::size_of(self_->system(), read->payload).value_or(0) + routes::letter_bytes;
+      if (read->ended) {
+        bury(read->to, *std::move(read->ended),
+             {std::move(read->payload), std::move(read->from), bytes, {}, each.place});
+        continue;
+      }
       shared_.confirms.take_again(read->to, bytes, client_of(read->from));
       auto& it = sent_[++last_sent_]
         = {std::move(read->to), std::move(read->payload), std::move(read->from), bytes, {}};
@@ -267,6 +273,8 @@ private:
     std::size_t bytes = 0;
     /// Why there is none.
     problem unreadable{};
+    /// On the disk; zero: none.
+    std::uint64_t place = 0;
   };
 
   struct delivery {
@@ -332,13 +340,18 @@ private:
     return from.said.delivery() == delivery_class::once;
   }
 
-  void forget(std::uint64_t number, std::uint64_t place) {
-    keeper_->remove(place, [home = caf::weak_actor_ptr{self_->ctrl()}, this, number] {
-      run_on(home, [this, number] {
-        outbox_.forgotten(now(), number, wanted_);
-        carry_out();
-      });
-    });
+  /// One that is kept has ended: it leaves the disk, but for a dead letter.
+  void settle(std::uint64_t number, const outgoing& gone, const std::optional<stored_end>& how) {
+    std::optional<std::string> last;
+    if (how)
+      last = to_bytes(gone.agent, gone.payload, gone.from, now(), gone.sent_to, how).value();
+    keeper_->settle(gone.place, std::move(last),
+                    [home = caf::weak_actor_ptr{self_->ctrl()}, this, number] {
+                      run_on(home, [this, number] {
+                        outbox_.forgotten(now(), number, wanted_);
+                        carry_out();
+                      });
+                    });
   }
 
   // -- what comes ------------------------------------------------------------------------
@@ -481,13 +494,16 @@ private:
   void perform(outbox::ended& what) {
     auto gone = std::move(sent_.extract(what.what).mapped());
     dead_.ended(gone.from.said.id, !what.why);
-    if (what.is_dead)
-      bury(gone.agent, *what.is_dead, 0, what.why,
-           {std::move(gone.payload), gone.from, gone.bytes});
     shared_.confirms.give_back(gone.agent, gone.bytes, client_of(gone.from));
-    answer(std::move(gone.by), std::move(what.why));
+    std::optional<stored_end> how;
+    if (what.dead)
+      how = end_of(what.dead->reason, what.dead->failures, what.dead->why);
     if (gone.place != 0)
-      forget(what.what, gone.place);
+      settle(what.what, gone, how);
+    if (how)
+      bury(gone.agent, *std::move(how),
+           {std::move(gone.payload), std::move(gone.from), gone.bytes, {}, gone.place});
+    answer(std::move(gone.by), std::move(what.why));
   }
 
   /// A message of class once that is kept: after a restart it is known where it may have gone.
@@ -547,34 +563,49 @@ private:
   void perform(const node_id&, const channel::receiver::dead& what) {
     auto is_expired = what.how == channel::outcome::expired;
     given_up_ += is_expired ? 0 : 1;
-    if (auto found = arrived_.find(what.what); found != arrived_.end())
-      bury(
-        what.agent, is_expired ? dead_reason::expired : dead_reason::failed, what.failures,
-        is_expired ? expired() : what.why,
-        {found->second.payload, found->second.from, found->second.bytes, found->second.unreadable});
+    auto found = arrived_.find(what.what);
+    if (found == arrived_.end() || is_kept_by_sender(found->second.from))
+      return;
+    bury(
+      what.agent,
+      end_of(is_expired ? dead_reason::expired : dead_reason::failed, what.failures,
+             is_expired ? expired() : what.why),
+      {found->second.payload, found->second.from, found->second.bytes, found->second.unreadable});
+  }
+
+  /// Then it is a dead letter there.
+  static bool is_kept_by_sender(const origin& from) {
+    return from.said.how && from.said.how->durability != durability::memory;
   }
 
   // -- dead letters ----------------------------------------------------------------------
 
-  void bury(const agent_id& to, dead_reason reason, std::uint32_t failures, const problem& why,
-            remains what) {
+  static stored_end end_of(dead_reason reason, std::uint32_t failures, const problem& why) {
+    return {reason, channel::in_few_words(why).detail, calendar_now(), failures};
+  }
+
+  /// Those that give way leave the disk as well.
+  void bury(const agent_id& to, stored_end how, remains what) {
     auto info = what.from.info();
     dead_letter made{what.from.said.id,
-                     reason,
-                     channel::in_few_words(why).detail,
+                     how.reason,
+                     std::move(how.why),
                      what.from.where.id,
                      what.from.agent,
                      to,
                      info.type.empty() ? troupe::detail::types_in(what.payload) : info.type,
-                     wall_time{caf::make_timestamp().time_since_epoch()},
-                     failures};
+                     how.ended_at,
+                     how.deliveries};
     made.bytes = what.bytes + routes::letter_bytes + what.from.said_bytes() + to.text().size()
                  + made.why.size() + made.type.size();
-    dead_.bury(std::move(made), std::move(what));
+    for (auto& each : dead_.bury(std::move(made), std::move(what)))
+      if (each.place != 0 && keeper_)
+        keeper_->settle(each.place, std::nullopt, [] {});
   }
 
   /// It goes as one that was just accepted, but for its id; one of class once as long as it is
-  /// known whether it was applied.
+  /// known whether it was applied. One that is on the disk is no dead letter there, either; if that
+  /// cannot be written, it is one again after a restart.
   problem redrive(const message_id& id) {
     if (dead_.is_under_way(id))
       return redriven_already();
@@ -592,7 +623,16 @@ private:
     if (auto why = shared_.confirms.take(to, what.bytes, client_of(what.from)))
       return why;
     dead_.redrive(id);
-    accept(to, std::move(what.payload), std::move(what.from), what.bytes);
+    if (!keeper_)
+      what.place = 0;
+    if (what.place != 0)
+      keeper_->replace(what.place, to_bytes(to, what.payload, what.from, now(), {}).value(),
+                       [](const problem&) {});
+    auto& it = sent_[++last_sent_]
+      = {std::move(to), std::move(what.payload), std::move(what.from), what.bytes, {}};
+    it.place = what.place;
+    take(last_sent_);
+    carry_out();
     return {};
   }
 

@@ -235,7 +235,8 @@ public:
                moment,
                what.sent_at,
                what.how,
-               what.age};
+               what.age,
+               what.redrives};
     auto is_member = by.where.id != node_id{} && by.where.is_member;
     if (is_member && what.id)
       said.id = *what.id;

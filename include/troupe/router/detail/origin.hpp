@@ -35,6 +35,8 @@ struct terms {
   std::shared_ptr<const message_options> how{};
   /// As of `now`: how long ago its first node has taken it. Kept of class once.
   duration age{};
+  /// How often it was delivered again as a dead letter.
+  std::uint32_t redrives = 0;
 
   [[nodiscard]] delivery_class delivery() const {
     return class_of(how.get());
@@ -49,6 +51,7 @@ struct terms {
   [[nodiscard]] terms again(time_point moment) const {
     auto made = *this;
     made.life = made.patience = longest_life;
+    ++made.redrives;
     if (delivery() != delivery_class::once)
       return made;
     made.age = age_at(moment);
@@ -128,6 +131,7 @@ struct origin {
     made.message = said.id.number;
     made.life = said.life;
     made.how = said.how;
+    made.redrives = said.redrives;
     return made;
   }
 };

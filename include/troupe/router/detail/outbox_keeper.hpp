@@ -6,8 +6,10 @@
 #include <cstdint>
 #include <functional>
 #include <iterator>
+#include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,9 +20,9 @@
 
 namespace troupe::router::detail {
 
-/// Keeps what a node has accepted on its disk until that has ended. Writes and removes in groups,
-/// each with one sync, on a thread of its own: what comes while one group is synced is the next.
-/// What cannot be removed, as the disk is full, is tried again. Thread-safe.
+/// Keeps what a node has accepted on its disk until that has ended, and what has ended without
+/// being handled for as long as it is wanted. Writes in groups, each with one sync, on a thread of
+/// its own: what comes while one group is synced is the next. Thread-safe.
 class outbox_keeper {
 public:
   /// Called on the thread of the disk; must not block.
@@ -32,7 +34,7 @@ public:
       last_(last),
       disk_(std::make_unique<worker_thread>("troupe.outbox")) {}
 
-  /// Writes what was given so far; what is to be removed may stay.
+  /// Writes what was given so far; of what was settled, some may not be.
   ~outbox_keeper() {
     {
       std::lock_guard guard{mutex_};
@@ -55,31 +57,43 @@ public:
     return last_;
   }
 
-  /// The same in the place of what was kept there, unless that is removed.
+  /// The same in the place of what was kept there, and was not removed.
   void replace(std::uint64_t place, std::string bytes, handler done) {
     std::lock_guard guard{mutex_};
+    if (auto late = next_.settled.find(place); late != next_.settled.end())
+      late->second.is_overtaken = true;
     next_.added.push_back({place, std::move(bytes)});
     next_.heard.push_back(std::move(done));
     begin();
   }
 
-  /// Calls `done` once that has gone from the disk.
-  void remove(std::uint64_t place, std::function<void()> done) {
+  /// Its message has ended: puts `last` in its place, or removes it if there is none. Calls `done`
+  /// once that is synced. As long as the disk is full it is tried again.
+  void settle(std::uint64_t place, std::optional<std::string> last, std::function<void()> done) {
     std::lock_guard guard{mutex_};
-    next_.removed.push_back(place);
-    next_.gone.push_back(std::move(done));
+    auto& it = next_.settled[place];
+    it.last = std::move(last);
+    it.is_overtaken = false;
+    it.heard.push_back(std::move(done));
     begin();
   }
 
 private:
+  struct end {
+    std::optional<std::string> last;
+    /// Something else was put there since.
+    bool is_overtaken = false;
+    std::vector<std::function<void()>> heard;
+  };
+
   struct group {
     std::vector<outbox_file::row> added;
     std::vector<handler> heard;
-    std::vector<std::uint64_t> removed;
-    std::vector<std::function<void()>> gone;
+    /// By their places.
+    std::map<std::uint64_t, end> settled;
 
     [[nodiscard]] bool empty() const {
-      return added.empty() && removed.empty();
+      return added.empty() && settled.empty();
     }
   };
 
@@ -97,22 +111,55 @@ private:
     while (!next_.empty()) {
       auto all = std::exchange(next_, {});
       guard.unlock();
-      auto why = file_->commit(all.added, all.removed);
+      auto why = commit(all);
       for (auto& each : all.heard)
         each(why);
       if (!why)
-        for (auto& each : all.gone)
-          each();
+        for (auto& [place, each] : all.settled)
+          for (auto& done : each.heard)
+            done();
       guard.lock();
       if (!why)
         continue;
-      std::ranges::move(all.removed, std::back_inserter(next_.removed));
-      std::ranges::move(all.gone, std::back_inserter(next_.gone));
+      take_back(std::move(all.settled));
       changed_.wait_for(guard, retry, [this] { return is_closing_ || !next_.added.empty(); });
       if (is_closing_ && next_.added.empty())
         break;
     }
     is_busy_ = false;
+  }
+
+  problem commit(group& all) {
+    std::vector<std::uint64_t> removed;
+    for (auto& [place, each] : all.settled) {
+      if (each.is_overtaken)
+        continue;
+      if (each.last)
+        all.added.push_back({place, *each.last});
+      else
+        removed.push_back(place);
+    }
+    return file_->commit(all.added, removed);
+  }
+
+  /// @pre locked
+  void take_back(std::map<std::uint64_t, end> settled) {
+    for (auto& [place, before] : settled) {
+      auto [found, is_new] = next_.settled.try_emplace(place);
+      auto& it = found->second;
+      if (is_new) {
+        it.last = std::move(before.last);
+        it.is_overtaken = before.is_overtaken || is_replaced(place);
+      }
+      std::ranges::move(it.heard, std::back_inserter(before.heard));
+      it.heard = std::move(before.heard);
+    }
+  }
+
+  /// @pre locked
+  [[nodiscard]] bool is_replaced(std::uint64_t place) const {
+    return std::ranges::any_of(next_.added,
+                               [place](const auto& each) { return each.place == place; });
   }
 
   std::mutex mutex_;

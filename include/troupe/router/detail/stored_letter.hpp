@@ -27,15 +27,17 @@ struct kept_letter {
   caf::message payload;
   origin from;
   node_id sent_to{};
+  std::optional<stored_end> ended{};
 };
 
 inline wall_time calendar_now() {
   return wall_time{caf::make_timestamp().time_since_epoch()};
 }
 
-/// Returns the bytes of a message that is accepted at `now`. Error: bad_argument (see to_stored()).
+/// Returns the bytes of a message as it is at `now`. Error: bad_argument (see to_stored()).
 inline result<std::string> to_bytes(const agent_id& to, const caf::message& payload,
-                                    const origin& from, time_point now, const node_id& sent_to) {
+                                    const origin& from, time_point now, const node_id& sent_to,
+                                    std::optional<stored_end> ended = {}) {
   auto content = to_stored(payload);
   if (!content)
     return std::move(content).error();
@@ -54,6 +56,8 @@ inline result<std::string> to_bytes(const agent_id& to, const caf::message& payl
     made.how = *from.said.how;
   made.content = *std::move(content);
   made.sent_to = sent_to;
+  made.ended = std::move(ended);
+  made.redrives = from.said.redrives;
   encoder bytes;
   bytes.put(made);
   return bytes.take();
@@ -67,7 +71,8 @@ inline result<kept_letter> read_letter(std::string_view bytes, time_point now) {
   auto payload = from_stored(read.content);
   if (!payload)
     return std::move(payload).error();
-  kept_letter made{std::move(read.to), *std::move(payload), {}, read.sent_to};
+  kept_letter made{
+    std::move(read.to), *std::move(payload), {}, read.sent_to, std::move(read.ended)};
   made.from.where = {read.node, read.is_member, read.is_proven};
   made.from.agent = std::move(read.from);
   made.from.is_here = read.is_here;
@@ -80,6 +85,7 @@ inline result<kept_letter> read_letter(std::string_view bytes, time_point now) {
     made.from.said.life
       = std::clamp<duration>(*read.expires_at - today, duration::zero(), longest_span);
   made.from.said.how = std::make_shared<const message_options>(std::move(read.how));
+  made.from.said.redrives = read.redrives;
   return made;
 }
 
