@@ -12,7 +12,7 @@
 #include <variant>
 #include <vector>
 
-#include "troupe/channel/latest_map.hpp"
+#include "troupe/channel/known_contents.hpp"
 #include "troupe/channel/number_set.hpp"
 #include "troupe/channel/types.hpp"
 #include "troupe/core/agent_id.hpp"
@@ -99,11 +99,7 @@ public:
 
   /// `self`: the start of this process.
   receiver(boot_number self, const options& how, std::uint64_t seed)
-    : self_(self),
-      options_(how),
-      random_(seed),
-      unfinished_(slack * how.max_messages),
-      before_(id_slack * how.max_messages) {}
+    : self_(self), options_(how), random_(seed), known_(how) {}
 
   // -- from the sender -----------------------------------------------------------------
 
@@ -157,7 +153,7 @@ public:
 
   void handled(time_point now, boot_number session, sequence_number number, effects& out) {
     if (auto before = renew(session, number, out))
-      before_.put(before->id, {number, outcome::handled});
+      known_.ended_before(before->id, {number, outcome::handled});
     if (is_busy_with(session, number))
       end(now, number, outcome::handled, {}, out);
   }
@@ -217,7 +213,7 @@ public:
     gone_.emplace(lane.run, agent);
     for (auto each : lane.all()) {
       auto& gone = items_.at(each);
-      remember(gone.what.agent, gone.what.id, gone.failures);
+      known_.failed(gone.what.agent, gone.what.id, gone.failures);
       mark(each, outcome::not_here, {}, out);
     }
     if (gone_.size() > options_.max_messages)
@@ -270,8 +266,8 @@ public:
   // -- time ----------------------------------------------------------------------------
 
   void tick(time_point now, effects& out) {
-    while (!had_until_.empty() && had_until_.begin()->first <= now)
-      give_up_before(place{had_until_.begin()->second}, out);
+    while (auto gone = known_.take_silent(now))
+      give_up_before(gone->first, gone->second, out);
     while (!silent_.empty() && silent_.begin()->first <= now) {
       auto number = silent_.begin()->second;
       give_up(now, number, unanswered(), out);
@@ -300,8 +296,8 @@ public:
     for (auto* all : {&due_, &silent_})
       if (!all->empty())
         next = std::min(next.value_or(all->begin()->first), all->begin()->first);
-    if (!had_until_.empty())
-      next = std::min(next.value_or(had_until_.begin()->first), had_until_.begin()->first);
+    if (auto silent = known_.next_deadline())
+      next = std::min(next.value_or(*silent), *silent);
     return next;
   }
 
@@ -309,17 +305,17 @@ public:
 
   /// Messages that have come and not ended, and those that agents have of earlier sessions.
   [[nodiscard]] std::size_t held() const {
-    return items_.size() + had_.size();
+    return items_.size() + known_.held();
   }
 
   /// What is kept of those that have ended: ranges, and those that were not handled.
   [[nodiscard]] std::size_t remembered() const {
-    return ended_.size() + came_.size() + others_.size() + gone_.size() + unfinished_.size();
+    return ended_.size() + came_.size() + others_.size() + gone_.size() + known_.failures();
   }
 
   /// What is kept of single messages for a sender that restarts.
   [[nodiscard]] std::size_t remembered_ids() const {
-    return ids_.size() + before_.size();
+    return known_.ends();
   }
 
 private:
@@ -329,20 +325,6 @@ private:
     /// The agent has it, and is given up at that time.
     bool is_out = false;
     time_point silent_at{};
-  };
-
-  using place = std::pair<boot_number, sequence_number>;
-  using attempt = std::pair<content_id, agent_id>;
-
-  /// What an agent has of an earlier session.
-  struct had_before {
-    agent_id agent;
-    content_id id{};
-    content what = 0;
-    std::uint32_t failures = 0;
-    time_point until{};
-    /// Its number in this session, once it is that agent's turn to have it; zero: not yet.
-    sequence_number now = 0;
   };
 
   /// What is for one agent.
@@ -365,9 +347,6 @@ private:
 
   /// A sender has taken back some of what is here, and sends others.
   static constexpr std::size_t slack = 2;
-  /// A sender tells which have ended each time that it has sent so many, and waits for the answer
-  /// when it has sent twice as many.
-  static constexpr std::size_t id_slack = 4;
 
   // -- sessions ------------------------------------------------------------------------
 
@@ -378,8 +357,7 @@ private:
       return true;
     if (session_ && session <= *session_)
       return session == *session_ && base >= base_;
-    keep_what_agents_have(out);
-    keep_ends();
+    end_session(out);
     items_.clear();
     lanes_.clear();
     due_.clear();
@@ -397,34 +375,20 @@ private:
     return true;
   }
 
-  /// The sender may not know them and, as it has restarted, send those messages again.
-  void keep_ends() {
-    for (auto& [number, id] : std::exchange(ids_, {})) {
-      auto how = others_.find(number);
-      before_.put(id,
-                  how != others_.end() ? std::move(how->second) : ending{number, outcome::handled});
-    }
-    if (planted_flaw == flaw::ends_forgotten)
-      before_.clear();
-  }
-
   /// What agents have of the session that ends they do not get again, if it comes again.
-  void keep_what_agents_have(effects& out) {
-    std::set<sequence_number> known;
-    for (auto& [at, each] : had_)
-      known.insert(std::exchange(each.now, 0));
+  void end_session(effects& out) {
+    auto known = known_.end_session(others_);
     for (auto& [number, it] : items_) {
-      remember(it.what.agent, it.what.id, it.failures);
+      known_.failed(it.what.agent, it.what.id, it.failures);
       if (!it.is_out || known.contains(number) || planted_flaw == flaw::delivery_forgotten) {
         out.emplace_back(drop{it.what.what});
         continue;
       }
-      had_.emplace(place{*session_, number},
-                   had_before{it.what.agent, it.what.id, it.what.what, it.failures, it.silent_at});
-      had_until_.emplace(it.silent_at, place{*session_, number});
+      auto gone = known_.hold({*session_, number},
+                              {it.what.agent, it.what.id, it.what.what, it.failures, it.silent_at});
+      if (gone)
+        out.emplace_back(drop{gone->what});
     }
-    while (had_.size() > slack * options_.max_messages)
-      let_go(had_.begin()->first, out);
   }
 
   static problem unanswered() {
@@ -432,40 +396,28 @@ private:
             "its agent has not answered in time, and may handle it yet; have each function return"};
   }
 
-  void give_up_before(const place& which, effects& out) {
-    if (auto& it = had_.at(which); it.now == 0) {
+  /// Of an earlier session; of this one it is given up by itself.
+  void give_up_before(sequence_number number, const known_contents::holding& it, effects& out) {
+    if (it.now == 0) {
       out.emplace_back(dead{it.agent, it.what, outcome::given_up, it.failures, unanswered()});
-      before_.put(it.id, {which.second, outcome::given_up, unanswered(), it.failures});
+      known_.ended_before(it.id, {number, outcome::given_up, unanswered(), it.failures});
     }
-    let_go(which, out);
-  }
-
-  had_before let_go(place which, effects& out) { // a copy: it may be that in had_
-    auto gone = std::move(had_.extract(which).mapped());
-    had_until_.erase({gone.until, which});
-    out.emplace_back(drop{gone.what});
-    return gone;
+    out.emplace_back(drop{it.what});
   }
 
   /// The agent that has this has done with it. Of an earlier session: turns its place into that in
   /// this one, or returns it if it has not come again.
-  std::optional<had_before> renew(boot_number& session, sequence_number& number, effects& out) {
-    if (!had_.contains({session, number}))
+  std::optional<known_contents::holding> renew(boot_number& session, sequence_number& number,
+                                               effects& out) {
+    auto it = known_.let_go({session, number});
+    if (!it)
       return std::nullopt;
-    auto it = let_go({session, number}, out);
-    if (it.now == 0)
+    out.emplace_back(drop{it->what});
+    if (it->now == 0)
       return it;
     session = *session_;
-    number = it.now;
+    number = it->now;
     return std::nullopt;
-  }
-
-  /// Whether its agent has it of an earlier session.
-  bool is_had(sequence_number number, const content_id& id) {
-    auto found = std::ranges::find(had_, id, [](const auto& each) { return each.second.id; });
-    if (found != had_.end())
-      found->second.now = number;
-    return found != had_.end();
   }
 
   [[nodiscard]] bool is_sensible(const probe& what) const {
@@ -507,7 +459,7 @@ private:
   /// The sender knows that these have ended.
   void forget(const number_range& which, effects& out) {
     others_.erase(others_.lower_bound(which.first), others_.lower_bound(which.end));
-    ids_.erase(ids_.lower_bound(which.first), ids_.lower_bound(which.end));
+    known_.forget(which);
     for (auto each = items_.lower_bound(which.first);
          each != items_.end() && each->first < which.end;)
       take_out((each++)->first, out);
@@ -575,7 +527,7 @@ private:
       if (has_ended_before(number, out))
         continue;
       lane.busy_with = number;
-      it.failures = std::max(it.failures, unfinished_.take({it.what.id, agent}).value_or(0));
+      it.failures = std::max(it.failures, known_.take_failures(agent, it.what.id));
       if (it.failures >= options_.max_deliveries) {
         mark(number, outcome::given_up, {errc::failed, "its agent has failed as often as it may"},
              out);
@@ -592,7 +544,7 @@ private:
     it.silent_at = now + options_.longest_handling;
     if (planted_flaw != flaw::silence_endured)
       silent_.emplace(it.silent_at, number);
-    if (is_had(number, it.what.id))
+    if (known_.is_held(it.what.id, number))
       return;
     out.emplace_back(deliver{*session_, number, it.what.agent, it.what.what, it.failures + 1});
   }
@@ -624,17 +576,9 @@ private:
     return options_.retry.delay(std::max(of.failures, 1U), random_);
   }
 
-  void count_failure(const std::optional<had_before>& of) {
-    if (!of)
-      return;
-    remember(of->agent, of->id, 1 + unfinished_.take({of->id, of->agent}).value_or(0));
-  }
-
-  /// How often it has failed, for when it comes again.
-  void remember(const agent_id& agent, const content_id& id, std::uint32_t failures) {
-    if (failures == 0 || planted_flaw == flaw::failures_forgotten)
-      return;
-    unfinished_.put({id, agent}, failures);
+  void count_failure(const std::optional<known_contents::holding>& of) {
+    if (of)
+      known_.failed_again(of->agent, of->id);
   }
 
   [[nodiscard]] bool is_busy_with(boot_number session, sequence_number number) const {
@@ -668,7 +612,7 @@ private:
   }
 
   bool has_ended_before(sequence_number number, effects& out) {
-    auto before = before_.take(items_.at(number).what.id);
+    auto before = known_.take_end(items_.at(number).what.id);
     if (!before)
       return false;
     items_.at(number).failures = before->failures;
@@ -678,9 +622,7 @@ private:
 
   void set_end(sequence_number number, outcome how, problem why, effects& out) {
     if (how != outcome::not_here && how != outcome::lost)
-      ids_.emplace(number, items_.at(number).what.id);
-    if (ids_.size() > id_slack * options_.max_messages)
-      ids_.erase(ids_.begin()); // the sender does not do as it should
+      known_.ended(number, items_.at(number).what.id);
     if (how != outcome::handled)
       others_.insert_or_assign(number,
                                ending{number, how, std::move(why), items_.at(number).failures});
@@ -728,8 +670,6 @@ private:
   std::map<agent_id, agent_lane> lanes_;
   /// Lanes that are gone, by their runs.
   std::set<std::pair<sequence_number, agent_id>> gone_;
-  /// How often messages had failed that went back then, by their ids and agents.
-  latest_map<attempt, std::uint32_t> unfinished_;
   /// Whose messages have ended since all were looked at.
   std::set<agent_id> freed_;
   /// When those come again that have failed.
@@ -738,14 +678,8 @@ private:
   std::set<std::pair<time_point, sequence_number>> silent_;
   /// How those ended that were not handled, as far as the sender may not know it.
   std::map<sequence_number, ending> others_;
-  /// The messages that have ended here, as far as the sender may not know it.
-  std::map<sequence_number, content_id> ids_;
-  /// The same of earlier sessions, until they come again. A sender that has restarted since begins
-  /// with what it has sent already, so that the earliest have come again, or will not.
-  latest_map<content_id, ending> before_;
-  /// What agents have of earlier sessions.
-  std::map<place, had_before> had_;
-  std::set<std::pair<time_point, place>> had_until_;
+  /// Of earlier sessions, and of this one for the next.
+  known_contents known_;
   /// That have failed since the last word, and have not ended.
   std::map<sequence_number, problem> failing_;
   /// That have ended since the last word.

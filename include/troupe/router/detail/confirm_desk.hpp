@@ -380,12 +380,12 @@ private:
   channel::verdict arrive(time_point moment, channel::receiver& in,
                           const channel::frame_header& head, const agent_id& agent, incoming what,
                           channel::receiver::effects& got) {
-    channel::receiver::arrival made{
-      agent,
-      ++last_arrived_,
-      what.bytes,
-      what.expires_at,
-      {what.from.said.id.node, what.from.said.id.boot, what.from.said.id.number}};
+    auto& said = what.from.said;
+    channel::receiver::arrival made{agent,
+                                    ++last_arrived_,
+                                    what.bytes,
+                                    what.expires_at,
+                                    {said.id.node, said.id.boot, said.id.number, said.redrives}};
     arrived_.emplace(last_arrived_, std::move(what));
     auto how = in.arrive(moment, head, made, got);
     if (how != channel::verdict::taken)
