@@ -66,8 +66,11 @@ void show(const common_options& common, const std::vector<registry::record>& nod
               + what.to.text() + "  at " + node.key.name;
   if (!from.empty())
     line += "  from " + (what.from.empty() ? "" : what.from.text() + '@') + from;
-  line += "  " + what.type + "  " + std::to_string(what.deliveries)
-          + (what.deliveries == 1 ? " delivery" : " deliveries") + ": " + why;
+  line += "  " + what.type + "  ended " + to_rfc3339(what.ended_at);
+  if (what.reason != router::dead_reason::unknown) // there the agent's node does not say
+    line
+      += "  " + std::to_string(what.deliveries) + (what.deliveries == 1 ? " failure" : " failures");
+  line += ": " + why;
   print_line(std::cout, printable(line)); // others choose most of its texts
 }
 
