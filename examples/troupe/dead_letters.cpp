@@ -47,10 +47,11 @@ std::string name_of_node(const std::vector<registry::record>& nodes, const node_
 void show(const common_options& common, const std::vector<registry::record>& nodes,
           const registry::record& node, const router::dead_letter& what) {
   auto from = name_of_node(nodes, what.node);
+  auto why = in_our_words(what.why);
   if (common.json) {
     print({{"id", to_string(what.id)},
            {"reason", std::string{name_of(what.reason)}},
-           {"why", what.why},
+           {"why", why},
            {"node", node.key.name},
            {"sender_node", from},
            {"sender", what.from.text()},
@@ -65,8 +66,11 @@ void show(const common_options& common, const std::vector<registry::record>& nod
               + what.to.text() + "  at " + node.key.name;
   if (!from.empty())
     line += "  from " + (what.from.empty() ? "" : what.from.text() + '@') + from;
-  line += "  " + what.type + "  " + std::to_string(what.deliveries)
-          + (what.deliveries == 1 ? " delivery" : " deliveries") + ": " + what.why;
+  line += "  " + what.type + "  ended " + to_rfc3339(what.ended_at);
+  if (what.reason != router::dead_reason::unknown) // there the agent's node does not say
+    line
+      += "  " + std::to_string(what.deliveries) + (what.deliveries == 1 ? " failure" : " failures");
+  line += ": " + why;
   print_line(std::cout, printable(line)); // others choose most of its texts
 }
 
@@ -96,8 +100,11 @@ int list_all(const common_options& common, cluster_client& client,
              const std::vector<registry::record>& nodes) {
   int status = ok;
   for (auto& each : nodes)
-    if (auto why = list(common, client, nodes, each))
-      status = complain(common, at_node(each, std::move(why)));
+    if (auto why = list(common, client, nodes, each)) {
+      status = complain(common, at_node(each, why));
+      if (why.code == errc::denied)
+        break; // so says each node
+    }
   return status;
 }
 
@@ -150,6 +157,8 @@ int redrive(const common_options& common, cluster_client& client,
         return complain(common, at_node(each, done.error()));
       status = complain(common, at_node(each, done.error()));
       is_found = true;
+      if (done.error().code == errc::denied)
+        return status; // so says each node
     }
   }
   return is_found ? status : complain(common, missing);

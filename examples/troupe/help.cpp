@@ -69,7 +69,10 @@ constexpr std::array examples{
   command_help{"lock", "Locks", "troupe lock backup --ttl 30s --wait 1m -- make backup"},
   command_help{"locks", "Locks", "troupe locks; troupe locks --force-release backup"},
   command_help{"agents", "Agents", "troupe agents"},
-  command_help{"send", "Agents", "troupe send echo-second hello", notes_on_mark},
+  command_help{"send", "Agents",
+               "troupe send echo-second hello; troupe send echo-second hello --class confirm "
+               "--synced",
+               notes_on_mark},
   command_help{"request", "Agents", "troupe request echo-second 'are you there?'", notes_on_mark},
   command_help{"dead-letters", "Agents",
                "troupe dead-letters --node second; troupe dead-letters --redrive all"},

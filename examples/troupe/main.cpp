@@ -758,8 +758,9 @@ private:
     command->add_option("TEXT", message_.text, "The text to send")->required();
     command
       ->add_option("--ttl", message_.ttl_s,
-                   "How long the text is worth delivering: 500ms, 10s, 1h; then it is refused as "
-                   "expired; default: it never expires")
+                   std::string{"How long the text is worth delivering: 500ms, 10s, 1h; then it is "
+                               "refused as expired; default: it never expires"}
+                     + (wants_answer ? "" : ", and 23h with --class once, which is also the most"))
       ->option_text("SPAN")
       ->transform(cli::span_in(1ms, 8'760h)); // longest_span
     command
@@ -771,11 +772,13 @@ private:
     command
       ->add_option("--class", message_.delivery_class,
                    "fire: at most once; confirm: again until the agent has handled it, which the "
-                   "command waits for; once: the same, with one effect in the agent's database")
+                   "command waits for, up to --timeout; once: the same, with one effect in the "
+                   "agent's database")
       ->check(cli::one_of({"fire", "confirm", "once"}));
     command->add_flag("--synced", message_.synced,
-                      "The node that takes it keeps it on its disk until it is handled, also over "
-                      "a restart; for --class confirm and once");
+                      "The node that takes it (the leader, or the node at --at while that knows "
+                      "no leader) keeps it on its disk until it is handled, also over a restart; "
+                      "for --class confirm and once");
   }
 
   void add_messages() {
