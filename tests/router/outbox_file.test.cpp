@@ -258,13 +258,14 @@ TEST_CASE(
   std::promise<problem> heard;
   keeper->add("1", [](const problem&) {});
   keeper->add("2", [](const problem&) {});
-  keeper->add("3", [&heard](const problem& why) { heard.set_value(why); });
+  keeper->add("3", [](const problem&) {});
+  keeper->add("4", [&heard](const problem& why) { heard.set_value(why); });
   REQUIRE(!heard.get_future().get());
   std::promise<problem> replaced;
   std::atomic<int> told = 0;
   std::promise<void> all_told;
   auto is_told = [&] {
-    if (++told == 4)
+    if (++told == 5)
       all_told.set_value();
   };
   {
@@ -272,17 +273,20 @@ TEST_CASE(
     keeper->settle(1, "1 dead", is_told);
     keeper->settle(2, "2 dead", is_told);
     keeper->settle(3, "3 dead", is_told);
+    keeper->settle(4, "4 dead", is_told);
     keeper->replace(3, "3 again", [&replaced](const problem& why) { replaced.set_value(why); });
     CHECK(replaced.get_future().get().code == errc::storage_full);
     keeper->settle(2, std::nullopt, is_told);
     CHECK(told == 0);
   }
+  keeper->replace(4, "4 again", [](const problem&) {});
   CHECK(all_told.get_future().wait_for(20s) == std::future_status::ready);
   keeper.reset();
   auto left = outbox_file{folder / "outbox"}.load().value();
-  REQUIRE(left.size() == 2);
+  REQUIRE(left.size() == 3);
   CHECK(left[0].bytes == "1 dead");
-  CHECK(left[1].bytes == "3"); // of which "3 again" was told that it is not kept
+  CHECK(left[1].bytes == "3 dead"); // as "3 again" is not kept
+  CHECK(left[2].bytes == "4 again");
 }
 
 TEST_CASE(
