@@ -2,6 +2,7 @@
 // and move, and for agents of the sender's own node.
 
 #include "router/named_nodes.hpp"
+#include "support/file_limit.hpp"
 #include "support/services.hpp"
 #include "support/temporary_folder.hpp"
 #include "troupe/router/router.hpp"
@@ -307,10 +308,11 @@ struct live_confirms : test::live_system<caf::id_block::troupe_router> {
   }
 
   /// Returns once it is on the disk.
-  problem keep(const std::string& agent, std::uint64_t number) const {
+  problem keep(const std::string& agent, std::uint64_t number,
+               std::optional<duration> ttl = {}) const {
     std::promise<problem> accepted;
     here->send(to_agent(agent), caf::make_message(number),
-               {.delivery = delivery_class::confirm, .durability = durability::synced},
+               {.ttl = ttl, .delivery = delivery_class::confirm, .durability = durability::synced},
                [&accepted](const problem& why) { accepted.set_value(why); });
     return accepted.get_future().get();
   }
@@ -999,6 +1001,52 @@ TEST_CASE_METHOD(live_confirms,
   place("late", n2);
   CHECK(testing::comes_true([&] { return all->count == 1; }));
   CHECK(all_ended());
+}
+
+TEST_CASE_METHOD(live_confirms,
+                 "a dead letter that goes again while the disk is full is one at the next start",
+                 "[router]") {
+  test::temporary_folder folder;
+  auto path = folder / "outbox.db";
+  CHECK(go_on(path) == 0);
+  REQUIRE(!keep("late", 1, 200ms));
+  auto dies_first = GENERATE(true, false);
+  auto is_dead = [&] { return statistics(*here).dead_letters == 1; };
+  if (dies_first)
+    REQUIRE(testing::comes_true(is_dead));
+  {
+    test::file_limit limit{1U << 10U};
+    REQUIRE(testing::comes_true(is_dead));
+    CHECK(ask<redrive_receipt>(*here, redrive_dead_letter{}).redriven == 1);
+    CHECK(keep("late", 2).code == errc::storage_full);
+  }
+  CHECK(!keep("late", 3)); // and what was to be written before
+  CHECK(restart(path) == 1);
+  CHECK(statistics(*here).dead_letters == 1);
+}
+
+TEST_CASE_METHOD(few_deliveries,
+                 "kept dead letters are in the order of their ends, also at the next start",
+                 "[router]") {
+  test::temporary_folder folder;
+  auto path = folder / "outbox.db";
+  CHECK(go_on(path) == 0);
+  REQUIRE(!keep("clumsy", 1));
+  REQUIRE(!keep("late", 2, 1ms));
+  REQUIRE(testing::comes_true([&] { return statistics(*here).dead_letters == 1; }));
+  add(*here, "clumsy", [](std::uint64_t) -> caf::result<void> {
+    return to_error({errc::failed, "dropped it"});
+  });
+  REQUIRE(testing::comes_true([&] { return statistics(*here).dead_letters == 2; }));
+  auto ends = [&] {
+    std::vector<std::string> all;
+    for (auto& each : ask<dead_letter_page>(*here, list_dead_letters{}).letters)
+      all.push_back(each.to.text());
+    return all;
+  };
+  CHECK(ends() == std::vector{"late"s, "clumsy"s});
+  CHECK(restart(path) == 0);
+  CHECK(ends() == std::vector{"late"s, "clumsy"s});
 }
 
 namespace {
