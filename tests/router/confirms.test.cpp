@@ -40,8 +40,10 @@
 #include "troupe/net/basp_filter.hpp"
 #include "troupe/net/grants.hpp"
 #include "troupe/router/detail/entrance.hpp"
+#include "troupe/router/detail/origin.hpp"
 #include "troupe/router/detail/outbox_file.hpp"
 #include "troupe/router/detail/outbox_keeper.hpp"
+#include "troupe/router/detail/stored_letter.hpp"
 #include "troupe/router/later.hpp"
 #include "troupe/router/messages.hpp"
 #include "troupe/testing/comes_true.hpp"
@@ -1047,6 +1049,31 @@ TEST_CASE_METHOD(few_deliveries,
   CHECK(ends() == std::vector{"late"s, "clumsy"s});
   CHECK(restart(path) == 0);
   CHECK(ends() == std::vector{"late"s, "clumsy"s});
+}
+
+TEST_CASE_METHOD(live_confirms,
+                 "of a kept message that an earlier start may have sent nobody says that it was "
+                 "not delivered",
+                 "[router]") {
+  test::temporary_folder folder;
+  auto path = folder / "outbox.db";
+  router::detail::origin from{{n1, true, true}, {}, true};
+  from.said.id = {n1, 1, 1};
+  from.said.how = router::detail::shared(
+    {.delivery = delivery_class::confirm, .durability = durability::synced});
+  from.said.life = -1s;
+  auto bytes
+    = router::detail::to_bytes("late", caf::make_message(std::uint64_t{1}), from, time_point{}, {});
+  REQUIRE(bytes);
+  {
+    router::detail::outbox_file file{path};
+    REQUIRE(file.load());
+    REQUIRE(!file.commit({{1, *bytes}}, {}));
+  }
+  CHECK(go_on(path) == 1);
+  REQUIRE(testing::comes_true([&] { return statistics(*here).dead_letters == 1; }));
+  auto letter = ask<dead_letter_page>(*here, list_dead_letters{}).letters.front();
+  CHECK(letter.reason == dead_reason::unknown);
 }
 
 namespace {

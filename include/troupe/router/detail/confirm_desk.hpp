@@ -142,6 +142,7 @@ public:
       it.sent_to = read->sent_to;
       if (it.sent_to != node_id{})
         outbox_.bind_to(last_sent_, it.sent_to);
+      it.may_have_gone = !is_once(it.from) || it.sent_to != node_id{};
       ++found.first;
       take(last_sent_);
     }
@@ -260,6 +261,8 @@ private:
     std::function<void(const problem&)> accepted{};
     /// Of class once: the only node that it may have been sent to, by what was on the disk first.
     node_id sent_to{};
+    /// An earlier start of this node may have sent it.
+    bool may_have_gone = false;
   };
 
   struct incoming {
@@ -324,7 +327,7 @@ private:
     auto is_kept = it.place != 0;
     outbox_.take(now(), number,
                  {it.agent, it.bytes, it.from.said.expires_at(), it.patience, is_kept,
-                  is_kept && is_once(it.from), it.sent_to},
+                  is_kept && is_once(it.from), it.sent_to, it.may_have_gone},
                  wanted_);
   }
 
