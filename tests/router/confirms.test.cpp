@@ -1059,11 +1059,12 @@ TEST_CASE_METHOD(live_confirms,
   auto path = folder / "outbox.db";
   router::detail::origin from{{n1, true, true}, {}, true};
   from.said.id = {n1, 1, 1};
-  from.said.how = router::detail::shared(
-    {.delivery = delivery_class::confirm, .durability = durability::synced});
+  auto which = GENERATE(delivery_class::confirm, delivery_class::once);
+  from.said.how = router::detail::shared({.delivery = which, .durability = durability::synced});
   from.said.life = -1s;
-  auto bytes
-    = router::detail::to_bytes("late", caf::make_message(std::uint64_t{1}), from, time_point{}, {});
+  auto noted = which == delivery_class::once ? GENERATE(node_id{}, n2) : node_id{};
+  auto bytes = router::detail::to_bytes("late", caf::make_message(std::uint64_t{1}), from,
+                                        time_point{}, noted);
   REQUIRE(bytes);
   {
     router::detail::outbox_file file{path};
@@ -1073,7 +1074,27 @@ TEST_CASE_METHOD(live_confirms,
   CHECK(go_on(path) == 1);
   REQUIRE(testing::comes_true([&] { return statistics(*here).dead_letters == 1; }));
   auto letter = ask<dead_letter_page>(*here, list_dead_letters{}).letters.front();
-  CHECK(letter.reason == dead_reason::unknown);
+  auto has_not_gone = which == delivery_class::once && noted == node_id{};
+  CHECK(letter.reason == (has_not_gone ? dead_reason::expired : dead_reason::unknown));
+}
+
+TEST_CASE_METHOD(live_confirms, "kept messages go on, however many have gone before them",
+                 "[router]") {
+  test::temporary_folder folder;
+  CHECK(go_on(folder / "outbox.db") == 0);
+  auto all = add_counting(*there, "ledger");
+  link();
+  place("ledger", n2);
+  constexpr std::uint64_t count = 3'000; // more than are on their way
+  std::atomic<std::uint64_t> kept = 0;
+  for (std::uint64_t number = 1; number <= count; ++number)
+    here->send(to_agent("ledger"), caf::make_message(number),
+               {.delivery = delivery_class::confirm, .durability = durability::synced},
+               [&kept](const problem& why) { kept += why ? 0 : 1; });
+  CHECK(testing::comes_true([&] { return all->count == count; }));
+  CHECK(all->disorder == 0);
+  CHECK(all_ended());
+  CHECK(kept == count);
 }
 
 namespace {
