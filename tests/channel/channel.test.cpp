@@ -371,6 +371,19 @@ TEST_CASE("what a sender sends again after a restart is not handled twice", "[ch
     CHECK(!pair.handed.contains(1));
     CHECK(pair.ended == told{{5, outcome::handled}, {1, outcome::handled}});
   }
+  SECTION("if its agent is done while it waits, and its time is over after that") {
+    pair.restart_sender();
+    pair.link_up();
+    pair.put("a", 5);
+    pair.lost = 1;
+    pair.put("a", 1);
+    CHECK(pair.arrive({2, 1, 1, 2, 1}, "a", 1, pair.now + 1s) == verdict::taken);
+    pair.handled(1);
+    pair.pass(1s);
+    pair.handled(5);
+    CHECK(pair.ended == told{{5, outcome::handled}, {1, outcome::handled}});
+    CHECK(pair.dead.empty());
+  }
   SECTION("if its agent is done when it has come in a session and not in the next one") {
     pair.restart_sender();
     pair.link_up();

@@ -2,6 +2,7 @@
 // and move, and for agents of the sender's own node.
 
 #include "router/named_nodes.hpp"
+#include "support/file_limit.hpp"
 #include "support/services.hpp"
 #include "support/temporary_folder.hpp"
 #include "troupe/router/router.hpp"
@@ -39,8 +40,10 @@
 #include "troupe/net/basp_filter.hpp"
 #include "troupe/net/grants.hpp"
 #include "troupe/router/detail/entrance.hpp"
+#include "troupe/router/detail/origin.hpp"
 #include "troupe/router/detail/outbox_file.hpp"
 #include "troupe/router/detail/outbox_keeper.hpp"
+#include "troupe/router/detail/stored_letter.hpp"
 #include "troupe/router/later.hpp"
 #include "troupe/router/messages.hpp"
 #include "troupe/testing/comes_true.hpp"
@@ -307,10 +310,11 @@ struct live_confirms : test::live_system<caf::id_block::troupe_router> {
   }
 
   /// Returns once it is on the disk.
-  problem keep(const std::string& agent, std::uint64_t number) const {
+  problem keep(const std::string& agent, std::uint64_t number,
+               std::optional<duration> ttl = {}) const {
     std::promise<problem> accepted;
     here->send(to_agent(agent), caf::make_message(number),
-               {.delivery = delivery_class::confirm, .durability = durability::synced},
+               {.ttl = ttl, .delivery = delivery_class::confirm, .durability = durability::synced},
                [&accepted](const problem& why) { accepted.set_value(why); });
     return accepted.get_future().get();
   }
@@ -999,6 +1003,98 @@ TEST_CASE_METHOD(live_confirms,
   place("late", n2);
   CHECK(testing::comes_true([&] { return all->count == 1; }));
   CHECK(all_ended());
+}
+
+TEST_CASE_METHOD(live_confirms,
+                 "a dead letter that goes again while the disk is full is one at the next start",
+                 "[router]") {
+  test::temporary_folder folder;
+  auto path = folder / "outbox.db";
+  CHECK(go_on(path) == 0);
+  REQUIRE(!keep("late", 1, 200ms));
+  auto dies_first = GENERATE(true, false);
+  auto is_dead = [&] { return statistics(*here).dead_letters == 1; };
+  if (dies_first)
+    REQUIRE(testing::comes_true(is_dead));
+  {
+    test::file_limit limit{1U << 10U};
+    REQUIRE(testing::comes_true(is_dead));
+    CHECK(ask<redrive_receipt>(*here, redrive_dead_letter{}).redriven == 1);
+    CHECK(keep("late", 2).code == errc::storage_full);
+  }
+  CHECK(!keep("late", 3)); // and what was to be written before
+  CHECK(restart(path) == 1);
+  CHECK(statistics(*here).dead_letters == 1);
+}
+
+TEST_CASE_METHOD(few_deliveries,
+                 "kept dead letters are in the order of their ends, also at the next start",
+                 "[router]") {
+  test::temporary_folder folder;
+  auto path = folder / "outbox.db";
+  CHECK(go_on(path) == 0);
+  REQUIRE(!keep("clumsy", 1));
+  REQUIRE(!keep("late", 2, 1ms));
+  REQUIRE(testing::comes_true([&] { return statistics(*here).dead_letters == 1; }));
+  add(*here, "clumsy", [](std::uint64_t) -> caf::result<void> {
+    return to_error({errc::failed, "dropped it"});
+  });
+  REQUIRE(testing::comes_true([&] { return statistics(*here).dead_letters == 2; }));
+  auto ends = [&] {
+    std::vector<std::string> all;
+    for (auto& each : ask<dead_letter_page>(*here, list_dead_letters{}).letters)
+      all.push_back(each.to.text());
+    return all;
+  };
+  CHECK(ends() == std::vector{"late"s, "clumsy"s});
+  CHECK(restart(path) == 0);
+  CHECK(ends() == std::vector{"late"s, "clumsy"s});
+}
+
+TEST_CASE_METHOD(live_confirms,
+                 "of a kept message that an earlier start may have sent nobody says that it was "
+                 "not delivered",
+                 "[router]") {
+  test::temporary_folder folder;
+  auto path = folder / "outbox.db";
+  router::detail::origin from{{n1, true, true}, {}, true};
+  from.said.id = {n1, 1, 1};
+  auto which = GENERATE(delivery_class::confirm, delivery_class::once);
+  from.said.how = router::detail::shared({.delivery = which, .durability = durability::synced});
+  from.said.life = -1s;
+  auto noted = which == delivery_class::once ? GENERATE(node_id{}, n2) : node_id{};
+  auto bytes = router::detail::to_bytes("late", caf::make_message(std::uint64_t{1}), from,
+                                        time_point{}, noted);
+  REQUIRE(bytes);
+  {
+    router::detail::outbox_file file{path};
+    REQUIRE(file.load());
+    REQUIRE(!file.commit({{1, *bytes}}, {}));
+  }
+  CHECK(go_on(path) == 1);
+  REQUIRE(testing::comes_true([&] { return statistics(*here).dead_letters == 1; }));
+  auto letter = ask<dead_letter_page>(*here, list_dead_letters{}).letters.front();
+  auto has_not_gone = which == delivery_class::once && noted == node_id{};
+  CHECK(letter.reason == (has_not_gone ? dead_reason::expired : dead_reason::unknown));
+}
+
+TEST_CASE_METHOD(live_confirms, "kept messages go on, however many have gone before them",
+                 "[router]") {
+  test::temporary_folder folder;
+  CHECK(go_on(folder / "outbox.db") == 0);
+  auto all = add_counting(*there, "ledger");
+  link();
+  place("ledger", n2);
+  constexpr std::uint64_t count = 3'000; // more than are on their way
+  std::atomic<std::uint64_t> kept = 0;
+  for (std::uint64_t number = 1; number <= count; ++number)
+    here->send(to_agent("ledger"), caf::make_message(number),
+               {.delivery = delivery_class::confirm, .durability = durability::synced},
+               [&kept](const problem& why) { kept += why ? 0 : 1; });
+  CHECK(testing::comes_true([&] { return all->count == count; }));
+  CHECK(all->disorder == 0);
+  CHECK(all_ended());
+  CHECK(kept == count);
 }
 
 namespace {

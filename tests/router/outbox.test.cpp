@@ -42,7 +42,8 @@ public:
                    std::optional<duration> patience = {}) {
     auto at = [&](auto span) { return span ? std::optional{now + *span} : std::nullopt; };
     outbox::effects out;
-    subject.take(now, what, {agent, 1, at(ttl), at(patience), keeps, notes}, out);
+    subject.take(now, what, {agent, 1, at(ttl), at(patience), keeps, notes, {}, is_from_before},
+                 out);
     return text(out);
   }
 
@@ -130,6 +131,8 @@ public:
   bool keeps = false;
   /// Whether it is to write where that goes.
   bool notes = false;
+  /// Whether an earlier start may have sent it.
+  bool is_from_before = false;
   /// Of the last message that was sent.
   channel::frame_header head;
   /// Of the last one that has ended.
@@ -467,6 +470,27 @@ TEST_CASE(
   CHECK(rig.ended(n1, 2, channel::outcome::expired) == "end 2 expired" + dead("expired"));
   CHECK(rig.take("a", 3) == "send n1 3");
   CHECK(rig.handled(n1, 3) == "end 3 none");
+}
+
+TEST_CASE("nobody says that a message was not delivered which an earlier start may have sent",
+          "[router]") {
+  outbox_rig rig;
+  rig.keeps = true;
+  rig.open();
+  rig.is_from_before = true;
+  SECTION("while its agent is nowhere") {
+    CHECK(rig.take("b", 2, 100ms).empty());
+    CHECK(rig.pass(100ms) == "end 2 outcome_unknown, dead: unknown");
+  }
+  SECTION("while it waits for a link") {
+    rig.down(n1);
+    CHECK(rig.take("a", 2, 100ms).empty());
+    CHECK(rig.pass(100ms) == "end 2 outcome_unknown, dead: unknown");
+  }
+  SECTION("unless the node of its agent says so") {
+    CHECK(rig.take("a", 2, 100ms) == "send n1 2");
+    CHECK(rig.ended(n1, 2, channel::outcome::expired) == "end 2 expired, dead: expired");
+  }
 }
 
 TEST_CASE("a node that does not know the class ends what is for it", "[router]") {

@@ -258,13 +258,14 @@ TEST_CASE(
   std::promise<problem> heard;
   keeper->add("1", [](const problem&) {});
   keeper->add("2", [](const problem&) {});
-  keeper->add("3", [&heard](const problem& why) { heard.set_value(why); });
+  keeper->add("3", [](const problem&) {});
+  keeper->add("4", [&heard](const problem& why) { heard.set_value(why); });
   REQUIRE(!heard.get_future().get());
   std::promise<problem> replaced;
   std::atomic<int> told = 0;
   std::promise<void> all_told;
   auto is_told = [&] {
-    if (++told == 4)
+    if (++told == 5)
       all_told.set_value();
   };
   {
@@ -272,17 +273,55 @@ TEST_CASE(
     keeper->settle(1, "1 dead", is_told);
     keeper->settle(2, "2 dead", is_told);
     keeper->settle(3, "3 dead", is_told);
+    keeper->settle(4, "4 dead", is_told);
     keeper->replace(3, "3 again", [&replaced](const problem& why) { replaced.set_value(why); });
     CHECK(replaced.get_future().get().code == errc::storage_full);
     keeper->settle(2, std::nullopt, is_told);
     CHECK(told == 0);
   }
+  keeper->replace(4, "4 again", [](const problem&) {});
   CHECK(all_told.get_future().wait_for(20s) == std::future_status::ready);
   keeper.reset();
   auto left = outbox_file{folder / "outbox"}.load().value();
-  REQUIRE(left.size() == 2);
+  REQUIRE(left.size() == 3);
   CHECK(left[0].bytes == "1 dead");
-  CHECK(left[1].bytes == "3"); // of which "3 again" was told that it is not kept
+  CHECK(left[1].bytes == "3 dead"); // as "3 again" is not kept
+  CHECK(left[2].bytes == "4 again");
+}
+
+TEST_CASE("of what comes for one place while a commit fails, the last is kept") {
+  test::temporary_folder folder;
+  auto file = std::make_unique<outbox_file>(folder / "outbox");
+  REQUIRE(file->load().value().empty());
+  auto keeper = std::make_unique<outbox_keeper>(std::move(file), 0);
+  auto ignore = [](const problem&) {};
+  std::promise<problem> kept;
+  keeper->add("1", ignore);
+  keeper->add("2", ignore);
+  keeper->add("3", [&kept](const problem& why) { kept.set_value(why); });
+  REQUIRE(!kept.get_future().get());
+  std::promise<void> all_told;
+  {
+    std::optional<test::file_limit> limit{1U << 10U};
+    keeper->settle(1, "1 dead", [] {});
+    keeper->settle(2, "2 dead", [] {});
+    std::promise<problem> refused;
+    keeper->add("4", [&](const problem& why) { // together with those
+      limit.reset();
+      keeper->settle(1, std::nullopt, [] {});
+      keeper->replace(2, "2 again", ignore);
+      keeper->settle(3, "3 dead", [] {});
+      keeper->replace(3, "3 again", ignore);
+      keeper->settle(3, std::nullopt, [&all_told] { all_told.set_value(); });
+      refused.set_value(why);
+    });
+    CHECK(refused.get_future().get().code == errc::storage_full);
+  }
+  CHECK(all_told.get_future().wait_for(20s) == std::future_status::ready);
+  keeper.reset();
+  auto left = outbox_file{folder / "outbox"}.load().value();
+  REQUIRE(left.size() == 1);
+  CHECK(left[0].bytes == "2 again");
 }
 
 TEST_CASE(

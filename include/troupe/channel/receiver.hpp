@@ -520,12 +520,12 @@ private:
            && *lane.line.begin() < frontier_) {
       auto number = *lane.line.begin();
       auto& it = items_.at(number);
+      if (has_ended_before(number, out))
+        continue;
       if (is_over(it, now)) {
         mark(number, outcome::expired, {}, out);
         continue;
       }
-      if (has_ended_before(number, out))
-        continue;
       lane.busy_with = number;
       it.failures = std::max(it.failures, known_.take_failures(agent, it.what.id));
       if (it.failures >= options_.max_deliveries) {

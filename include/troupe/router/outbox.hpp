@@ -125,6 +125,8 @@ public:
     bool is_noted_first = false;
     /// Where it goes, as it is on the disk.
     node_id noted{};
+    /// An earlier start of this node may have sent it.
+    bool may_have_gone = false;
     bool is_noting = false;
     /// While somebody waits.
     problem last_failure{};
@@ -424,9 +426,12 @@ private:
   }
 
   void pass_on(time_point, const node_id& from, channel::sender::ended& what, effects& out) {
-    auto is_kept = items_.at(what.what).is_kept;
+    auto& it = items_.at(what.what);
+    auto is_kept = it.is_kept;
     if (is_kept)
       ended_on_.emplace(what.what, from);
+    if (what.how == channel::outcome::expired && !what.is_told)
+      what.how = over(it);
     std::optional<death> dead;
     if (what.how != channel::outcome::handled && (is_kept || !what.is_told))
       dead = death_of(what);
@@ -445,6 +450,11 @@ private:
   void pass_on(time_point, const node_id&, channel::sender::failing& what, effects&) {
     if (auto& it = items_.at(what.what); it.patience)
       it.last_failure = std::move(what.why);
+  }
+
+  /// What becomes of one whose time is over before it is sent.
+  static channel::outcome over(const item& it) {
+    return it.may_have_gone ? channel::outcome::lost : channel::outcome::expired;
   }
 
   static death death_of(const channel::sender::ended& what) {
@@ -483,7 +493,8 @@ private:
     found->second.erase(what);
     if (found->second.empty())
       waiting_.erase(found);
-    end(what, detail::expired(), death{dead_reason::expired, detail::expired()}, out);
+    channel::sender::ended how{what, over(items_.at(what))};
+    end(what, reason(how), death_of(how), out);
   }
 
   void end(content what, problem why, std::optional<death> dead, effects& out) {

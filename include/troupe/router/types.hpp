@@ -202,8 +202,8 @@ struct router_options {
   /// How long an agent may have a message of class confirm or once. Beyond it that is given up and
   /// does not come again, as the agent may handle it yet; the next one comes.
   duration longest_handling = std::chrono::hours{1}; // as long as a request waits at most
-  /// Dead letters that this node keeps: messages of class confirm or once that ended here and were
-  /// not handled. Beyond it the oldest give way.
+  /// Dead letters that this node keeps: messages of class confirm or once that ended here, or that
+  /// it had accepted as synced, and were not handled. Beyond it the oldest give way.
   std::uint64_t max_dead_letters = 10'000;
   /// Their bytes, likewise.
   std::uint64_t max_dead_letter_bytes = 16U << 20U;

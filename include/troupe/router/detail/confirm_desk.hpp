@@ -118,6 +118,7 @@ public:
                                                           std::vector<outbox_file::row> all) {
     keeper_ = std::move(keeper);
     std::pair<std::size_t, std::vector<problem>> found;
+    std::multimap<wall_time, dead_row> dead; // in the order of their ends
     for (auto& each : all) {
       auto read = read_letter(each.bytes, now());
       if (!read) {
@@ -127,8 +128,11 @@ public:
       auto bytes
         = compat::size_of(self_->system(), read->payload).value_or(0) + routes::letter_bytes;
       if (read->ended) {
-        bury(read->to, *std::move(read->ended),
-             {std::move(read->payload), std::move(read->from), bytes, {}, each.place});
+        auto when = read->ended->ended_at;
+        dead.emplace(
+          when, dead_row{std::move(read->to),
+                         *std::move(read->ended),
+                         {std::move(read->payload), std::move(read->from), bytes, {}, each.place}});
         continue;
       }
       shared_.confirms.take_again(read->to, bytes, client_of(read->from));
@@ -138,9 +142,12 @@ public:
       it.sent_to = read->sent_to;
       if (it.sent_to != node_id{})
         outbox_.bind_to(last_sent_, it.sent_to);
+      it.may_have_gone = !is_once(it.from) || it.sent_to != node_id{};
       ++found.first;
       take(last_sent_);
     }
+    for (auto& [when, each] : dead)
+      bury(each.to, std::move(each.how), std::move(each.what));
     carry_out();
     return found;
   }
@@ -254,6 +261,8 @@ private:
     std::function<void(const problem&)> accepted{};
     /// Of class once: the only node that it may have been sent to, by what was on the disk first.
     node_id sent_to{};
+    /// An earlier start of this node may have sent it.
+    bool may_have_gone = false;
   };
 
   struct incoming {
@@ -275,6 +284,12 @@ private:
     problem unreadable{};
     /// On the disk; zero: none.
     std::uint64_t place = 0;
+  };
+
+  struct dead_row {
+    agent_id to;
+    stored_end how;
+    remains what;
   };
 
   struct delivery {
@@ -312,7 +327,7 @@ private:
     auto is_kept = it.place != 0;
     outbox_.take(now(), number,
                  {it.agent, it.bytes, it.from.said.expires_at(), it.patience, is_kept,
-                  is_kept && is_once(it.from), it.sent_to},
+                  is_kept && is_once(it.from), it.sent_to, it.may_have_gone},
                  wanted_);
   }
 

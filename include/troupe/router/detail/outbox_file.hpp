@@ -16,7 +16,7 @@
 
 namespace troupe::router::detail {
 
-/// The messages that a node has accepted and that have not ended, in one SQLite file: a checksum
+/// The messages that a node has accepted and that were not handled, in one SQLite file: a checksum
 /// for each, one sync for each commit(). A commit that is lost is noticed by the mark_file beside
 /// it, as in storage::sqlite_log. Blocks; for one thread at a time.
 class outbox_file {

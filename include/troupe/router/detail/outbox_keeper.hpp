@@ -142,6 +142,7 @@ private:
     return file_->commit(all.added, removed);
   }
 
+  /// They were not written, and nothing that was to take their place with them.
   /// @pre locked
   void take_back(std::map<std::uint64_t, end> settled) {
     for (auto& [place, before] : settled) {
@@ -149,7 +150,7 @@ private:
       auto& it = found->second;
       if (is_new) {
         it.last = std::move(before.last);
-        it.is_overtaken = before.is_overtaken || is_replaced(place);
+        it.is_overtaken = is_replaced(place);
       }
       std::ranges::move(it.heard, std::back_inserter(before.heard));
       it.heard = std::move(before.heard);
