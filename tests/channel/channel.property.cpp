@@ -122,8 +122,8 @@ TEST_CASE("whatever is heard, a sender keeps its bounds, and each message ends o
           break;
         case 4:
           if (random.one_in(9))
-            for (auto each : subject.take_back(any_agent(random)))
-              REQUIRE(inside.erase(each) == 1);
+            for (auto& each : subject.take_back(any_agent(random)))
+              REQUIRE(inside.erase(each.what) == 1);
           break;
         default: {
           auto first = any_number(random);
@@ -140,8 +140,8 @@ TEST_CASE("whatever is heard, a sender keeps its bounds, and each message ends o
         if (auto* over = std::get_if<sender::ended>(&each))
           REQUIRE(inside.erase(over->what) == 1);
         else if (auto* back = std::get_if<sender::returned>(&each))
-          for (auto content : back->what)
-            REQUIRE(inside.erase(content) == 1);
+          for (auto& content : back->what)
+            REQUIRE(inside.erase(content.what) == 1);
         else if (auto* sent = std::get_if<sender::transmit>(&each))
           REQUIRE(sent->head.base <= sent->head.number);
       REQUIRE(subject.under_way() <= small.max_messages);

@@ -29,6 +29,14 @@ channel_pair linked(const options& how = {}) {
   return made;
 }
 
+/// All that is taken back of that agent.
+std::vector<std::uint64_t> taken_of(test::channel_pair& pair, const std::string& agent) {
+  std::vector<std::uint64_t> result;
+  for (auto& each : pair.out.take_back(agent))
+    result.push_back(each.what);
+  return result;
+}
+
 } // namespace
 
 TEST_CASE("a set of numbers joins ranges that touch and knows its gaps", "[channel]") {
@@ -208,7 +216,7 @@ TEST_CASE("a message goes at once over a link, also if others before it were tak
   pair.put("a", 1);
   while (*pair.out.next_deadline() < pair.now + 5s)
     pair.pass(1s);
-  CHECK(pair.out.take_back("a") == std::vector<std::uint64_t>{1});
+  CHECK(taken_of(pair, "a") == std::vector<std::uint64_t>{1});
   pair.link_up();
   pair.put("a", 2);
   CHECK(pair.handed.contains(2));
@@ -762,7 +770,7 @@ TEST_CASE("what others have passed is dropped when its sender has taken it back"
   auto pair = linked();
   pair.put("a", 1);
   pair.put_off(1, 10s, true);
-  CHECK(pair.out.take_back("a") == std::vector<std::uint64_t>{1});
+  CHECK(taken_of(pair, "a") == std::vector<std::uint64_t>{1});
   pair.put("a", 2);
   CHECK(pair.in.held() == 1);
   pair.pass(10s);
@@ -976,7 +984,7 @@ TEST_CASE("messages for one agent expire each in its time, whatever their order"
     pair.pass(1us);
   CHECK(pair.ended.size() == most);
   CHECK(pair.ended.back() == told::value_type{most, outcome::expired});
-  CHECK(pair.out.take_back("a") == std::vector<std::uint64_t>{most + 1});
+  CHECK(taken_of(pair, "a") == std::vector<std::uint64_t>{most + 1});
 }
 
 TEST_CASE("a receiver delivers nothing that has expired", "[channel]") {
@@ -997,7 +1005,7 @@ TEST_CASE("what is taken back is in its order and goes on elsewhere", "[channel]
   for (std::uint64_t each = 1; each <= 5; ++each)
     pair.put("a", each);
   pair.put("b", 6);
-  CHECK(pair.out.take_back("a") == std::vector<std::uint64_t>{1, 2, 3, 4, 5});
+  CHECK(taken_of(pair, "a") == std::vector<std::uint64_t>{1, 2, 3, 4, 5});
   CHECK(pair.out.take_back("a").empty());
   CHECK(pair.out.agents() == std::vector<agent_id>{"b"});
   pair.handled(6);
@@ -1136,6 +1144,80 @@ TEST_CASE("what a receiver knows is bounded, whatever its sender does", "[channe
     }
     CHECK(in.remembered() <= 2 * most + 2);
   }
+}
+
+TEST_CASE("a message at which the process of its agent ends each time is given up, and no other",
+          "[channel]") {
+  auto pair = linked({.max_deliveries = 3});
+  pair.put("a", 1);
+  pair.put("a", 2);
+  pair.put("b", 3);
+  for (std::uint32_t life = 1; life < 3; ++life) {
+    REQUIRE(pair.handed.contains(1));
+    CHECK(pair.handed.at(1).attempt == life);
+    if (life == 1)
+      pair.handled(3);
+    pair.link_down();
+    pair.restart_receiver();
+    pair.link_up();
+  }
+  REQUIRE(pair.handed.contains(1));
+  CHECK(pair.handed.at(1).attempt == 3);
+  pair.link_down();
+  pair.restart_receiver();
+  pair.link_up();
+  CHECK(pair.ended == told{{3, outcome::handled}, {1, outcome::given_up}});
+  CHECK(pair.failures == 3);
+  REQUIRE(pair.handed.contains(2));
+  CHECK(pair.handed.at(2).attempt == 1);
+}
+
+TEST_CASE("how often a message has failed counts over restarts of its receiver", "[channel]") {
+  auto pair = linked({.max_deliveries = 4});
+  pair.put("a", 1);
+  pair.failed(1);
+  pair.pass(10s);
+  pair.failed(1);
+  pair.link_down();
+  pair.restart_receiver(); // the third
+  pair.link_up();
+  REQUIRE(pair.handed.contains(1));
+  CHECK(pair.handed.at(1).attempt == 4);
+  pair.failed(1);
+  CHECK(pair.ended == told{{1, outcome::given_up}});
+}
+
+TEST_CASE("a message under which its agent has ended is counted where it goes next", "[channel]") {
+  auto pair = linked({.max_deliveries = 2});
+  pair.put("a", 1);
+  pair.agent_ended(1);
+  CHECK(pair.returned == std::vector<std::uint64_t>{1});
+  CHECK(pair.failures_of[1] == 1);
+  pair.restart_receiver();
+  pair.link_up();
+  pair.put("a", 1);
+  REQUIRE(pair.handed.contains(1));
+  CHECK(pair.handed.at(1).attempt == 2);
+  pair.agent_ended(1);
+  CHECK(pair.ended == told{{1, outcome::given_up}});
+}
+
+TEST_CASE("a message that its agent cannot have had has not failed", "[channel]") {
+  auto pair = linked({.max_deliveries = 2});
+  pair.put("a", 1);
+  pair.missing(1); // the agent is not there
+  pair.put("a", 1);
+  REQUIRE(pair.handed.contains(1));
+  pair.link_down();
+  pair.link_up(); // only another link
+  CHECK(pair.handed.at(1).attempt == 1);
+  pair.put("a", 2);
+  pair.link_down();
+  pair.restart_receiver();
+  pair.link_up();
+  pair.handled(1);
+  REQUIRE(pair.handed.contains(2));
+  CHECK(pair.handed.at(2).attempt == 1); // it waited behind the first
 }
 
 } // namespace channel_test

@@ -30,7 +30,8 @@ public:
   void put(const std::string& agent, std::uint64_t what, std::size_t bytes = 1,
            std::optional<duration> ttl = {}) {
     channel::sender::effects wanted;
-    out.put(now, agent, {what, bytes, ttl ? std::optional{now + *ttl} : std::nullopt, keeps},
+    out.put(now, agent,
+            {what, bytes, ttl ? std::optional{now + *ttl} : std::nullopt, keeps, failures_of[what]},
             wanted);
     carry_out(wanted);
   }
@@ -155,6 +156,8 @@ public:
   std::uint32_t redrives = 0;
   /// Of the message that the sender told the end of last.
   std::uint32_t failures = 0;
+  /// By contents that went back.
+  std::map<std::uint64_t, std::uint32_t> failures_of;
   /// So many frames are lost next.
   unsigned lost = 0;
   /// All questions of the sender are lost.
@@ -229,8 +232,9 @@ private:
                                },
                                [&](const channel::sender::returned& x) {
                                  std::string all;
-                                 for (auto content : x.what) {
+                                 for (auto& [content, times] : x.what) {
                                    returned.push_back(content);
+                                   failures_of[content] = times;
                                    all += ' ' + std::to_string(content);
                                  }
                                  say("returned of ", x.agent.text(), ':', all);

@@ -493,6 +493,17 @@ TEST_CASE("nobody says that a message was not delivered which an earlier start m
   }
 }
 
+TEST_CASE("how often a message has failed goes with it to its next agent", "[router]") {
+  outbox_rig rig;
+  rig.open();
+  CHECK(rig.head.failures == 0);
+  rig.places.clear();
+  CHECK(rig.ended(n1, 1, channel::outcome::not_here, {}, 2).empty());
+  rig.places["a"] = n1;
+  CHECK(rig.pass(200ms) == "send n1 1");
+  CHECK(rig.head.failures == 2);
+}
+
 TEST_CASE("a node that does not know the class ends what is for it", "[router]") {
   outbox_rig rig;
   rig.open();

@@ -120,7 +120,7 @@ public:
     if (!has_room())
       return verdict::beyond_window;
     came_.add(number);
-    items_.emplace(number, item{what});
+    items_.emplace(number, item{what, head.failures});
     bytes_ += what.bytes;
     if (planted_flaw == flaw::acknowledged_unhandled)
       fresh_.add(number);
@@ -257,7 +257,7 @@ public:
         made.handled.push_back({next, range.end});
     }
     for (auto& [number, why] : std::exchange(failing_, {}))
-      made.failing.push_back({number, std::move(why)});
+      made.failing.push_back({number, std::move(why), items_.at(number).failures});
     fresh_.clear();
     answers_ = 0;
     return made;

@@ -35,6 +35,10 @@ namespace troupe::channel {
 /// Where the agent is not there any more, nothing more is sent to it until all of its messages that
 /// were on their way have ended; then they go back in their order.
 ///
+/// How often an agent has failed at a message the receiver knows, until its process ends; this side
+/// keeps it. An end of that process counts as well for the first message of each agent, which the
+/// agent may have had: so one at which the process ends each time is given up, too.
+///
 /// Has no snapshot: nothing of it outlives the process. Contents stay with the host, which knows
 /// them by numbers of its own. Cost: O(log n) for each message.
 ///
@@ -67,10 +71,17 @@ public:
     std::uint32_t failures = 0;
   };
 
+  /// What is not here any more.
+  struct taken {
+    content what = 0;
+    /// How often an agent had it and failed, as far as that is known.
+    std::uint32_t failures = 0;
+  };
+
   /// The agent is not there, and has got none of these; nothing more of it is here.
   struct returned {
     agent_id agent;
-    std::vector<content> what;
+    std::vector<taken> what;
   };
 
   /// Its agent has failed, and gets it again.
@@ -95,6 +106,8 @@ public:
     std::optional<time_point> expires_at{};
     /// Another process would send it again if this one ended: forgotten() follows its end.
     bool is_kept = false;
+    /// See `taken`.
+    std::uint32_t failures = 0;
   };
 
   void put(time_point now, const agent_id& agent, const parcel& what, effects& out) {
@@ -111,7 +124,7 @@ public:
   }
 
   /// Takes out all that is for this agent, in its order. What is on its way may be handled as well.
-  [[nodiscard]] std::vector<content> take_back(const agent_id& agent) {
+  [[nodiscard]] std::vector<taken> take_back(const agent_id& agent) {
     auto found = lanes_.find(agent);
     if (found == lanes_.end())
       return {};
@@ -178,8 +191,10 @@ public:
       if (under_way_.contains(each.number))
         end(each, out);
     for (auto& each : said.failing)
-      if (auto found = under_way_.find(each.number); found != under_way_.end())
+      if (auto found = under_way_.find(each.number); found != under_way_.end()) {
+        found->second.what.failures = each.failures;
         out.emplace_back(failing{found->second.what.what, in_few_words(each.why)});
+      }
     auto answers = is_awaited(said.probe);
     if (answers) {
       is_answered_ = true;
@@ -356,9 +371,9 @@ private:
   }
 
   void send(sequence_number number, effects& out) {
-    auto& what = under_way_.at(number);
-    out.emplace_back(
-      transmit{{session_, *receiver_, base(), number, what.run}, what.agent, what.what.what});
+    auto& it = under_way_.at(number);
+    out.emplace_back(transmit{
+      {session_, *receiver_, base(), number, it.run, it.what.failures}, it.agent, it.what.what});
   }
 
   /// The receiver lacks those from `came` on that had been sent when it was asked.
@@ -415,6 +430,8 @@ private:
   /// The receiver has restarted, or is new: what the one before gave back, this one may deliver,
   /// and what the one before knew to have ended, this one cannot know.
   void meet(boot_number receiver) {
+    if (receiver_)
+      count_end();
     receiver_ = receiver;
     not_forgotten_.clear();
     ended_kept_.clear();
@@ -423,6 +440,13 @@ private:
     for (auto& [agent, lane] : lanes_)
       if (std::exchange(lane.back, 0) > 0 && !lane.queued.empty())
         line_up(agent, lane);
+  }
+
+  /// The receiver's process has ended.
+  void count_end() {
+    for (auto& [agent, lane] : lanes_)
+      if (!lane.under_way.empty() && !lane.is_halted())
+        ++under_way_.at(*lane.under_way.begin()).what.failures;
   }
 
   // -- ends ----------------------------------------------------------------------------
@@ -451,6 +475,7 @@ private:
       return;
     if (said.how == outcome::not_here) {
       which.is_back = true;
+      which.what.failures = said.failures;
       ++lane.back;
       leave_line(lane);
     } else {
@@ -459,7 +484,7 @@ private:
         ended_kept_.emplace(which.what.what, number);
       }
       out.emplace_back(
-        ended{take_out(number), said.how, said.why, said.how != outcome::lost, said.failures});
+        ended{take_out(number).what, said.how, said.why, said.how != outcome::lost, said.failures});
       lane.under_way.erase(number);
     }
     if (lane.is_halted() && lane.under_way.size() == lane.back) {
@@ -476,7 +501,7 @@ private:
   }
 
   /// It is on its way no more.
-  content take_out(sequence_number number) {
+  taken take_out(sequence_number number) {
     auto gone = under_way_.extract(number);
     auto& what = gone.mapped().what;
     auto& lane = lanes_.at(gone.mapped().agent);
@@ -485,19 +510,19 @@ private:
     lane.back -= gone.mapped().is_back ? 1 : 0;
     if (what.expires_at)
       under_way_until_.erase({*what.expires_at + grace, number});
-    return what.what;
+    return {what.what, what.failures};
   }
 
   /// Returns what was on its way, and what waits behind it.
-  std::vector<content> take_out(lanes::iterator which) {
+  std::vector<taken> take_out(lanes::iterator which) {
     auto& lane = which->second;
-    std::vector<content> result;
+    std::vector<taken> result;
     result.reserve(lane.under_way.size() + lane.queued.size());
     for (auto number : lane.under_way)
       result.push_back(take_out(number));
     for (auto& [place, each] : lane.queued) {
       waits_no_more(place, each);
-      result.push_back(each.what);
+      result.push_back({each.what, each.failures});
     }
     leave_line(lane);
     lanes_.erase(which);

@@ -73,10 +73,12 @@ struct frame_header {
   /// The first message of the run that it belongs to. A run is what goes to one agent until the
   /// receiver says that the agent is not there, or the sender takes it back.
   sequence_number run = 0;
+  /// How often an agent had it and failed, as far as the sender knows.
+  std::uint32_t failures = 0;
 
   friend bool operator==(const frame_header&, const frame_header&) = default;
 
-  TROUPE_FIELDS(frame_header, session, to, base, number, run);
+  TROUPE_FIELDS(frame_header, session, to, base, number, run, failures);
 };
 
 /// Asks a receiver what it has, and who it is: goes in front of all else over each link.
@@ -111,10 +113,12 @@ struct ending {
 struct setback {
   sequence_number number = 0;
   problem why{};
+  /// How often that is.
+  std::uint32_t failures = 0;
 
   friend bool operator==(const setback&, const setback&) = default;
 
-  TROUPE_FIELDS(setback, number, why);
+  TROUPE_FIELDS(setback, number, why, failures);
 };
 
 /// As it is told: with the beginning of its sentence, which an agent may have chosen.

@@ -130,6 +130,8 @@ public:
     bool is_noting = false;
     /// While somebody waits.
     problem last_failure{};
+    /// See channel::sender::taken.
+    std::uint32_t failures = 0;
   };
 
   void take(time_point now, content what, item it, effects& out) {
@@ -172,7 +174,7 @@ public:
     homes_.clear();
     for (auto all = std::exchange(channels_, {}); auto& [node, each] : all)
       for (auto& agent : each.agents())
-        for (auto what : each.take_back(agent))
+        for (auto& what : take_back(each, agent))
           put(now, node, agent, what);
     carry_out(now, out);
   }
@@ -220,8 +222,8 @@ public:
       return;
     for (auto& agent : found->second.agents()) {
       homes_.erase(agent);
-      for (auto each : found->second.take_back(agent))
-        end(each, why, death{dead_reason::incompatible, why}, out);
+      for (auto& each : found->second.take_back(agent))
+        end(each.what, why, death{dead_reason::incompatible, why}, out);
     }
   }
 
@@ -310,7 +312,8 @@ private:
     if (is_new && (node == self_ || linked_.contains(node)))
       found->second.link_up(now, wanted_[node]);
     homes_.insert_or_assign(agent, node);
-    found->second.put(now, agent, {what, it.bytes, it.expires_at, it.is_kept}, wanted_[node]);
+    found->second.put(now, agent, {what, it.bytes, it.expires_at, it.is_kept, it.failures},
+                      wanted_[node]);
     if (!look_at_)
       look_at_ = now + look_every;
   }
@@ -395,9 +398,22 @@ private:
       if (auto there = where_(agent); there != node_id{} && there != node) {
         homes_.erase(agent);
         auto& line = waiting_[agent];
-        for (auto each : from.take_back(agent))
+        for (auto each : take_back(from, agent))
           wait(line, each);
       }
+  }
+
+  std::vector<content> take_back(channel::sender& from, const agent_id& agent) {
+    return remember(from.take_back(agent));
+  }
+
+  std::vector<content> remember(const std::vector<channel::sender::taken>& all) {
+    std::vector<content> result;
+    for (auto& each : all) {
+      items_.at(each.what).failures = each.failures;
+      result.push_back(each.what);
+    }
+    return result;
   }
 
   // -- ends ----------------------------------------------------------------------------
@@ -440,7 +456,7 @@ private:
 
   void pass_on(time_point now, const node_id&, channel::sender::returned& what, effects&) {
     homes_.erase(what.agent);
-    for (auto each : what.what) {
+    for (auto each : remember(what.what)) {
       if (auto found = bound_.find(each); found != bound_.end() && found->second.is_certain)
         found->second = {};
       wait_for(now, what.agent, each);

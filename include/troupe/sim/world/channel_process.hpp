@@ -92,7 +92,7 @@ public:
     laws().end_of({here.self(), here.life() - 1});
     for (auto& [number, agent] : here_.disk().all()) {
       laws().go_on({here_.self(), here_.life()}, number);
-      put(agent, {number});
+      put(agent, {{number}});
     }
     link();
     if (here_.random().one_in(3))
@@ -182,17 +182,17 @@ private:
       if (is_kept(number))
         here_.disk().keep(number, agent);
       if (auto found = away_.find(agent); found != away_.end())
-        found->second.push_back(number);
+        found->second.push_back({number});
       else
-        put(agent, {number});
+        put(agent, {{number}});
     }
     rest();
   }
 
-  void put(const agent_id& agent, const std::vector<std::uint64_t>& all) {
+  void put(const agent_id& agent, const std::vector<channel::sender::taken>& all) {
     channel::sender::effects sent;
-    for (auto each : all)
-      out_.put(now(), agent, {each, size_of(each), {}, is_kept(each)}, sent);
+    for (auto& [what, failures] : all)
+      out_.put(now(), agent, {what, size_of(what), {}, is_kept(what), failures}, sent);
     carry_out(sent);
   }
 
@@ -336,7 +336,7 @@ private:
   channel::receiver::effects got_;
   bool is_saying_ = false;
   /// What waits for agents that are elsewhere.
-  std::map<agent_id, std::vector<std::uint64_t>> away_;
+  std::map<agent_id, std::vector<channel::sender::taken>> away_;
 };
 
 } // namespace troupe::sim
