@@ -143,7 +143,7 @@ public:
 
   /// A node is linked, and gone again.
   void link(std::uint64_t number) {
-    auto node = to_string(others_[number % others_.size()].id());
+    auto node = others_[number % others_.size()].id();
     step(cluster::liveness::link_up{node, 1});
     step(cluster::liveness::link_down{node, 1, "lost"});
   }

@@ -213,8 +213,8 @@ private:
   }
 
   void links() {
-    auto node = any_id();
-    if (node == self_)
+    auto node = any_node();
+    if (to_string(node) == self_)
       return; // no link leads to the node itself
     if (random_.below(2) == 0)
       return step(liveness::link_up{node, any_boot()});
@@ -240,7 +240,7 @@ private:
       case 3: {
         std::vector<liveness::worker> page;
         for (auto rest = random_.below(4); rest > 0; --rest)
-          page.push_back({random_.below(9), any_id(), any_boot(), random_.below(2) == 0});
+          page.push_back({random_.below(9), any_node(), any_boot(), random_.below(2) == 0});
         return step(liveness::workers_listed{page}, any_request());
       }
       default:
@@ -457,12 +457,12 @@ private:
 
   void perform(const liveness::give_up& what) {
     CHECK(leads_);
-    CHECK(what.node != self_);
+    CHECK(to_string(what.owner) != self_);
   }
 
   void perform(const liveness::free_names& what) {
     CHECK(leads_);
-    CHECK(what.node != self_);
+    CHECK(to_string(what.owner) != self_);
   }
 
   void perform(const liveness::list_names& what) {

@@ -417,7 +417,7 @@ TEST_CASE_METHOD(one_node, "of those that the members forget nothing is left", "
     step(node_core::member_forgotten{two.who});
     auto freed = only<liveness::free_names>();
     REQUIRE(freed);
-    CHECK(freed->node == two.id);
+    CHECK(freed->owner == two.who);
     CHECK(freed->boot == 1);
   }
   SECTION("and nobody else does") {
@@ -471,7 +471,7 @@ TEST_CASE_METHOD(one_node,
   CHECK(knows(other));
   auto freed = only<liveness::free_names>();
   REQUIRE(freed);
-  CHECK(freed->node == two.id);
+  CHECK(freed->owner == two.who);
   CHECK(freed->boot == two.boot());
 }
 
@@ -480,10 +480,10 @@ TEST_CASE_METHOD(one_node, "the end of the link of an earlier life is none of th
   member two{2, 2};
   member three{3};
   two.says_node("two");
-  step(liveness::link_up{three.id, 1});
-  step(liveness::link_up{two.id, 1});
-  step(liveness::link_up{two.id, 2});
-  step(liveness::link_down{two.id, 1, "replaced"});
+  step(liveness::link_up{three.who, 1});
+  step(liveness::link_up{two.who, 1});
+  step(liveness::link_up{two.who, 2});
+  step(liveness::link_down{two.who, 1, "replaced"});
   auto whom = [&] {
     see(two);
     pass(50ms);
@@ -495,7 +495,7 @@ TEST_CASE_METHOD(one_node, "the end of the link of an earlier life is none of th
     CHECK(whom() == two.who);
   }
   SECTION("and then that ends, too") {
-    step(liveness::link_down{two.id, 2, "lost"});
+    step(liveness::link_down{two.who, 2, "lost"});
     CHECK(whom() == three.who);
   }
 }
@@ -606,7 +606,7 @@ TEST_CASE_METHOD(one_node, "as a new boot a leader gives up those that it does n
   pass(1ns + 5s);
   auto given_up = only<liveness::give_up>();
   REQUIRE(given_up);
-  CHECK(given_up->node == two.id);
+  CHECK(given_up->owner == two.who);
 }
 
 TEST_CASE_METHOD(one_node, "all is here once the records of those have come that others know",
@@ -700,7 +700,7 @@ TEST_CASE_METHOD(one_node, "an agent that callers do not reach is ill until it a
   auto ping = only<liveness::ping>();
   REQUIRE(ping);
   CHECK(ping->agent == "a");
-  CHECK(ping->node == two.id);
+  CHECK(ping->node == two.who);
   SECTION("once it answers, it is well") {
     step(liveness::pong{true}, ping->id);
     found = only<node_core::found>();
@@ -1261,7 +1261,7 @@ TEST_CASE_METHOD(one_node, "who begins to lead gives up those that are lost", "[
   CHECK(core().leads());
   auto lost = only<liveness::give_up>();
   REQUIRE(lost);
-  CHECK(lost->node == two.id);
+  CHECK(lost->owner == two.who);
   CHECK(lost->boot == 3);
   CHECK(all<node_core::warn>().empty()); // the last leader has told of it
   pass(1min);
@@ -1270,7 +1270,7 @@ TEST_CASE_METHOD(one_node, "who begins to lead gives up those that are lost", "[
   pass(0s);
   lost = only<liveness::give_up>();
   REQUIRE(lost);
-  CHECK(lost->node == three.id);
+  CHECK(lost->owner == three.who);
 }
 
 TEST_CASE_METHOD(one_node, "a leader frees the names of a lost node that cannot come back",
@@ -1283,7 +1283,7 @@ TEST_CASE_METHOD(one_node, "a leader frees the names of a lost node that cannot 
   pass(0s);
   auto freed = only<liveness::free_names>();
   REQUIRE(freed);
-  CHECK(freed->node == two.id);
+  CHECK(freed->owner == two.who);
 }
 
 TEST_CASE_METHOD(one_node, "who leads looks through all names but its own", "[node][core]") {
@@ -1291,11 +1291,12 @@ TEST_CASE_METHOD(one_node, "who leads looks through all names but its own", "[no
   auto asked = only<liveness::list_names>();
   REQUIRE(asked);
   registry::names::claim_page page;
-  for (auto& each : {self, "n2"s})
+  auto other = id_of(key_number(2));
+  for (auto& each : {self, to_string(other)})
     page.claimed.push_back({"name of " + each, each, 1, 7, true});
   step(liveness::names_listed{page}, asked->id);
   pass(5s);
-  CHECK(only<liveness::give_up>()->node == "n2");
+  CHECK(only<liveness::give_up>()->owner == other);
 }
 
 TEST_CASE_METHOD(one_node, "who leads no more judges nobody", "[node][core]") {
@@ -1316,8 +1317,8 @@ TEST_CASE_METHOD(one_node, "the core wakes for whichever of its machines is due 
   CHECK_FALSE(core().next_deadline());
   step(node_core::lead{});
   CHECK(core().next_deadline() == now + 30s); // the next look through the names
-  step(liveness::link_up{"n2", 1});
-  step(liveness::link_down{"n2", 1, "silent"});
+  step(liveness::link_up{id_of(key_number(2)), 1});
+  step(liveness::link_down{id_of(key_number(2)), 1, "silent"});
   CHECK(core().next_deadline() == now + 5s);
   member two{2};
   two.says_node("two");

@@ -148,11 +148,11 @@ class traced_core : public test::traced_machine<node_core> {
     if (verb == "call")
       return read_call(in);
     if (verb == "link" || verb == "unlink") {
-      auto id = to_string(read_node(in).who);
+      auto node = read_node(in).who;
       auto boot = test::read_number(in);
       if (verb == "link")
-        return liveness::link_up{id, boot};
-      return liveness::link_down{id, boot, "closed"};
+        return liveness::link_up{node, boot};
+      return liveness::link_down{node, boot, "closed"};
     }
     id_ = test::read_number(in);
     return read_numbered(verb, in);
@@ -308,15 +308,16 @@ class traced_core : public test::traced_machine<node_core> {
         },
         [&](const claims::rise& each) { text << "rise to boot " << each.boot; },
         [&](const liveness::give_up& each) {
-          text << "give up " << number_of(each.node) << " boot " << each.boot;
+          text << "give up " << number_of(to_string(each.owner)) << " boot " << each.boot;
         },
         [&](const liveness::free_names& each) {
-          text << "free names of " << number_of(each.node) << " boot " << each.boot;
+          text << "free names of " << number_of(to_string(each.owner)) << " boot " << each.boot;
         },
         [&](const liveness::list_names& each) { text << "list names, question " << each.id; },
         [&](const liveness::list_workers& each) { text << "list workers, question " << each.id; },
         [&](const liveness::ping& each) {
-          text << "ping " << each.id << ": " << each.agent.text() << " of " << number_of(each.node);
+          text << "ping " << each.id << ": " << each.agent.text() << " of "
+               << number_of(to_string(each.node));
         },
       },
       what);

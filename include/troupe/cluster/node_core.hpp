@@ -54,10 +54,11 @@ public:
 
   explicit node_core(const node_core_options& how, record_exchange::verifier check = &verify)
     : id_(how.node),
+      self_(node_id::from_string(how.node).value_or(node_id{})),
       name_(how.name),
       nodes_(how.table.max_owners),
       claims_(how.node, how.boot, how.claims),
-      exchange_(node_id::from_string(how.node).value_or(node_id{}), how.exchange, table_, check),
+      exchange_(self_, how.exchange, table_, check),
       liveness_(nodes_, how.liveness),
       news_(nodes_, how.liveness.max_nodes),
       standings_(how.liveness.lost_after, how.forget_after, table_),
@@ -274,9 +275,8 @@ private:
       note_link(node, false);
   }
 
-  void note_link(const std::string& node, bool is_up) {
-    if (auto who = node_id::from_string(node))
-      exchange(record_exchange::linked{*who, is_up});
+  void note_link(const node_id& node, bool is_up) {
+    exchange(record_exchange::linked{node, is_up});
   }
 
   template <class Event>
@@ -306,7 +306,7 @@ private:
       catch_up_.await_no_more(who);
     }
     tell([&](auto& lines) { news_.shows(now_, who, boot, is, lines); });
-    judge(liveness::seen{to_string(who), boot, is});
+    judge(liveness::seen{who, boot, is});
   }
 
   /// Members that know this node anew say nothing of them.
@@ -318,12 +318,10 @@ private:
   }
 
   void handle(request_id, expelled& what) {
-    liveness::expelled owners;
-    for (auto& each : what.nodes)
-      owners.nodes.insert(to_string(each));
+    liveness::expelled all{what.nodes};
     std::erase_if(what.nodes, [this](const node_id& each) { return to_string(each) == id_; });
     standings_.expel(now_, std::move(what.nodes));
-    judge(std::move(owners));
+    judge(std::move(all));
   }
 
   void handle(request_id, const member_forgotten& what) {
@@ -415,8 +413,7 @@ private:
   }
 
   void pass_on(liveness::forgotten& what) {
-    if (auto who = node_id::from_string(what.node))
-      news_.forget(*who);
+    news_.forget(what.node);
     judge(std::move(what));
   }
 
@@ -447,11 +444,12 @@ private:
   void handle(request_id, const lead&) {
     leads_ = true;
     liveness::lead begun;
-    begun.self = id_;
+    begun.self = self_;
     for_each_record([&](const registry::record_view& each) {
       auto is_lost = each.liveness == registry::record_status::disconnected;
-      if (each.value.key.owner != id_)
-        (is_lost ? begun.lost : begun.known)[each.value.key.owner] = each.value.boot;
+      if (auto node = node_id::from_string(each.value.key.owner);
+          node && each.value.key.owner != id_)
+        (is_lost ? begun.lost : begun.known)[*node] = each.value.boot;
     });
     judge(std::move(begun));
   }
@@ -462,6 +460,7 @@ private:
   }
 
   const std::string id_;
+  const node_id self_;
   const std::string name_;
   known_nodes nodes_;            // liveness_ looks there
   registry::record_table table_; // exchange_ fills it

@@ -140,14 +140,17 @@ private:
 
   void take(const registry::change& news, effects& out) {
     auto& value = news.what.value;
+    auto node = node_id::from_string(value.key.owner);
+    if (!node)
+      return; // none says so of itself
     auto is_shown = registry::is_shown(news.kind);
     if (snapshot_)
       note(value, is_shown);
     if (is_shown && value.key.owner != id_
         && news.what.liveness != registry::record_status::disconnected)
-      out.emplace_back(liveness::shown{value.key.owner, value.boot});
+      out.emplace_back(liveness::shown{*node, value.boot});
     if (value.key.kind == registry::record_kind::node)
-      follow_node(news, is_shown, out);
+      follow_node(*node, news, is_shown, out);
     else if (value.key.kind == registry::record_kind::agent)
       follow_agent(news, is_shown, out);
   }
@@ -175,7 +178,7 @@ private:
 
   // -- nodes -----------------------------------------------------------------------------
 
-  void follow_node(const registry::change& news, bool is_shown, effects& out) {
+  void follow_node(const node_id& node, const registry::change& news, bool is_shown, effects& out) {
     auto& value = news.what.value;
     if (is_shown) {
       nodes_.put(news.what);
@@ -187,10 +190,10 @@ private:
     nodes_.remove(value.key.owner);
     if (has_left) {
       out.emplace_back(node_left{value.key.owner, value.boot, value.key.name});
-      out.emplace_back(liveness::left{value.key.owner, value.boot});
+      out.emplace_back(liveness::left{node, value.boot});
     } else if (news.kind == registry::change_kind::lost
                && table_.answer(registry::find_owner{value.key.owner}).boot == 0) {
-      out.emplace_back(liveness::forgotten{value.key.owner, value.boot});
+      out.emplace_back(liveness::forgotten{node, value.boot});
     }
   }
 

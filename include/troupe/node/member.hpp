@@ -26,6 +26,7 @@
 #include "troupe/cluster/known_nodes.hpp"
 #include "troupe/cluster/liveness.hpp"
 #include "troupe/cluster/node_core.hpp"
+#include "troupe/cluster/owner_id.hpp"
 #include "troupe/cluster/record_exchange.hpp"
 #include "troupe/core/agent_id.hpp"
 #include "troupe/core/caf/compat.hpp"
@@ -316,7 +317,7 @@ public:
   void link_up(const net::link_ptr& which) {
     if (!links_.up(which))
       return;
-    core_.step(liveness::link_up{to_string(which->peer().node), which->peer().boot});
+    core_.step(liveness::link_up{which->peer().node, which->peer().boot});
     setup_.linked(which);
   }
 
@@ -324,7 +325,7 @@ public:
     if (!links_.down(which))
       return;
     auto& peer = which->peer();
-    core_.step(liveness::link_down{to_string(peer.node), peer.boot, why});
+    core_.step(liveness::link_down{peer.node, peer.boot, why});
     setup_.unlinked(peer.node);
   }
 
@@ -539,18 +540,18 @@ private:
                     return core_.step(liveness::workers_listed{heard.error()}, id);
                   std::vector<liveness::worker> found;
                   for (auto& each : heard->workers)
-                    found.push_back({each.worker.value, each.owner, each.boot,
+                    found.push_back({each.worker.value, owner_id{each.owner}, each.boot,
                                      each.state == scheduler::worker_state::silent});
                   core_.step(liveness::workers_listed{std::move(found)}, id);
                 });
   }
 
   void perform(liveness::give_up& what) {
-    tell_service(setup_.scheduler, scheduler::worker_lost{what.node, what.boot, {}});
+    tell_service(setup_.scheduler, scheduler::worker_lost{to_string(what.owner), what.boot, {}});
   }
 
   void perform(liveness::free_names& what) {
-    tell_service(setup_.names, registry::names::owner_gone{what.node, what.boot});
+    tell_service(setup_.names, registry::names::owner_gone{to_string(what.owner), what.boot});
   }
 
   void perform(liveness::ping& what) {
@@ -583,11 +584,10 @@ private:
   }
 
   /// Null if there is no link.
-  caf::strong_actor_ptr router_of(const std::string& node) const {
-    if (node == setup_.id)
+  caf::strong_actor_ptr router_of(const node_id& node) const {
+    if (to_string(node) == setup_.id)
       return caf::actor_cast<caf::strong_actor_ptr>(setup_.router.handle());
-    auto who = node_id::from_string(node);
-    return who ? links_.entry_point(*who) : nullptr;
+    return links_.entry_point(node);
   }
 
   caf::event_based_actor* self_;

@@ -17,6 +17,7 @@
 #include "troupe/cluster/swim.hpp"
 #include "troupe/cluster/swim_types.hpp"
 #include "troupe/core/agent_id.hpp"
+#include "troupe/core/ids.hpp"
 #include "troupe/core/overloaded.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/core/visit.hpp"
@@ -52,8 +53,8 @@ public:
         node.for_each_record([&](const registry::record_view& each) {
           auto& owner = each.value.key.owner;
           auto is_lost = each.liveness == registry::record_status::disconnected;
-          if (owner != node.id() && !there(owner))
-            awaited_[owner] = {is_lost ? now : now + lost_after_, each.value.boot};
+          if (owner != node.id() && !there(id_of(owner)))
+            awaited_[id_of(owner)] = {is_lost ? now : now + lost_after_, each.value.boot};
         });
       },
       [&](const machine::follow&) {
@@ -75,7 +76,7 @@ public:
           go(now, each.node, each.boot);
       },
       [&](const machine::member_is& each) {
-        cluster::liveness::seen news{to_string(each.who), each.when.boot, each.is};
+        cluster::liveness::seen news{each.who, each.when.boot, each.is};
         if (each.is == cluster::member_status::alive || each.is == cluster::member_status::suspect)
           see_there(news);
         else
@@ -86,14 +87,14 @@ public:
           return;
         for (auto& claim : each.what->claimed)
           if (claim.is_fleeting && claim.owner != node.id())
-            await(now, claim.owner, claim.boot);
+            await(now, id_of(claim.owner), claim.boot);
       },
       [&](const cluster::liveness::workers_listed& each) {
         if (workers_page_ != id || !leads_ || !each.what)
           return;
         for (auto& worker : *each.what)
-          if (worker.is_silent && worker.owner != node.id())
-            await(now, worker.owner, worker.boot);
+          if (worker.is_silent && to_string(worker.owner) != node.id())
+            await(now, *worker.owner.node(), worker.boot);
       },
       [](const auto&) {},
     };
@@ -115,11 +116,12 @@ public:
   void does(time_point now, const machine::effect& what) {
     auto judge = overloaded{
       [&](const cluster::liveness::give_up& each) {
-        auto found = awaited_.find(each.node);
+        auto& node = *each.owner.node();
+        auto found = awaited_.find(node);
         if (found == awaited_.end() || found->second.first > now)
-          return broken("gives node " + each.node + " up, " + why_not(each.node));
+          return broken("gives node " + to_string(node) + " up, " + why_not(node));
         if (each.boot > found->second.second)
-          broken("gives boot " + std::to_string(each.boot) + " of node " + each.node
+          broken("gives boot " + std::to_string(each.boot) + " of node " + to_string(node)
                  + " up, where boot " + std::to_string(found->second.second) + " was lost");
         awaited_.erase(found);
       },
@@ -134,7 +136,8 @@ public:
   void ticked(time_point now) {
     for (auto& [node, due] : std::map{awaited_})
       if (due.first <= now) {
-        broken("keeps the worker of node " + node + ", which is dead or away for lost_after");
+        broken("keeps the worker of node " + to_string(node)
+               + ", which is dead or away for lost_after");
         awaited_.erase(node);
       }
   }
@@ -144,8 +147,13 @@ public:
   }
 
 private:
+  /// All owners are nodes here.
+  static node_id id_of(const std::string& owner) {
+    return *node_id::from_string(owner);
+  }
+
   /// The latest boot that is there.
-  [[nodiscard]] std::optional<boot_number> there(const std::string& node) const {
+  [[nodiscard]] std::optional<boot_number> there(const node_id& node) const {
     std::optional<boot_number> latest;
     for (auto* each : {&links_, &members_})
       if (auto found = each->find(node); found != each->end())
@@ -153,19 +161,19 @@ private:
     return latest;
   }
 
-  [[nodiscard]] std::string why_not(const std::string& node) const {
+  [[nodiscard]] std::string why_not(const node_id& node) const {
     return members_.contains(node) ? "which the members do not show dead"
            : links_.contains(node) ? "whose link is there"
                                    : "which was not away for lost_after";
   }
 
-  void come(const std::string& node) {
+  void come(const node_id& node) {
     awaited_.erase(node);
     leaving_.erase(node);
   }
 
   /// It was there, and is there no more.
-  void go(time_point now, const std::string& node, boot_number boot) {
+  void go(time_point now, const node_id& node, boot_number boot) {
     if (leaving_.erase(node) == 0 && leads_)
       awaited_[node] = {now + lost_after_, boot};
   }
@@ -200,7 +208,7 @@ private:
   }
 
   void follow(time_point now, const registry::change& news) {
-    auto& node = news.what.value.key.owner;
+    auto node = id_of(news.what.value.key.owner);
     if (news.kind == registry::change_kind::removed) {
       if (news.what.value.key.kind == registry::record_kind::node)
         left(node, news.what.value.boot);
@@ -210,13 +218,13 @@ private:
     }
   }
 
-  void await(time_point now, const std::string& node, boot_number boot) {
+  void await(time_point now, const node_id& node, boot_number boot) {
     if (!there(node))
       awaited_.try_emplace(node, now + lost_after_, boot);
   }
 
   /// A later life of it has not left.
-  void left(const std::string& node, boot_number boot) {
+  void left(const node_id& node, boot_number boot) {
     auto awaited = awaited_.find(node);
     auto latest = there(node);
     if (!latest && awaited != awaited_.end())
@@ -234,11 +242,11 @@ private:
 
   duration lost_after_;
   bool leads_ = false;
-  std::map<std::string, boot_number> links_;
+  std::map<node_id, boot_number> links_;
   /// As the members show them.
-  std::map<std::string, boot_number> members_;
-  std::map<std::string, std::pair<time_point, boot_number>> awaited_;
-  std::set<std::string> leaving_;
+  std::map<node_id, boot_number> members_;
+  std::map<node_id, std::pair<time_point, boot_number>> awaited_;
+  std::set<node_id> leaving_;
   registry::watch_records watched_{};
   request_id names_page_ = 0;
   request_id workers_page_ = 0;

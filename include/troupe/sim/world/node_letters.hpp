@@ -13,6 +13,7 @@
 #include "troupe/cluster/claims.hpp"
 #include "troupe/cluster/liveness.hpp"
 #include "troupe/cluster/node_core.hpp"
+#include "troupe/cluster/owner_id.hpp"
 #include "troupe/cluster/record_exchange.hpp"
 #include "troupe/core/agent_id.hpp"
 #include "troupe/core/machine.hpp"
@@ -102,7 +103,7 @@ public:
         return around_.step(cluster::liveness::workers_listed{heard.error()}, id);
       std::vector<cluster::liveness::worker> found;
       for (auto& each : heard->workers)
-        found.push_back({each.worker.value, each.owner, each.boot,
+        found.push_back({each.worker.value, cluster::owner_id{each.owner}, each.boot,
                          each.state == scheduler::worker_state::silent});
       around_.step(cluster::liveness::workers_listed{std::move(found)}, id);
     };
@@ -113,9 +114,10 @@ public:
   // -- agents of others ----------------------------------------------------------------------
 
   void perform(const cluster::liveness::ping& what) {
-    if (what.node == node_)
+    auto node = to_string(what.node);
+    if (node == node_)
       return around_.step(cluster::liveness::pong{!pings_.is_silent(what.agent)}, what.id);
-    if (auto where = around_.find_link(what.node))
+    if (auto where = around_.find_link(node))
       pings_.send(*where, what);
     else
       around_.step(cluster::liveness::pong{false}, what.id);

@@ -407,10 +407,11 @@ private:
 
   void perform(cluster::liveness::give_up& what) {
     ++here_.setting().given_up;
-    tasks_gone(what.node, what.boot);
-    auto& latest = here_.setting().lost[what.node];
+    auto owner = to_string(what.owner);
+    tasks_gone(owner, what.boot);
+    auto& latest = here_.setting().lost[owner];
     latest = std::max(latest, what.boot);
-    lose_worker(what.node, what.boot);
+    lose_worker(owner, what.boot);
   }
 
   void tasks_gone(const std::string& node, boot_number boot) {
@@ -426,11 +427,12 @@ private:
   /// Names of a node that can come back stay its, unless this node has forgotten it.
   void perform(cluster::liveness::free_names& what) {
     ++here_.setting().names_freed;
-    auto is_known = table().answer(registry::find_owner{what.node}).boot != 0;
-    if (!is_fleeting(what.node) && is_known)
-      broken("frees the names of node " + what.node + ", which may come back");
-    clients_.names().ask(registry::names::owner_gone{what.node, what.boot},
-                         node_times::answer_within, [](auto&) {});
+    auto owner = to_string(what.owner);
+    auto is_known = table().answer(registry::find_owner{owner}).boot != 0;
+    if (!is_fleeting(owner) && is_known)
+      broken("frees the names of node " + owner + ", which may come back");
+    clients_.names().ask(registry::names::owner_gone{owner, what.boot}, node_times::answer_within,
+                         [](auto&) {});
   }
 
   // -- what it asks others -------------------------------------------------------------------
@@ -504,13 +506,13 @@ private:
       auto& [process, life] = each.who;
       if (each.is_up) {
         way_.link_up(process, life);
-        step(cluster::liveness::link_up{each.node, each.boot});
+        step(cluster::liveness::link_up{member_of(each.node), each.boot});
         if (group_)
           group_->seat().link_up(process, life, member_of(each.node), each.boot);
         member_->show_card(member_of(each.node));
       } else {
         way_.link_down(process, life);
-        step(cluster::liveness::link_down{each.node, each.boot, "silent"});
+        step(cluster::liveness::link_down{member_of(each.node), each.boot, "silent"});
         if (group_)
           group_->seat().link_down(process, life);
         if (!links_.find(each.node)) // else that was the link of an earlier life
