@@ -57,7 +57,7 @@ struct judging : test::seen_effects<liveness> {
 
   /// n1 is linked with boot 3.
   void link() {
-    nodes.put(record_of("n1"));
+    nodes.put("n1"_node, record_of("n1"));
     step(liveness::lead{});
     step(liveness::link_up{"n1"_node, 3});
     CHECK(out.empty());
@@ -401,7 +401,7 @@ TEST_CASE("who begins to lead waits for the nodes that were there before", "[nod
 TEST_CASE("who begins to lead says at once who is lost by then", "[node][liveness]") {
   using enum cluster::member_status;
   judging j;
-  j.nodes.put(fleeting("n3"));
+  j.nodes.put("n3"_node, fleeting("n3"));
   j.step(liveness::seen{"n4"_node, 2, alive});
   j.step(
     liveness::lead{{{"n2"_node, 7}}, "me"_node, {{"n1"_node, 3}, {"n3"_node, 1}, {"n4"_node, 1}}});
@@ -466,7 +466,7 @@ TEST_CASE("names are free where nobody can come back", "[node][liveness]") {
   judging j;
   j.link();
   SECTION("a node without a data folder is lost") {
-    j.nodes.put(fleeting("n1"));
+    j.nodes.put("n1"_node, fleeting("n1"));
     j.lose();
     j.pass(5s);
     CHECK(j.only<liveness::free_names>().boot == 3);

@@ -81,7 +81,7 @@ class traced_liveness : public test::traced_machine<liveness> {
     auto node = test::node_named(name);
     registry::record_view shown;
     shown.value.key = {registry::record_kind::node, name, to_string(node)};
-    nodes_.put(shown);
+    nodes_.put(node, shown);
     return node;
   }
 

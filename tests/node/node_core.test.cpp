@@ -113,7 +113,9 @@ private:
 };
 
 const auto self_key = key_number(100);
-const auto self = to_string(id_of(self_key));
+const auto self_id = id_of(self_key);
+/// As records and services have it.
+const auto self = to_string(self_id);
 
 /// The core of a node called "one". It answers nothing by itself.
 class one_node {
@@ -121,7 +123,7 @@ public:
   explicit one_node(node_core_options how = {})
     : it_(
       [&] {
-        how.node = self;
+        how.node = self_id;
         how.name = "one";
         how.boot = 1;
         return how;
@@ -134,7 +136,7 @@ public:
   }
 
   /// So many calls of this node to that agent are not answered that it shows unhealthy.
-  void miss(const std::string& node, const std::string& agent) {
+  void miss(const node_id& node, const std::string& agent) {
     for (auto times = registry::registry_options{}.unhealthy_after; times > 0; --times)
       step(node_core::call_ended{node, agent, registry::call_outcome::timed_out});
   }
@@ -286,6 +288,7 @@ TEST_CASE_METHOD(one_node, "an agent is found while its node is there", "[node][
   auto found = only<node_core::found>();
   REQUIRE(found);
   CHECK(found->id == "a");
+  CHECK(found->node == two.who);
   CHECK(found->what.key.owner == two.id);
   CHECK_FALSE(found->rests);
   CHECK_FALSE(found->ill);
@@ -296,7 +299,7 @@ TEST_CASE_METHOD(one_node, "an agent is found while its node is there", "[node][
   auto gone = only<node_core::gone>();
   REQUIRE(gone);
   CHECK(gone->id == "a");
-  CHECK(gone->node == two.id);
+  CHECK(gone->node == two.who);
   SECTION("and again, once it is back") {
     see(two);
     CHECK(shows(two) == record_status::active);
@@ -688,10 +691,10 @@ TEST_CASE_METHOD(one_node, "an agent that callers do not reach is ill until it a
   two.says_agent("a");
   hear(two);
   out.clear();
-  miss(two.id, "nobody");
-  miss(self, "a");
+  miss(two.who, "nobody");
+  miss(self_id, "a");
   CHECK(out.empty());
-  miss(two.id, "a");
+  miss(two.who, "a");
   auto found = only<node_core::found>();
   REQUIRE(found);
   CHECK(found->ill);
@@ -727,9 +730,9 @@ TEST_CASE_METHOD(one_node, "a call counts against the agent that it was for, and
     hear(two);
     hear(three);
     out.clear();
-    miss(two.id, "a");
+    miss(two.who, "a");
     CHECK(all<node_core::found>().empty());
-    miss(three.id, "a");
+    miss(three.who, "a");
     auto found = last<node_core::found>();
     REQUIRE(found);
     CHECK(found->ill);
@@ -740,7 +743,7 @@ TEST_CASE_METHOD(one_node, "a call counts against the agent that it was for, and
     two.says_agent(longer);
     hear(two);
     out.clear();
-    miss(two.id, longer);
+    miss(two.who, longer);
     auto found = all<node_core::found>();
     REQUIRE(found.size() == 1);
     CHECK(found.front().id == longer);
@@ -895,7 +898,7 @@ TEST_CASE_METHOD(one_node, "an agent changes while it runs", "[node][core]") {
     CHECK_FALSE(found->ill);
   }
   SECTION("one that is ill stays so, until it is reached") {
-    miss(self, "a");
+    miss(self_id, "a");
     found = last<node_core::found>();
     REQUIRE(found);
     CHECK(found->ill);
@@ -903,7 +906,7 @@ TEST_CASE_METHOD(one_node, "an agent changes while it runs", "[node][core]") {
     auto shown = all<node_core::found>();
     CHECK_FALSE(shown.empty());
     CHECK(std::ranges::all_of(shown, [](auto& each) { return each.ill; })); // not for a moment
-    step(node_core::call_ended{self, "a", registry::call_outcome::succeeded});
+    step(node_core::call_ended{self_id, "a", registry::call_outcome::succeeded});
     step(node_core::update_agent{"a", {.load = 7}}, 4);
     found = last<node_core::found>();
     REQUIRE(found);
@@ -1218,7 +1221,7 @@ TEST_CASE_METHOD(one_node, "that a node has left is told, and logged by who lead
     hear(two);
     auto left = only<node_core::node_left>();
     REQUIRE(left);
-    CHECK(left->node == two.id);
+    CHECK(left->node == two.who);
     CHECK(left->boot == 1);
     return all<node_core::inform>().size();
   };

@@ -33,7 +33,7 @@ std::string id_of(const std::string& node) {
   return to_string(test::node_named(node));
 }
 
-using agents = std::set<std::pair<agent_id, std::string>>;
+using agents = std::set<std::pair<agent_id, node_id>>;
 
 /// What node "n1" says of its table, which keeps its last two changes only: more than two at once,
 /// and it has to begin anew.
@@ -86,7 +86,7 @@ private:
   std::size_t max_records_;
   registry::record_table table_;
   cluster::known_nodes nodes_;
-  record_news it_{id_of("n1"), "one", max_records_, table_, nodes_};
+  record_news it_{"n1"_node, "one", max_records_, table_, nodes_};
 };
 
 record node_called(const std::string& name) {
@@ -115,7 +115,7 @@ TEST_CASE_METHOD(one_table, "a snapshot ends with the agents that it has shown, 
   put({two.put(node_called("two")), two.put(agent("a", 7)), two.put(plain_agent("b", "n2")),
        two.put(plain_agent("c", "n2"))});
   follow();
-  CHECK(ends() == std::vector{agents{{"a", id_of("n2")}, {"b", id_of("n2")}, {"c", id_of("n2")}}});
+  CHECK(ends() == std::vector{agents{{"a", "n2"_node}, {"b", "n2"_node}, {"c", "n2"_node}}});
   CHECK(take<record_news::found>(out).size() == 3);
   put({*two.remove(record_kind::agent, "a")});
   follow();
@@ -166,7 +166,7 @@ TEST_CASE_METHOD(one_table, "what was missed is gone with the next snapshot", "[
   put({*two.remove(record_kind::agent, "a"), *two.remove(record_kind::node, "two"),
        *three.remove(record_kind::agent, "b")});
   follow();
-  CHECK(ends() == std::vector{agents{{"c", id_of("n3")}}});
+  CHECK(ends() == std::vector{agents{{"c", "n3"_node}}});
   CHECK_FALSE(nodes().find("two"));
   CHECK(nodes().find("three"));
   auto listed = take<liveness::listed>(out);
@@ -183,7 +183,7 @@ TEST_CASE_METHOD(one_table, "a snapshot ends with its last page", "[node][core]"
   for (auto each = 0; each < 2'500; ++each) { // a page has 1,000
     auto name = "a" + std::to_string(each);
     put({two.put(agent(name, 7))});
-    all.emplace(name, id_of("n2"));
+    all.emplace(name, "n2"_node);
   }
   auto pages = 0;
   auto shown = 0;
@@ -211,7 +211,7 @@ TEST_CASE_METHOD(one_table, "a snapshot that begins anew forgets what it has sho
     put({*two.remove(record_kind::agent, "a" + std::to_string(10'000 + each))});
   put({two.put(agent("b", 8))});
   follow();
-  CHECK(ends() == std::vector{agents{{"b", id_of("n2")}}});
+  CHECK(ends() == std::vector{agents{{"b", "n2"_node}}});
   CHECK(nodes().find("two"));
 }
 
@@ -232,7 +232,7 @@ TEST_CASE_METHOD(one_table,
     follow();
     auto all = ends();
     REQUIRE(all.size() == 1);
-    CHECK(all.front().contains({"a", id_of("n2")}));
+    CHECK(all.front().contains({"a", "n2"_node}));
   }
   SECTION("or else") {
     put({plain});
@@ -282,7 +282,7 @@ TEST_CASE_METHOD(one_table, "what goes while a snapshot comes is not among what 
   auto all = ends();
   REQUIRE(all.size() == 1);
   CHECK(all.front().size() == 1'499);
-  CHECK_FALSE(all.front().contains({"a10000", id_of("n2")}));
+  CHECK_FALSE(all.front().contains({"a10000", "n2"_node}));
 }
 
 TEST_CASE("a snapshot remembers no more than a table has", "[node][core]") {
@@ -291,7 +291,7 @@ TEST_CASE("a snapshot remembers no more than a table has", "[node][core]") {
   it.put({two.put(node_called("two")), two.put(agent("a", 7)), two.put(agent("b", 8)),
           two.put(agent("c", 9))});
   it.follow();
-  CHECK(it.ends() == std::vector{agents{{"a", id_of("n2")}}});
+  CHECK(it.ends() == std::vector{agents{{"a", "n2"_node}}});
 }
 
 TEST_CASE_METHOD(one_table, "a claim that another node shows is told, and not the end of one",

@@ -335,6 +335,17 @@ private:
     agent_id agent;
   };
 
+  /// For people.
+  [[nodiscard]] std::string name_of(const owner_id& who) const {
+    auto* node = who.node();
+    return node != nullptr ? nodes_->name_of(*node) : to_string(who).substr(0, 8);
+  }
+
+  [[nodiscard]] bool is_known_fleeting(const owner_id& who) const {
+    auto* node = who.node();
+    return node != nullptr && nodes_->is_fleeting(*node);
+  }
+
   static bool is_idle(const watched& what) {
     return !what.there() && !what.lost_at;
   }
@@ -411,9 +422,9 @@ private:
     if (each.member)
       return; // it does not depend on this link
     if (is_loss(each)) {
-      out_->push_back(warn{"link to node " + nodes_->name_of(to_string(what.node)) + " lost ("
-                           + what.why + "); its work goes to others in "
-                           + in_words(options_.lost_after) + " unless it comes back"});
+      out_->push_back(warn{"link to node " + nodes_->name_of(what.node) + " lost (" + what.why
+                           + "); its work goes to others in " + in_words(options_.lost_after)
+                           + " unless it comes back"});
       await(what.node, each, what.boot);
     }
     tidy(what.node);
@@ -511,15 +522,14 @@ private:
   void declare_lost(const owner_id& who) {
     auto& each = watched_.at(who);
     forgive(who, each);
-    out_->push_back(
-      warn{"node " + nodes_->name_of(to_string(who)) + " is lost; its tasks run elsewhere"});
+    out_->push_back(warn{"node " + name_of(who) + " is lost; its tasks run elsewhere"});
     give_up_lost(who, each.boot, each.is_fleeting);
     tidy(who);
   }
 
   void give_up_lost(const owner_id& who, boot_number boot, bool is_fleeting = false) {
     out_->push_back(give_up{who, boot});
-    if (is_fleeting || nodes_->is_fleeting(to_string(who)) || expelled_.contains(who))
+    if (is_fleeting || is_known_fleeting(who) || expelled_.contains(who))
       out_->push_back(free_names{who, boot});
   }
 

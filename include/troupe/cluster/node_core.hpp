@@ -54,23 +54,22 @@ public:
 
   explicit node_core(const node_core_options& how, record_exchange::verifier check = &verify)
     : id_(how.node),
-      self_(node_id::from_string(how.node).value_or(node_id{})),
       name_(how.name),
       nodes_(how.table.max_owners),
-      claims_(how.node, how.boot, how.claims),
-      exchange_(self_, how.exchange, table_, check),
+      claims_(to_string(how.node), how.boot, how.claims),
+      exchange_(how.node, how.exchange, table_, check),
       liveness_(nodes_, how.liveness),
       news_(nodes_, how.liveness.max_nodes),
       standings_(how.liveness.lost_after, how.forget_after, table_),
       catch_up_(how.catch_up_within),
-      agents_(how.node, how.name, how.table.max_record_bytes, claims_, table_),
+      agents_(to_string(how.node), how.name, how.table.max_record_bytes, claims_, table_),
       shown_(how.node, how.name,
              std::size_t{how.table.max_records} + how.table.max_owners + how.claims.max_records,
              table_, nodes_),
       max_batch_(how.table.max_batch) {
     registry::effects none;
-    table_.step(time_point::min(), 0, registry::configure{how.table, how.revision_floor, how.node},
-                none);
+    table_.step(time_point::min(), 0,
+                registry::configure{how.table, how.revision_floor, to_string(how.node)}, none);
   }
 
   node_core(const node_core&) = delete;
@@ -111,7 +110,7 @@ public:
 
   // -- what it knows ---------------------------------------------------------------------
 
-  [[nodiscard]] const std::string& id() const {
+  [[nodiscard]] const node_id& id() const {
     return id_;
   }
 
@@ -212,8 +211,7 @@ private:
   }
 
   void pass_on(record_exchange::complain& what) {
-    out_->push_back(
-      complain{not_kept, "node " + nodes_.name_of(to_string(what.of)) + ' ' + what.what});
+    out_->push_back(complain{not_kept, "node " + nodes_.name_of(what.of) + ' ' + what.what});
   }
 
   void pass_on(record_exchange::merged& what) {
@@ -235,7 +233,7 @@ private:
   }
 
   void pass_on(claims::hide& what) {
-    out_->push_back(gone{agent_of(what.what), what.what.key.owner});
+    out_->push_back(gone{agent_of(what.what), id_});
   }
 
   template <class Event>
@@ -319,7 +317,7 @@ private:
 
   void handle(request_id, expelled& what) {
     liveness::expelled all{what.nodes};
-    std::erase_if(what.nodes, [this](const node_id& each) { return to_string(each) == id_; });
+    what.nodes.erase(id_);
     standings_.expel(now_, std::move(what.nodes));
     judge(std::move(all));
   }
@@ -375,9 +373,9 @@ private:
   }
 
   void handle(request_id, call_ended& what) {
-    for (auto& name : {what.agent.text(), registry::unclaimed_name(what.agent, what.node)}) {
-      auto known
-        = table_.answer(registry::get_record{registry::record_kind::agent, name, what.node});
+    auto owner = to_string(what.node);
+    for (auto& name : {what.agent.text(), registry::unclaimed_name(what.agent, owner)}) {
+      auto known = table_.answer(registry::get_record{registry::record_kind::agent, name, owner});
       if (known.found && agent_of(known.found->value) == what.agent)
         return report({known.found->value.key, what.how});
     }
@@ -436,7 +434,7 @@ private:
 
   void find(registry::record what, bool rests, bool ill = false) {
     auto agent = agent_of(what);
-    out_->push_back(found{std::move(what), std::move(agent), rests, ill});
+    out_->push_back(found{std::move(what), std::move(agent), id_, rests, ill});
   }
 
   // -- who leads ---------------------------------------------------------------------------
@@ -444,11 +442,10 @@ private:
   void handle(request_id, const lead&) {
     leads_ = true;
     liveness::lead begun;
-    begun.self = self_;
+    begun.self = id_;
     for_each_record([&](const registry::record_view& each) {
       auto is_lost = each.liveness == registry::record_status::disconnected;
-      if (auto node = node_id::from_string(each.value.key.owner);
-          node && each.value.key.owner != id_)
+      if (auto node = node_id::from_string(each.value.key.owner); node && *node != id_)
         (is_lost ? begun.lost : begun.known)[*node] = each.value.boot;
     });
     judge(std::move(begun));
@@ -459,8 +456,7 @@ private:
     judge(liveness::follow{});
   }
 
-  const std::string id_;
-  const node_id self_;
+  const node_id id_;
   const std::string name_;
   known_nodes nodes_;            // liveness_ looks there
   registry::record_table table_; // exchange_ fills it

@@ -51,10 +51,10 @@ public:
         awaited_.clear();
         leaving_.clear();
         node.for_each_record([&](const registry::record_view& each) {
-          auto& owner = each.value.key.owner;
+          auto owner = id_of(each.value.key.owner);
           auto is_lost = each.liveness == registry::record_status::disconnected;
-          if (owner != node.id() && !there(id_of(owner)))
-            awaited_[id_of(owner)] = {is_lost ? now : now + lost_after_, each.value.boot};
+          if (owner != node.id() && !there(owner))
+            awaited_[owner] = {is_lost ? now : now + lost_after_, each.value.boot};
         });
       },
       [&](const machine::follow&) {
@@ -86,14 +86,14 @@ public:
         if (names_page_ != id || !leads_ || !each.what)
           return;
         for (auto& claim : each.what->claimed)
-          if (claim.is_fleeting && claim.owner != node.id())
+          if (claim.is_fleeting && id_of(claim.owner) != node.id())
             await(now, id_of(claim.owner), claim.boot);
       },
       [&](const cluster::liveness::workers_listed& each) {
         if (workers_page_ != id || !leads_ || !each.what)
           return;
         for (auto& worker : *each.what)
-          if (worker.is_silent && to_string(worker.owner) != node.id())
+          if (worker.is_silent && worker.owner != node.id())
             await(now, *worker.owner.node(), worker.boot);
       },
       [](const auto&) {},
@@ -107,7 +107,7 @@ public:
       auto news = node.table().answer(watched_);
       watched_ = watched_.next(news);
       for (auto& change : news.changes)
-        if (change.what.value.key.owner != node.id())
+        if (id_of(change.what.value.key.owner) != node.id())
           follow(now, change);
     }
   }
@@ -254,7 +254,7 @@ private:
 };
 
 /// Where messages to agents go from a node: by the id of the agent, and the node that it is on.
-using node_routes = std::map<std::pair<agent_id, std::string>, cluster::node_core::found>;
+using node_routes = std::map<std::pair<agent_id, node_id>, cluster::node_core::found>;
 
 /// What a node that runs says and shows.
 struct node_sight {
@@ -325,8 +325,9 @@ void check_routes(const node_sights& nodes, Broken broken) {
     node_routes wanted;
     auto want = [&](const registry::record& what, bool rests) {
       auto agent = agent_of(what);
+      auto owner = *node_id::from_string(what.key.owner);
       if (what.key.kind == registry::record_kind::agent)
-        wanted[{agent, what.key.owner}] = {what, agent, rests};
+        wanted[{agent, owner}] = {what, agent, owner, rests};
     };
     auto own = node.book->all();
     auto rests = std::ranges::any_of(own, [](const registry::record& each) {
@@ -342,7 +343,7 @@ void check_routes(const node_sights& nodes, Broken broken) {
         want(each.value, is_resting);
     });
     auto wrong = [&, from = &id](const node_routes::key_type& which, const std::string& how) {
-      broken("node " + *from + how + which.first.text() + " of node " + which.second);
+      broken("node " + *from + how + which.first.text() + " of node " + to_string(which.second));
     };
     for (auto& [which, each] : wanted)
       if (auto found = node.routes->find(which); found == node.routes->end())

@@ -62,13 +62,13 @@ public:
       life_(here),
       id_(life_.id()),
       name_("node-" + std::to_string(here.self())),
-      core_(node_times::core(id_, name_, life_.boot(), life_.has_folder()), &is_signed_with,
+      core_(node_times::core(life_.own(), name_, life_.boot(), life_.has_folder()), &is_signed_with,
             {node_times::lost_after, node_times::any_answer},
             [this](cluster::node_core::effect& what) {
               troupe::visit([this](auto& each) { this->perform(each); }, what);
             }),
       links_({here.self(), here.life()}),
-      router_(id_),
+      router_(life_.own()),
       way_(here, around_way()),
       clients_(here, around_clients()),
       letters_(here, clients_, id_, around_letters()),
@@ -148,7 +148,8 @@ public:
 
   /// A caller of this node has not reached that agent.
   void miss(const std::string& node, const agent_id& name) {
-    step(cluster::node_core::call_ended{node, name, registry::call_outcome::unreachable});
+    step(
+      cluster::node_core::call_ended{member_of(node), name, registry::call_outcome::unreachable});
   }
 
   void get_well() {
@@ -389,12 +390,12 @@ private:
 
   void perform(cluster::node_core::node_is& what) {
     auto& where = what.what.endpoints.at(0);
-    note(cluster::seats::node_is{member_of(what.what.key.owner), what.what.key.name,
+    note(cluster::seats::node_is{what.node, what.what.key.name,
                                  to_string(net::address{where.host, where.port})});
   }
 
   void perform(cluster::node_core::node_left& what) {
-    note(cluster::seats::node_left{member_of(what.node), what.boot});
+    note(cluster::seats::node_left{what.node, what.boot});
   }
 
   void perform(cluster::node_core::presence&) {}

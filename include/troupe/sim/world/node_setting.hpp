@@ -38,7 +38,7 @@ struct node_times {
     return made;
   }
 
-  static cluster::node_core_options core(const std::string& node, const std::string& name,
+  static cluster::node_core_options core(const node_id& node, const std::string& name,
                                          boot_number boot, bool has_folder) {
     cluster::node_core_options made;
     made.node = node;
