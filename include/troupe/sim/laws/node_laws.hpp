@@ -269,12 +269,17 @@ struct node_sight {
   bool is_twin = false;
 };
 
-/// By id. Whoever is not among them does not run.
-using node_sights = std::map<std::string, node_sight>;
+/// Whoever is not among them does not run.
+using node_sights = std::map<node_id, node_sight>;
 
 /// Whether an id of this world is that of a node without a data folder.
-inline bool is_fleeting(const std::string& id) {
-  return id.starts_with('f');
+inline bool is_fleeting(const node_id& id) {
+  return id.bytes.front() >= std::byte{0xf0};
+}
+
+/// By the owner of a record, a name or a worker: all are nodes here.
+inline node_sights::const_iterator find_owner(const node_sights& nodes, const std::string& owner) {
+  return nodes.find(*node_id::from_string(owner));
 }
 
 /// Checks, some time after the last fault, that each node shows of the others what they say, and
@@ -283,11 +288,11 @@ template <class Broken>
 void check_copies(const node_sights& nodes, Broken broken) {
   for (auto& [id, node] : nodes) {
     auto shows = [&, who = &id](const registry::record_view& what, const std::string& how) {
-      broken("node " + *who + " shows " + to_text(what.value.key) + ' ' + how);
+      broken("node " + to_string(*who) + " shows " + to_text(what.value.key) + ' ' + how);
     };
     node.core->for_each_record([&](const registry::record_view& each) {
       auto& key = each.value.key;
-      auto owner = nodes.find(key.owner);
+      auto owner = find_owner(nodes, key.owner);
       if (owner == nodes.end()) {
         if (each.liveness != registry::record_status::disconnected)
           shows(each, "as there, which is gone");
@@ -311,7 +316,7 @@ void check_copies(const node_sights& nodes, Broken broken) {
             && !node.core->table()
                   .answer(registry::get_record{said.key.kind, said.key.name, said.key.owner})
                   .found)
-          broken("node " + id + " does not show " + to_text(said.key));
+          broken("node " + to_string(id) + " does not show " + to_text(said.key));
   }
 }
 
@@ -339,11 +344,13 @@ void check_routes(const node_sights& nodes, Broken broken) {
         want(each, rests);
     node.core->for_each_record([&, own = &id](const registry::record_view& each) {
       auto is_resting = each.status == record_status::maintenance;
-      if (each.value.key.owner != *own && (is_resting || each.status == record_status::active))
+      if (each.value.key.owner != to_string(*own)
+          && (is_resting || each.status == record_status::active))
         want(each.value, is_resting);
     });
     auto wrong = [&, from = &id](const node_routes::key_type& which, const std::string& how) {
-      broken("node " + *from + how + which.first.text() + " of node " + to_string(which.second));
+      broken("node " + to_string(*from) + how + which.first.text() + " of node "
+             + to_string(which.second));
     };
     for (auto& [which, each] : wanted)
       if (auto found = node.routes->find(which); found == node.routes->end())
@@ -372,9 +379,7 @@ void check_members(const node_sights& nodes, Broken broken) {
       if (known && known->state == cluster::member_status::alive
           && known->when.boot == own->what.when.boot)
         continue;
-      std::string text{"node "};
-      text += id;
-      text += " shows node " + of + ' ';
+      auto text = "node " + to_string(id) + " shows node " + to_string(of) + ' ';
       text += known ? name_of(known->state) : "not at all";
       broken(text + ", which is there as member");
     }
@@ -383,13 +388,13 @@ void check_members(const node_sights& nodes, Broken broken) {
 /// Checks at any time that no agent gets messages under a name that another node has claimed later,
 /// by what the node itself shows.
 template <class Broken>
-void check_receivers(const std::string& id, const node_sight& node, Broken broken) {
+void check_receivers(const node_id& id, const node_sight& node, Broken broken) {
   for (auto& name : *node.receivers) {
     auto own = node.book->find(registry::record_kind::agent, name.text());
     auto shown = node.core->table()
                    .answer(registry::get_record{registry::record_kind::agent, name.text(), {}})
                    .found;
-    if (own && shown && shown->value.key.owner != id && shown->value.token > own->token)
+    if (own && shown && shown->value.key.owner != to_string(id) && shown->value.token > own->token)
       broken("keeps the name " + name.text() + ", which node " + shown->value.key.owner
              + " has claimed later");
   }
@@ -401,9 +406,9 @@ void check_receivers(const std::string& id, const node_sight& node, Broken broke
 template <class Names, class Broken>
 void check_names(const node_sights& nodes, const Names& names, Broken broken) {
   for (auto& each : names.answer(registry::names::list_claims{{}, {}, 1'000}).claimed) {
-    auto owner = nodes.find(each.owner);
+    auto owner = find_owner(nodes, each.owner);
     if (owner == nodes.end()) {
-      if (is_fleeting(each.owner))
+      if (is_fleeting(*node_id::from_string(each.owner)))
         broken("node " + each.owner + " keeps the name " + each.name.text()
                + ", and is gone and has no data folder");
     } else if (each.boot == owner->second.book->boot() && !owner->second.is_twin
@@ -412,14 +417,14 @@ void check_names(const node_sights& nodes, const Names& names, Broken broken) {
              + ", and has no such agent");
     }
   }
-  auto wrong = [&](const std::string& node, const agent_id& name, const std::string& how) {
-    broken("agent " + name.text() + " of node " + node + how);
+  auto wrong = [&](const node_id& node, const agent_id& name, const std::string& how) {
+    broken("agent " + name.text() + " of node " + to_string(node) + how);
   };
   for (auto& [id, node] : nodes)
     for (auto& name : *node.receivers) {
       auto granted = names.answer(registry::names::find_claim{name}).found;
       auto said = node.book->find(registry::record_kind::agent, name.text());
-      if (!granted || granted->owner != id)
+      if (!granted || granted->owner != to_string(id))
         wrong(id, name,
               " gets messages, and its name is that of "
                 + (granted ? "node " + granted->owner : std::string{"nobody"}));
@@ -434,17 +439,18 @@ template <class Broken>
 void check_workers(const node_sights& nodes, const scheduler::worker_list& list, Broken broken) {
   std::set<std::string> found;
   for (auto& each : list.workers) {
+    auto is_there = find_owner(nodes, each.owner) != nodes.end();
     auto worker = "the worker of boot " + std::to_string(each.boot) + " of node " + each.owner;
-    if (!nodes.contains(each.owner))
+    if (!is_there)
       broken(worker + " is kept, which is gone");
     if (!found.insert(each.owner).second)
       broken(worker + " is a second one");
-    if (nodes.contains(each.owner) && each.state != scheduler::worker_state::active)
+    if (is_there && each.state != scheduler::worker_state::active)
       broken(worker + " is " + std::string{name_of(each.state)} + ", whose node is there");
   }
   for (auto& [id, node] : nodes)
-    if (!found.contains(id))
-      broken("node " + id + " has no worker");
+    if (!found.contains(to_string(id)))
+      broken("node " + to_string(id) + " has no worker");
 }
 
 /// Checks, some time after all agents answer again, that they show healthy.
