@@ -62,7 +62,7 @@ public:
       news_(nodes_, how.liveness.max_nodes),
       standings_(how.liveness.lost_after, how.forget_after, table_),
       catch_up_(how.catch_up_within),
-      agents_(to_string(how.node), how.name, how.table.max_record_bytes, claims_, table_),
+      agents_(how.node, how.name, how.table.max_record_bytes, claims_, table_),
       shown_(how.node, how.name,
              std::size_t{how.table.max_records} + how.table.max_owners + how.claims.max_records,
              table_, nodes_),
