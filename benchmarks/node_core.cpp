@@ -112,7 +112,7 @@ private:
 class one_node {
 public:
   explicit one_node(std::uint64_t nodes)
-    : it_({.node = to_string(other_node{0}.id()), .name = "n0", .boot = 1}, &trusts) {
+    : it_({.node = other_node{0}.id(), .name = "n0", .boot = 1}, &trusts) {
     for (std::uint64_t node = 1; node < nodes; ++node) {
       others_.emplace_back(node);
       hear_of(others_.back());
@@ -143,7 +143,7 @@ public:
 
   /// A node is linked, and gone again.
   void link(std::uint64_t number) {
-    auto node = to_string(others_[number % others_.size()].id());
+    auto node = others_[number % others_.size()].id();
     step(cluster::liveness::link_up{node, 1});
     step(cluster::liveness::link_down{node, 1, "lost"});
   }

@@ -3,18 +3,23 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 
+#include <cstddef>
 #include <string>
+#include <vector>
+
+#include "router/named_nodes.hpp"
 
 using namespace troupe;
 using cluster::known_nodes;
+using test::operator""_node;
 
 namespace {
 
-void put(known_nodes& nodes, const std::string& id, registry::record_status liveness) {
+void put(known_nodes& nodes, const node_id& id, registry::record_status liveness) {
   registry::record_view seen;
-  seen.value.key = {registry::record_kind::node, "place", id};
+  seen.value.key = {registry::record_kind::node, "place", to_string(id)};
   seen.liveness = liveness;
-  nodes.put(seen);
+  nodes.put(id, seen);
 }
 
 } // namespace
@@ -24,32 +29,60 @@ TEST_CASE("nodes are counted, and those that are there", "[node]") {
   using presence = known_nodes::presence;
   known_nodes nodes;
   CHECK(nodes.seen() == presence{0, 0});
-  put(nodes, "a", active);
-  put(nodes, "b", maintenance);
-  put(nodes, "c", disconnected);
+  put(nodes, "a"_node, active);
+  put(nodes, "b"_node, maintenance);
+  put(nodes, "c"_node, disconnected);
   CHECK(nodes.seen() == presence{2, 3});
-  put(nodes, "a", disconnected);
-  put(nodes, "c", active);
-  put(nodes, "c", active);
+  put(nodes, "a"_node, disconnected);
+  put(nodes, "c"_node, active);
+  put(nodes, "c"_node, active);
   CHECK(nodes.seen() == presence{2, 3});
-  nodes.remove("a");
-  nodes.remove("b");
-  nodes.remove("nobody");
+  nodes.remove("a"_node);
+  nodes.remove("b"_node);
+  nodes.remove("nobody"_node);
   CHECK(nodes.seen() == presence{1, 1});
-  put(nodes, "a", disconnected);
-  nodes.remove_if([](const std::string& id) { return id == "c"; });
+  put(nodes, "a"_node, disconnected);
+  nodes.remove_if([](const node_id& id) { return id == "c"_node; });
   CHECK(nodes.seen() == presence{0, 1});
 }
 
 TEST_CASE("of several nodes of one name one that is there is meant", "[node]") {
   using enum registry::record_status;
   known_nodes nodes;
-  auto there = GENERATE("a", "b", "c");
-  for (auto* id : {"a", "b", "c"})
-    put(nodes, id, id == std::string{there} ? active : disconnected);
+  auto there = GENERATE("a"_node, "b"_node, "c"_node);
+  for (auto& id : {"a"_node, "b"_node, "c"_node})
+    put(nodes, id, id == there ? active : disconnected);
   CHECK(nodes.find("place") == there);
-  CHECK(nodes.find("b") == "b"); // an id is nobody else's
+  CHECK(nodes.find(to_string("b"_node)) == "b"_node); // an id is nobody else's
   put(nodes, there, disconnected);
   CHECK(nodes.find("place").has_value());
   CHECK_FALSE(nodes.find("elsewhere"));
+}
+
+TEST_CASE("a node is found by its id as that is written, and by nothing else like it", "[node]") {
+  known_nodes nodes;
+  auto node = node_id::from(std::vector(32, std::byte{0xab}));
+  put(nodes, node, registry::record_status::active);
+  auto id = to_string(node);
+  CHECK(nodes.find(id) == node);
+  for (auto& each :
+       {std::string{}, id.substr(1), id + "0", std::string(64, 'A'), "x" + id.substr(1)})
+    CHECK_FALSE(nodes.find(each));
+}
+
+TEST_CASE("the address of a node is found by the first digits of its id", "[node]") {
+  known_nodes nodes;
+  registry::record_view seen;
+  seen.value.key = {registry::record_kind::node, "place", to_string("n1"_node)};
+  seen.value.endpoints = {{"h", 1}};
+  nodes.put("n1"_node, seen);
+  auto id = to_string("n1"_node);
+  net::address where{"h", 1};
+  CHECK(nodes.address_of("n1"_node) == where);
+  CHECK(nodes.address_of_prefix(id) == where);
+  CHECK(nodes.address_of_prefix(id.substr(0, 40)) == where);
+  CHECK(nodes.address_of_prefix(id.substr(0, 3)) == where); // an odd number, too
+  CHECK(nodes.address_of_prefix("") == where);
+  for (auto& each : {id + "0", std::string{"6F"}, std::string{"6e32"}, std::string{"a node"}})
+    CHECK_FALSE(nodes.address_of_prefix(each));
 }

@@ -11,6 +11,7 @@
 #include <variant>
 #include <vector>
 
+#include "router/named_nodes.hpp"
 #include "support/seeds.hpp"
 
 namespace liveness_property {
@@ -28,7 +29,7 @@ class judged_world {
 public:
   explicit judged_world(random_source random) : random_(random) {
     for (auto index = 0; index < 4; ++index)
-      others_["n" + std::to_string(index)];
+      others_[test::node_named("n" + std::to_string(index))];
   }
 
   void run() {
@@ -50,7 +51,7 @@ private:
   };
 
   void act() {
-    auto& [name, it] = *std::next(others_.begin(), static_cast<std::ptrdiff_t>(random_.below(4)));
+    auto& [node, it] = *std::next(others_.begin(), static_cast<std::ptrdiff_t>(random_.below(4)));
     switch (random_.below(8)) {
       case 0:
       case 1:
@@ -59,7 +60,7 @@ private:
         it.is_linked = true;
         it.has_left = it.is_lost = false;
         it.away.reset();
-        return step(liveness::link_up{name, it.boot});
+        return step(liveness::link_up{node, it.boot});
       case 3:
       case 4:
         if (!it.is_linked)
@@ -67,14 +68,14 @@ private:
         it.is_linked = false;
         if (leads_ && !it.has_left)
           it.away = now_;
-        return step(liveness::link_down{name, it.boot, "closed"});
+        return step(liveness::link_down{node, it.boot, "closed"});
       case 5:
         if (!leads_ || !it.is_linked)
           return;
         it.has_left = true;
-        return step(liveness::left{name, it.boot});
+        return step(liveness::left{node, it.boot});
       case 6:
-        return step(liveness::forgotten{name, it.boot});
+        return step(liveness::forgotten{node, it.boot});
       default:
         if (random_.below(3) == 0)
           change_lead();
@@ -83,16 +84,16 @@ private:
 
   void change_lead() {
     leads_ = !leads_;
-    for (auto& [name, it] : others_) {
+    for (auto& [node, it] : others_) {
       it.away.reset();
       it.is_lost = it.has_left = false;
     }
     if (!leads_)
       return step(liveness::follow{});
     liveness::lead begun;
-    for (auto& [name, it] : others_)
+    for (auto& [node, it] : others_)
       if (random_.below(2) == 0) {
-        begun.known[name] = it.boot;
+        begun.known[node] = it.boot;
         if (!it.is_linked)
           it.away = now_;
       }
@@ -103,8 +104,8 @@ private:
     if (!leads_)
       change_lead();
     pass(lost_after);
-    for (auto& [name, it] : others_) {
-      INFO(name);
+    for (auto& [node, it] : others_) {
+      INFO(test::name_of(node));
       CHECK(it.is_lost == it.away.has_value());
     }
   }
@@ -130,7 +131,7 @@ private:
   void look_at(const liveness::effects& out) {
     for (auto& each : out) {
       if (auto* lost = std::get_if<liveness::give_up>(&each)) {
-        auto& it = others_.at(lost->node);
+        auto& it = others_.at(*lost->owner.node());
         CHECK(leads_);
         CHECK_FALSE(it.is_linked);
         REQUIRE(it.away.has_value());
@@ -151,7 +152,7 @@ private:
   liveness machine_{nodes_, {.lost_after = lost_after, .check_every = {}, .sweep_every = {}}};
   time_point now_{1h};
   bool leads_ = false;
-  std::map<std::string, other> others_;
+  std::map<node_id, other> others_;
 };
 
 } // namespace

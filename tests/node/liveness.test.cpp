@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "router/named_nodes.hpp"
 #include "support/seen_effects.hpp"
 
 namespace liveness_test {
@@ -17,11 +18,19 @@ using namespace std::literals;
 using namespace troupe;
 using Catch::Matchers::ContainsSubstring;
 using cluster::liveness;
+using test::operator""_node;
 
 namespace {
 
-registry::record_key agent(const std::string& name, const std::string& node = "n1") {
-  return {registry::record_kind::agent, name, node};
+registry::record_key agent(const std::string& name) {
+  return {registry::record_kind::agent, name, to_string("n1"_node)};
+}
+
+/// What a node says that the test calls so, as people do.
+registry::record_view record_of(const std::string& node) {
+  registry::record_view made;
+  made.value.key = {registry::record_kind::node, node, to_string(test::node_named(node))};
+  return made;
 }
 
 /// The leader's judgement of a few nodes.
@@ -48,17 +57,18 @@ struct judging : test::seen_effects<liveness> {
 
   /// n1 is linked with boot 3.
   void link() {
+    nodes.put("n1"_node, record_of("n1"));
     step(liveness::lead{});
-    step(liveness::link_up{"n1", 3});
+    step(liveness::link_up{"n1"_node, 3});
     CHECK(out.empty());
   }
 
   void see(cluster::member_status is, boot_number boot = 3) {
-    step(liveness::seen{"n1", boot, is});
+    step(liveness::seen{"n1"_node, boot, is});
   }
 
   void lose(boot_number boot = 3) {
-    step(liveness::link_down{"n1", boot, "closed"});
+    step(liveness::link_down{"n1"_node, boot, "closed"});
   }
 
   cluster::known_nodes nodes;
@@ -71,7 +81,7 @@ struct sweeping : judging {
   sweeping() : judging{{.check_every = {}, .sweep_every = 30s, .sweep_page = 2}} {}
 
   void begin() {
-    step(liveness::lead{{}, "me"});
+    step(liveness::lead{{}, "me"_node});
   }
 
   /// The service of names gives that page of claims.
@@ -91,13 +101,12 @@ struct sweeping : judging {
 
 registry::names::name_claim claim_of(const std::string& node, const std::string& name = "painter",
                                      bool is_fleeting = true) {
-  return {name, node, 1, 7, is_fleeting};
+  return {name, to_string(test::node_named(node)), 1, 7, is_fleeting};
 }
 
 /// Of a node without a data folder.
 registry::record_view fleeting(const std::string& node) {
-  registry::record_view made;
-  made.value.key = {registry::record_kind::node, node, node};
+  auto made = record_of(node);
   made.value.metadata[cluster::known_nodes::fleeting_mark] = "yes";
   return made;
 }
@@ -114,13 +123,13 @@ TEST_CASE("a node is lost once its link has been away for a while", "[node][live
   j.pass(1ms);
   CHECK_THAT(j.only<liveness::warn>().text, ContainsSubstring("node n1 is lost"));
   auto lost = j.only<liveness::give_up>();
-  CHECK(lost.node == "n1");
+  CHECK(lost.owner == "n1"_node);
   CHECK(lost.boot == 3);
   CHECK(j.has_none<liveness::free_names>());
   j.pass(1h);
   CHECK(j.out.empty());
   SECTION("and again, if it is linked and goes again") {
-    j.step(liveness::link_up{"n1", 4});
+    j.step(liveness::link_up{"n1"_node, 4});
     j.lose(4);
     j.pass(5s);
     CHECK(j.only<liveness::give_up>().boot == 4);
@@ -137,7 +146,7 @@ TEST_CASE("a member is not lost with its link", "[node][liveness]") {
   j.pass(1min);
   CHECK(j.out.empty());
   SECTION("nor as a stranger of which there is a record") {
-    j.step(liveness::shown{"n1", 3});
+    j.step(liveness::shown{"n1"_node, 3});
     j.pass(1min);
     CHECK(j.out.empty());
   }
@@ -173,7 +182,7 @@ TEST_CASE("a member that is dead is lost, whatever its link seems", "[node][live
   j.pass(1min);
   CHECK(j.has_none<liveness::give_up>());
   SECTION("and is there again with a new link") {
-    j.step(liveness::link_up{"n1", 4});
+    j.step(liveness::link_up{"n1"_node, 4});
     j.see(dead); // said of the life before
     j.pass(1min);
     CHECK(j.has_none<liveness::give_up>());
@@ -201,7 +210,7 @@ TEST_CASE("a later life that is awaited has its time, though an earlier one is d
           "[node][liveness]") {
   using enum cluster::member_status;
   judging j;
-  j.step(liveness::lead{{{"n1", 7}}});
+  j.step(liveness::lead{{{"n1"_node, 7}}});
   j.see(dead, 5);
   j.pass(0s);
   CHECK(j.has_none<liveness::give_up>());
@@ -234,7 +243,7 @@ TEST_CASE("a member that has stopped is lost after a while", "[node][liveness]")
     j.lose();
   }
   SECTION("without one") {
-    j.step(liveness::link_up{"n1", 4});
+    j.step(liveness::link_up{"n1"_node, 4});
     j.see(alive, 4);
     j.lose(4);
     j.out.clear();
@@ -269,7 +278,7 @@ TEST_CASE("who has left its cluster is not lost when the members show it gone",
   judging j;
   j.link();
   j.see(alive);
-  j.step(liveness::left{"n1", 3});
+  j.step(liveness::left{"n1"_node, 3});
   SECTION("with its link") {
     j.see(left);
     j.lose();
@@ -297,14 +306,14 @@ TEST_CASE("who begins to lead takes members for alive", "[node][liveness]") {
   j.see(alive);
   CHECK(j.out.empty());
   SECTION("those that are") {
-    j.step(liveness::lead{{{"n1", 3}}});
+    j.step(liveness::lead{{{"n1"_node, 3}}});
     j.pass(1min);
     CHECK(j.has_none<liveness::give_up>());
   }
   SECTION("and not those that are dead") {
     j.see(dead);
     CHECK(!j.it.next_deadline());
-    j.step(liveness::lead{{{"n1", 3}}});
+    j.step(liveness::lead{{{"n1"_node, 3}}});
     j.pass(5s);
     CHECK(j.only<liveness::give_up>().boot == 3);
   }
@@ -315,7 +324,7 @@ TEST_CASE("a node that comes back in time is not lost", "[node][liveness]") {
   j.link();
   j.lose();
   j.pass(4s);
-  j.step(liveness::link_up{"n1", 3});
+  j.step(liveness::link_up{"n1"_node, 3});
   j.pass(1min);
   CHECK(j.has_none<liveness::give_up>());
 }
@@ -324,17 +333,17 @@ TEST_CASE("a node that has left is not lost", "[node][liveness]") {
   judging j;
   j.link();
   SECTION("whose link ends then") {
-    j.step(liveness::left{"n1", 3});
+    j.step(liveness::left{"n1"_node, 3});
     j.lose();
   }
   SECTION("whose link has ended before") {
     j.lose();
-    j.step(liveness::left{"n1", 3});
+    j.step(liveness::left{"n1"_node, 3});
   }
   j.pass(1min);
   CHECK(j.has_none<liveness::give_up>());
   SECTION("but may join again, and is lost then") {
-    j.step(liveness::link_up{"n1", 5});
+    j.step(liveness::link_up{"n1"_node, 5});
     j.lose(5);
     j.pass(5s);
     CHECK(j.only<liveness::give_up>().boot == 5);
@@ -347,17 +356,17 @@ TEST_CASE("an earlier life of a node that has left does not keep a later one fro
   judging j;
   j.link();
   SECTION("which is there when that is heard") {
-    j.step(liveness::link_up{"n1", 4});
-    j.step(liveness::left{"n1", 3});
+    j.step(liveness::link_up{"n1"_node, 4});
+    j.step(liveness::left{"n1"_node, 3});
     j.see(alive, 4);
     j.lose(4);
     j.see(dead, 4);
     j.pass(0s);
   }
   SECTION("which is waited for by then") {
-    j.step(liveness::link_up{"n1", 4});
+    j.step(liveness::link_up{"n1"_node, 4});
     j.lose(4);
-    j.step(liveness::left{"n1", 3});
+    j.step(liveness::left{"n1"_node, 3});
     j.pass(5s);
   }
   CHECK(j.only<liveness::give_up>().boot == 4);
@@ -365,48 +374,49 @@ TEST_CASE("an earlier life of a node that has left does not keep a later one fro
 
 TEST_CASE("who does not lead only takes note of links", "[node][liveness]") {
   judging j;
-  j.step(liveness::link_up{"n1", 3});
-  j.step(liveness::link_up{"n2", 1});
-  j.step(liveness::link_down{"n2", 1, "closed"});
-  j.step(liveness::left{"n1", 3});
-  j.step(liveness::forgotten{"n1", 3});
+  j.step(liveness::link_up{"n1"_node, 3});
+  j.step(liveness::link_up{"n2"_node, 1});
+  j.step(liveness::link_down{"n2"_node, 1, "closed"});
+  j.step(liveness::left{"n1"_node, 3});
+  j.step(liveness::forgotten{"n1"_node, 3});
   j.pass(1h);
   CHECK(j.out.empty());
   CHECK_FALSE(j.it.next_deadline());
   j.step(liveness::lead{});
-  j.step(liveness::link_down{"n1", 3, "closed"});
+  j.step(liveness::link_down{"n1"_node, 3, "closed"});
   j.pass(5s);
-  CHECK(j.only<liveness::give_up>().node == "n1");
+  CHECK(j.only<liveness::give_up>().owner == "n1"_node);
 }
 
 TEST_CASE("who begins to lead waits for the nodes that were there before", "[node][liveness]") {
   judging j;
-  j.step(liveness::link_up{"n1", 3});
-  j.step(liveness::lead{{{"n1", 3}, {"n2", 7}}});
+  j.step(liveness::link_up{"n1"_node, 3});
+  j.step(liveness::lead{{{"n1"_node, 3}, {"n2"_node, 7}}});
   j.pass(5s);
   auto lost = j.only<liveness::give_up>();
-  CHECK(lost.node == "n2");
+  CHECK(lost.owner == "n2"_node);
   CHECK(lost.boot == 7);
 }
 
 TEST_CASE("who begins to lead says at once who is lost by then", "[node][liveness]") {
   using enum cluster::member_status;
   judging j;
-  j.nodes.put(fleeting("n3"));
-  j.step(liveness::seen{"n4", 2, alive});
-  j.step(liveness::lead{{{"n2", 7}}, "me", {{"n1", 3}, {"n3", 1}, {"n4", 1}}});
+  j.nodes.put("n3"_node, fleeting("n3"));
+  j.step(liveness::seen{"n4"_node, 2, alive});
+  j.step(
+    liveness::lead{{{"n2"_node, 7}}, "me"_node, {{"n1"_node, 3}, {"n3"_node, 1}, {"n4"_node, 1}}});
   // Those who hear it may have missed the word of the last leader.
   auto lost = j.take<liveness::give_up>();
   REQUIRE(lost.size() == 2); // n4 is there
-  CHECK(lost[0].node == "n1");
+  CHECK(lost[0].owner == "n1"_node);
   CHECK(lost[0].boot == 3);
-  CHECK(lost[1].node == "n3");
+  CHECK(lost[1].owner == "n3"_node);
   auto freed = j.only<liveness::free_names>();
-  CHECK(freed.node == "n3");
+  CHECK(freed.owner == "n3"_node);
   CHECK(freed.boot == 1);
   CHECK(j.has_none<liveness::warn>()); // that one has told the log
   j.pass(5s);
-  CHECK(j.only<liveness::give_up>().node == "n2");
+  CHECK(j.only<liveness::give_up>().owner == "n2"_node);
   j.only<liveness::warn>();
   j.pass(1h);
   CHECK(j.out.empty());
@@ -437,12 +447,12 @@ TEST_CASE("who leads no more judges nobody", "[node][liveness]") {
 TEST_CASE("the end of an earlier link is no loss of the present one", "[node][liveness]") {
   judging j;
   j.link();
-  j.step(liveness::link_up{"n1", 4});
+  j.step(liveness::link_up{"n1"_node, 4});
   j.lose(3);
   j.pass(1min);
   CHECK(j.has_none<liveness::give_up>());
   SECTION("nor does a boot go back") {
-    j.step(liveness::link_up{"n1", 2});
+    j.step(liveness::link_up{"n1"_node, 2});
     j.lose(2);
     j.pass(1min);
     CHECK(j.has_none<liveness::give_up>());
@@ -456,15 +466,15 @@ TEST_CASE("names are free where nobody can come back", "[node][liveness]") {
   judging j;
   j.link();
   SECTION("a node without a data folder is lost") {
-    j.nodes.put(fleeting("n1"));
+    j.nodes.put("n1"_node, fleeting("n1"));
     j.lose();
     j.pass(5s);
     CHECK(j.only<liveness::free_names>().boot == 3);
   }
   SECTION("a node is forgotten") {
-    j.step(liveness::forgotten{"n9", 6});
+    j.step(liveness::forgotten{"n9"_node, 6});
     auto freed = j.only<liveness::free_names>();
-    CHECK(freed.node == "n9");
+    CHECK(freed.owner == "n9"_node);
     CHECK(freed.boot == 6);
     CHECK(j.out.empty());
   }
@@ -484,17 +494,17 @@ TEST_CASE("a node of which only a claim is left is given up, and its names are f
     j.pass(1ms);
     CHECK(j.only<liveness::give_up>().boot == 1);
     auto freed = j.only<liveness::free_names>();
-    CHECK(freed.node == "f1");
+    CHECK(freed.owner == "f1"_node);
     CHECK(freed.boot == 1);
     SECTION("and again, if that was lost, or it has got a name since") {
       j.pass(25s);
       j.give({claim_of("f1")});
       j.pass(5s);
-      CHECK(j.only<liveness::free_names>().node == "f1");
+      CHECK(j.only<liveness::free_names>().owner == "f1"_node);
     }
   }
   SECTION("not if its link comes in time") {
-    j.step(liveness::link_up{"f1", 1});
+    j.step(liveness::link_up{"f1"_node, 1});
     j.pass(10s);
     CHECK(j.has_none<liveness::give_up>());
   }
@@ -512,14 +522,14 @@ TEST_CASE("names of a node whose identity is revoked are freed once it is gone",
   SECTION("as it is lost") {
     j.begin();
     j.give({});
-    j.step(liveness::link_up{"n1", 1});
-    j.step(liveness::expelled{{"n1", "n9"}});
+    j.step(liveness::link_up{"n1"_node, 1});
+    j.step(liveness::expelled{{"n1"_node, "n9"_node}});
     j.give({claim_of("n1", "painter", false)});
     CHECK(j.has_none<liveness::free_names>()); // as its link is up
     j.lose(1);
   }
   SECTION("where it was lost before") {
-    j.step(liveness::expelled{{"n1", "n9"}});
+    j.step(liveness::expelled{{"n1"_node, "n9"_node}});
     CHECK(j.has_none<liveness::list_names>()); // who leads sees to it
     j.begin();
     j.give({claim_of("n1", "painter", false), claim_of("n2", "other", false)});
@@ -529,12 +539,12 @@ TEST_CASE("names of a node whose identity is revoked are freed once it is gone",
     j.give({claim_of("n1", "painter", false)});
     j.pass(10s);
     CHECK(j.has_none<liveness::free_names>());
-    j.step(liveness::expelled{{"n1"}});
+    j.step(liveness::expelled{{"n1"_node}});
     j.give({claim_of("n1", "painter", false)});
   }
   j.pass(5s);
   auto freed = j.only<liveness::free_names>();
-  CHECK(freed.node == "n1");
+  CHECK(freed.owner == "n1"_node);
   CHECK(freed.boot == 1);
 }
 
@@ -542,7 +552,7 @@ TEST_CASE("the owner of a silent worker is given up, also where nobody has heard
           "[node][liveness]") {
   sweeping j;
   j.begin();
-  auto asked = j.give_workers({{7, "n1", 4, true}});
+  auto asked = j.give_workers({{7, "n1"_node, 4, true}});
   CHECK(asked.above == 0);
   CHECK(asked.limit == 2);
   SECTION("once it had the time of a lost one") {
@@ -550,7 +560,7 @@ TEST_CASE("the owner of a silent worker is given up, also where nobody has heard
     CHECK(j.has_none<liveness::give_up>());
     j.pass(1ms);
     auto lost = j.only<liveness::give_up>();
-    CHECK(lost.node == "n1");
+    CHECK(lost.owner == "n1"_node);
     CHECK(lost.boot == 4);
     CHECK(j.has_none<liveness::free_names>()); // it may come back with its folder
     j.pass(25s);
@@ -559,13 +569,13 @@ TEST_CASE("the owner of a silent worker is given up, also where nobody has heard
     CHECK(j.has_none<liveness::give_up>());
     SECTION("and again, if that was lost") {
       j.pass(20s);
-      j.give_workers({{7, "n1", 4, true}});
+      j.give_workers({{7, "n1"_node, 4, true}});
       j.pass(5s);
       CHECK(j.only<liveness::give_up>().boot == 4);
     }
   }
   SECTION("not if its link comes in time") {
-    j.step(liveness::link_up{"n1", 4});
+    j.step(liveness::link_up{"n1"_node, 4});
     j.pass(10s);
     CHECK(j.has_none<liveness::give_up>());
   }
@@ -582,13 +592,38 @@ TEST_CASE("the owner of a silent worker is given up, also where nobody has heard
   }
 }
 
+TEST_CASE("the owner of a silent worker is given up, also where it is no node",
+          "[node][liveness]") {
+  sweeping j;
+  j.begin();
+  auto text = GENERATE("a program", "", "n1"); // a node of that name is another matter
+  j.give_workers({{7, cluster::owner_id{text}, 4, true}});
+  j.step(liveness::link_up{"n1"_node, 4});
+  j.pass(5s);
+  auto lost = j.only<liveness::give_up>();
+  CHECK(to_string(lost.owner) == text);
+  CHECK(lost.boot == 4);
+  CHECK(j.has_none<liveness::free_names>());
+}
+
+TEST_CASE("names are freed whose owner is no node and cannot come back",
+          "[node][liveness][names]") {
+  sweeping j;
+  j.begin();
+  registry::names::name_claim of_program{"painter", "a program", 1, 7, true};
+  j.give({of_program, {"sculptor", "a longer lived one", 1, 8, false}});
+  j.pass(5s);
+  CHECK(to_string(j.only<liveness::give_up>().owner) == "a program");
+  CHECK(to_string(j.only<liveness::free_names>().owner) == "a program");
+}
+
 TEST_CASE("a sweep passes over workers that are not silent, and those whose owner is there",
           "[node][liveness]") {
   sweeping j;
-  j.step(liveness::link_up{"n1", 1});
+  j.step(liveness::link_up{"n1"_node, 1});
   j.begin();
-  j.give_workers({{1, "n1", 1, true}, {2, "n2", 1, false}});
-  j.give_workers({{5, "me", 1, true}});
+  j.give_workers({{1, "n1"_node, 1, true}, {2, "n2"_node, 1, false}});
+  j.give_workers({{5, "me"_node, 1, true}});
   j.pass(29s);
   CHECK(j.has_none<liveness::give_up>());
 }
@@ -597,20 +632,21 @@ TEST_CASE("a sweep goes through all workers, and goes on where an answer is late
           "[node][liveness]") {
   sweeping j;
   j.begin();
-  auto first = j.give_workers({{3, "n1", 1, false}, {8, "n2", 1, false}});
+  auto first = j.give_workers({{3, "n1"_node, 1, false}, {8, "n2"_node, 1, false}});
   auto second = j.only<liveness::list_workers>();
   CHECK(second.above == 8);
   j.pass(30s); // the answer is under way yet: nothing begins anew
   CHECK(j.has_none<liveness::list_workers>());
   SECTION("an answer counts once") {
-    j.step(liveness::workers_listed{std::vector<liveness::worker>(2, {9, "n3", 1, true})},
+    j.step(liveness::workers_listed{std::vector<liveness::worker>(2, {9, "n3"_node, 1, true})},
            first.id);
     j.pass(20s);
     CHECK(j.has_none<liveness::list_workers>());
     CHECK(j.has_none<liveness::give_up>());
   }
   SECTION("to its end") {
-    j.step(liveness::workers_listed{std::vector<liveness::worker>{{9, "n3", 1, false}}}, second.id);
+    j.step(liveness::workers_listed{std::vector<liveness::worker>{{9, "n3"_node, 1, false}}},
+           second.id);
     CHECK(j.has_none<liveness::list_workers>());
     j.pass(30s);
     CHECK(j.only<liveness::list_workers>().above == 0);
@@ -626,7 +662,7 @@ TEST_CASE("a sweep goes through all workers, and goes on where an answer is late
 TEST_CASE("a sweep passes over names whose owner is there, or may come back",
           "[node][liveness][names]") {
   sweeping j;
-  j.step(liveness::link_up{"f1", 1});
+  j.step(liveness::link_up{"f1"_node, 1});
   j.begin();
   j.give({claim_of("f1"), claim_of("n1", "folder", false)}, true);
   j.give({claim_of("me")});
@@ -679,20 +715,20 @@ TEST_CASE("a node of which there is a record, and that is not there, is lost in 
   judging j;
   SECTION("whose record came when somebody led already") {
     j.step(liveness::lead{});
-    j.step(liveness::shown{"n1", 3});
+    j.step(liveness::shown{"n1"_node, 3});
     j.pass(3s);
-    j.step(liveness::shown{"n1", 3}); // once more gives it no more time
+    j.step(liveness::shown{"n1"_node, 3}); // once more gives it no more time
     j.pass(2s);
     CHECK(j.only<liveness::give_up>().boot == 3);
   }
   SECTION("not one that is linked") {
     j.link();
-    j.step(liveness::shown{"n1", 3});
+    j.step(liveness::shown{"n1"_node, 3});
     j.pass(5s);
     CHECK(j.has_none<liveness::give_up>());
   }
   SECTION("not by who does not lead") {
-    j.step(liveness::shown{"n1", 3});
+    j.step(liveness::shown{"n1"_node, 3});
     j.pass(5s);
     CHECK(j.has_none<liveness::give_up>());
   }
@@ -705,7 +741,7 @@ TEST_CASE("agents that callers did not reach are pinged until they answer", "[no
   CHECK(j.out.empty());
   j.pass(1ms);
   auto sent = j.only<liveness::ping>();
-  CHECK(sent.node == "n1");
+  CHECK(sent.node == "n1"_node);
   CHECK(sent.agent == "a");
   SECTION("who has not answered the last ping gets no other") {
     j.pass(1min);
@@ -739,6 +775,15 @@ TEST_CASE("agents that callers did not reach are pinged until they answer", "[no
   }
 }
 
+TEST_CASE("an agent is pinged by way of its node only", "[node][liveness]") {
+  judging j;
+  registry::record_key what{registry::record_kind::agent, "a", "n1"}; // that is no id
+  j.step(liveness::ill{what, "a"});
+  CHECK_FALSE(j.it.is_ill(what));
+  j.pass(1min);
+  CHECK(j.has_none<liveness::ping>());
+}
+
 TEST_CASE("a check pings a bounded number of agents, in turn", "[node][liveness]") {
   judging j{{.check_every = 1s, .max_checks = 3}};
   for (auto* each : {"a", "b", "c", "d", "e"})
@@ -768,19 +813,19 @@ TEST_CASE("a check pings a bounded number of agents, in turn", "[node][liveness]
 TEST_CASE("what a liveness keeps is bounded", "[node][liveness]") {
   judging j{
     {.lost_after = 5s, .check_every = 10s, .max_nodes = 2, .max_ill = 2, .sweep_every = {}}};
-  for (auto* each : {"n1", "n2", "n3"})
+  for (auto& each : {"n1"_node, "n2"_node, "n3"_node})
     j.step(liveness::link_up{each, 1});
   for (auto* each : {"a", "b", "c"})
     j.step(liveness::ill{agent(each), each});
-  j.step(liveness::lead{{{"n4", 1}}});
+  j.step(liveness::lead{{{"n4"_node, 1}}});
   j.pass(10s);
   CHECK(j.take<liveness::ping>().size() == 2);
   j.step(liveness::ill{agent("a"), "again"}); // what is known may change
   CHECK(j.has_none<liveness::give_up>());
-  j.step(liveness::link_down{"n1", 1, "closed"});
-  j.step(liveness::link_down{"n3", 1, "closed"});
+  j.step(liveness::link_down{"n1"_node, 1, "closed"});
+  j.step(liveness::link_down{"n3"_node, 1, "closed"});
   j.pass(5s);
-  CHECK(j.only<liveness::give_up>().node == "n1");
+  CHECK(j.only<liveness::give_up>().owner == "n1"_node);
 }
 
 } // namespace liveness_test

@@ -1,6 +1,7 @@
 // Replays traces/liveness/*.trace against liveness.
 
 #include "troupe/cluster/liveness.hpp"
+#include "router/named_nodes.hpp"
 #include "support/traced_machine.hpp"
 #include "troupe/core/overloaded.hpp"
 #include "troupe/core/visit.hpp"
@@ -44,7 +45,7 @@ class traced_liveness : public test::traced_machine<liveness> {
       step(read_event(verb, in));
   }
 
-  static liveness::event read_event(const std::string& verb, std::istream& in) {
+  liveness::event read_event(const std::string& verb, std::istream& in) {
     if (verb == "follow")
       return liveness::follow{};
     if (verb == "lead")
@@ -56,41 +57,60 @@ class traced_liveness : public test::traced_machine<liveness> {
       return liveness::ill{agent(name, in), name};
     if (verb == "well")
       return liveness::well{agent(name, in)};
+    auto node = node_called(name);
     auto boot = test::read_number(in);
     if (verb == "leaves")
-      return liveness::left{name, boot};
+      return liveness::left{node, boot};
     if (verb == "up")
-      return liveness::link_up{name, boot};
+      return liveness::link_up{node, boot};
     if (verb == "down")
-      return liveness::link_down{name, boot, "closed"};
+      return liveness::link_down{node, boot, "closed"};
     if (verb == "shown")
-      return liveness::shown{name, boot};
+      return liveness::shown{node, boot};
     if (verb == "forgotten")
-      return liveness::forgotten{name, boot};
+      return liveness::forgotten{node, boot};
     for (auto is :
          {member_status::alive, member_status::suspect, member_status::dead, member_status::left})
-      if (verb == name_of(is))
-        return liveness::seen{name, boot, is};
+      if (verb == cluster::name_of(is))
+        return liveness::seen{node, boot, is};
     refuse(verb);
   }
 
-  static liveness::lead read_lead(std::istream& in) {
+  /// The registry shows it under that name.
+  node_id node_called(const std::string& name) {
+    auto node = test::node_named(name);
+    registry::record_view shown;
+    shown.value.key = {registry::record_kind::node, name, to_string(node)};
+    nodes_.put(node, shown);
+    return node;
+  }
+
+  static std::string name_of(const cluster::owner_id& who) {
+    return test::short_name(to_string(who));
+  }
+
+  liveness::lead read_lead(std::istream& in) {
     liveness::lead made;
-    made.self = "self";
+    made.self = node_called("self");
     for (std::string name; in >> name;)
-      made.known[name] = test::read_number(in);
+      made.known[node_called(name)] = test::read_number(in);
     return made;
   }
 
-  static liveness::expelled read_expelled(std::istream& in) {
+  liveness::expelled read_expelled(std::istream& in) {
     liveness::expelled made;
     for (std::string name; in >> name;)
-      made.nodes.insert(name);
+      made.nodes.insert(node_called(name));
     return made;
   }
 
-  static registry::record_key agent(const std::string& name, std::istream& in) {
-    return {registry::record_kind::agent, name, test::read_word(in)};
+  registry::record_key agent(const std::string& name, std::istream& in) {
+    return {registry::record_kind::agent, name, read_id(in)};
+  }
+
+  /// As a service or a record has the node whose name is next.
+  std::string read_id(std::istream& in) {
+    return to_string(node_called(test::read_word(in)));
   }
 
   void answer_ping(std::istream& in) {
@@ -102,7 +122,7 @@ class traced_liveness : public test::traced_machine<liveness> {
     auto id = test::read_number(in);
     registry::names::claim_page page;
     for (std::string name; in >> name;) {
-      registry::names::name_claim claim{.name = name, .owner = test::read_word(in)};
+      registry::names::name_claim claim{.name = name, .owner = read_id(in)};
       claim.boot = test::read_number(in);
       claim.is_fleeting = test::read_word(in) == "fleeting";
       page.claimed.push_back(std::move(claim));
@@ -114,7 +134,7 @@ class traced_liveness : public test::traced_machine<liveness> {
     auto id = test::read_number(in);
     std::vector<liveness::worker> page;
     for (std::uint64_t number = 0; in >> number;) {
-      liveness::worker found{number, test::read_word(in), test::read_number(in)};
+      liveness::worker found{number, cluster::owner_id{read_id(in)}, test::read_number(in)};
       found.is_silent = test::read_word(in) == "silent";
       page.push_back(std::move(found));
     }
@@ -126,10 +146,10 @@ class traced_liveness : public test::traced_machine<liveness> {
     troupe::visit(
       overloaded{
         [&](const liveness::give_up& each) {
-          text << "give up " << each.node << " boot " << each.boot;
+          text << "give up " << name_of(each.owner) << " boot " << each.boot;
         },
         [&](const liveness::free_names& each) {
-          text << "free names of " << each.node << " boot " << each.boot;
+          text << "free names of " << name_of(each.owner) << " boot " << each.boot;
         },
         [&](const liveness::list_names& each) {
           text << "list names " << each.id << " after '" << each.what.after.text() << '\'';
@@ -138,7 +158,8 @@ class traced_liveness : public test::traced_machine<liveness> {
           text << "list workers " << each.id << " above " << each.above;
         },
         [&](const liveness::ping& each) {
-          text << "ping " << each.id << ' ' << each.agent.text() << " of " << each.node;
+          text << "ping " << each.id << ' ' << each.agent.text() << " of "
+               << test::name_of(each.node);
         },
         [&](const liveness::recovered& each) { text << "recovered " << each.what.name; },
         [&](const liveness::warn& each) { text << "warn " << each.text; },

@@ -31,7 +31,7 @@ struct telling {
   void name(const std::string& id, const std::string& called) {
     registry::record_view node;
     node.value.key = {registry::record_kind::node, called, to_string(id_of(id))};
-    nodes.put(node);
+    nodes.put(id_of(id), node);
   }
 
   void see(cluster::member_status is, boot_number boot = 1,
@@ -137,7 +137,7 @@ TEST_CASE("a member has its name also when the registry has forgotten it", "[nod
   t.name("12345678ab", "n2");
   t.see(alive);
   t.pass(2s);
-  t.nodes.remove(to_string(id_of("12345678ab")));
+  t.nodes.remove(id_of("12345678ab"));
   t.see(left);
   CHECK(t.said().back() == "member n2 has left: it has said that it stops");
   t.name("12345678ab", "other");

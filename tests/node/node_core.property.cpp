@@ -66,7 +66,7 @@ public:
 private:
   cluster::node_core_options options(bool is_fleeting) {
     cluster::node_core_options how;
-    how.node = self_;
+    how.node = record_fixture::node_number(0);
     how.name = "one";
     how.boot = 5;
     how.claims.is_fleeting = is_fleeting;
@@ -213,8 +213,8 @@ private:
   }
 
   void links() {
-    auto node = any_id();
-    if (node == self_)
+    auto node = any_node();
+    if (to_string(node) == self_)
       return; // no link leads to the node itself
     if (random_.below(2) == 0)
       return step(liveness::link_up{node, any_boot()});
@@ -240,7 +240,7 @@ private:
       case 3: {
         std::vector<liveness::worker> page;
         for (auto rest = random_.below(4); rest > 0; --rest)
-          page.push_back({random_.below(9), any_id(), any_boot(), random_.below(2) == 0});
+          page.push_back({random_.below(9), any_node(), any_boot(), random_.below(2) == 0});
         return step(liveness::workers_listed{page}, any_request());
       }
       default:
@@ -265,7 +265,7 @@ private:
       case 4:
         return step(node_core::maintain{random_.below(2) == 0}, ask());
       default:
-        return step(node_core::call_ended{any_id(), name,
+        return step(node_core::call_ended{any_node(), name,
                                           static_cast<registry::call_outcome>(random_.below(3))});
     }
   }
@@ -404,12 +404,13 @@ private:
 
   /// Messages go where the table shows agents of others.
   void check_routes() {
-    std::map<std::pair<agent_id, std::string>, std::vector<record>> wanted;
+    std::map<std::pair<agent_id, node_id>, std::vector<record>> wanted;
     it_.for_each_record([&](const registry::record_view& each) {
       auto& key = each.value.key;
       if (key.kind == record_kind::agent && key.owner != self_
           && each.status <= record_status::maintenance)
-        wanted[{registry::agent_of(each.value), key.owner}].push_back(each.value);
+        wanted[{registry::agent_of(each.value), *node_id::from_string(key.owner)}].push_back(
+          each.value);
     });
     CHECK(wanted.size() == routes_.size());
     for (auto& [where, which] : routes_) {
@@ -422,8 +423,9 @@ private:
   // -- what it does ------------------------------------------------------------------------
 
   void perform(const node_core::found& what) {
-    if (what.what.key.owner != self_)
-      routes_.insert_or_assign({what.id, what.what.key.owner}, what.what);
+    CHECK(what.what.key.owner == to_string(what.node));
+    if (what.node != it_.id())
+      routes_.insert_or_assign({what.id, what.node}, what.what);
   }
 
   void perform(const node_core::gone& what) {
@@ -457,12 +459,12 @@ private:
 
   void perform(const liveness::give_up& what) {
     CHECK(leads_);
-    CHECK(what.node != self_);
+    CHECK(to_string(what.owner) != self_);
   }
 
   void perform(const liveness::free_names& what) {
     CHECK(leads_);
-    CHECK(what.node != self_);
+    CHECK(to_string(what.owner) != self_);
   }
 
   void perform(const liveness::list_names& what) {
@@ -528,7 +530,7 @@ private:
   bool refuses_ = false;
   boot_number boot_ = 5;
   cluster::known_nodes::presence presence_{};
-  std::map<std::pair<agent_id, std::string>, record> routes_;
+  std::map<std::pair<agent_id, node_id>, record> routes_;
   std::set<request_id> asked_;
   request_id last_asker_ = 0;
   request_id last_request_ = 0;

@@ -113,7 +113,9 @@ private:
 };
 
 const auto self_key = key_number(100);
-const auto self = to_string(id_of(self_key));
+const auto self_id = id_of(self_key);
+/// As records and services have it.
+const auto self = to_string(self_id);
 
 /// The core of a node called "one". It answers nothing by itself.
 class one_node {
@@ -121,7 +123,7 @@ public:
   explicit one_node(node_core_options how = {})
     : it_(
       [&] {
-        how.node = self;
+        how.node = self_id;
         how.name = "one";
         how.boot = 1;
         return how;
@@ -134,7 +136,7 @@ public:
   }
 
   /// So many calls of this node to that agent are not answered that it shows unhealthy.
-  void miss(const std::string& node, const std::string& agent) {
+  void miss(const node_id& node, const std::string& agent) {
     for (auto times = registry::registry_options{}.unhealthy_after; times > 0; --times)
       step(node_core::call_ended{node, agent, registry::call_outcome::timed_out});
   }
@@ -286,6 +288,7 @@ TEST_CASE_METHOD(one_node, "an agent is found while its node is there", "[node][
   auto found = only<node_core::found>();
   REQUIRE(found);
   CHECK(found->id == "a");
+  CHECK(found->node == two.who);
   CHECK(found->what.key.owner == two.id);
   CHECK_FALSE(found->rests);
   CHECK_FALSE(found->ill);
@@ -296,7 +299,7 @@ TEST_CASE_METHOD(one_node, "an agent is found while its node is there", "[node][
   auto gone = only<node_core::gone>();
   REQUIRE(gone);
   CHECK(gone->id == "a");
-  CHECK(gone->node == two.id);
+  CHECK(gone->node == two.who);
   SECTION("and again, once it is back") {
     see(two);
     CHECK(shows(two) == record_status::active);
@@ -417,7 +420,7 @@ TEST_CASE_METHOD(one_node, "of those that the members forget nothing is left", "
     step(node_core::member_forgotten{two.who});
     auto freed = only<liveness::free_names>();
     REQUIRE(freed);
-    CHECK(freed->node == two.id);
+    CHECK(freed->owner == two.who);
     CHECK(freed->boot == 1);
   }
   SECTION("and nobody else does") {
@@ -471,7 +474,7 @@ TEST_CASE_METHOD(one_node,
   CHECK(knows(other));
   auto freed = only<liveness::free_names>();
   REQUIRE(freed);
-  CHECK(freed->node == two.id);
+  CHECK(freed->owner == two.who);
   CHECK(freed->boot == two.boot());
 }
 
@@ -480,10 +483,10 @@ TEST_CASE_METHOD(one_node, "the end of the link of an earlier life is none of th
   member two{2, 2};
   member three{3};
   two.says_node("two");
-  step(liveness::link_up{three.id, 1});
-  step(liveness::link_up{two.id, 1});
-  step(liveness::link_up{two.id, 2});
-  step(liveness::link_down{two.id, 1, "replaced"});
+  step(liveness::link_up{three.who, 1});
+  step(liveness::link_up{two.who, 1});
+  step(liveness::link_up{two.who, 2});
+  step(liveness::link_down{two.who, 1, "replaced"});
   auto whom = [&] {
     see(two);
     pass(50ms);
@@ -495,7 +498,7 @@ TEST_CASE_METHOD(one_node, "the end of the link of an earlier life is none of th
     CHECK(whom() == two.who);
   }
   SECTION("and then that ends, too") {
-    step(liveness::link_down{two.id, 2, "lost"});
+    step(liveness::link_down{two.who, 2, "lost"});
     CHECK(whom() == three.who);
   }
 }
@@ -606,7 +609,7 @@ TEST_CASE_METHOD(one_node, "as a new boot a leader gives up those that it does n
   pass(1ns + 5s);
   auto given_up = only<liveness::give_up>();
   REQUIRE(given_up);
-  CHECK(given_up->node == two.id);
+  CHECK(given_up->owner == two.who);
 }
 
 TEST_CASE_METHOD(one_node, "all is here once the records of those have come that others know",
@@ -688,10 +691,10 @@ TEST_CASE_METHOD(one_node, "an agent that callers do not reach is ill until it a
   two.says_agent("a");
   hear(two);
   out.clear();
-  miss(two.id, "nobody");
-  miss(self, "a");
+  miss(two.who, "nobody");
+  miss(self_id, "a");
   CHECK(out.empty());
-  miss(two.id, "a");
+  miss(two.who, "a");
   auto found = only<node_core::found>();
   REQUIRE(found);
   CHECK(found->ill);
@@ -700,7 +703,7 @@ TEST_CASE_METHOD(one_node, "an agent that callers do not reach is ill until it a
   auto ping = only<liveness::ping>();
   REQUIRE(ping);
   CHECK(ping->agent == "a");
-  CHECK(ping->node == two.id);
+  CHECK(ping->node == two.who);
   SECTION("once it answers, it is well") {
     step(liveness::pong{true}, ping->id);
     found = only<node_core::found>();
@@ -727,9 +730,9 @@ TEST_CASE_METHOD(one_node, "a call counts against the agent that it was for, and
     hear(two);
     hear(three);
     out.clear();
-    miss(two.id, "a");
+    miss(two.who, "a");
     CHECK(all<node_core::found>().empty());
-    miss(three.id, "a");
+    miss(three.who, "a");
     auto found = last<node_core::found>();
     REQUIRE(found);
     CHECK(found->ill);
@@ -740,7 +743,7 @@ TEST_CASE_METHOD(one_node, "a call counts against the agent that it was for, and
     two.says_agent(longer);
     hear(two);
     out.clear();
-    miss(two.id, longer);
+    miss(two.who, longer);
     auto found = all<node_core::found>();
     REQUIRE(found.size() == 1);
     CHECK(found.front().id == longer);
@@ -895,7 +898,7 @@ TEST_CASE_METHOD(one_node, "an agent changes while it runs", "[node][core]") {
     CHECK_FALSE(found->ill);
   }
   SECTION("one that is ill stays so, until it is reached") {
-    miss(self, "a");
+    miss(self_id, "a");
     found = last<node_core::found>();
     REQUIRE(found);
     CHECK(found->ill);
@@ -903,7 +906,7 @@ TEST_CASE_METHOD(one_node, "an agent changes while it runs", "[node][core]") {
     auto shown = all<node_core::found>();
     CHECK_FALSE(shown.empty());
     CHECK(std::ranges::all_of(shown, [](auto& each) { return each.ill; })); // not for a moment
-    step(node_core::call_ended{self, "a", registry::call_outcome::succeeded});
+    step(node_core::call_ended{self_id, "a", registry::call_outcome::succeeded});
     step(node_core::update_agent{"a", {.load = 7}}, 4);
     found = last<node_core::found>();
     REQUIRE(found);
@@ -1218,7 +1221,7 @@ TEST_CASE_METHOD(one_node, "that a node has left is told, and logged by who lead
     hear(two);
     auto left = only<node_core::node_left>();
     REQUIRE(left);
-    CHECK(left->node == two.id);
+    CHECK(left->node == two.who);
     CHECK(left->boot == 1);
     return all<node_core::inform>().size();
   };
@@ -1261,7 +1264,7 @@ TEST_CASE_METHOD(one_node, "who begins to lead gives up those that are lost", "[
   CHECK(core().leads());
   auto lost = only<liveness::give_up>();
   REQUIRE(lost);
-  CHECK(lost->node == two.id);
+  CHECK(lost->owner == two.who);
   CHECK(lost->boot == 3);
   CHECK(all<node_core::warn>().empty()); // the last leader has told of it
   pass(1min);
@@ -1270,7 +1273,7 @@ TEST_CASE_METHOD(one_node, "who begins to lead gives up those that are lost", "[
   pass(0s);
   lost = only<liveness::give_up>();
   REQUIRE(lost);
-  CHECK(lost->node == three.id);
+  CHECK(lost->owner == three.who);
 }
 
 TEST_CASE_METHOD(one_node, "a leader frees the names of a lost node that cannot come back",
@@ -1283,7 +1286,7 @@ TEST_CASE_METHOD(one_node, "a leader frees the names of a lost node that cannot 
   pass(0s);
   auto freed = only<liveness::free_names>();
   REQUIRE(freed);
-  CHECK(freed->node == two.id);
+  CHECK(freed->owner == two.who);
 }
 
 TEST_CASE_METHOD(one_node, "who leads looks through all names but its own", "[node][core]") {
@@ -1291,11 +1294,12 @@ TEST_CASE_METHOD(one_node, "who leads looks through all names but its own", "[no
   auto asked = only<liveness::list_names>();
   REQUIRE(asked);
   registry::names::claim_page page;
-  for (auto& each : {self, "n2"s})
+  auto other = id_of(key_number(2));
+  for (auto& each : {self, to_string(other)})
     page.claimed.push_back({"name of " + each, each, 1, 7, true});
   step(liveness::names_listed{page}, asked->id);
   pass(5s);
-  CHECK(only<liveness::give_up>()->node == "n2");
+  CHECK(only<liveness::give_up>()->owner == other);
 }
 
 TEST_CASE_METHOD(one_node, "who leads no more judges nobody", "[node][core]") {
@@ -1316,8 +1320,8 @@ TEST_CASE_METHOD(one_node, "the core wakes for whichever of its machines is due 
   CHECK_FALSE(core().next_deadline());
   step(node_core::lead{});
   CHECK(core().next_deadline() == now + 30s); // the next look through the names
-  step(liveness::link_up{"n2", 1});
-  step(liveness::link_down{"n2", 1, "silent"});
+  step(liveness::link_up{id_of(key_number(2)), 1});
+  step(liveness::link_down{id_of(key_number(2)), 1, "silent"});
   CHECK(core().next_deadline() == now + 5s);
   member two{2};
   two.says_node("two");

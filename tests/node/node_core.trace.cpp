@@ -132,7 +132,7 @@ class traced_core : public test::traced_machine<node_core> {
       return node_core::compared{};
     if (verb == "speaks") {
       record self;
-      self.key = {record_kind::node, "one", it_.id()};
+      self.key = {record_kind::node, "one", to_string(it_.id())};
       return claims::put{self};
     }
     if (verb == "bound")
@@ -148,11 +148,11 @@ class traced_core : public test::traced_machine<node_core> {
     if (verb == "call")
       return read_call(in);
     if (verb == "link" || verb == "unlink") {
-      auto id = to_string(read_node(in).who);
+      auto node = read_node(in).who;
       auto boot = test::read_number(in);
       if (verb == "link")
-        return liveness::link_up{id, boot};
-      return liveness::link_down{id, boot, "closed"};
+        return liveness::link_up{node, boot};
+      return liveness::link_down{node, boot, "closed"};
     }
     id_ = test::read_number(in);
     return read_numbered(verb, in);
@@ -166,7 +166,7 @@ class traced_core : public test::traced_machine<node_core> {
   }
 
   node_core::event read_call(std::istream& in) {
-    auto node = to_string(read_node(in).who);
+    auto node = read_node(in).who;
     auto agent = test::read_word(in);
     auto is_reached = test::read_word(in) == "reached";
     return node_core::call_ended{node, agent,
@@ -232,15 +232,16 @@ class traced_core : public test::traced_machine<node_core> {
 
   // -- answers ---------------------------------------------------------------------------
 
-  std::string number_of(const std::string& node) const {
+  std::string number_of(const cluster::owner_id& who) const {
     for (auto number = 0; number < 10; ++number)
-      if (node == to_string(node_number(number)))
+      if (who == node_number(number))
         return std::to_string(number);
     return "nobody";
   }
 
   std::string to_text(const record& what) const {
-    auto text = registry::agent_of(what).text() + " of " + number_of(what.key.owner) + ", version "
+    auto text = registry::agent_of(what).text() + " of "
+                + number_of(cluster::owner_id{what.key.owner}) + ", version "
                 + std::to_string(what.version);
     if (what.token != 0)
       text += ", token " + std::to_string(what.token);
@@ -266,7 +267,7 @@ class traced_core : public test::traced_machine<node_core> {
             text << ' ' << agent.text() << " of " << number_of(node);
         },
         [&](const node_core::node_is& each) {
-          text << "node " << number_of(each.what.key.owner) << " is " << each.what.key.name;
+          text << "node " << number_of(each.node) << " is " << each.what.key.name;
         },
         [&](const node_core::node_left& each) {
           text << "node " << number_of(each.node) << " left, " << each.name << " boot "
@@ -288,13 +289,13 @@ class traced_core : public test::traced_machine<node_core> {
         },
         [&](const record_exchange::ask& each) {
           asks_.insert_or_assign(each.id, each);
-          text << "ask " << each.id << " of " << number_of(to_string(each.whom)) << ':';
+          text << "ask " << each.id << " of " << number_of(each.whom) << ':';
           for (auto& one : each.what)
-            text << " node " << number_of(to_string(one.owner)) << " behind " << one.after;
+            text << " node " << number_of(one.owner) << " behind " << one.after;
         },
         [&](const record_exchange::reply& each) { text << "reply " << each.id; },
         [&](const record_exchange::learned& each) {
-          text << "learned of " << number_of(to_string(each.what.what.node));
+          text << "learned of " << number_of(each.what.what.node);
         },
         [&](const claims::ask& each) {
           questions_.insert_or_assign(each.id, each);
@@ -308,10 +309,10 @@ class traced_core : public test::traced_machine<node_core> {
         },
         [&](const claims::rise& each) { text << "rise to boot " << each.boot; },
         [&](const liveness::give_up& each) {
-          text << "give up " << number_of(each.node) << " boot " << each.boot;
+          text << "give up " << number_of(each.owner) << " boot " << each.boot;
         },
         [&](const liveness::free_names& each) {
-          text << "free names of " << number_of(each.node) << " boot " << each.boot;
+          text << "free names of " << number_of(each.owner) << " boot " << each.boot;
         },
         [&](const liveness::list_names& each) { text << "list names, question " << each.id; },
         [&](const liveness::list_workers& each) { text << "list workers, question " << each.id; },
@@ -342,7 +343,7 @@ class traced_core : public test::traced_machine<node_core> {
 
   static cluster::node_core_options options() {
     cluster::node_core_options how;
-    how.node = to_string(node_number(0));
+    how.node = node_number(0);
     how.name = "one";
     how.boot = 1;
     return how;

@@ -1,10 +1,12 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <map>
 #include <optional>
 #include <string>
 
+#include "troupe/core/ids.hpp"
 #include "troupe/net/address.hpp"
 #include "troupe/registry/queries.hpp"
 #include "troupe/registry/record.hpp"
@@ -28,12 +30,12 @@ public:
   /// Keeps at most `most`; further ones are not known.
   explicit known_nodes(std::size_t most = 100'000) : most_(most) {}
 
-  /// @pre `what` is the record of a node.
-  void put(const registry::record_view& what) {
+  /// @pre `what` is the record of this node.
+  void put(const node_id& node, const registry::record_view& what) {
     auto& said = what.value;
-    if (nodes_.size() >= most_ && !nodes_.contains(said.key.owner))
+    if (nodes_.size() >= most_ && !nodes_.contains(node))
       return;
-    auto [place, is_new] = nodes_.try_emplace(said.key.owner);
+    auto [place, is_new] = nodes_.try_emplace(node);
     auto& made = place->second;
     if (!is_new)
       there_ -= made.count();
@@ -43,7 +45,7 @@ public:
       made.where = net::address{said.endpoints.front().host, said.endpoints.front().port};
   }
 
-  void remove(const std::string& id) {
+  void remove(const node_id& id) {
     if (auto gone = nodes_.extract(id))
       there_ -= gone.mapped().count();
   }
@@ -65,9 +67,10 @@ public:
 
   /// Returns the id of the node with this id or name, if there is one; of several of that name one
   /// that is there, if any is. O(n).
-  [[nodiscard]] std::optional<std::string> find(const std::string& called) const {
-    if (nodes_.contains(called))
-      return called;
+  [[nodiscard]] std::optional<node_id> find(const std::string& called) const {
+    if (auto id = node_id::from_string(called);
+        id && nodes_.contains(*id) && to_string(*id) == called)
+      return *id;
     auto best = nodes_.end();
     for (auto each = nodes_.begin(); each != nodes_.end(); ++each)
       if (each->second.name == called
@@ -77,7 +80,7 @@ public:
   }
 
   /// Returns where it takes links; nothing if it is not known, or says no address.
-  [[nodiscard]] std::optional<net::address> address_of(const std::string& id) const {
+  [[nodiscard]] std::optional<net::address> address_of(const node_id& id) const {
     auto found = nodes_.find(id);
     return found != nodes_.end() ? found->second.where : std::nullopt;
   }
@@ -85,23 +88,28 @@ public:
   /// Returns where the node takes links whose id begins with these digits; nothing if it is not
   /// known, or says no address.
   [[nodiscard]] std::optional<net::address> address_of_prefix(const std::string& digits) const {
-    auto found = nodes_.lower_bound(digits);
-    return found != nodes_.end() && found->first.starts_with(digits) ? found->second.where
-                                                                     : std::nullopt;
+    auto rest = 2 * node_id::size - std::min(2 * node_id::size, digits.size());
+    auto first = node_id::from_string(digits + std::string(rest, '0'));
+    if (!first)
+      return std::nullopt;
+    auto found = nodes_.lower_bound(*first);
+    return found != nodes_.end() && to_string(found->first).starts_with(digits)
+             ? found->second.where
+             : std::nullopt;
   }
 
   /// Whether it is known to have no data folder: once it has ended, nobody comes back under
   /// its id.
-  [[nodiscard]] bool is_fleeting(const std::string& id) const {
+  [[nodiscard]] bool is_fleeting(const node_id& id) const {
     auto found = nodes_.find(id);
     return found != nodes_.end() && found->second.is_fleeting;
   }
 
   /// Returns a name for people: the first digits of its id where it has none.
-  [[nodiscard]] std::string name_of(const std::string& id) const {
+  [[nodiscard]] std::string name_of(const node_id& id) const {
     auto found = nodes_.find(id);
     return found != nodes_.end() && !found->second.name.empty() ? found->second.name
-                                                                : id.substr(0, 8);
+                                                                : to_string(id).substr(0, 8);
   }
 
 private:
@@ -117,7 +125,7 @@ private:
   };
 
   std::size_t most_;
-  std::map<std::string, known> nodes_;
+  std::map<node_id, known> nodes_;
   std::size_t there_ = 0;
 };
 

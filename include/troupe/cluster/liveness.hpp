@@ -15,6 +15,7 @@
 
 #include "troupe/cluster/known_nodes.hpp"
 #include "troupe/cluster/log_effects.hpp"
+#include "troupe/cluster/owner_id.hpp"
 #include "troupe/cluster/swim_types.hpp"
 #include "troupe/core/agent_id.hpp"
 #include "troupe/core/flaw.hpp"
@@ -85,9 +86,9 @@ public:
   /// This node decides from here on. `known`: the nodes of which there is any record, without
   /// itself; `lost`: those of them that show disconnected.
   struct lead {
-    std::map<std::string, boot_number> known;
-    std::string self{};
-    std::map<std::string, boot_number> lost{};
+    std::map<node_id, boot_number> known;
+    node_id self{};
+    std::map<node_id, boot_number> lost{};
   };
 
   /// Another node decides from here on.
@@ -95,20 +96,20 @@ public:
 
   /// A node is linked that greeted with this boot.
   struct link_up {
-    std::string node;
+    node_id node;
     boot_number boot = 0;
   };
 
   /// Its link is gone, and no other has taken its place.
   struct link_down {
-    std::string node;
+    node_id node;
     boot_number boot = 0;
     std::string why;
   };
 
   /// The members show that life of it so from here on.
   struct seen {
-    std::string node;
+    node_id node;
     boot_number boot = 0;
     member_status is{};
   };
@@ -116,28 +117,28 @@ public:
   /// It has taken back its record in that boot. Its link will end, or has ended already: that is no
   /// loss. A later life of it has not left.
   struct left {
-    std::string node;
+    node_id node;
     boot_number boot = 0;
   };
 
   /// A record of another node is known, and that node is not disconnected.
   struct shown {
-    std::string node;
+    node_id node;
     boot_number boot = 0;
   };
 
   /// It was away for so long that nothing is known of it any more. That was its last boot.
   struct forgotten {
-    std::string node;
+    node_id node;
     boot_number boot = 0;
   };
 
   /// The identities of these nodes are revoked, so that they never come back; of no others.
   struct expelled {
-    std::set<std::string> nodes;
+    std::set<node_id> nodes;
   };
 
-  /// The agent `id`, with that record, shows unhealthy.
+  /// The agent `id`, with that record, shows unhealthy. Only those of nodes are pinged.
   struct ill {
     registry::record_key what;
     agent_id id;
@@ -160,7 +161,7 @@ public:
 
   struct worker {
     std::uint64_t number = 0;
-    std::string owner;
+    owner_id owner;
     boot_number boot = 0;
     /// Its lease has run out.
     bool is_silent = false;
@@ -181,15 +182,15 @@ public:
 
   // -- effects ---------------------------------------------------------------------------
 
-  /// Tell the scheduler: that life of the node is over, or cannot be heard.
+  /// Tell the scheduler: that life of the owner is over, or cannot be heard.
   struct give_up {
-    std::string node;
+    owner_id owner;
     boot_number boot = 0;
   };
 
   /// Tell the service of names: they are free.
   struct free_names {
-    std::string node;
+    owner_id owner;
     boot_number boot = 0;
   };
 
@@ -212,7 +213,7 @@ public:
   /// Ask an agent of that node for a sign of life, and step `pong` within `wait`.
   struct ping {
     request_id id = 0;
-    std::string node;
+    node_id node;
     agent_id agent;
     duration wait{};
   };
@@ -243,7 +244,7 @@ public:
     now_ = now;
     out_ = &out;
     while (!due_.empty() && due_.begin()->first <= now)
-      declare_lost(std::string{due_.begin()->second});
+      declare_lost(owner_id{due_.begin()->second});
     if (check_at_ && *check_at_ <= now)
       check();
     if (sweep_at_ && *sweep_at_ <= now)
@@ -263,7 +264,7 @@ public:
 
   /// Whether there is a link to that node, of the first `max_nodes` that are watched. One that the
   /// members have since shown dead is none.
-  [[nodiscard]] bool is_linked(const std::string& node) const {
+  [[nodiscard]] bool is_linked(const node_id& node) const {
     auto found = watched_.find(node);
     return found != watched_.end() && found->second.linked;
   }
@@ -281,7 +282,8 @@ public:
         found.push_back(std::move(what));
     };
     std::size_t waited_for = 0;
-    for (auto& [node, each] : watched_) {
+    for (auto& [who, each] : watched_) {
+      auto node = to_string(who);
       expect(!is_idle(each), node + " is watched for nothing");
       auto is_there = each.there().has_value();
       expect(!is_there || !each.lost_at, node + " is there and waited for");
@@ -290,7 +292,7 @@ public:
              node + " is judged by who does not lead");
       if (each.lost_at) {
         ++waited_for;
-        expect(due_.contains({*each.lost_at, node}), node + " will never be lost");
+        expect(due_.contains({*each.lost_at, who}), node + " will never be lost");
       }
     }
     expect(waited_for == due_.size(), "a node will be lost that nobody waits for");
@@ -327,20 +329,37 @@ private:
     }
   };
 
+  /// An agent, and its node.
+  struct unreached {
+    node_id node;
+    agent_id agent;
+  };
+
+  /// For people.
+  [[nodiscard]] std::string name_of(const owner_id& who) const {
+    auto* node = who.node();
+    return node != nullptr ? nodes_->name_of(*node) : to_string(who).substr(0, 8);
+  }
+
+  [[nodiscard]] bool is_known_fleeting(const owner_id& who) const {
+    auto* node = who.node();
+    return node != nullptr && nodes_->is_fleeting(*node);
+  }
+
   static bool is_idle(const watched& what) {
     return !what.there() && !what.lost_at;
   }
 
   /// Null: there are too many.
-  watched* find_or_make(const std::string& node) {
-    auto found = watched_.find(node);
+  watched* find_or_make(const owner_id& who) {
+    auto found = watched_.find(who);
     if (found == watched_.end() && watched_.size() >= options_.max_nodes)
       return nullptr;
-    return &watched_[node];
+    return &watched_[who];
   }
 
-  void tidy(const std::string& node) {
-    auto found = watched_.find(node);
+  void tidy(const owner_id& who) {
+    auto found = watched_.find(who);
     if (found != watched_.end() && is_idle(found->second))
       watched_.erase(found);
   }
@@ -385,10 +404,10 @@ private:
     come(what.node, *each, what.boot);
   }
 
-  void come(const std::string& node, watched& each, boot_number boot) {
+  void come(const owner_id& who, watched& each, boot_number boot) {
     each.has_left = false;
     if (planted_flaw != flaw::later_boot_lost || boot <= each.boot)
-      forgive(node, each);
+      forgive(who, each);
   }
 
   void handle(request_id, const link_down& what) {
@@ -454,10 +473,10 @@ private:
     tidy(what.node);
   }
 
-  void hasten(const std::string& node, watched& each) {
-    due_.erase({*each.lost_at, node});
+  void hasten(const owner_id& who, watched& each) {
+    due_.erase({*each.lost_at, who});
     each.lost_at = now_;
-    due_.emplace(now_, node);
+    due_.emplace(now_, who);
   }
 
   void handle(request_id, const left& what) {
@@ -478,40 +497,40 @@ private:
       await_unlinked(what.node, what.boot);
   }
 
-  /// The node is known, and perhaps it is not there. Returns null if it is not waited for.
-  watched* await_unlinked(const std::string& node, boot_number boot) {
-    auto* each = find_or_make(node);
+  /// It is known, and perhaps it is not there. Returns null if it is not waited for.
+  watched* await_unlinked(const owner_id& who, boot_number boot) {
+    auto* each = find_or_make(who);
     if (each == nullptr || each->there())
       return nullptr;
     if (!each->lost_at && planted_flaw != flaw::dead_worker_kept)
-      await(node, *each, boot);
+      await(who, *each, boot);
     return each;
   }
 
-  void await(const std::string& node, watched& each, boot_number boot) {
-    forgive(node, each);
+  void await(const owner_id& who, watched& each, boot_number boot) {
+    forgive(who, each);
     each.lost_at = now_ + options_.lost_after;
     each.boot = boot;
-    due_.emplace(*each.lost_at, node);
+    due_.emplace(*each.lost_at, who);
   }
 
-  void forgive(const std::string& node, watched& each) {
+  void forgive(const owner_id& who, watched& each) {
     if (each.lost_at)
-      due_.erase({*std::exchange(each.lost_at, std::nullopt), node});
+      due_.erase({*std::exchange(each.lost_at, std::nullopt), who});
   }
 
-  void declare_lost(const std::string& node) {
-    auto& each = watched_.at(node);
-    forgive(node, each);
-    out_->push_back(warn{"node " + nodes_->name_of(node) + " is lost; its tasks run elsewhere"});
-    give_up_lost(node, each.boot, each.is_fleeting);
-    tidy(node);
+  void declare_lost(const owner_id& who) {
+    auto& each = watched_.at(who);
+    forgive(who, each);
+    out_->push_back(warn{"node " + name_of(who) + " is lost; its tasks run elsewhere"});
+    give_up_lost(who, each.boot, each.is_fleeting);
+    tidy(who);
   }
 
-  void give_up_lost(const std::string& node, boot_number boot, bool is_fleeting = false) {
-    out_->push_back(give_up{node, boot});
-    if (is_fleeting || nodes_->is_fleeting(node) || expelled_.contains(node))
-      out_->push_back(free_names{node, boot});
+  void give_up_lost(const owner_id& who, boot_number boot, bool is_fleeting = false) {
+    out_->push_back(give_up{who, boot});
+    if (is_fleeting || is_known_fleeting(who) || expelled_.contains(who))
+      out_->push_back(free_names{who, boot});
   }
 
   void handle(request_id, const forgotten& what) {
@@ -520,8 +539,8 @@ private:
   }
 
   /// Those that were lost before have their names yet.
-  void handle(request_id, expelled& what) {
-    expelled_ = std::move(what.nodes);
+  void handle(request_id, const expelled& what) {
+    expelled_ = {what.nodes.begin(), what.nodes.end()};
     if (sweep_at_)
       sweep();
   }
@@ -555,10 +574,12 @@ private:
     names_page_ = 0;
     if (!what.what)
       return; // until the next sweep
-    for (auto& each : what.what->claimed)
-      if ((each.is_fleeting || expelled_.contains(each.owner)) && each.owner != self_)
-        if (auto* owner = await_unlinked(each.owner, each.boot))
-          owner->is_fleeting = true;
+    for (auto& each : what.what->claimed) {
+      owner_id owner{each.owner};
+      if ((each.is_fleeting || expelled_.contains(owner)) && owner != self_)
+        if (auto* awaited = await_unlinked(owner, each.boot))
+          awaited->is_fleeting = true;
+    }
     if (what.what->more && !what.what->claimed.empty())
       list_names_after(what.what->claimed.back().name);
   }
@@ -579,8 +600,11 @@ private:
   // -- agents ----------------------------------------------------------------------------
 
   void handle(request_id, ill& what) {
+    auto node = node_id::from_string(what.what.owner);
+    if (!node)
+      return;
     if (ill_.size() < options_.max_ill || ill_.contains(what.what))
-      ill_.insert_or_assign(std::move(what.what), std::move(what.id));
+      ill_.insert_or_assign(std::move(what.what), unreached{*node, std::move(what.id)});
     if (!check_at_ && options_.check_every > duration::zero())
       check_at_ = now_ + options_.check_every;
   }
@@ -608,7 +632,8 @@ private:
         continue;
       pings_.emplace(++last_id_, last_);
       pinged_.emplace(last_, last_id_);
-      out_->push_back(ping{last_id_, last_.owner, next->second, options_.answer_within});
+      auto& [node, agent] = next->second;
+      out_->push_back(ping{last_id_, node, agent, options_.answer_within});
     }
   }
 
@@ -624,15 +649,15 @@ private:
   const known_nodes* nodes_;
   const liveness_options options_;
   bool decides_ = false;
-  std::map<std::string, watched> watched_;
-  std::set<std::pair<time_point, std::string>> due_;
-  std::map<registry::record_key, agent_id> ill_;
+  std::map<owner_id, watched> watched_;
+  std::set<std::pair<time_point, owner_id>> due_;
+  std::map<registry::record_key, unreached> ill_;
   registry::record_key last_{};
   std::map<request_id, registry::record_key> pings_;
   std::map<registry::record_key, request_id> pinged_;
   std::optional<time_point> check_at_;
-  std::string self_;
-  std::set<std::string> expelled_;
+  owner_id self_;
+  std::set<owner_id> expelled_;
   std::optional<time_point> sweep_at_;
   /// The pages of names and workers that are asked for; zero: none.
   request_id names_page_ = 0;

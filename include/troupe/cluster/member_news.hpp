@@ -170,9 +170,8 @@ private:
   /// That of one that has left the cluster is not known any more.
   std::string name_of_node(const node_id& node) {
     auto& name = seen_.at(node).name;
-    auto id = to_string(node);
-    auto called = nodes_->name_of(id);
-    if (name.empty() || !id.starts_with(called))
+    auto called = nodes_->name_of(node);
+    if (name.empty() || !to_string(node).starts_with(called))
       name = std::move(called);
     return name;
   }

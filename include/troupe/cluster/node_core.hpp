@@ -56,8 +56,8 @@ public:
     : id_(how.node),
       name_(how.name),
       nodes_(how.table.max_owners),
-      claims_(how.node, how.boot, how.claims),
-      exchange_(node_id::from_string(how.node).value_or(node_id{}), how.exchange, table_, check),
+      claims_(to_string(how.node), how.boot, how.claims),
+      exchange_(how.node, how.exchange, table_, check),
       liveness_(nodes_, how.liveness),
       news_(nodes_, how.liveness.max_nodes),
       standings_(how.liveness.lost_after, how.forget_after, table_),
@@ -68,8 +68,8 @@ public:
              table_, nodes_),
       max_batch_(how.table.max_batch) {
     registry::effects none;
-    table_.step(time_point::min(), 0, registry::configure{how.table, how.revision_floor, how.node},
-                none);
+    table_.step(time_point::min(), 0,
+                registry::configure{how.table, how.revision_floor, to_string(how.node)}, none);
   }
 
   node_core(const node_core&) = delete;
@@ -110,7 +110,7 @@ public:
 
   // -- what it knows ---------------------------------------------------------------------
 
-  [[nodiscard]] const std::string& id() const {
+  [[nodiscard]] const node_id& id() const {
     return id_;
   }
 
@@ -211,8 +211,7 @@ private:
   }
 
   void pass_on(record_exchange::complain& what) {
-    out_->push_back(
-      complain{not_kept, "node " + nodes_.name_of(to_string(what.of)) + ' ' + what.what});
+    out_->push_back(complain{not_kept, "node " + nodes_.name_of(what.of) + ' ' + what.what});
   }
 
   void pass_on(record_exchange::merged& what) {
@@ -234,7 +233,7 @@ private:
   }
 
   void pass_on(claims::hide& what) {
-    out_->push_back(gone{agent_of(what.what), what.what.key.owner});
+    out_->push_back(gone{agent_of(what.what), id_});
   }
 
   template <class Event>
@@ -274,9 +273,8 @@ private:
       note_link(node, false);
   }
 
-  void note_link(const std::string& node, bool is_up) {
-    if (auto who = node_id::from_string(node))
-      exchange(record_exchange::linked{*who, is_up});
+  void note_link(const node_id& node, bool is_up) {
+    exchange(record_exchange::linked{node, is_up});
   }
 
   template <class Event>
@@ -306,7 +304,7 @@ private:
       catch_up_.await_no_more(who);
     }
     tell([&](auto& lines) { news_.shows(now_, who, boot, is, lines); });
-    judge(liveness::seen{to_string(who), boot, is});
+    judge(liveness::seen{who, boot, is});
   }
 
   /// Members that know this node anew say nothing of them.
@@ -318,12 +316,10 @@ private:
   }
 
   void handle(request_id, expelled& what) {
-    liveness::expelled owners;
-    for (auto& each : what.nodes)
-      owners.nodes.insert(to_string(each));
-    std::erase_if(what.nodes, [this](const node_id& each) { return to_string(each) == id_; });
+    liveness::expelled all{what.nodes};
+    what.nodes.erase(id_);
     standings_.expel(now_, std::move(what.nodes));
-    judge(std::move(owners));
+    judge(std::move(all));
   }
 
   void handle(request_id, const member_forgotten& what) {
@@ -377,9 +373,9 @@ private:
   }
 
   void handle(request_id, call_ended& what) {
-    for (auto& name : {what.agent.text(), registry::unclaimed_name(what.agent, what.node)}) {
-      auto known
-        = table_.answer(registry::get_record{registry::record_kind::agent, name, what.node});
+    auto owner = to_string(what.node);
+    for (auto& name : {what.agent.text(), registry::unclaimed_name(what.agent, owner)}) {
+      auto known = table_.answer(registry::get_record{registry::record_kind::agent, name, owner});
       if (known.found && agent_of(known.found->value) == what.agent)
         return report({known.found->value.key, what.how});
     }
@@ -415,8 +411,7 @@ private:
   }
 
   void pass_on(liveness::forgotten& what) {
-    if (auto who = node_id::from_string(what.node))
-      news_.forget(*who);
+    news_.forget(what.node);
     judge(std::move(what));
   }
 
@@ -439,7 +434,7 @@ private:
 
   void find(registry::record what, bool rests, bool ill = false) {
     auto agent = agent_of(what);
-    out_->push_back(found{std::move(what), std::move(agent), rests, ill});
+    out_->push_back(found{std::move(what), std::move(agent), id_, rests, ill});
   }
 
   // -- who leads ---------------------------------------------------------------------------
@@ -450,8 +445,8 @@ private:
     begun.self = id_;
     for_each_record([&](const registry::record_view& each) {
       auto is_lost = each.liveness == registry::record_status::disconnected;
-      if (each.value.key.owner != id_)
-        (is_lost ? begun.lost : begun.known)[each.value.key.owner] = each.value.boot;
+      if (auto node = node_id::from_string(each.value.key.owner); node && *node != id_)
+        (is_lost ? begun.lost : begun.known)[*node] = each.value.boot;
     });
     judge(std::move(begun));
   }
@@ -461,7 +456,7 @@ private:
     judge(liveness::follow{});
   }
 
-  const std::string id_;
+  const node_id id_;
   const std::string name_;
   known_nodes nodes_;            // liveness_ looks there
   registry::record_table table_; // exchange_ fills it

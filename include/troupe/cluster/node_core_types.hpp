@@ -28,7 +28,7 @@ namespace troupe::cluster {
 /// Who a node is, and its limits and times.
 struct node_core_options {
   /// The id of the node.
-  std::string node;
+  node_id node;
   /// What people call it.
   std::string name;
   /// Of its present life.
@@ -107,7 +107,7 @@ struct node_core_types {
 
   /// So a call of somebody on this node to the agent of that node has ended.
   struct call_ended {
-    std::string node;
+    node_id node;
     agent_id agent;
     registry::call_outcome how = registry::call_outcome::succeeded;
   };

@@ -9,6 +9,7 @@
 #include "troupe/cluster/agent_change.hpp"
 #include "troupe/cluster/claims.hpp"
 #include "troupe/core/agent_id.hpp"
+#include "troupe/core/ids.hpp"
 #include "troupe/core/names.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/result.hpp"
@@ -35,9 +36,9 @@ public:
 
   /// `node` is the id of this node, `name` what people call it; `table` is what it shows.
   /// @pre `said` and `table` outlive this
-  own_agents(std::string node, std::string name, std::size_t max_record_bytes, const claims& said,
-             const registry::record_table& table)
-    : id_(std::move(node)),
+  own_agents(const node_id& node, std::string name, std::size_t max_record_bytes,
+             const claims& said, const registry::record_table& table)
+    : owner_(to_string(node)),
       name_(std::move(name)),
       max_record_bytes_(max_record_bytes),
       said_(said),
@@ -57,16 +58,16 @@ public:
                                            + " or leave out the @"};
     auto is_claimed = is_unique && !is_own;
     what.key.kind = registry::record_kind::agent;
-    what.key.owner = id_;
+    what.key.owner = owner_;
     if (!is_unique && !is_own)
       what.capabilities.insert(called); // several may have it
     agent_id id{called};
     if (!is_claimed)
-      called = registry::unclaimed_name(id, id_);
+      called = registry::unclaimed_name(id, owner_);
     if (auto why = refuse(id, as_registered(what, is_claimed)))
       return why;
     auto itself = said_.book().find(registry::record_kind::node, name_) ? 1U : 0U;
-    if (auto why = table_.check_share(id_, said_.count_to_say() - itself))
+    if (auto why = table_.check_share(owner_, said_.count_to_say() - itself))
       return why;
     return claims::add{std::move(what), is_claimed};
   }
@@ -98,7 +99,8 @@ public:
 private:
   /// The agent of this node that callers know by that id.
   [[nodiscard]] std::optional<registry::record> find(const agent_id& id) const {
-    auto plain = said_.book().find(registry::record_kind::agent, registry::unclaimed_name(id, id_));
+    auto plain
+      = said_.book().find(registry::record_kind::agent, registry::unclaimed_name(id, owner_));
     return plain ? plain : said_.book().find(registry::record_kind::agent, id.text());
   }
 
@@ -122,7 +124,7 @@ private:
     if (made.key.name.size() > max_name_bytes && id.text().size() <= max_name_bytes)
       return {errc::bad_argument, "agent id '" + id.text().substr(0, 64) + "' has "
                                     + std::to_string(id.text().size()) + " bytes; give at most "
-                                    + std::to_string(max_name_bytes - 1 - id_.size())
+                                    + std::to_string(max_name_bytes - 1 - owner_.size())
                                     + " where it is not unique, or ends with @" + name_};
     if (auto why = registry::check(made))
       return why;
@@ -134,7 +136,7 @@ private:
     return {};
   }
 
-  const std::string id_;
+  const std::string owner_;
   const std::string name_;
   const std::size_t max_record_bytes_;
   const claims& said_;

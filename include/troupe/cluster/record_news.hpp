@@ -40,6 +40,7 @@ public:
   struct found {
     registry::record what;
     agent_id id;
+    node_id node;
     /// It gets no work that another one could do.
     bool rests = false;
     /// Callers of this node do not reach it.
@@ -55,22 +56,23 @@ public:
   /// That agent of that node gets none any more.
   struct gone {
     agent_id id;
-    std::string node;
+    node_id node;
   };
 
   /// No agents are found but these, each with its node, and those of this node.
   struct found_only {
-    std::set<std::pair<agent_id, std::string>> agents;
+    std::set<std::pair<agent_id, node_id>> agents;
   };
 
   /// There is this node, or that has changed of it.
   struct node_is {
+    node_id node;
     registry::record what;
   };
 
   /// It has taken its record of that boot back. `name` is for people.
   struct node_left {
-    std::string node;
+    node_id node;
     boot_number boot = 0;
     std::string name{};
   };
@@ -86,13 +88,9 @@ public:
 
   /// `node` is the id of this node, `name` what people call it. @pre `table` and `nodes` outlive
   /// this; it keeps `nodes`.
-  record_news(std::string node, std::string name, std::size_t max_records,
+  record_news(const node_id& node, std::string name, std::size_t max_records,
               const registry::record_table& table, known_nodes& nodes)
-    : id_(std::move(node)),
-      name_(std::move(name)),
-      max_records_(max_records),
-      table_(table),
-      nodes_(nodes) {}
+    : id_(node), name_(std::move(name)), max_records_(max_records), table_(table), nodes_(nodes) {}
 
   record_news(const record_news&) = delete;
   record_news& operator=(const record_news&) = delete;
@@ -126,30 +124,39 @@ public:
   }
 
 private:
-  /// What a snapshot of the table has shown so far, and the ids of the agents among it. Two records
-  /// may be of one agent: one that has claimed its name takes the place of one that has not.
-  using shown_records = std::map<registry::record_key, agent_id>;
+  struct shown_record {
+    node_id node;
+    /// Empty: it is of no agent.
+    agent_id agent;
+  };
 
-  void note(const registry::record& what, bool is_shown) {
+  /// What a snapshot of the table has shown so far. Two records may be of one agent: one that has
+  /// claimed its name takes the place of one that has not.
+  using shown_records = std::map<registry::record_key, shown_record>;
+
+  void note(const node_id& node, const registry::record& what, bool is_shown) {
     if (!is_shown)
       snapshot_->erase(what.key);
     else if (snapshot_->size() < max_records_)
       snapshot_->insert_or_assign(
-        what.key, what.key.kind == registry::record_kind::agent ? agent_of(what) : agent_id{});
+        what.key, shown_record{node, what.key.kind == registry::record_kind::agent ? agent_of(what)
+                                                                                   : agent_id{}});
   }
 
   void take(const registry::change& news, effects& out) {
     auto& value = news.what.value;
+    auto node = node_id::from_string(value.key.owner);
+    if (!node)
+      return; // none says so of itself
     auto is_shown = registry::is_shown(news.kind);
     if (snapshot_)
-      note(value, is_shown);
-    if (is_shown && value.key.owner != id_
-        && news.what.liveness != registry::record_status::disconnected)
-      out.emplace_back(liveness::shown{value.key.owner, value.boot});
+      note(*node, value, is_shown);
+    if (is_shown && *node != id_ && news.what.liveness != registry::record_status::disconnected)
+      out.emplace_back(liveness::shown{*node, value.boot});
     if (value.key.kind == registry::record_kind::node)
-      follow_node(news, is_shown, out);
+      follow_node(*node, news, is_shown, out);
     else if (value.key.kind == registry::record_kind::agent)
-      follow_agent(news, is_shown, out);
+      follow_agent(*node, news, is_shown, out);
   }
 
   void end_page(effects& out) {
@@ -158,75 +165,76 @@ private:
     if (!snapshot_ || has_more)
       return;
     auto those = *std::exchange(snapshot_, std::nullopt);
-    std::set<std::string> nodes;
+    std::set<node_id> nodes;
     liveness::listed listed;
     found_only agents;
-    for (auto& [key, agent] : those) {
+    for (auto& [key, each] : those) {
       listed.all.insert(key);
       if (key.kind == registry::record_kind::node)
-        nodes.insert(key.owner);
+        nodes.insert(each.node);
       else if (key.kind == registry::record_kind::agent)
-        agents.agents.emplace(agent, key.owner);
+        agents.agents.emplace(each.agent, each.node);
     }
-    nodes_.remove_if([&](const std::string& id) { return !nodes.contains(id); });
+    nodes_.remove_if([&](const node_id& id) { return !nodes.contains(id); });
     out.emplace_back(std::move(listed));
     out.emplace_back(std::move(agents));
   }
 
   // -- nodes -----------------------------------------------------------------------------
 
-  void follow_node(const registry::change& news, bool is_shown, effects& out) {
+  void follow_node(const node_id& node, const registry::change& news, bool is_shown, effects& out) {
     auto& value = news.what.value;
     if (is_shown) {
-      nodes_.put(news.what);
-      out.emplace_back(node_is{value});
-      look_at_name(news.what, out);
+      nodes_.put(node, news.what);
+      out.emplace_back(node_is{node, value});
+      look_at_name(node, news.what, out);
       return;
     }
     auto has_left = news.kind == registry::change_kind::removed;
-    nodes_.remove(value.key.owner);
+    nodes_.remove(node);
     if (has_left) {
-      out.emplace_back(node_left{value.key.owner, value.boot, value.key.name});
-      out.emplace_back(liveness::left{value.key.owner, value.boot});
+      out.emplace_back(node_left{node, value.boot, value.key.name});
+      out.emplace_back(liveness::left{node, value.boot});
     } else if (news.kind == registry::change_kind::lost
                && table_.answer(registry::find_owner{value.key.owner}).boot == 0) {
-      out.emplace_back(liveness::forgotten{value.key.owner, value.boot});
+      out.emplace_back(liveness::forgotten{node, value.boot});
     }
   }
 
   /// Commands that name a node cannot tell two of one name apart.
-  void look_at_name(const registry::record_view& what, effects& out) {
+  void look_at_name(const node_id& node, const registry::record_view& what, effects& out) {
     auto& key = what.value.key;
-    if (key.name != name_ || key.owner == id_ || what.liveness != registry::record_status::active
-        || namesakes_.size() >= max_namesakes || !namesakes_.insert(key.owner).second)
+    if (key.name != name_ || node == id_ || what.liveness != registry::record_status::active
+        || namesakes_.size() >= max_namesakes || !namesakes_.insert(node).second)
       return;
     out.emplace_back(
-      log_effects::warn{"node " + key.owner.substr(0, 8) + " is called '" + key.name
+      log_effects::warn{"node " + to_string(node).substr(0, 8) + " is called '" + key.name
                         + "' as well; give one of the two another --name, or commands that name "
                           "it may mean either"});
   }
 
   // -- agents ----------------------------------------------------------------------------
 
-  void follow_agent(const registry::change& news, bool is_shown, effects& out) const {
+  void follow_agent(const node_id& node, const registry::change& news, bool is_shown,
+                    effects& out) const {
     auto& value = news.what.value;
     if (is_shown && !news.what.healthy)
       out.emplace_back(liveness::ill{value.key, agent_of(value)});
     else
       out.emplace_back(liveness::well{value.key});
     if (value.token != 0)
-      follow_claim(news, is_shown, out);
-    if (value.key.owner == id_) {
+      follow_claim(node, news, is_shown, out);
+    if (node == id_) {
       out.emplace_back(own_agent{value.key, is_shown && !news.what.healthy});
       return;
     }
     if (is_shown && gets_messages(news.what))
-      return find(news.what, out);
+      return find(node, news.what, out);
     auto id = agent_of(value);
     if (auto other = find_other(id, value.key))
-      find(*other, out);
+      find(node, *other, out);
     else
-      out.emplace_back(gone{std::move(id), value.key.owner});
+      out.emplace_back(gone{std::move(id), node});
   }
 
   static bool rests(const registry::record_view& what) {
@@ -237,8 +245,8 @@ private:
     return rests(what) || what.status == registry::record_status::active;
   }
 
-  static void find(const registry::record_view& what, effects& out) {
-    out.emplace_back(found{what.value, agent_of(what.value), rests(what), !what.healthy});
+  static void find(const node_id& node, const registry::record_view& what, effects& out) {
+    out.emplace_back(found{what.value, agent_of(what.value), node, rests(what), !what.healthy});
   }
 
   /// Another record of the agent of that id, which gets messages. Changes that come together are
@@ -253,15 +261,16 @@ private:
   }
 
   /// What is said of a name that this node may have, or claim.
-  void follow_claim(const registry::change& news, bool is_shown, effects& out) const {
+  void follow_claim(const node_id& node, const registry::change& news, bool is_shown,
+                    effects& out) const {
     auto& value = news.what.value;
     auto is_taken = news.kind == registry::change_kind::taken;
-    if (value.key.owner == id_ ? is_taken : is_shown)
+    if (node == id_ ? is_taken : is_shown)
       out.emplace_back(claims_types::seen{value.key.name, value.key.owner, value.token, is_taken,
-                                          nodes_.name_of(value.key.owner)});
+                                          nodes_.name_of(node)});
   }
 
-  const std::string id_;
+  const node_id id_;
   const std::string name_;
   const std::size_t max_records_;
   const registry::record_table& table_;
@@ -272,7 +281,7 @@ private:
   std::size_t in_page_ = 0;
   /// While the pages of a snapshot come in.
   std::optional<shown_records> snapshot_;
-  std::set<std::string> namesakes_;
+  std::set<node_id> namesakes_;
 };
 
 } // namespace troupe::cluster

@@ -84,12 +84,11 @@ public:
     member.unlinked = [this](const node_id& node) {
       seat_->run([node](voters_state& state) { state.link_down(node); });
     };
-    member.node_is = [this](const registry::record& what) {
-      auto node = node_id::from_string(what.key.owner);
-      if (!node || what.endpoints.empty())
+    member.node_is = [this](const node_id& node, const registry::record& what) {
+      if (what.endpoints.empty())
         return;
       auto& where = what.endpoints.front();
-      seat_->run([node = *node, called = what.key.name,
+      seat_->run([node, called = what.key.name,
                   address = to_string(net::address{where.host, where.port})](voters_state& state) {
         state.node_is(node, called, address);
       });

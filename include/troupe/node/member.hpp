@@ -26,6 +26,7 @@
 #include "troupe/cluster/known_nodes.hpp"
 #include "troupe/cluster/liveness.hpp"
 #include "troupe/cluster/node_core.hpp"
+#include "troupe/cluster/owner_id.hpp"
 #include "troupe/cluster/record_exchange.hpp"
 #include "troupe/core/agent_id.hpp"
 #include "troupe/core/caf/compat.hpp"
@@ -55,7 +56,7 @@ namespace troupe::cluster {
 
 /// What a member has to know.
 struct member_setup {
-  std::string id;
+  node_id id;
   std::string name;
   boot_number boot = 0;
   /// It has no data folder.
@@ -93,7 +94,8 @@ struct member_setup {
   std::function<void(const net::link_ptr&)> linked = [](const net::link_ptr&) {};
   std::function<void(const node_id&)> unlinked = [](const node_id&) {};
   /// What a node says of itself: where it is, or that it has left.
-  std::function<void(const registry::record&)> node_is = [](const registry::record&) {};
+  std::function<void(const node_id&, const registry::record&)> node_is
+    = [](const node_id&, const registry::record&) {};
   std::function<void(const node_id&, boot_number)> node_left = [](const node_id&, boot_number) {};
   /// The members show a node alive, or suspect it; or show it dead or stopped, or have forgotten
   /// it.
@@ -124,7 +126,7 @@ public:
               .revision_floor = setup_.revision_floor,
               .forget_after = setup_.forget_after}),
       reader_(self, core_.machine().table(), setup_.nodes),
-      workers_(self, this, setup_.id),
+      workers_(self, this, to_string(setup_.id)),
       links_(self, setup_.router, nodes()) {
     reader_.await_all();
     self_->set_down_handler([this](const caf::down_msg& gone) {
@@ -298,7 +300,7 @@ public:
 
   /// So a call of somebody on this node to an agent of another one has ended.
   void call_ended(const node_id& node, const agent_id& agent, registry::call_outcome how) {
-    core_.step(node_core::call_ended{to_string(node), agent, how});
+    core_.step(node_core::call_ended{node, agent, how});
   }
 
   /// Takes back all that this node ever said, for good. Calls `done` once the services have heard
@@ -307,7 +309,8 @@ public:
     auto heard = once_all(3, std::move(done));
     step_then(claims::leave{}, heard);
     say_all(heard);
-    ask_service(self_, setup_.scheduler, scheduler::worker_lost{setup_.id, book().boot(), {}},
+    ask_service(self_, setup_.scheduler,
+                scheduler::worker_lost{to_string(setup_.id), book().boot(), {}},
                 [heard](const auto& answer) { heard(answer ? problem{} : answer.error()); });
   }
 
@@ -316,7 +319,7 @@ public:
   void link_up(const net::link_ptr& which) {
     if (!links_.up(which))
       return;
-    core_.step(liveness::link_up{to_string(which->peer().node), which->peer().boot});
+    core_.step(liveness::link_up{which->peer().node, which->peer().boot});
     setup_.linked(which);
   }
 
@@ -324,7 +327,7 @@ public:
     if (!links_.down(which))
       return;
     auto& peer = which->peer();
-    core_.step(liveness::link_down{to_string(peer.node), peer.boot, why});
+    core_.step(liveness::link_down{peer.node, peer.boot, why});
     setup_.unlinked(peer.node);
   }
 
@@ -441,15 +444,10 @@ private:
 
   // -- who is found ------------------------------------------------------------------------
 
-  /// The node that a record is of: others' are taken under their ids only (see staged_records).
-  static node_id node_of(const std::string& owner) {
-    return *node_id::from_string(owner);
-  }
-
   void perform(node_core::found& what) {
     auto& said = what.what;
     router::location where{std::move(what.id),
-                           node_of(said.key.owner),
+                           what.node,
                            std::move(said.capabilities),
                            std::move(said.groups),
                            said.load,
@@ -461,26 +459,23 @@ private:
   }
 
   void perform(const node_core::gone& what) {
-    setup_.router.run([agent = what.id, node = node_of(what.node)](router::router_state& state) {
+    setup_.router.run([agent = what.id, node = what.node](router::router_state& state) {
       state.places().remove(agent, node);
     });
   }
 
   void perform(node_core::found_only& what) {
-    std::set<std::pair<agent_id, node_id>> places;
-    for (auto& [agent, node] : what.agents)
-      places.emplace(agent, node_of(node));
-    setup_.router.run([places = std::move(places)](router::router_state& state) {
+    setup_.router.run([places = std::move(what.agents)](router::router_state& state) {
       state.places().keep_others(places);
     });
   }
 
   void perform(const node_core::node_is& what) {
-    setup_.node_is(what.what);
+    setup_.node_is(what.node, what.what);
   }
 
   void perform(const node_core::node_left& what) {
-    setup_.node_left(node_of(what.node), what.boot);
+    setup_.node_left(what.node, what.boot);
   }
 
   void perform(const node_core::presence& what) {
@@ -539,18 +534,18 @@ private:
                     return core_.step(liveness::workers_listed{heard.error()}, id);
                   std::vector<liveness::worker> found;
                   for (auto& each : heard->workers)
-                    found.push_back({each.worker.value, each.owner, each.boot,
+                    found.push_back({each.worker.value, owner_id{each.owner}, each.boot,
                                      each.state == scheduler::worker_state::silent});
                   core_.step(liveness::workers_listed{std::move(found)}, id);
                 });
   }
 
   void perform(liveness::give_up& what) {
-    tell_service(setup_.scheduler, scheduler::worker_lost{what.node, what.boot, {}});
+    tell_service(setup_.scheduler, scheduler::worker_lost{to_string(what.owner), what.boot, {}});
   }
 
   void perform(liveness::free_names& what) {
-    tell_service(setup_.names, registry::names::owner_gone{what.node, what.boot});
+    tell_service(setup_.names, registry::names::owner_gone{to_string(what.owner), what.boot});
   }
 
   void perform(liveness::ping& what) {
@@ -583,11 +578,10 @@ private:
   }
 
   /// Null if there is no link.
-  caf::strong_actor_ptr router_of(const std::string& node) const {
+  caf::strong_actor_ptr router_of(const node_id& node) const {
     if (node == setup_.id)
       return caf::actor_cast<caf::strong_actor_ptr>(setup_.router.handle());
-    auto who = node_id::from_string(node);
-    return who ? links_.entry_point(*who) : nullptr;
+    return links_.entry_point(node);
   }
 
   caf::event_based_actor* self_;

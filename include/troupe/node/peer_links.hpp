@@ -97,10 +97,7 @@ public:
       return done(problem{errc::not_found, "no node '" + called.substr(0, 64)
                                              + "' is known; check its name, or wait until it has "
                                                "joined"});
-    auto node = node_id::from_string(*found);
-    if (!node)
-      return done(node.error());
-    find_entry(*node, std::move(done), true);
+    find_entry(*found, std::move(done), true);
   }
 
   /// The same of a node by its id. If it `holds` the link, that stays until it is lost; else as
@@ -118,10 +115,9 @@ public:
 private:
   /// Makes a link to a node that is known; `done` gets it on the actor.
   void dial(const node_id& node, std::function<void(const result<net::link_ptr>&)> done) {
-    auto known_as = to_string(node);
-    auto where = nodes_.address_of(known_as);
+    auto where = nodes_.address_of(node);
     if (!where)
-      return done(problem{errc::unreachable, "the address of node " + nodes_.name_of(known_as)
+      return done(problem{errc::unreachable, "the address of node " + nodes_.name_of(node)
                                                + " is not known; retry once it is registered"});
     dial(*where, node, std::move(done));
   }

@@ -300,7 +300,7 @@ inline problem node::inside::note_try(const problem& how) {
 }
 
 inline cluster::member_setup node::inside::member_setup() {
-  cluster::member_setup made{to_string(data_.self().id),
+  cluster::member_setup made{data_.self().id,
                              options_.name,
                              data_.self().boot,
                              !data_.is_durable(),

@@ -17,6 +17,7 @@
 #include "troupe/cluster/swim.hpp"
 #include "troupe/cluster/swim_types.hpp"
 #include "troupe/core/agent_id.hpp"
+#include "troupe/core/ids.hpp"
 #include "troupe/core/overloaded.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/core/visit.hpp"
@@ -50,7 +51,7 @@ public:
         awaited_.clear();
         leaving_.clear();
         node.for_each_record([&](const registry::record_view& each) {
-          auto& owner = each.value.key.owner;
+          auto owner = id_of(each.value.key.owner);
           auto is_lost = each.liveness == registry::record_status::disconnected;
           if (owner != node.id() && !there(owner))
             awaited_[owner] = {is_lost ? now : now + lost_after_, each.value.boot};
@@ -75,7 +76,7 @@ public:
           go(now, each.node, each.boot);
       },
       [&](const machine::member_is& each) {
-        cluster::liveness::seen news{to_string(each.who), each.when.boot, each.is};
+        cluster::liveness::seen news{each.who, each.when.boot, each.is};
         if (each.is == cluster::member_status::alive || each.is == cluster::member_status::suspect)
           see_there(news);
         else
@@ -85,15 +86,15 @@ public:
         if (names_page_ != id || !leads_ || !each.what)
           return;
         for (auto& claim : each.what->claimed)
-          if (claim.is_fleeting && claim.owner != node.id())
-            await(now, claim.owner, claim.boot);
+          if (claim.is_fleeting && id_of(claim.owner) != node.id())
+            await(now, id_of(claim.owner), claim.boot);
       },
       [&](const cluster::liveness::workers_listed& each) {
         if (workers_page_ != id || !leads_ || !each.what)
           return;
         for (auto& worker : *each.what)
           if (worker.is_silent && worker.owner != node.id())
-            await(now, worker.owner, worker.boot);
+            await(now, *worker.owner.node(), worker.boot);
       },
       [](const auto&) {},
     };
@@ -106,7 +107,7 @@ public:
       auto news = node.table().answer(watched_);
       watched_ = watched_.next(news);
       for (auto& change : news.changes)
-        if (change.what.value.key.owner != node.id())
+        if (id_of(change.what.value.key.owner) != node.id())
           follow(now, change);
     }
   }
@@ -115,11 +116,12 @@ public:
   void does(time_point now, const machine::effect& what) {
     auto judge = overloaded{
       [&](const cluster::liveness::give_up& each) {
-        auto found = awaited_.find(each.node);
+        auto& node = *each.owner.node();
+        auto found = awaited_.find(node);
         if (found == awaited_.end() || found->second.first > now)
-          return broken("gives node " + each.node + " up, " + why_not(each.node));
+          return broken("gives node " + to_string(node) + " up, " + why_not(node));
         if (each.boot > found->second.second)
-          broken("gives boot " + std::to_string(each.boot) + " of node " + each.node
+          broken("gives boot " + std::to_string(each.boot) + " of node " + to_string(node)
                  + " up, where boot " + std::to_string(found->second.second) + " was lost");
         awaited_.erase(found);
       },
@@ -134,7 +136,8 @@ public:
   void ticked(time_point now) {
     for (auto& [node, due] : std::map{awaited_})
       if (due.first <= now) {
-        broken("keeps the worker of node " + node + ", which is dead or away for lost_after");
+        broken("keeps the worker of node " + to_string(node)
+               + ", which is dead or away for lost_after");
         awaited_.erase(node);
       }
   }
@@ -144,8 +147,13 @@ public:
   }
 
 private:
+  /// All owners are nodes here.
+  static node_id id_of(const std::string& owner) {
+    return *node_id::from_string(owner);
+  }
+
   /// The latest boot that is there.
-  [[nodiscard]] std::optional<boot_number> there(const std::string& node) const {
+  [[nodiscard]] std::optional<boot_number> there(const node_id& node) const {
     std::optional<boot_number> latest;
     for (auto* each : {&links_, &members_})
       if (auto found = each->find(node); found != each->end())
@@ -153,19 +161,19 @@ private:
     return latest;
   }
 
-  [[nodiscard]] std::string why_not(const std::string& node) const {
+  [[nodiscard]] std::string why_not(const node_id& node) const {
     return members_.contains(node) ? "which the members do not show dead"
            : links_.contains(node) ? "whose link is there"
                                    : "which was not away for lost_after";
   }
 
-  void come(const std::string& node) {
+  void come(const node_id& node) {
     awaited_.erase(node);
     leaving_.erase(node);
   }
 
   /// It was there, and is there no more.
-  void go(time_point now, const std::string& node, boot_number boot) {
+  void go(time_point now, const node_id& node, boot_number boot) {
     if (leaving_.erase(node) == 0 && leads_)
       awaited_[node] = {now + lost_after_, boot};
   }
@@ -200,7 +208,7 @@ private:
   }
 
   void follow(time_point now, const registry::change& news) {
-    auto& node = news.what.value.key.owner;
+    auto node = id_of(news.what.value.key.owner);
     if (news.kind == registry::change_kind::removed) {
       if (news.what.value.key.kind == registry::record_kind::node)
         left(node, news.what.value.boot);
@@ -210,13 +218,13 @@ private:
     }
   }
 
-  void await(time_point now, const std::string& node, boot_number boot) {
+  void await(time_point now, const node_id& node, boot_number boot) {
     if (!there(node))
       awaited_.try_emplace(node, now + lost_after_, boot);
   }
 
   /// A later life of it has not left.
-  void left(const std::string& node, boot_number boot) {
+  void left(const node_id& node, boot_number boot) {
     auto awaited = awaited_.find(node);
     auto latest = there(node);
     if (!latest && awaited != awaited_.end())
@@ -234,11 +242,11 @@ private:
 
   duration lost_after_;
   bool leads_ = false;
-  std::map<std::string, boot_number> links_;
+  std::map<node_id, boot_number> links_;
   /// As the members show them.
-  std::map<std::string, boot_number> members_;
-  std::map<std::string, std::pair<time_point, boot_number>> awaited_;
-  std::set<std::string> leaving_;
+  std::map<node_id, boot_number> members_;
+  std::map<node_id, std::pair<time_point, boot_number>> awaited_;
+  std::set<node_id> leaving_;
   registry::watch_records watched_{};
   request_id names_page_ = 0;
   request_id workers_page_ = 0;
@@ -246,7 +254,7 @@ private:
 };
 
 /// Where messages to agents go from a node: by the id of the agent, and the node that it is on.
-using node_routes = std::map<std::pair<agent_id, std::string>, cluster::node_core::found>;
+using node_routes = std::map<std::pair<agent_id, node_id>, cluster::node_core::found>;
 
 /// What a node that runs says and shows.
 struct node_sight {
@@ -261,12 +269,17 @@ struct node_sight {
   bool is_twin = false;
 };
 
-/// By id. Whoever is not among them does not run.
-using node_sights = std::map<std::string, node_sight>;
+/// Whoever is not among them does not run.
+using node_sights = std::map<node_id, node_sight>;
 
 /// Whether an id of this world is that of a node without a data folder.
-inline bool is_fleeting(const std::string& id) {
-  return id.starts_with('f');
+inline bool is_fleeting(const node_id& id) {
+  return id.bytes.front() >= std::byte{0xf0};
+}
+
+/// By the owner of a record, a name or a worker: all are nodes here.
+inline node_sights::const_iterator find_owner(const node_sights& nodes, const std::string& owner) {
+  return nodes.find(*node_id::from_string(owner));
 }
 
 /// Checks, some time after the last fault, that each node shows of the others what they say, and
@@ -275,11 +288,11 @@ template <class Broken>
 void check_copies(const node_sights& nodes, Broken broken) {
   for (auto& [id, node] : nodes) {
     auto shows = [&, who = &id](const registry::record_view& what, const std::string& how) {
-      broken("node " + *who + " shows " + to_text(what.value.key) + ' ' + how);
+      broken("node " + to_string(*who) + " shows " + to_text(what.value.key) + ' ' + how);
     };
     node.core->for_each_record([&](const registry::record_view& each) {
       auto& key = each.value.key;
-      auto owner = nodes.find(key.owner);
+      auto owner = find_owner(nodes, key.owner);
       if (owner == nodes.end()) {
         if (each.liveness != registry::record_status::disconnected)
           shows(each, "as there, which is gone");
@@ -303,7 +316,7 @@ void check_copies(const node_sights& nodes, Broken broken) {
             && !node.core->table()
                   .answer(registry::get_record{said.key.kind, said.key.name, said.key.owner})
                   .found)
-          broken("node " + id + " does not show " + to_text(said.key));
+          broken("node " + to_string(id) + " does not show " + to_text(said.key));
   }
 }
 
@@ -317,8 +330,9 @@ void check_routes(const node_sights& nodes, Broken broken) {
     node_routes wanted;
     auto want = [&](const registry::record& what, bool rests) {
       auto agent = agent_of(what);
+      auto owner = *node_id::from_string(what.key.owner);
       if (what.key.kind == registry::record_kind::agent)
-        wanted[{agent, what.key.owner}] = {what, agent, rests};
+        wanted[{agent, owner}] = {what, agent, owner, rests};
     };
     auto own = node.book->all();
     auto rests = std::ranges::any_of(own, [](const registry::record& each) {
@@ -330,11 +344,13 @@ void check_routes(const node_sights& nodes, Broken broken) {
         want(each, rests);
     node.core->for_each_record([&, own = &id](const registry::record_view& each) {
       auto is_resting = each.status == record_status::maintenance;
-      if (each.value.key.owner != *own && (is_resting || each.status == record_status::active))
+      if (each.value.key.owner != to_string(*own)
+          && (is_resting || each.status == record_status::active))
         want(each.value, is_resting);
     });
     auto wrong = [&, from = &id](const node_routes::key_type& which, const std::string& how) {
-      broken("node " + *from + how + which.first.text() + " of node " + which.second);
+      broken("node " + to_string(*from) + how + which.first.text() + " of node "
+             + to_string(which.second));
     };
     for (auto& [which, each] : wanted)
       if (auto found = node.routes->find(which); found == node.routes->end())
@@ -363,9 +379,7 @@ void check_members(const node_sights& nodes, Broken broken) {
       if (known && known->state == cluster::member_status::alive
           && known->when.boot == own->what.when.boot)
         continue;
-      std::string text{"node "};
-      text += id;
-      text += " shows node " + of + ' ';
+      auto text = "node " + to_string(id) + " shows node " + to_string(of) + ' ';
       text += known ? name_of(known->state) : "not at all";
       broken(text + ", which is there as member");
     }
@@ -374,13 +388,13 @@ void check_members(const node_sights& nodes, Broken broken) {
 /// Checks at any time that no agent gets messages under a name that another node has claimed later,
 /// by what the node itself shows.
 template <class Broken>
-void check_receivers(const std::string& id, const node_sight& node, Broken broken) {
+void check_receivers(const node_id& id, const node_sight& node, Broken broken) {
   for (auto& name : *node.receivers) {
     auto own = node.book->find(registry::record_kind::agent, name.text());
     auto shown = node.core->table()
                    .answer(registry::get_record{registry::record_kind::agent, name.text(), {}})
                    .found;
-    if (own && shown && shown->value.key.owner != id && shown->value.token > own->token)
+    if (own && shown && shown->value.key.owner != to_string(id) && shown->value.token > own->token)
       broken("keeps the name " + name.text() + ", which node " + shown->value.key.owner
              + " has claimed later");
   }
@@ -392,9 +406,9 @@ void check_receivers(const std::string& id, const node_sight& node, Broken broke
 template <class Names, class Broken>
 void check_names(const node_sights& nodes, const Names& names, Broken broken) {
   for (auto& each : names.answer(registry::names::list_claims{{}, {}, 1'000}).claimed) {
-    auto owner = nodes.find(each.owner);
+    auto owner = find_owner(nodes, each.owner);
     if (owner == nodes.end()) {
-      if (is_fleeting(each.owner))
+      if (is_fleeting(*node_id::from_string(each.owner)))
         broken("node " + each.owner + " keeps the name " + each.name.text()
                + ", and is gone and has no data folder");
     } else if (each.boot == owner->second.book->boot() && !owner->second.is_twin
@@ -403,14 +417,14 @@ void check_names(const node_sights& nodes, const Names& names, Broken broken) {
              + ", and has no such agent");
     }
   }
-  auto wrong = [&](const std::string& node, const agent_id& name, const std::string& how) {
-    broken("agent " + name.text() + " of node " + node + how);
+  auto wrong = [&](const node_id& node, const agent_id& name, const std::string& how) {
+    broken("agent " + name.text() + " of node " + to_string(node) + how);
   };
   for (auto& [id, node] : nodes)
     for (auto& name : *node.receivers) {
       auto granted = names.answer(registry::names::find_claim{name}).found;
       auto said = node.book->find(registry::record_kind::agent, name.text());
-      if (!granted || granted->owner != id)
+      if (!granted || granted->owner != to_string(id))
         wrong(id, name,
               " gets messages, and its name is that of "
                 + (granted ? "node " + granted->owner : std::string{"nobody"}));
@@ -425,17 +439,18 @@ template <class Broken>
 void check_workers(const node_sights& nodes, const scheduler::worker_list& list, Broken broken) {
   std::set<std::string> found;
   for (auto& each : list.workers) {
+    auto is_there = find_owner(nodes, each.owner) != nodes.end();
     auto worker = "the worker of boot " + std::to_string(each.boot) + " of node " + each.owner;
-    if (!nodes.contains(each.owner))
+    if (!is_there)
       broken(worker + " is kept, which is gone");
     if (!found.insert(each.owner).second)
       broken(worker + " is a second one");
-    if (nodes.contains(each.owner) && each.state != scheduler::worker_state::active)
+    if (is_there && each.state != scheduler::worker_state::active)
       broken(worker + " is " + std::string{name_of(each.state)} + ", whose node is there");
   }
   for (auto& [id, node] : nodes)
-    if (!found.contains(id))
-      broken("node " + id + " has no worker");
+    if (!found.contains(to_string(id)))
+      broken("node " + to_string(id) + " has no worker");
 }
 
 /// Checks, some time after all agents answer again, that they show healthy.

@@ -218,7 +218,7 @@ private:
       auto& node = *world_.at(which);
       nodes[node.id()] = node.look();
       if (node.unanswered() > 0)
-        broken("node " + node.id() + " waits for " + std::to_string(node.unanswered())
+        broken("node " + to_string(node.id()) + " waits for " + std::to_string(node.unanswered())
                + " answers");
     }
     auto tell = [this](const std::string& what) { broken(what); };
@@ -244,7 +244,7 @@ private:
   void check_ways(process_id leads) {
     for (process_id which = 0; which < world_.size(); ++which)
       if (auto there = world_.at(which)->services_at(); there != leads)
-        broken("node " + world_.at(which)->id() + " has the services "
+        broken("node " + to_string(world_.at(which)->id()) + " has the services "
                + (there ? "at process " + std::to_string(*there) : "nowhere") + ", and process "
                + std::to_string(leads) + " leads");
   }
@@ -278,7 +278,7 @@ private:
     return helps && is_member(whom) && is_member(*leader());
   }
 
-  [[nodiscard]] bool is_given_up(const std::string& node) {
+  [[nodiscard]] bool is_given_up(const node_id& node) {
     return world_.setting().lost.contains(node);
   }
 
@@ -300,20 +300,22 @@ private:
     world_.arm(which);
     run_for(node_times::given_up_within);
     if (leader() != leads)
-      return broken("another node leads, as the leader does not reach node " + node.id());
+      return broken("another node leads, as the leader does not reach node "
+                    + to_string(node.id()));
     if (is_member(which) && !node.look().receivers->contains(name))
-      broken("node " + node.id() + " gets no name, which only the leader cannot reach");
+      broken("node " + to_string(node.id()) + " gets no name, which only the leader cannot reach");
     if (has_helper(which) && is_given_up(node.id()))
-      broken("node " + node.id() + " is given up, which only the leader cannot reach");
+      broken("node " + to_string(node.id()) + " is given up, which only the leader cannot reach");
     else if (has_helper(which) && !has_worker(leads, node.id()))
-      broken("node " + node.id() + " has no worker, which only the leader cannot reach");
+      broken("node " + to_string(node.id()) + " has no worker, which only the leader cannot reach");
     world_.heal();
     run_for(std::chrono::seconds{3});
   }
 
-  [[nodiscard]] bool has_worker(process_id leads, const std::string& node) {
+  [[nodiscard]] bool has_worker(process_id leads, const node_id& node) {
     auto list = world_.at(leads)->services().task_service().answer(scheduler::list_workers{});
-    return std::ranges::any_of(list.workers, [&](auto& each) { return each.owner == node; });
+    return std::ranges::any_of(list.workers,
+                               [&](auto& each) { return each.owner == to_string(node); });
   }
 
   /// One node is killed, hangs, or leaves and ends.
@@ -332,14 +334,14 @@ private:
       world_.pause(which, node_times::given_up_within);
     run_for(node_times::given_up_within - std::chrono::milliseconds{1});
     if (!is_given_up(id) && is_known)
-      broken("node " + id + (how == 1 ? " was killed" : " hangs")
+      broken("node " + to_string(id) + (how == 1 ? " was killed" : " hangs")
              + ", and is not given up in time");
     else if (how == 1 && is_known)
       come_late(id, which);
   }
 
   /// A node that starts when that one is dead learns of it, and forgets it when the others do.
-  void come_late(const std::string& dead, process_id which) {
+  void come_late(const node_id& dead, process_id which) {
     auto fits = [&](process_id each) { return each != which && each != leader(); };
     process_id late = 0;
     while (late < world_.size() && !fits(late))
@@ -350,47 +352,46 @@ private:
     world_.start(late);
     run_for(node_times::given_up_within);
     auto& newcomer = *world_.at(late);
-    auto shown = newcomer.look().members->find(node_process::member_of(dead));
+    auto shown = newcomer.look().members->find(dead);
     if (!shown || shown->state != cluster::member_status::dead)
-      broken("node " + newcomer.id() + " shows node " + dead + " as "
+      broken("node " + to_string(newcomer.id()) + " shows node " + to_string(dead) + " as "
              + (shown ? std::string{cluster::name_of(shown->state)} : "a stranger")
              + ", which was dead when it started");
     else if (knows_records(newcomer, dead) != std::pair{true, false})
-      broken("node " + newcomer.id() + " does not show what node " + dead
+      broken("node " + to_string(newcomer.id()) + " does not show what node " + to_string(dead)
              + " has said, which was dead when it started");
     run_for(node_times::forgotten_within - node_times::given_up_within);
     for (process_id each = 0; each < world_.size(); ++each)
-      if (auto* node = world_.at(each);
-          node != nullptr && node->look().members->find(node_process::member_of(dead)))
-        broken("node " + node->id() + " does not forget node " + dead + ", which died long ago");
+      if (auto* node = world_.at(each); node != nullptr && node->look().members->find(dead))
+        broken("node " + to_string(node->id()) + " does not forget node " + to_string(dead)
+               + ", which died long ago");
   }
 
   /// Whether there are records of that node, and whether it shows them as there.
-  static std::pair<bool, bool> knows_records(const node_process& node, const std::string& of) {
-    auto known = node.table().answer(registry::find_owner{of});
+  static std::pair<bool, bool> knows_records(const node_process& node, const node_id& of) {
+    auto known = node.table().answer(registry::find_owner{to_string(of)});
     return {known.records > 0, known.liveness != registry::record_status::disconnected};
   }
 
   void leave(process_id which) {
     auto id = world_.at(which)->id();
-    auto gone = node_process::member_of(id);
     auto is_known = is_member(which);
     world_.at(which)->leave(true); // there may be no other one to vote in its place
     world_.arm(which);
     run_for(std::chrono::seconds{5});
     if (!world_.at(which)->has_ended())
-      broken("node " + world_.at(which)->id() + " does not get to leave");
+      broken("node " + to_string(world_.at(which)->id()) + " does not get to leave");
     world_.kill(which);
     if (auto leads = leader(); is_known && leads && has_worker(*leads, id))
-      broken("a worker is registered of node " + id + ", which has left");
+      broken("a worker is registered of node " + to_string(id) + ", which has left");
     run_for(node_times::given_up_within);
     for (process_id each = 0; each < world_.size(); ++each) {
       if (each == which)
         continue;
       auto& node = *world_.at(each);
-      auto known = node.look().members->find(gone);
+      auto known = node.look().members->find(id);
       if (is_known && known && known->state != cluster::member_status::left)
-        broken("node " + node.id() + " shows a node that has left as "
+        broken("node " + to_string(node.id()) + " shows a node that has left as "
                + std::string{cluster::name_of(known->state)});
     }
   }

@@ -5,7 +5,6 @@
 #include <functional>
 #include <map>
 #include <optional>
-#include <string>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -13,8 +12,10 @@
 #include "troupe/cluster/claims.hpp"
 #include "troupe/cluster/liveness.hpp"
 #include "troupe/cluster/node_core.hpp"
+#include "troupe/cluster/owner_id.hpp"
 #include "troupe/cluster/record_exchange.hpp"
 #include "troupe/core/agent_id.hpp"
+#include "troupe/core/ids.hpp"
 #include "troupe/core/machine.hpp"
 #include "troupe/core/overloaded.hpp"
 #include "troupe/core/result.hpp"
@@ -41,7 +42,7 @@ public:
 
   struct surroundings {
     /// The process of a node with a link.
-    std::function<std::optional<process_id>(const std::string&)> find_link;
+    std::function<std::optional<process_id>(const node_id&)> find_link;
     /// Steps the node_core.
     std::function<void(cluster::node_core::event, request_id)> step;
     /// Called after a step that came of nothing received.
@@ -49,12 +50,8 @@ public:
   };
 
   /// `here` and `services` outlive this. `node`: the id of this one.
-  node_letters(home& here, node_clients<home>& services, std::string node, surroundings around)
-    : here_(here),
-      services_(services),
-      node_(std::move(node)),
-      around_(std::move(around)),
-      pings_(here) {}
+  node_letters(home& here, node_clients<home>& services, const node_id& node, surroundings around)
+    : here_(here), services_(services), node_(node), around_(std::move(around)), pings_(here) {}
 
   node_letters(const node_letters&) = delete;
   node_letters& operator=(const node_letters&) = delete;
@@ -102,7 +99,7 @@ public:
         return around_.step(cluster::liveness::workers_listed{heard.error()}, id);
       std::vector<cluster::liveness::worker> found;
       for (auto& each : heard->workers)
-        found.push_back({each.worker.value, each.owner, each.boot,
+        found.push_back({each.worker.value, cluster::owner_id{each.owner}, each.boot,
                          each.state == scheduler::worker_state::silent});
       around_.step(cluster::liveness::workers_listed{std::move(found)}, id);
     };
@@ -133,7 +130,7 @@ public:
   // -- records of others ---------------------------------------------------------------------
 
   void perform(const cluster::record_exchange::ask& what) {
-    if (auto where = around_.find_link(to_string(what.whom)))
+    if (auto where = around_.find_link(what.whom))
       here_.send_over_link(*where, node_wishes{here_.life(), what.id, what.what});
     else
       here_.after(std::chrono::milliseconds{50}, [this, id = what.id] {
@@ -160,7 +157,7 @@ public:
 private:
   home& here_;
   node_clients<home>& services_;
-  std::string node_;
+  node_id node_;
   surroundings around_;
   node_pings<Process> pings_;
   /// Who has asked for records: the process, its life, and its number of the question.

@@ -27,22 +27,21 @@ public:
     has_folder_ = here.self() % 3 != 2;
     if (!has_folder_)
       kept = {};
-    while (kept.id.empty() || is_fleeting(to_string(id_of(key_of(kept.id)))) == has_folder_)
+    while (kept.id.empty() || is_fleeting(id_of(key_of(kept.id))) == has_folder_)
       kept.id = std::to_string(here.self()) + "-" + std::to_string(++here.setting().ids);
     if (has_folder_)
       group_seat<home>::take_seat(here);
     boot_ = ++kept.boot;
     key_ = key_of(kept.id);
-    own_ = id_of(key_);
-    id_ = to_string(own_);
-    here.setting().members[own_] = {here.self(), key_};
+    id_ = id_of(key_);
+    here.setting().members[id_] = {here.self(), key_};
     note_boot(here, id_, boot_);
     // In an earlier life, whose boot may be this one.
-    here.setting().tasks.gone(here.calendar().time_since_epoch(), id_, boot_);
+    here.setting().tasks.gone(here.calendar().time_since_epoch(), to_string(id_), boot_);
   }
 
   /// That node has that boot from here on.
-  static void note_boot(home& here, const std::string& id, boot_number boot) {
+  static void note_boot(home& here, const node_id& id, boot_number boot) {
     if (!here.setting().begun.emplace(id, boot).second)
       here.setting().twins.insert(id);
   }
@@ -56,11 +55,7 @@ public:
     return key_;
   }
 
-  [[nodiscard]] const node_id& own() const {
-    return own_;
-  }
-
-  [[nodiscard]] const std::string& id() const {
+  [[nodiscard]] const node_id& id() const {
     return id_;
   }
 
@@ -80,8 +75,7 @@ private:
   bool has_folder_ = false;
   boot_number boot_ = 0;
   public_key key_;
-  node_id own_;
-  std::string id_;
+  node_id id_;
 };
 
 } // namespace troupe::sim

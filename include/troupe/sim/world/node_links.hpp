@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <map>
 #include <optional>
-#include <string>
 #include <utility>
 #include <vector>
 
@@ -20,13 +19,13 @@ using caller = std::pair<process_id, std::uint64_t>;
 
 /// What nodes say to each other all the time, in the place of links with heartbeats.
 struct node_beat {
-  std::string node{};
+  node_id node{};
   boot_number boot = 0;
   std::uint64_t life = 0;
   /// Of whom it has heard lately: a link needs both directions.
   std::map<process_id, std::uint64_t> hears{};
   /// The node that it takes the receiver for, and the latest boot of it that it has heard of.
-  std::string receiver{};
+  node_id receiver{};
   boot_number heard_of = 0;
 };
 
@@ -40,7 +39,7 @@ public:
 
   struct change {
     bool is_up = false;
-    std::string node;
+    node_id node;
     boot_number boot = 0;
     caller who{};
   };
@@ -102,7 +101,7 @@ public:
     }
   }
 
-  [[nodiscard]] std::optional<process_id> find(const std::string& node) const {
+  [[nodiscard]] std::optional<process_id> find(const node_id& node) const {
     for (auto& [who, each] : links_)
       if (each.node == node)
         return who;
@@ -111,13 +110,13 @@ public:
 
 private:
   struct sender {
-    std::string node;
+    node_id node;
     std::uint64_t life = 0;
     time_point at{};
   };
 
   struct link {
-    std::string node;
+    node_id node;
     boot_number boot = 0;
     std::uint64_t life = 0;
     time_point heard{};
@@ -126,7 +125,7 @@ private:
   caller self_;
   std::map<process_id, sender> heard_;
   std::map<process_id, link> links_;
-  std::map<std::string, boot_number> latest_;
+  std::map<node_id, boot_number> latest_;
 };
 
 } // namespace troupe::sim

@@ -73,11 +73,10 @@ public:
       clients_(here, around_clients()),
       letters_(here, clients_, id_, around_letters()),
       departure_(here_, around_departure()),
-      worker_(here, clients_.tasks(), id_, around_worker()) {
+      worker_(here, clients_.tasks(), to_string(id_), around_worker()) {
     begin_as(life_.boot());
     if (life_.has_folder())
-      group_.emplace(here, life_.own(), way::listens_at(here.self()), node_times::tasks(),
-                     around_group());
+      group_.emplace(here, id_, way::listens_at(here.self()), node_times::tasks(), around_group());
     put_self();
     beat_at_ = here_.now();
   }
@@ -108,7 +107,7 @@ public:
   /// One of its services says how much it has to do.
   void put_service(std::uint32_t load) {
     registry::record made;
-    made.key = {registry::record_kind::service, "service", id_};
+    made.key = {registry::record_kind::service, "service", to_string(id_)};
     made.load = load;
     ask_core(cluster::claims::put{made}, "put of a service");
   }
@@ -147,7 +146,7 @@ public:
   }
 
   /// A caller of this node has not reached that agent.
-  void miss(const std::string& node, const agent_id& name) {
+  void miss(const node_id& node, const agent_id& name) {
     step(cluster::node_core::call_ended{node, name, registry::call_outcome::unreachable});
   }
 
@@ -163,12 +162,7 @@ public:
 
   // -- what it shows -----------------------------------------------------------------------------
 
-  /// What members call the node with that id.
-  static node_id member_of(const std::string& id) {
-    return *node_id::from_string(id);
-  }
-
-  [[nodiscard]] const std::string& id() const {
+  [[nodiscard]] const node_id& id() const {
     return id_;
   }
 
@@ -279,7 +273,7 @@ private:
   }
 
   void broken(const std::string& what) {
-    here_.setting().found.broken("node " + id_ + ' ' + what);
+    here_.setting().found.broken("node " + to_string(id_) + ' ' + what);
   }
 
   void judge() {
@@ -309,7 +303,7 @@ private:
 
   void put_self() {
     registry::record made;
-    made.key = {registry::record_kind::node, name_, id_};
+    made.key = {registry::record_kind::node, name_, to_string(id_)};
     auto where = *net::address::from_string(way::listens_at(here_.self()));
     made.endpoints = {{where.host, where.port}};
     if (is_fleeting(id_))
@@ -323,16 +317,18 @@ private:
     return {
       .give_up_vote =
         [this](bool force, duration within, done_handler done) {
-          here_.setting().facts.wished_away(life_.own(), force);
-          clients_.change({cluster::voter_change::leave, id_, force}, within, std::move(done));
+          here_.setting().facts.wished_away(id_, force);
+          clients_.change({cluster::voter_change::leave, to_string(id_), force}, within,
+                          std::move(done));
         },
       .end_workers = [this] { worker_.end(); },
       .take_back =
         [this](done_handler done) {
-          here_.setting().facts.wished_away(life_.own(), true);
-          here_.setting().tasks.left(id_, book().boot());
-          tasks_gone(id_, book().boot());
-          lose_worker(id_, book().boot());
+          here_.setting().facts.wished_away(id_, true);
+          auto owner = to_string(id_);
+          here_.setting().tasks.left(owner, book().boot());
+          tasks_gone(owner, book().boot());
+          lose_worker(owner, book().boot());
           ask_core(cluster::claims::leave{}, "leave", [done] { done({}); });
         },
       .hand_over =
@@ -376,7 +372,7 @@ private:
       step(cluster::claims::risen{boot});
       here_.after(std::chrono::milliseconds{1}, [this] { // once that is signed
         for (auto& [who, known] : here_.setting().members)
-          if (links_.find(to_string(who)))
+          if (links_.find(who))
             member_->show_card(who);
       });
     });
@@ -389,12 +385,12 @@ private:
 
   void perform(cluster::node_core::node_is& what) {
     auto& where = what.what.endpoints.at(0);
-    note(cluster::seats::node_is{member_of(what.what.key.owner), what.what.key.name,
+    note(cluster::seats::node_is{what.node, what.what.key.name,
                                  to_string(net::address{where.host, where.port})});
   }
 
   void perform(cluster::node_core::node_left& what) {
-    note(cluster::seats::node_left{member_of(what.node), what.boot});
+    note(cluster::seats::node_left{what.node, what.boot});
   }
 
   void perform(cluster::node_core::presence&) {}
@@ -407,30 +403,32 @@ private:
 
   void perform(cluster::liveness::give_up& what) {
     ++here_.setting().given_up;
-    tasks_gone(what.node, what.boot);
-    auto& latest = here_.setting().lost[what.node];
+    auto owner = to_string(what.owner);
+    tasks_gone(owner, what.boot);
+    auto& latest = here_.setting().lost[*what.owner.node()];
     latest = std::max(latest, what.boot);
-    lose_worker(what.node, what.boot);
+    lose_worker(owner, what.boot);
   }
 
-  void tasks_gone(const std::string& node, boot_number boot) {
-    here_.setting().tasks.gone(here_.calendar().time_since_epoch(), node, boot);
+  void tasks_gone(const std::string& owner, boot_number boot) {
+    here_.setting().tasks.gone(here_.calendar().time_since_epoch(), owner, boot);
   }
 
   /// Its tasks run elsewhere.
-  void lose_worker(const std::string& node, boot_number boot) {
-    clients_.tasks().ask(scheduler::worker_lost{node, boot, {}}, node_times::answer_within,
+  void lose_worker(const std::string& owner, boot_number boot) {
+    clients_.tasks().ask(scheduler::worker_lost{owner, boot, {}}, node_times::answer_within,
                          [](auto&) {});
   }
 
   /// Names of a node that can come back stay its, unless this node has forgotten it.
   void perform(cluster::liveness::free_names& what) {
     ++here_.setting().names_freed;
-    auto is_known = table().answer(registry::find_owner{what.node}).boot != 0;
-    if (!is_fleeting(what.node) && is_known)
-      broken("frees the names of node " + what.node + ", which may come back");
-    clients_.names().ask(registry::names::owner_gone{what.node, what.boot},
-                         node_times::answer_within, [](auto&) {});
+    auto owner = to_string(what.owner);
+    auto is_known = table().answer(registry::find_owner{owner}).boot != 0;
+    if (!is_fleeting(*what.owner.node()) && is_known)
+      broken("frees the names of node " + owner + ", which may come back");
+    clients_.names().ask(registry::names::owner_gone{owner, what.boot}, node_times::answer_within,
+                         [](auto&) {});
   }
 
   // -- what it asks others -------------------------------------------------------------------
@@ -439,7 +437,7 @@ private:
 
   letters::surroundings around_letters() {
     return {
-      .find_link = [this](const std::string& node) { return links_.find(node); },
+      .find_link = [this](const node_id& node) { return links_.find(node); },
       .step = [this](cluster::node_core::event what, request_id id) { step(std::move(what), id); },
       .judge = [this] { judge(); },
     };
@@ -506,15 +504,15 @@ private:
         way_.link_up(process, life);
         step(cluster::liveness::link_up{each.node, each.boot});
         if (group_)
-          group_->seat().link_up(process, life, member_of(each.node), each.boot);
-        member_->show_card(member_of(each.node));
+          group_->seat().link_up(process, life, each.node, each.boot);
+        member_->show_card(each.node);
       } else {
         way_.link_down(process, life);
         step(cluster::liveness::link_down{each.node, each.boot, "silent"});
         if (group_)
           group_->seat().link_down(process, life);
         if (!links_.find(each.node)) // else that was the link of an earlier life
-          doubt(member_of(each.node));
+          doubt(each.node);
       }
     }
   }
@@ -544,12 +542,12 @@ private:
       .mail =
         [this](cluster::swim::send& what) {
           auto& known = here_.setting().members.at(what.to);
-          here_.send(known.first, node_gossip{life_.own(), what.address, std::move(what.what)});
+          here_.send(known.first, node_gossip{id_, what.address, std::move(what.what)});
         },
       .over_link =
         [this](const node_id& to, swim_message what) {
-          if (auto where = links_.find(to_string(to)))
-            here_.send_over_link(*where, node_gossip{life_.own(), {}, std::move(what)});
+          if (auto where = links_.find(to))
+            here_.send_over_link(*where, node_gossip{id_, {}, std::move(what)});
         },
       .on_shows =
         [this](const cluster::swim::shows& what) {
@@ -582,7 +580,7 @@ private:
     auto is_mail = std::holds_alternative<cluster::swim_mail>(what.what);
     if (is_mail && what.address != address_of(here_.self(), here_.life()))
       return;
-    if (!is_mail && !links_.find(to_string(what.from)))
+    if (!is_mail && !links_.find(what.from))
       return;
     member_->hear(what.from, what.what);
   }
@@ -667,7 +665,7 @@ private:
 
   home& here_;
   node_life<node_process> life_;
-  std::string id_;
+  node_id id_;
   std::string name_;
   judged_node core_;
   node_links links_;

@@ -1,12 +1,11 @@
 #pragma once
 
 #include <set>
-#include <string>
-#include <utility>
 
 #include "troupe/cluster/claims.hpp"
 #include "troupe/cluster/node_core.hpp"
 #include "troupe/core/agent_id.hpp"
+#include "troupe/core/ids.hpp"
 #include "troupe/sim/laws/node_laws.hpp"
 
 namespace troupe::sim {
@@ -15,11 +14,11 @@ namespace troupe::sim {
 /// a router keeps of that.
 class node_router {
 public:
-  explicit node_router(std::string node) : node_(std::move(node)) {}
+  explicit node_router(const node_id& node) : node_(node) {}
 
   void hear(const cluster::node_core::found& what) {
-    routes_.insert_or_assign({what.id, what.what.key.owner}, what);
-    if (what.what.key.owner == node_ && what.what.token != 0)
+    routes_.insert_or_assign({what.id, what.node}, what);
+    if (what.node == node_ && what.what.token != 0)
       receivers_.insert(what.id);
   }
 
@@ -48,7 +47,7 @@ public:
   }
 
 private:
-  std::string node_;
+  node_id node_;
   std::set<agent_id> receivers_;
   node_routes routes_;
 };

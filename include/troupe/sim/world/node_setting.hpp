@@ -38,7 +38,7 @@ struct node_times {
     return made;
   }
 
-  static cluster::node_core_options core(const std::string& node, const std::string& name,
+  static cluster::node_core_options core(const node_id& node, const std::string& name,
                                          boot_number boot, bool has_folder) {
     cluster::node_core_options made;
     made.node = node;
@@ -90,15 +90,15 @@ struct node_setting : seats_shared {
   std::uint64_t ids = 0;
   /// The boots that nodes have had, and the nodes that have had one twice, as their disk was put
   /// back. What they have said in the first of the two lives may be taken for theirs.
-  std::set<std::pair<std::string, boot_number>> begun{};
-  std::set<std::string> twins{};
+  std::set<std::pair<node_id, boot_number>> begun{};
+  std::set<node_id> twins{};
   /// The nodes: their process and their key.
   std::map<node_id, std::pair<process_id, public_key>> members{};
   task_laws tasks{node_times::tasks().lease};
   /// Runs of one task that nodes have submitted.
   std::set<scheduler::run_id> submitted{};
   /// The latest boot of each node that was given up, whoever led.
-  std::map<std::string, boot_number> lost{};
+  std::map<node_id, boot_number> lost{};
   // Figures.
   std::uint64_t given_up = 0;
   std::uint64_t names_lost = 0;

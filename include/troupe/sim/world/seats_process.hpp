@@ -255,15 +255,10 @@ private:
     for (process_id to = 0; to < here_.setting().nodes; ++to) {
       if (to == here_.self())
         continue;
-      node_beat made{.node = to_string(node_), .boot = here_.life(), .life = here_.life()};
+      node_beat made{.node = node_, .boot = here_.life(), .life = here_.life()};
       links_.address(now, to, made);
       here_.send(to, std::move(made));
     }
-  }
-
-  /// As beats and links have it.
-  static node_id id_of(const std::string& digits) {
-    return *node_id::from_string(digits);
   }
 
   /// A member that hears it says that it is there.
@@ -285,9 +280,8 @@ private:
   }
 
   void hear_of_members(process_id from, const node_beat& what) {
-    auto node = id_of(what.node);
-    names_[from] = {node, what.life};
-    is_there(node);
+    names_[from] = {what.node, what.life};
+    is_there(what.node);
     for (auto& [who, life] : what.hears)
       if (auto known = names_.find(who); known != names_.end() && known->second.second == life)
         is_there(known->second.first);
@@ -302,12 +296,11 @@ private:
   }
 
   void take_links(const std::vector<node_links::change>& changes) {
-    for (auto& [is_up, id, boot, who] : changes) {
+    for (auto& [is_up, node, boot, who] : changes) {
       if (!is_up) {
         seat_.link_down(who.first, who.second);
         continue;
       }
-      auto node = id_of(id);
       seat_.note(seats::node_is{node, "name of " + name_of(node), here_.setting().addresses[node]});
       seat_.link_up(who.first, who.second, node, boot);
     }
