@@ -20,6 +20,7 @@
 #include "support/lossy_disk.hpp"
 #include "support/temporary_folder.hpp"
 #include "troupe/router/detail/outbox_keeper.hpp"
+#include "troupe/storage/database.hpp"
 
 namespace outbox_file_test {
 
@@ -224,6 +225,62 @@ TEST_CASE("who keeps messages hears of each in order once it is on the disk") {
   auto left = places_in(outbox_file{folder / "outbox"}.load().value());
   CHECK(left.size() == count / 2);
   CHECK(std::ranges::all_of(left, [](auto place) { return place % 2 == 1; }));
+}
+
+TEST_CASE("what is to be removed waits for what is written next, and shares its sync") {
+  test::temporary_folder folder;
+  {
+    auto file = std::make_unique<outbox_file>(folder / "outbox");
+    REQUIRE(file->load().value().empty());
+    outbox_keeper keeper{std::move(file), 0, 1h};
+    auto add = [&] {
+      std::promise<problem> heard;
+      keeper.add("message", [&heard](const problem& why) { heard.set_value(why); });
+      CHECK(!heard.get_future().get());
+    };
+    add();
+    std::promise<void> removed;
+    auto gone = removed.get_future();
+    keeper.settle(1, std::nullopt, [&removed] { removed.set_value(); });
+    CHECK(gone.wait_for(100ms) == std::future_status::timeout); // it would have gone by then
+    add();
+    REQUIRE(gone.wait_for(20s) == std::future_status::ready);
+  }
+  storage::database database;
+  REQUIRE(!database.open(folder / "outbox", storage::database::sharing::exclusive, ""));
+  CHECK(database.number("SELECT number FROM commits") == 2);
+  CHECK(database.number("SELECT count(*) FROM outbox") == 1);
+}
+
+TEST_CASE("many that are to be removed wait for nothing, and fewer not for long") {
+  test::temporary_folder folder;
+  auto file = std::make_unique<outbox_file>(folder / "outbox");
+  REQUIRE(file->load().value().empty());
+  std::promise<void> all_gone;
+  std::promise<void> last_gone;
+  {
+    outbox_keeper keeper{std::move(file), 0, 1h};
+    std::promise<void> kept;
+    for (std::size_t number = 1; number <= outbox_keeper::most_waiting; ++number)
+      keeper.add("message", [&, number](const problem&) {
+        if (number == outbox_keeper::most_waiting)
+          kept.set_value();
+      });
+    REQUIRE(kept.get_future().wait_for(20s) == std::future_status::ready);
+    std::size_t gone = 0; // on one thread
+    for (std::size_t number = 1; number <= outbox_keeper::most_waiting; ++number)
+      keeper.settle(number, std::nullopt, [&] {
+        if (++gone == outbox_keeper::most_waiting)
+          all_gone.set_value();
+      });
+    REQUIRE(all_gone.get_future().wait_for(20s) == std::future_status::ready);
+  }
+  file = std::make_unique<outbox_file>(folder / "outbox");
+  CHECK(file->load().value().empty());
+  outbox_keeper keeper{std::move(file), 0};
+  keeper.add("message", [](const problem&) {});
+  keeper.settle(1, std::nullopt, [&last_gone] { last_gone.set_value(); });
+  CHECK(last_gone.get_future().wait_for(20s) == std::future_status::ready);
 }
 
 TEST_CASE(

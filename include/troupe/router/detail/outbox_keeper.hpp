@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <iterator>
@@ -15,6 +16,7 @@
 #include <vector>
 
 #include "troupe/core/problem.hpp"
+#include "troupe/core/time.hpp"
 #include "troupe/platform/worker_thread.hpp"
 #include "troupe/router/detail/outbox_file.hpp"
 
@@ -22,16 +24,25 @@ namespace troupe::router::detail {
 
 /// Keeps what a node has accepted on its disk until that has ended, and what has ended without
 /// being handled for as long as it is wanted. Writes in groups, each with one sync, on a thread of
-/// its own: what comes while one group is synced is the next. Thread-safe.
+/// its own: what comes while one group is synced is the next. What has ended waits a little for
+/// what is to be written, so that they share a sync. Thread-safe.
 class outbox_keeper {
 public:
   /// Called on the thread of the disk; must not block.
   using handler = std::function<void(const problem& why)>;
 
-  /// `last`: the highest place in `file`, which is loaded.
-  outbox_keeper(std::unique_ptr<outbox_file> file, std::uint64_t last)
+  /// More that have ended do not wait: a channel has room for ten times as many that are not
+  /// forgotten.
+  static constexpr std::size_t most_waiting = 100;
+
+  /// `last`: the highest place in `file`, which is loaded. What has ended waits for
+  /// `settled_within`: longer than a message takes to its agent and back, shorter than anybody
+  /// waits.
+  outbox_keeper(std::unique_ptr<outbox_file> file, std::uint64_t last,
+                duration settled_within = std::chrono::milliseconds{10})
     : file_(std::move(file)),
       last_(last),
+      settled_within_(settled_within),
       disk_(std::make_unique<worker_thread>("troupe.outbox")) {}
 
   /// Writes what was given so far; of what was settled, some may not be.
@@ -75,7 +86,8 @@ public:
     it.last = std::move(last);
     it.is_overtaken = false;
     it.heard.push_back(std::move(done));
-    begin();
+    if (!is_busy_ || next_.settled.size() >= most_waiting)
+      begin();
   }
 
 private:
@@ -109,6 +121,10 @@ private:
   void work() {
     std::unique_lock guard{mutex_};
     while (!next_.empty()) {
+      if (next_.added.empty())
+        changed_.wait_for(guard, settled_within_, [this] {
+          return is_closing_ || !next_.added.empty() || next_.settled.size() >= most_waiting;
+        });
       auto all = std::exchange(next_, {});
       guard.unlock();
       auto why = commit(all);
@@ -169,6 +185,7 @@ private:
   bool is_busy_ = false;
   std::unique_ptr<outbox_file> file_;
   std::uint64_t last_ = 0;
+  const duration settled_within_;
   group next_;
   std::unique_ptr<worker_thread> disk_; // last: it uses all of this
 };
