@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -21,28 +22,28 @@
 
 namespace troupe::benchmark {
 
-/// A redis-server of this benchmark's own, in memory, on a free port of 127.0.0.1. Where there
-/// is none on the PATH, all figures are zero.
+/// A redis-server of this benchmark's own, on a free port of 127.0.0.1. Where there is none on the
+/// PATH, all figures are zero.
 class redis_server {
 public:
-  redis_server() {
-    auto port = free_port();
-    process_.emplace(std::vector<std::string>{"/usr/bin/env", "redis-server", "--port",
-                                              std::to_string(port), "--bind", "127.0.0.1", "--save",
-                                              "", "--appendonly", "no", "--daemonize", "no"});
-    where_ = net::resolve({"127.0.0.1", port})->front();
-    auto deadline = clock::now() + std::chrono::seconds{5};
-    while (clock::now() < deadline && !process_->wait_for_end(std::chrono::milliseconds{20}))
-      if (auto reached = connect(); reached) {
-        script_ = load_script(reached);
-        return;
-      }
+  /// In memory.
+  redis_server() : redis_server(std::vector<std::string>{"--appendonly", "no"}) {}
+
+  /// Writes and syncs what it takes to a file in `folder` before it answers. It does not rewrite
+  /// the file, however long that gets.
+  explicit redis_server(const std::filesystem::path& folder)
+    : redis_server(std::vector<std::string>{"--dir", folder.string(), "--appendonly", "yes",
+                                            "--appendfsync", "always",
+                                            "--auto-aof-rewrite-percentage", "0"}) {}
+
+  [[nodiscard]] bool is_up() const {
+    return !script_.empty();
   }
 
   /// As many connections, each takes and gives back a lock of its own: SET NX PX, then a script
   /// that deletes what has not changed, as Redis's documentation of SET has it.
   double pairs_per_second(int clients, std::chrono::duration<double> span) {
-    if (script_.empty())
+    if (!is_up())
       return 0;
     std::vector<connection> all;
     std::vector<pollfd> waiting;
@@ -70,16 +71,6 @@ public:
     return static_cast<double>(pairs) / std::chrono::duration<double>(clock::now() - start).count();
   }
 
-private:
-  using clock = std::chrono::steady_clock;
-
-  struct connection {
-    net::socket line;
-    std::string acquire;
-    std::string release;
-    bool holds = false;
-  };
-
   [[nodiscard]] net::socket connect() const {
     net::socket made{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
     if (::connect(made.get(), where_->data(), where_->size()) != 0)
@@ -92,18 +83,44 @@ private:
     [[maybe_unused]] auto sent = ::send(line.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
   }
 
-  static std::string receive(const net::socket& line) {
-    char bytes[512];
-    auto count = ::recv(line.get(), bytes, sizeof(bytes), 0);
-    return {bytes, count > 0 ? static_cast<std::size_t>(count) : 0};
-  }
-
   /// In Redis's own form.
   static std::string request(const std::vector<std::string>& words) {
     auto text = "*" + std::to_string(words.size()) + "\r\n";
     for (auto& word : words)
       text += "$" + std::to_string(word.size()) + "\r\n" + word + "\r\n";
     return text;
+  }
+
+private:
+  using clock = std::chrono::steady_clock;
+
+  explicit redis_server(const std::vector<std::string>& how) {
+    auto port = free_port();
+    std::vector<std::string> command{
+      "/usr/bin/env", "redis-server", "--port", std::to_string(port), "--bind",
+      "127.0.0.1",    "--save",       "",       "--daemonize",        "no"};
+    command.insert(command.end(), how.begin(), how.end());
+    process_.emplace(command);
+    where_ = net::resolve({"127.0.0.1", port})->front();
+    auto deadline = clock::now() + std::chrono::seconds{5};
+    while (clock::now() < deadline && !process_->wait_for_end(std::chrono::milliseconds{20}))
+      if (auto reached = connect(); reached) {
+        script_ = load_script(reached);
+        return;
+      }
+  }
+
+  struct connection {
+    net::socket line;
+    std::string acquire;
+    std::string release;
+    bool holds = false;
+  };
+
+  static std::string receive(const net::socket& line) {
+    char bytes[512];
+    auto count = ::recv(line.get(), bytes, sizeof(bytes), 0);
+    return {bytes, count > 0 ? static_cast<std::size_t>(count) : 0};
   }
 
   /// Returns the name by which the script is called.
