@@ -262,7 +262,7 @@ private:
 
   void handle(request_id id, liveness::link_up& what) {
     note_link(what.node, true);
-    judge(std::move(what), id);
+    judge(what, id);
   }
 
   /// The link of an earlier life may end when another one has taken its place.
@@ -412,7 +412,7 @@ private:
 
   void pass_on(liveness::forgotten& what) {
     news_.forget(what.node);
-    judge(std::move(what));
+    judge(what);
   }
 
   void pass_on(claims::seen& what) {
