@@ -393,10 +393,12 @@ TEST_CASE_METHOD(live_inboxes,
   auto slow = add_slow(where, "slow");
   for (std::uint64_t each = 0; each < held; ++each)
     REQUIRE(send("slow", each) == errc::none);
-  auto asked = ask("slow", 1, 1ms);
+  constexpr auto life = 1s; // longer than the way to the inbox
+  auto asked = ask("slow", 1, life);
+  auto over_at = std::chrono::steady_clock::now() + life;
   auto other = ask("slow", 2);
   CHECK(testing::comes_true([&] { return statistics(where).waiting == 2; }));
-  std::this_thread::sleep_for(5ms); // the time of the message, not of the test
+  std::this_thread::sleep_until(over_at + 5ms); // the time of the message, not of the test
   slow->go_on();
   CHECK(answer_to(std::move(asked)) == "expired");
   CHECK(answer_to(std::move(other)) == "2");
