@@ -88,6 +88,7 @@ TEST_CASE("each message of troupe's own needs the right that is said here, or me
       "troupe::router::find_service",
       "troupe::router::list_agents",
       "troupe::router::list_dead_letters",
+      "troupe::router::list_inboxes",
       "troupe::scheduler::find_result",
       "troupe::scheduler::find_run",
       "troupe::scheduler::find_statistics",
@@ -135,7 +136,8 @@ TEST_CASE("each message of troupe's own needs the right that is said here, or me
      {"troupe::cluster::change_voters", "troupe::cluster::make_backup",
       "troupe::cluster::read_backup", "troupe::lock::force_release",
       "troupe::router::leave_cluster", "troupe::router::maintain_node",
-      "troupe::router::redrive_dead_letter", "troupe::scheduler::set_maintenance"}},
+      "troupe::router::redrive_dead_letter", "troupe::router::purge_dead_letters",
+      "troupe::scheduler::set_maintenance"}},
   };
   troupe::init();
   auto rules = cluster::link_rules({});

@@ -223,6 +223,41 @@ TEST_CASE("a message waits for its agent, in order, and for a link", "[router]")
   CHECK(rig.answered(n1) == "send n1 1, send n1 2, send n1 3");
 }
 
+TEST_CASE("of each agent it is known where its first message is, and how that fails", "[router]") {
+  outbox_rig rig;
+  auto standing = [&rig](const std::string& agent) {
+    auto found = rig.subject.standing_of(agent);
+    if (!found)
+      return std::string{"nothing"};
+    auto where = found->to == node_id{} ? "nowhere" : found->to == me ? "me" : "n1";
+    return std::to_string(found->what) + ' ' + where + (found->is_linked ? " linked" : "") + ' '
+           + std::to_string(found->failures) + ' ' + found->last_failure.detail;
+  };
+  CHECK(standing("a") == "nothing");
+  rig.take("a", 1);
+  rig.take("a", 2);
+  CHECK(standing("a") == "1 nowhere 0 ");
+  rig.places["a"] = n1;
+  CHECK(standing("a") == "1 n1 0 ");
+  rig.pass(200ms);
+  CHECK(standing("a") == "1 n1 0 ");
+  rig.up(n1);
+  CHECK(standing("a") == "1 n1 linked 0 ");
+  REQUIRE(rig.answered(n1) == "send n1 1, send n1 2");
+  CHECK(standing("a") == "1 n1 linked 0 ");
+  rig.heard(n1, {5, 1, 0, 0, {}, {}, {{1, {errc::failed, "dropped it"}, 3}}});
+  CHECK(standing("a") == "1 n1 linked 3 dropped it");
+  rig.down(n1);
+  CHECK(standing("a") == "1 n1 3 dropped it");
+  rig.heard(n1, {5, 1, 0, 0, {{1, 2}}, {}});
+  CHECK(standing("a") == "2 n1 0 ");
+  rig.heard(n1, {5, 1, 0, 0, {{2, 3}}, {}});
+  CHECK(standing("a") == "nothing");
+  rig.places["b"] = me;
+  rig.take("b", 3);
+  CHECK(standing("b") == "3 me linked 0 ");
+}
+
 TEST_CASE("a message that waits ends when its time is over", "[router]") {
   outbox_rig rig;
   CHECK(rig.take("a", 1, 1s).empty());

@@ -131,6 +131,17 @@ public:
     return take_out(found);
   }
 
+  /// The first of those that are for this agent.
+  [[nodiscard]] std::optional<taken> first_of(const agent_id& agent) const {
+    auto found = lanes_.find(agent);
+    if (found == lanes_.end())
+      return std::nullopt;
+    auto& lane = found->second;
+    auto& first = lane.under_way.empty() ? lane.queued.begin()->second
+                                         : under_way_.at(*lane.under_way.begin()).what;
+    return taken{first.what, first.failures};
+  }
+
   /// One that was kept has ended, and nobody would send it again from here on. Until then the
   /// receiver is to know that it has ended.
   void forgotten(time_point now, content what, effects& out) {

@@ -40,7 +40,7 @@ inline net::message_rules_ptr link_rules(const service_options& services) {
   // To look, and to find the way.
   let<host::call>(*all, read); // says nothing by itself: the command beside it does
   let<router::find_service, router::find_router_statistics, router::list_agents,
-      router::list_dead_letters>(*all, read);
+      router::list_dead_letters, router::list_inboxes>(*all, read);
   let<list_voters, show_node>(*all, read);
   let<lock::find_lock, lock::list_locks>(*all, read);
   let<registry::get_record, registry::find_records, registry::find_owner, registry::count_records,
@@ -71,7 +71,7 @@ inline net::message_rules_ptr link_rules(const service_options& services) {
 
   // To run it.
   let<router::leave_cluster, router::maintain_node, router::redrive_dead_letter,
-      scheduler::set_maintenance>(*all, operate);
+      router::purge_dead_letters, scheduler::set_maintenance>(*all, operate);
   let<change_voters, make_backup, read_backup>(*all, operate);
   let<lock::force_release>(*all, operate);
   return all;

@@ -93,4 +93,13 @@ struct redrive_receipt {
   TROUPE_FIELDS(redrive_receipt, redriven, applied_already, refused, unreadable);
 };
 
+/// What has become of a wish to let go of dead letters.
+struct purge_receipt {
+  std::uint32_t purged = 0;
+
+  friend bool operator==(const purge_receipt&, const purge_receipt&) = default;
+
+  TROUPE_FIELDS(purge_receipt, purged);
+};
+
 } // namespace troupe::router

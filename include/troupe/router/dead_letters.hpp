@@ -88,6 +88,12 @@ public:
     under_way_.insert(id);
   }
 
+  /// Nobody wants that one any more. Returns what it was.
+  /// @pre find() finds it.
+  Content remove(const message_id& id) {
+    return remove(places_.at(id));
+  }
+
   /// A message has ended, perhaps one that was delivered again.
   void ended(const message_id& id, bool is_handled) {
     if (under_way_.erase(id) == 0 || !is_handled)

@@ -29,6 +29,7 @@
 #include "troupe/router/bundle.hpp"
 #include "troupe/router/confirm_word.hpp"
 #include "troupe/router/dead_letter.hpp"
+#include "troupe/router/inbox_report.hpp"
 #include "troupe/router/inbox_space.hpp"
 #include "troupe/router/message_options.hpp"
 #include "troupe/router/types.hpp"
@@ -58,6 +59,10 @@ bool inspect(Inspector& f, outcome& x) {
 template <>
 struct caf::inspector_access<troupe::router::confirm_word>
   : troupe::coded_access<troupe::router::confirm_word> {};
+
+template <>
+struct caf::inspector_access<troupe::router::inbox_page>
+  : troupe::coded_access<troupe::router::inbox_page> {};
 
 template <>
 struct caf::inspector_access<troupe::router::dead_letter_page>
@@ -264,6 +269,31 @@ struct list_dead_letters {
   TROUPE_FIELDS(list_dead_letters, after, limit);
 };
 
+/// Asks the router of a node to let go of a dead letter, for good: answered once that has left the
+/// disk as well. Errors: bad_argument (no id), not_found (it is not here), busy (it is being
+/// delivered again).
+struct purge_dead_letters {
+  using result = purge_receipt;
+
+  /// As to_string(message_id) writes it. Empty: all.
+  std::string id;
+
+  TROUPE_FIELDS(purge_dead_letters, id);
+};
+
+/// Asks the router of a node what waits there for each agent of its own, and for each that it has
+/// accepted messages for: behind the id `after`, at most `limit` (and 1,000, and a MiB). With
+/// `agent`: for that one only.
+struct list_inboxes {
+  using result = inbox_page;
+
+  agent_id after{};
+  std::uint32_t limit = 100;
+  agent_id agent{};
+
+  TROUPE_FIELDS(list_inboxes, after, limit, agent);
+};
+
 /// Asks the router of a node to deliver a dead letter again, under its own id and without a ttl.
 /// Errors: bad_argument (no id), not_found (it is not here), busy (it is on its way already),
 /// limit_reached (router_options::max_confirms; it stays).
@@ -417,6 +447,10 @@ CAF_BEGIN_TYPE_ID_BLOCK(troupe_router, ::troupe::type_ids::router)
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::redrive_dead_letter))
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::redrive_receipt))
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::kept_message))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::purge_dead_letters))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::purge_receipt))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::list_inboxes))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::inbox_page))
 
 CAF_END_TYPE_ID_BLOCK(troupe_router)
 

@@ -128,7 +128,7 @@ public:
     /// An earlier start of this node may have sent it.
     bool may_have_gone = false;
     bool is_noting = false;
-    /// While somebody waits.
+    /// What its agent said then; errc::none: nobody has heard of a failure.
     problem last_failure{};
     /// See channel::sender::taken.
     std::uint32_t failures = 0;
@@ -234,7 +234,7 @@ public:
       auto what = patient_until_.begin()->second;
       auto& it = items_.at(what);
       it.patience.reset();
-      out.emplace_back(late{what, std::exchange(it.last_failure, {})});
+      out.emplace_back(late{what, it.last_failure});
       patient_until_.erase(patient_until_.begin());
     }
     for (auto& [node, each] : channels_)
@@ -258,6 +258,30 @@ public:
       if (!all->empty())
         add(all->begin()->first);
     return next;
+  }
+
+  /// What is known of the first message for an agent.
+  struct standing {
+    content what = 0;
+    /// Where it goes; all zero: its agent is nowhere.
+    node_id to{};
+    bool is_linked = false;
+    /// How often its agent has failed, as far as that is known, and what it said last.
+    std::uint32_t failures = 0;
+    problem last_failure{};
+  };
+
+  /// Nothing: there is none. Cost: O(log n), and where the agent is looked up.
+  [[nodiscard]] std::optional<standing> standing_of(const agent_id& agent) const {
+    if (auto line = waiting_.find(agent); line != waiting_.end())
+      return standing_of(*line->second.begin(), where_(agent), 0);
+    auto home = homes_.find(agent);
+    if (home == homes_.end())
+      return std::nullopt;
+    auto first = channels_.at(home->second).first_of(agent);
+    if (!first)
+      return std::nullopt;
+    return standing_of(first->what, home->second, first->failures);
   }
 
   /// Messages that have not ended.
@@ -287,6 +311,13 @@ private:
 
   static bool is_due(const times& all, time_point now) {
     return !all.empty() && all.begin()->first <= now;
+  }
+
+  [[nodiscard]] standing standing_of(content what, const node_id& to,
+                                     std::uint32_t failures) const {
+    auto& it = items_.at(what);
+    return {what, to, to == self_ || linked_.contains(to), std::max(failures, it.failures),
+            it.last_failure};
   }
 
   // -- agents --------------------------------------------------------------------------
@@ -464,8 +495,7 @@ private:
   }
 
   void pass_on(time_point, const node_id&, channel::sender::failing& what, effects&) {
-    if (auto& it = items_.at(what.what); it.patience)
-      it.last_failure = std::move(what.why);
+    items_.at(what.what).last_failure = std::move(what.why);
   }
 
   /// What becomes of one whose time is over before it is sent.

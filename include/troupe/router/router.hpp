@@ -31,6 +31,7 @@
 #include "troupe/router/detail/delivery.hpp"
 #include "troupe/router/detail/early_desk.hpp"
 #include "troupe/router/detail/entrance.hpp"
+#include "troupe/router/detail/inboxes_of.hpp"
 #include "troupe/router/detail/outbound.hpp"
 #include "troupe/router/detail/outbox_file.hpp"
 #include "troupe/router/detail/outbox_keeper.hpp"
@@ -138,8 +139,12 @@ public:
           what, entrance_->origin_of(self_->ctrl(), self_->current_sender(), agent_id{}));
       },
       [this](const find_router_statistics&) { return statistics(); },
-      [this](const list_dead_letters& what) { return confirms_.list(what); },
-      [this](const redrive_dead_letter& what) { return confirms_.redrive(what); },
+      [this](const list_dead_letters& what) { return confirms_.dead().list(what); },
+      [this](const redrive_dead_letter& what) { return confirms_.dead().redrive(what); },
+      [this](const purge_dead_letters& what) {
+        confirms_.dead().purge(what, detail::asker::of(self_));
+      },
+      [this](const list_inboxes& what) { return detail::inboxes_of(*entrance_, confirms_, what); },
       [this](const leave_cluster& what) { leave(what.force); },
       [this](const maintain_node& what) { maintain(what.on); },
     };
@@ -429,8 +434,8 @@ private:
                duration timeout) {
     agent_id agent{to.name};
     auto bytes = compat::size_of(self_->system(), payload);
-    auto why = entrance_->take_confirm(to, asks, bytes, from.said_bytes(), from.said.life,
-                                       detail::confirm_desk::client_of(from));
+    auto why
+      = entrance_->take_confirm(to, asks, bytes, from.said_bytes(), from.said.life, from.client());
     if (why)
       return reply(to_error(std::move(why)));
     auto by = self_->current_message_id().is_request() ? detail::asker::of(self_) : detail::asker{};

@@ -28,6 +28,7 @@
 #include "troupe/router/agent_inbox.hpp"
 #include "troupe/router/detail/asker.hpp"
 #include "troupe/router/detail/routes.hpp"
+#include "troupe/router/inbox_report.hpp"
 #include "troupe/router/inbox_space.hpp"
 #include "troupe/router/node_inboxes.hpp"
 
@@ -313,6 +314,20 @@ public:
     auto found = by_place_.find(place);
     return found != by_place_.end() ? inboxes_.take_waiters(found->second->second.place)
                                     : inboxes::told{};
+  }
+
+  /// Adds what waits for the agents from `first` on, at most so many of them.
+  void add_to(std::map<agent_id, inbox_report>& all, const agent_id& first,
+              std::size_t most) const {
+    std::lock_guard guard{mutex_};
+    for (auto each = by_id_.lower_bound(first); each != by_id_.end() && most > 0; ++each, --most) {
+      auto& place = each->second.place;
+      auto& made = all[each->first];
+      made.is_here = true;
+      made.waiting = place.box().waiting();
+      made.waiting_bytes = place.box().waiting_bytes();
+      made.is_full = place.is_full();
+    }
   }
 
   /// What waits for all agents.

@@ -35,8 +35,8 @@
 #include "troupe/core/visit.hpp"
 #include "troupe/router/bundle.hpp"
 #include "troupe/router/dead_letter.hpp"
-#include "troupe/router/dead_letters.hpp"
 #include "troupe/router/detail/asker.hpp"
+#include "troupe/router/detail/dead_desk.hpp"
 #include "troupe/router/detail/entrance.hpp"
 #include "troupe/router/detail/origin.hpp"
 #include "troupe/router/detail/outbox_file.hpp"
@@ -44,6 +44,7 @@
 #include "troupe/router/detail/refusals.hpp"
 #include "troupe/router/detail/routes.hpp"
 #include "troupe/router/detail/stored_letter.hpp"
+#include "troupe/router/inbox_report.hpp"
 #include "troupe/router/later.hpp"
 #include "troupe/router/messages.hpp"
 #include "troupe/router/outbox.hpp"
@@ -71,7 +72,9 @@ public:
       write_(std::move(write)),
       outbox_(node, shared.boot(), options_, shared.boot() + 1,
               [this](const agent_id& agent) { return place_of(agent); }),
-      dead_(options.max_dead_letters, options.max_dead_letter_bytes) {}
+      dead_(self, shared, options, [this](agent_id to, dead_desk::remains what) {
+        go_again(std::move(to), std::move(what));
+      }) {}
 
   confirm_desk(const confirm_desk&) = delete;
   confirm_desk& operator=(const confirm_desk&) = delete;
@@ -117,6 +120,7 @@ public:
   std::pair<std::size_t, std::vector<problem>> go_on_with(std::shared_ptr<outbox_keeper> keeper,
                                                           std::vector<outbox_file::row> all) {
     keeper_ = std::move(keeper);
+    dead_.keep_with(keeper_);
     std::pair<std::size_t, std::vector<problem>> found;
     std::multimap<wall_time, dead_row> dead; // in the order of their ends
     for (auto& each : all) {
@@ -135,7 +139,7 @@ public:
                          {std::move(read->payload), std::move(read->from), bytes, {}, each.place}});
         continue;
       }
-      shared_.confirms.take_again(read->to, bytes, client_of(read->from));
+      shared_.confirms.take_again(read->to, bytes, read->from.client());
       auto& it = sent_[++last_sent_]
         = {std::move(read->to), std::move(read->payload), std::move(read->from), bytes, {}};
       it.place = each.place;
@@ -147,14 +151,9 @@ public:
       take(last_sent_);
     }
     for (auto& [when, each] : dead)
-      bury(each.to, std::move(each.how), std::move(each.what));
+      dead_.bury(each.to, std::move(each.how), std::move(each.what));
     carry_out();
     return found;
-  }
-
-  /// Whose share of the room a message takes.
-  [[nodiscard]] static confirm_room::client client_of(const origin& from) {
-    return from.is_here ? std::nullopt : confirm_room::client{from.where.id};
   }
 
   /// Nobody hears any more what becomes of those that have not ended.
@@ -165,6 +164,7 @@ public:
       each.by.tell(nullptr, caf::make_message(to_error(end_unknown())), nullptr);
     }
     sent_.clear();
+    dead_.close();
     keeper_.reset();
   }
 
@@ -210,41 +210,27 @@ public:
     carry_out();
   }
 
-  // -- dead letters ----------------------------------------------------------------------
-
-  [[nodiscard]] dead_letter_page list(const list_dead_letters& what) const {
-    return dead_.list(what.after, what.limit);
+  /// Adds what is known of the first message that was accepted for that agent.
+  void add_to(inbox_report& made) const {
+    auto first = outbox_.standing_of(made.agent);
+    if (!first) { // it is being written to the disk
+      made.to = place_of(made.agent);
+      return;
+    }
+    made.age = sent_.at(first->what).from.said.age_at(now());
+    made.failures = first->failures;
+    made.why = channel::in_few_words(first->last_failure).detail;
+    made.to = first->to;
+    made.is_linked = first->is_linked;
   }
 
-  /// Delivers one of them again, or all.
-  caf::result<redrive_receipt> redrive(const redrive_dead_letter& what) {
-    redrive_receipt made;
-    if (what.id.empty()) {
-      for (auto& each : dead_.ids()) {
-        auto how = redrive(each).code;
-        made.redriven += how == errc::none ? 1U : 0U;
-        made.refused += how == errc::limit_reached ? 1U : 0U;
-        made.unreadable += how == errc::incompatible ? 1U : 0U;
-      }
-      return made;
-    }
-    auto id = to_message_id(what.id);
-    if (!id)
-      return to_error(no_message_id(what.id));
-    if (dead_.is_applied(*id)) {
-      made.applied_already = 1;
-      return made;
-    }
-    if (auto why = redrive(*id))
-      return to_error(std::move(why));
-    made.redriven = 1;
-    return made;
+  [[nodiscard]] dead_desk& dead() {
+    return dead_;
   }
 
   void add_to(router_statistics& sum) const {
     sum.given_up = given_up_;
-    sum.dead_letters = static_cast<std::uint32_t>(dead_.size());
-    sum.dead_letters_dropped = dead_.dropped();
+    dead_.add_to(sum);
   }
 
 private:
@@ -275,21 +261,10 @@ private:
     std::uint64_t delivery = 0;
   };
 
-  /// The content of a dead letter.
-  struct remains {
-    caf::message payload;
-    origin from;
-    std::size_t bytes = 0;
-    /// Why there is none.
-    problem unreadable{};
-    /// On the disk; zero: none.
-    std::uint64_t place = 0;
-  };
-
   struct dead_row {
     agent_id to;
     stored_end how;
-    remains what;
+    dead_desk::remains what;
   };
 
   struct delivery {
@@ -345,10 +320,18 @@ private:
 
   void refuse_kept(std::uint64_t number, problem why) {
     auto gone = std::move(sent_.extract(number).mapped());
-    shared_.confirms.give_back(gone.agent, gone.bytes, client_of(gone.from));
+    shared_.confirms.give_back(gone.agent, gone.bytes, gone.from.client());
     if (gone.accepted)
       gone.accepted(why);
     answer(std::move(gone.by), std::move(why));
+  }
+
+  void go_again(agent_id to, dead_desk::remains what) {
+    auto& it = sent_[++last_sent_]
+      = {std::move(to), std::move(what.payload), std::move(what.from), what.bytes, {}};
+    it.place = what.place;
+    take(last_sent_);
+    carry_out();
   }
 
   static bool is_once(const origin& from) {
@@ -509,15 +492,15 @@ private:
   void perform(outbox::ended& what) {
     auto gone = std::move(sent_.extract(what.what).mapped());
     dead_.ended(gone.from.said.id, !what.why);
-    shared_.confirms.give_back(gone.agent, gone.bytes, client_of(gone.from));
+    shared_.confirms.give_back(gone.agent, gone.bytes, gone.from.client());
     std::optional<stored_end> how;
     if (what.dead)
       how = end_of(what.dead->reason, what.dead->failures, what.dead->why);
     if (gone.place != 0)
       settle(what.what, gone, how);
     if (how)
-      bury(gone.agent, *std::move(how),
-           {std::move(gone.payload), std::move(gone.from), gone.bytes, {}, gone.place});
+      dead_.bury(gone.agent, *std::move(how),
+                 {std::move(gone.payload), std::move(gone.from), gone.bytes, {}, gone.place});
     answer(std::move(gone.by), std::move(what.why));
   }
 
@@ -581,7 +564,7 @@ private:
     auto found = arrived_.find(what.what);
     if (found == arrived_.end() || is_kept_by_sender(found->second.from))
       return;
-    bury(
+    dead_.bury(
       what.agent,
       end_of(is_expired ? dead_reason::expired : dead_reason::failed, what.failures,
              is_expired ? expired() : what.why),
@@ -591,64 +574,6 @@ private:
   /// Then it is a dead letter there.
   static bool is_kept_by_sender(const origin& from) {
     return from.said.how && from.said.how->durability != durability::memory;
-  }
-
-  // -- dead letters ----------------------------------------------------------------------
-
-  static stored_end end_of(dead_reason reason, std::uint32_t failures, const problem& why) {
-    return {reason, channel::in_few_words(why).detail, calendar_now(), failures};
-  }
-
-  /// Those that give way leave the disk as well.
-  void bury(const agent_id& to, stored_end how, remains what) {
-    auto info = what.from.info();
-    dead_letter made{what.from.said.id,
-                     how.reason,
-                     std::move(how.why),
-                     what.from.where.id,
-                     what.from.agent,
-                     to,
-                     info.type.empty() ? troupe::detail::types_in(what.payload) : info.type,
-                     how.ended_at,
-                     how.deliveries};
-    made.bytes = what.bytes + routes::letter_bytes + what.from.said_bytes() + to.text().size()
-                 + made.why.size() + made.type.size();
-    for (auto& each : dead_.bury(std::move(made), std::move(what)))
-      if (each.place != 0 && keeper_)
-        keeper_->settle(each.place, std::nullopt, [] {});
-  }
-
-  /// It goes as one that was just accepted, but for its id; one of class once as long as it is
-  /// known whether it was applied. One that is on the disk is no dead letter there, either; if that
-  /// cannot be written, it is one again after a restart.
-  problem redrive(const message_id& id) {
-    if (dead_.is_under_way(id))
-      return redriven_already();
-    auto* found = dead_.find(id);
-    if (!found)
-      return no_dead_letter(to_string(id));
-    if (found->what.unreadable)
-      return unreadable_here(to_string(id));
-    auto to = found->head.to;
-    auto what = found->what;
-    auto& said = what.from.said;
-    said = said.again(now());
-    if (said.life <= duration::zero())
-      return too_old_for_once(to_string(id), said.age);
-    if (auto why = shared_.confirms.take(to, what.bytes, client_of(what.from)))
-      return why;
-    dead_.redrive(id);
-    if (!keeper_)
-      what.place = 0;
-    if (what.place != 0)
-      keeper_->replace(what.place, to_bytes(to, what.payload, what.from, now(), {}).value(),
-                       [](const problem&) {});
-    auto& it = sent_[++last_sent_]
-      = {std::move(to), std::move(what.payload), std::move(what.from), what.bytes, {}};
-    it.place = what.place;
-    take(last_sent_);
-    carry_out();
-    return {};
   }
 
   // -- what is said ------------------------------------------------------------------------
@@ -717,7 +642,7 @@ private:
   std::map<std::uint64_t, delivery> deliveries_;
   std::uint64_t last_delivery_ = 0;
   std::uint64_t given_up_ = 0;
-  dead_letters<remains> dead_;
+  dead_desk dead_;
   /// Null: no message can be kept.
   std::shared_ptr<outbox_keeper> keeper_;
   deadline_timer timer_;

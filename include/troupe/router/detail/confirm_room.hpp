@@ -11,6 +11,7 @@
 #include "troupe/core/problem.hpp"
 #include "troupe/core/shares.hpp"
 #include "troupe/router/detail/refusals.hpp"
+#include "troupe/router/inbox_report.hpp"
 #include "troupe/router/types.hpp"
 
 namespace troupe::router::detail {
@@ -60,6 +61,18 @@ public:
       drop(clients_, *by, bytes);
     bytes_ -= bytes;
     --messages_;
+  }
+
+  /// Adds what is there for the agents from `first` on, at most so many of them.
+  void add_to(std::map<agent_id, inbox_report>& all, const agent_id& first,
+              std::size_t most) const {
+    std::lock_guard guard{mutex_};
+    for (auto each = agents_.lower_bound(first); each != agents_.end() && most > 0;
+         ++each, --most) {
+      auto& made = all[each->first];
+      made.accepted = each->second.messages;
+      made.accepted_bytes = each->second.bytes;
+    }
   }
 
   void add_to(router_statistics& sum) const {

@@ -93,6 +93,11 @@ struct origin {
     return {where.id, agent};
   }
 
+  /// Whose share of the room for accepted messages it takes; nothing: that of this node.
+  [[nodiscard]] std::optional<node_id> client() const {
+    return is_here ? std::nullopt : std::optional{where.id};
+  }
+
   /// The bytes of who sent it, and of what was said of it, in a letter.
   [[nodiscard]] std::size_t said_bytes() const {
     return (is_here || where.id == node_id{} ? agent.text().size() : node_id::size)

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -9,12 +10,15 @@
 
 #include "caf/message.hpp"
 #include "caf/timestamp.hpp"
+#include "troupe/channel/types.hpp"
 #include "troupe/core/agent_id.hpp"
 #include "troupe/core/caf/stored_message.hpp"
 #include "troupe/core/codec.hpp"
 #include "troupe/core/ids.hpp"
+#include "troupe/core/problem.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/router/dead_letter.hpp"
 #include "troupe/router/detail/letter_row.hpp"
 #include "troupe/router/detail/origin.hpp"
 #include "troupe/router/message_options.hpp"
@@ -32,6 +36,10 @@ struct kept_letter {
 
 inline wall_time calendar_now() {
   return wall_time{caf::make_timestamp().time_since_epoch()};
+}
+
+inline stored_end end_of(dead_reason reason, std::uint32_t failures, const problem& why) {
+  return {reason, channel::in_few_words(why).detail, calendar_now(), failures};
 }
 
 /// Returns the bytes of a message as it is at `now`. Error: bad_argument (see to_stored()).

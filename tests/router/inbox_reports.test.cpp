@@ -1,0 +1,221 @@
+// What a router says of the messages that wait at its node.
+
+#include "router/live_confirms.hpp"
+#include "support/temporary_folder.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <future>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "caf/error.hpp"
+#include "caf/message.hpp"
+#include "caf/result.hpp"
+#include "troupe/core/agent_id.hpp"
+#include "troupe/router/dead_letter.hpp"
+#include "troupe/router/inbox_report.hpp"
+
+namespace confirms_test {
+
+namespace {
+
+struct reported_inboxes : live_confirms {
+  std::promise<void> opened;
+
+  explicit reported_inboxes(const router_options& given = {}) : live_confirms(given) {}
+
+  ~reported_inboxes() {
+    if (!is_open_)
+      opened.set_value();
+  }
+
+  inbox_page page(const router_access& of, const list_inboxes& what = {}) {
+    return ask<inbox_page>(of, what);
+  }
+
+  /// Of an agent that has one.
+  inbox_report report(const router_access& of, const agent_id& agent) {
+    auto all = page(of, {.agent = agent}).inboxes;
+    REQUIRE(all.size() == 1);
+    CHECK(all.front().agent == agent);
+    return all.front();
+  }
+
+  /// Answers nothing before open().
+  void add_stuck(const router_access& where, const std::string& id, const inbox_options& how = {}) {
+    add(
+      where, id, [gate = opened.get_future().share()](std::uint64_t) { gate.wait(); }, how);
+  }
+
+  void open() {
+    is_open_ = true;
+    opened.set_value();
+  }
+
+  /// Of a wish to let go of that dead letter.
+  errc purge_refusal(const router_access& where, const std::string& id) {
+    auto result = errc::none;
+    self->request(where.handle(), 20s, purge_dead_letters{id})
+      .receive([](const purge_receipt&) {},
+               [&](const caf::error& why) { result = to_problem(why).code; });
+    return result;
+  }
+
+private:
+  bool is_open_ = false;
+};
+
+struct two_deliveries : reported_inboxes {
+  two_deliveries() : reported_inboxes({.max_deliveries = 2}) {}
+};
+
+} // namespace
+
+TEST_CASE_METHOD(reported_inboxes, "where nothing waits nothing is said to wait", "[router]") {
+  CHECK(page(*here) == inbox_page{});
+  CHECK(page(*here, {.agent = "nobody"}) == inbox_page{});
+  add_counting(*here, "idle");
+  auto idle = report(*here, "idle");
+  CHECK(idle.is_here);
+  CHECK(idle.waiting == 0);
+  CHECK(idle.accepted == 0);
+  CHECK(page(*here, {.agent = "idl"}) == inbox_page{});
+}
+
+TEST_CASE_METHOD(reported_inboxes,
+                 "what was accepted for an agent that is nowhere is shown, with the age of the "
+                 "first",
+                 "[router]") {
+  for (std::uint64_t each = 1; each <= 3; ++each)
+    REQUIRE(send("nobody", each).code == errc::none);
+  auto first = report(*here, "nobody");
+  CHECK(!first.is_here);
+  CHECK(first.accepted == 3);
+  CHECK(first.accepted_bytes > 0);
+  CHECK(first.to == node_id{});
+  CHECK(!first.is_linked);
+  CHECK(testing::comes_true([&] { return report(*here, "nobody").age > first.age; }));
+  auto all = add_counting(*here, "nobody");
+  CHECK(all_ended());
+  CHECK(all->count == 3);
+  CHECK(report(*here, "nobody").accepted == 0);
+}
+
+TEST_CASE_METHOD(reported_inboxes,
+                 "of an agent that fails it is shown how often, what it said, and where it is",
+                 "[router]") {
+  auto is_here = GENERATE(true, false);
+  link();
+  add(is_here ? *here : *there, "clumsy", [](std::uint64_t) -> caf::result<void> {
+    return to_error({errc::failed, "dropped it"});
+  });
+  place("clumsy", is_here ? n1 : n2);
+  REQUIRE(send("clumsy", 1).code == errc::none);
+  REQUIRE(send("clumsy", 2).code == errc::none);
+  CHECK(testing::comes_true([&] { return report(*here, "clumsy").failures >= 2; }));
+  auto seen = report(*here, "clumsy");
+  CHECK(seen.why == "dropped it");
+  CHECK(seen.accepted == 2);
+  CHECK(seen.to == (is_here ? n1 : n2));
+  CHECK(seen.is_linked);
+  cut();
+  CHECK(testing::comes_true([&] { return report(*here, "clumsy").is_linked == is_here; }));
+  CHECK(report(*here, "clumsy").to == seen.to);
+}
+
+TEST_CASE_METHOD(reported_inboxes, "what waits in an inbox is shown, and whether it is full",
+                 "[router]") {
+  add_stuck(*here, "stuck", {.max_messages = 10});
+  REQUIRE(testing::comes_true([&] {
+    while (!here->send(to_agent("stuck"), caf::make_message(std::uint64_t{1}))) {
+    }
+    return report(*here, "stuck").waiting == 10; // the first ones go on into the mailbox
+  }));
+  auto full = report(*here, "stuck");
+  CHECK(full.is_here);
+  CHECK(full.waiting_bytes > 0);
+  CHECK(full.is_full);
+  CHECK(full.accepted == 0);
+  open();
+  CHECK(testing::comes_true([&] { return report(*here, "stuck").waiting == 0; }));
+  CHECK(!report(*here, "stuck").is_full);
+}
+
+TEST_CASE_METHOD(reported_inboxes, "inboxes come page by page, by their agents", "[router]") {
+  for (auto* each : {"b", "d", "e"})
+    REQUIRE(send(each, 1).code == errc::none);
+  for (auto* each : {"a", "c", "e", "f"})
+    add_counting(*here, each);
+  auto limit = GENERATE(1U, 2U, 3U, 5U, 6U, 7U, 4'000'000'000U);
+  std::vector<std::string> found;
+  list_inboxes what{.limit = limit};
+  for (auto more = true; more;) {
+    auto some = page(*here, what);
+    REQUIRE(some.inboxes.size() <= limit);
+    for (auto& each : some.inboxes)
+      found.push_back(each.agent.text());
+    more = !some.next.empty();
+    if (more) {
+      CHECK(some.inboxes.size() == limit);
+      CHECK(some.next == some.inboxes.back().agent);
+    }
+    what.after = some.next;
+  }
+  CHECK(found == std::vector<std::string>{"a", "b", "c", "d", "e", "f"});
+}
+
+TEST_CASE_METHOD(two_deliveries, "a dead letter that is purged is gone, also after a restart",
+                 "[router]") {
+  test::temporary_folder folder;
+  auto path = folder / "outbox.db";
+  auto is_kept = GENERATE(true, false);
+  if (is_kept)
+    CHECK(go_on(path) == 0);
+  add(*here, "clumsy", [](std::uint64_t) -> caf::result<void> {
+    return to_error({errc::failed, "dropped it"});
+  });
+  for (std::uint64_t each = 1; each <= 3; ++each)
+    REQUIRE(!(is_kept ? keep("clumsy", each) : send("clumsy", each)));
+  REQUIRE(testing::comes_true([&] { return statistics(*here).dead_letters == 3; }));
+  auto letters = ask<dead_letter_page>(*here, list_dead_letters{}).letters;
+  auto first = to_string(letters[0].id);
+  CHECK(ask<purge_receipt>(*here, purge_dead_letters{first}).purged == 1);
+  CHECK(statistics(*here).dead_letters == 2);
+  CHECK(purge_refusal(*here, first) == errc::not_found);
+  CHECK(purge_refusal(*here, "nonsense") == errc::bad_argument);
+  CHECK(refusal(*here, first).code == errc::not_found);
+  if (is_kept) {
+    CHECK(restart(path) == 0);
+    CHECK(statistics(*here).dead_letters == 2);
+  }
+  CHECK(ask<purge_receipt>(*here, purge_dead_letters{}).purged == 2);
+  CHECK(ask<purge_receipt>(*here, purge_dead_letters{}).purged == 0);
+  CHECK(statistics(*here).dead_letters == 0);
+  if (is_kept) {
+    CHECK(restart(path) == 0);
+    CHECK(statistics(*here).dead_letters == 0);
+  }
+}
+
+TEST_CASE_METHOD(two_deliveries, "a dead letter that is being delivered again is not purged",
+                 "[router]") {
+  add(*here, "clumsy", [](std::uint64_t) -> caf::result<void> {
+    return to_error({errc::failed, "dropped it"});
+  });
+  REQUIRE(!send("clumsy", 1));
+  REQUIRE(testing::comes_true([&] { return statistics(*here).dead_letters == 1; }));
+  auto id = to_string(ask<dead_letter_page>(*here, list_dead_letters{}).letters.at(0).id);
+  on(*here, [](router_state& state) { return state.remove_agent("clumsy") != nullptr; });
+  REQUIRE(ask<redrive_receipt>(*here, redrive_dead_letter{id}).redriven == 1);
+  CHECK(purge_refusal(*here, id) == errc::busy);
+  CHECK(ask<purge_receipt>(*here, purge_dead_letters{}).purged == 0);
+  CHECK(statistics(*here).confirms == 1);
+}
+
+} // namespace confirms_test
