@@ -38,8 +38,7 @@ struct hosted {
   bool come(int what, std::size_t bytes = 0, const std::optional<time_point>& expires_at = {},
             bool is_taken = false) {
     if (auto how = box.pass(bytes, is_taken); how.is_open) {
-      got.push_back(what);
-      signs += how.wants_sign ? 1U : 0U;
+      take_in(what, how.wants_sign);
       return true;
     }
     inbox::effects out;
@@ -52,6 +51,33 @@ struct hosted {
   void fill(int from = 0) {
     for (auto each = 0; each < held; ++each)
       REQUIRE(come(from + each));
+  }
+
+  void take_in(int what, bool wants_sign) {
+    got.push_back(what);
+    if (!wants_sign)
+      return;
+    ++signs;
+    signed_at.push_back(got.size());
+  }
+
+  /// The agent takes out what it was handed, up to the next of which it says so, and needs so long
+  /// for each.
+  void work(duration each) {
+    auto until = signed_at.at(signed_at.size() - signs);
+    now += each * static_cast<duration::rep>(until - worked);
+    worked = until;
+    sign();
+  }
+
+  /// What the mailbox holds once the agent has worked for long at that speed.
+  std::size_t held_at(duration each) {
+    for (auto round = 0; round < 300; ++round) {
+      while (box.waiting() < 200)
+        REQUIRE(come(0));
+      work(each);
+    }
+    return box.held();
   }
 
   /// The agent takes out what it was handed, up to the next of which it says so.
@@ -68,8 +94,7 @@ struct hosted {
       auto hands = false;
       for (auto& each : out)
         troupe::visit(overloaded{[&](const inbox::hand& next) {
-                                   got.push_back(next.what);
-                                   signs += next.wants_sign ? 1U : 0U;
+                                   take_in(next.what, next.wants_sign);
                                    hands = true;
                                  },
                                  [&](const inbox::refuse& next) { refused.push_back(next.what); },
@@ -89,6 +114,9 @@ struct hosted {
   std::vector<int> refused;
   std::vector<int> expired;
   std::size_t signs = 0;
+  /// Of what it got, behind which it says so.
+  std::vector<std::size_t> signed_at;
+  std::size_t worked = 0;
   int drained = 0;
 };
 
@@ -115,6 +143,48 @@ TEST_CASE("an agent holds few messages, and gets the next in order as it takes t
   CHECK(it.got == numbers(0, 2 * held));
   CHECK(it.box.waiting() == 0);
   CHECK(it.all.messages() == 0);
+}
+
+TEST_CASE("a mailbox holds what its agent takes out in 200 us, as long as that is behind",
+          "[router]") {
+  hosted it{{}};
+  CHECK(it.held_at(1us) == held);
+  CHECK(it.held_at(20us) == 10);
+  CHECK(it.held_at(60us) == 3);
+  CHECK(it.held_at(100ms) == 1);
+  CHECK(it.held_at(10us) == 20);
+  CHECK(it.held_at(0us) == held);
+}
+
+TEST_CASE("with a slow agent a message of the highest priority waits for one other", "[router]") {
+  hosted it{{}};
+  CHECK(it.held_at(1ms) == 1);
+  inbox::effects out;
+  REQUIRE(it.box.arrive(it.now, 7, 0, {}, false, out, message_priority::critical));
+  it.carry_out(std::move(out));
+  CHECK(it.got.back() == 0);
+  it.work(1ms);
+  CHECK(it.got.back() == 7);
+}
+
+TEST_CASE("how slow an agent is shows with the first messages behind which others wait",
+          "[router]") {
+  hosted it{{}};
+  it.fill();
+  REQUIRE(it.come(held));
+  it.work(1ms);
+  CHECK(it.got == numbers(0, held));
+}
+
+TEST_CASE("an agent that had nothing to do for long is not taken for a slow one", "[router]") {
+  hosted it{{}};
+  for (auto round = 0; round < 100; ++round) {
+    for (auto each = 0; each < held / 4; ++each)
+      REQUIRE(it.come(each));
+    it.work(1s);
+  }
+  it.fill();
+  CHECK(it.box.waiting() == 0);
 }
 
 TEST_CASE("where the oldest give way, the oldest of the lowest priority does", "[router]") {
@@ -351,7 +421,8 @@ TEST_CASE("a message that has waited longer than it may is not handed over", "[r
   CHECK(it.come(2, 0, time_point{3s}));
   CHECK(it.come(3));
   it.now = time_point{1s};
-  it.sign();
+  while (it.got.back() != 3)
+    it.sign();
   CHECK(it.expired == std::vector{1});
   CHECK(std::vector(it.got.end() - 2, it.got.end()) == std::vector{2, 3});
 }

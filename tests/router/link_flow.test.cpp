@@ -111,6 +111,25 @@ TEST_CASE("a window bounds what is on the link, by one message more", "[router]"
   CHECK(flow.waiting_bytes() == 30);
 }
 
+TEST_CASE(
+  "a window that was made smaller lets one more message pass where nothing would be heard of "
+  "those before it",
+  "[router]") {
+  link_window window{40};
+  window.link_up();
+  CHECK_FALSE(window.send(9));
+  window.resize(4);
+  CHECK(window.has_room());
+  CHECK(window.send(1));
+  CHECK_FALSE(window.has_room());
+  CHECK(window.received() == 10);
+  CHECK(window.received() == 0);
+  CHECK(window.link_bytes() == 0);
+  window.resize(40);
+  CHECK_FALSE(window.send(3));
+  CHECK(window.has_room());
+}
+
 TEST_CASE("a window that is exactly full has no room", "[router]") {
   auto flow = linked();
   REQUIRE(flow.take(41));

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -98,7 +99,9 @@ private:
 
 /// Decides when an agent gets each message. Its mailbox holds few; the agent says so for each
 /// quarter of these, once it has taken them out (see link_window). What is more waits here, and
-/// goes by its priority (see priority_line); what the mailbox holds is not overtaken any more.
+/// goes by its priority (see priority_line); what the mailbox holds is not overtaken any more. So
+/// that priorities are worth something with a slow agent, the mailbox holds what that takes out in
+/// `held_for`, as measured while it had something to do all the time, and one message at least.
 ///
 /// What waits is bounded. A sender in this process is refused at once: it takes a place before it
 /// sends. One behind a link has sent already: its node is told that the inbox is full, and what is
@@ -111,8 +114,11 @@ private:
 template <class Letter>
 class agent_inbox {
 public:
-  /// In the mailbox. One message counts as one, and as one more for each 4 KiB.
+  /// In the mailbox, at most. One message counts as one, and as one more for each 4 KiB.
   static constexpr std::size_t max_held = 128;
+  /// What an agent may need for what is in its mailbox; the most that a message of the highest
+  /// priority waits for those before it. Ten times what it costs to hand over the next one.
+  static constexpr duration held_for = std::chrono::microseconds{200};
   static constexpr std::size_t bytes_per_unit = 4U << 10U;
   /// A window of a link and what waits for that are more than the default bounds.
   static constexpr std::size_t slack = 4;
@@ -218,6 +224,8 @@ public:
       out.emplace_back(refuse{std::move(what)});
       return planted_flaw == flaw::refused_called_taken;
     }
+    if (!busy_since_ && !held_.has_room())
+      busy_since_ = now;
     if (!line_)
       line_ = std::make_unique<priority_line<entry>>();
     line_->push(priority, {std::move(what), bytes, expires_at.value_or(time_point::max())});
@@ -233,10 +241,11 @@ public:
 
   /// It has taken out the messages up to the first of those of which it was to say so.
   void signed_for(time_point now, effects& out) {
-    held_.received();
+    measure(now, held_.received());
     if (planted_flaw == flaw::sign_counted_twice)
       held_.received();
     hand_on(now, out);
+    busy_since_ = held_.has_room() ? std::nullopt : std::optional{now};
   }
 
   /// What was to be handed to it has been.
@@ -302,6 +311,15 @@ private:
 
   static std::size_t units(std::size_t bytes) {
     return 1 + bytes / bytes_per_unit;
+  }
+
+  /// The agent has taken out so many.
+  void measure(time_point now, std::size_t taken) {
+    if (!busy_since_ || taken == 0)
+      return;
+    auto each = std::max((now - *busy_since_) / static_cast<duration::rep>(taken), duration{1});
+    held_.resize(static_cast<std::size_t>(
+      std::clamp<duration::rep>(held_for / each, 1, static_cast<duration::rep>(max_held))));
   }
 
   [[nodiscard]] bool has_slack(std::size_t bytes) const {
@@ -394,6 +412,8 @@ private:
   std::size_t coming_ = 0;
   std::size_t coming_bytes_ = 0;
   link_window held_{max_held};
+  /// The agent has had something to do since then; nothing: it may not have.
+  std::optional<time_point> busy_since_{};
   /// Null if it is empty, as it is where there is room and nothing is being handed over.
   std::unique_ptr<priority_line<entry>> line_;
   /// What was handed last is not in the mailbox yet.

@@ -25,14 +25,23 @@ public:
     is_linked_ = false;
   }
 
+  /// From here on it has room for so many, and the other router says so for each quarter of them.
+  /// What is on the link by then may be more.
+  void resize(std::size_t bytes) {
+    bytes_ = bytes;
+  }
+
   /// Others have filled the link, or it has drained.
   void hold(bool is_held) {
     is_held_ = is_held;
   }
 
-  /// Whether the next message may go out.
+  /// Whether the next message may go out: also where the other router would say nothing more of
+  /// those on the link, as it was to do so for runs that are longer than what there is room for
+  /// now.
   [[nodiscard]] bool has_room() const {
-    return is_linked_ && !is_held_ && on_link_ < std::max<std::size_t>(bytes_, 1);
+    return is_linked_ && !is_held_
+           && (on_link_ < std::max<std::size_t>(bytes_, 1) || marks_.empty());
   }
 
   /// A message of `bytes` goes out. Returns whether the other router is to say when it has received
@@ -48,12 +57,14 @@ public:
   }
 
   /// The other router has received the first of those of which it was to say so. One too many
-  /// is ignored.
-  void received() {
+  /// is ignored. Returns how many bytes that tells of.
+  std::size_t received() {
     if (marks_.empty())
-      return;
-    on_link_ -= marks_.front();
+      return 0;
+    auto run = marks_.front();
+    on_link_ -= run;
     marks_.erase(marks_.begin());
+    return run;
   }
 
   /// Those that may be on the link.
