@@ -53,8 +53,7 @@ void show(const common_options& common, table& rows, const asked_nodes& nodes,
   if (!common.json) {
     rows.add({what.agent.text(), node.key.name, amount(what.waiting, what.waiting_bytes),
               amount(what.accepted, what.accepted_bytes),
-              what.age > duration::zero() ? in_words(what.age) : "-",
-              state_of(nodes, node, what)});
+              what.age > duration::zero() ? in_words(what.age) : "-", state_of(nodes, node, what)});
     return;
   }
   print({{"agent", what.agent.text()},
@@ -107,11 +106,11 @@ int run_inbox(const common_options& common, const inbox_command& what) {
   auto status = ok;
   auto waits = false;
   for (auto& node : nodes->to_ask) {
-    auto why = for_each_inbox(common, **client, node, what.agent,
-                              [&](const router::inbox_report& each) {
-                                waits = true;
-                                show(common, rows, *nodes, node, each);
-                              });
+    auto why
+      = for_each_inbox(common, **client, node, what.agent, [&](const router::inbox_report& each) {
+          waits = true;
+          show(common, rows, *nodes, node, each);
+        });
     if (!why)
       continue;
     status = complain(common, at_node(node, why));

@@ -176,6 +176,30 @@ TEST_CASE("how slow an agent is shows with the first messages behind which other
   CHECK(it.got == numbers(0, held));
 }
 
+TEST_CASE("a message of the highest priority takes a place up to four times the bounds",
+          "[router]") {
+  hosted it{{.max_messages = 2, .max_bytes = 100}};
+  it.fill();
+  auto takes = [&it](std::size_t bytes, bool is_critical) {
+    auto result = it.box.take(bytes, is_critical);
+    if (result)
+      it.come(0, bytes, {}, true);
+    return result;
+  };
+  REQUIRE(takes(10, false));
+  REQUIRE(takes(10, false));
+  CHECK_FALSE(takes(10, false));
+  for (auto number = 3; number <= 8; ++number)
+    CHECK(takes(30, true));
+  CHECK_FALSE(takes(1, true));
+  CHECK(it.box.waiting() == 8);
+  while (it.box.waiting() > 0)
+    it.sign();
+  REQUIRE(it.box.take(390, true)); // on its way
+  CHECK_FALSE(it.box.take(11, true));
+  CHECK(it.box.take(10, true));
+}
+
 TEST_CASE("an agent that had nothing to do for long is not taken for a slow one", "[router]") {
   hosted it{{}};
   for (auto round = 0; round < 100; ++round) {

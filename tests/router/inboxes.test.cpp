@@ -407,6 +407,36 @@ TEST_CASE_METHOD(live_inboxes,
   CHECK(slow->count == held + 1);
 }
 
+TEST_CASE_METHOD(live_inboxes,
+                 "messages of the highest priority come to an agent whose inbox is full, and are "
+                 "bounded",
+                 "[router]") {
+  auto& where = GENERATE(0, 1) == 0 ? here : there;
+  constexpr std::uint64_t most = 100;
+  auto slow = add_slow(where, "slow", {.max_messages = most});
+  std::uint64_t sent = 0;
+  REQUIRE(testing::comes_true([&] { // those elsewhere are told with a word over the link
+    if (send("slow", 1) == errc::none)
+      ++sent;
+    return statistics(where).waiting >= most && send("slow", 1) == errc::limit_reached;
+  }));
+  dispatch what{to_agent("slow"), {}, 20s, caf::make_message(std::uint64_t{7})};
+  what.how.priority = message_priority::critical;
+  auto asked = self->request(here.handle(), 30s, std::move(what));
+  std::uint64_t taken = 0;
+  REQUIRE(testing::comes_true([&] {
+    auto why = here.send(to_agent("slow"), caf::make_message(std::uint64_t{2}),
+                         {.priority = message_priority::critical});
+    taken += why ? 0 : 1;
+    return why.code == errc::limit_reached || statistics(there).refused > 0;
+  }));
+  CHECK(taken > most);
+  slow->go_on();
+  CHECK(answer_to(std::move(asked)) == "7");
+  auto lost = [&] { return &where == &here ? 0 : statistics(there).refused; };
+  CHECK(testing::comes_true([&] { return slow->count + lost() == sent + taken + 1; }));
+}
+
 TEST_CASE_METHOD(live_inboxes, "of what waits for an agent the highest priority goes first",
                  "[router]") {
   auto& where = GENERATE(0, 1) == 0 ? here : there;

@@ -38,8 +38,12 @@ struct known_routes {
   }
 
   route plan(const recipients& who, bool is_awaited = false, duration life = longest_life) {
+    return plan(who, {is_awaited, 0, life});
+  }
+
+  route plan(const recipients& who, const question& of) {
     return ways.plan(
-      time_point{}, who, {is_awaited, 0, life},
+      time_point{}, who, of,
       [this](std::string_view id) { return id == "near" ? near : presence::none; },
       [this] {
         ++asked_for_size;
@@ -343,6 +347,32 @@ TEST_CASE("nothing is sent to an agent of another node that can take no more, un
     r.ways.set_linked(n2, true);
   }
   CHECK(r.plan(to_agent("far")).refusal.code == errc::none);
+}
+
+TEST_CASE("a message of the highest priority is sent to agents that can take no more, too",
+          "[router]") {
+  constexpr question critical{.is_critical = true};
+  known_routes r;
+  r.ways.set_linked(n2, true);
+  REQUIRE(r.ways.hold_back(n2, "far"));
+  r.near = presence::full;
+  for (auto* each : {"near", "far"}) {
+    CHECK(r.plan(to_agent(each)).refusal.code == errc::limit_reached);
+    CHECK(r.plan(to_agent(each), critical).refusal.code == errc::none);
+  }
+  CHECK(r.plan(to_group("team"), critical).report == send_report{3, 0, 0});
+  CHECK(r.plan(to_any("work"), critical).stops.front().node == n2); // there is no other
+  r.ways.put({"other", n3, {"work"}, {"team"}});
+  for (auto time = 0; time < 20; ++time)
+    CHECK(r.plan(to_any("work"), critical).stops.front().node == n3);
+}
+
+TEST_CASE("a message of the highest priority needs room on its way", "[router]") {
+  constexpr question critical{.is_critical = true};
+  known_routes r{{.max_waiting_bytes = 1'000}};
+  while (r.plan(to_agent("far"), critical).refusal.code == errc::none)
+    REQUIRE(r.counted().waiting_bytes <= 1'200);
+  CHECK(r.plan(to_agent("far"), critical).refusal.code == errc::limit_reached);
 }
 
 TEST_CASE("of a message to some agents of a node those get it that can take more", "[router]") {

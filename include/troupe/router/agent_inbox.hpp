@@ -105,7 +105,7 @@ private:
 ///
 /// What waits is bounded. A sender in this process is refused at once: it takes a place before it
 /// sends. One behind a link has sent already: its node is told that the inbox is full, and what is
-/// on its way by then is still taken, up to `slack` times the bounds.
+/// on its way by then is still taken, up to `slack` times the bounds, and so are critical messages.
 ///
 /// Who carries out `hand` says handed() after it; until then later messages wait, so that they keep
 /// their order whatever thread brings them. Steps like any machine. It has no snapshot: messages
@@ -185,8 +185,9 @@ public:
   }
 
   /// Takes a place for a message that is about to come, and says in arrive() that it was; returns
-  /// false if there is none. It is of `bytes`, zero unless it wants_size().
-  [[nodiscard]] bool take(std::size_t bytes) {
+  /// false if there is none. It is of `bytes`, zero unless it wants_size(). A critical one has the
+  /// slack as well.
+  [[nodiscard]] bool take(std::size_t bytes, bool is_critical = false) {
     // Of those on their way none is old enough to give way.
     auto is_full
       = options_.full == when_full::drop_oldest && coming_ > 0
@@ -194,6 +195,11 @@ public:
     if (is_full || !all_.has_room(waiting_bytes(), bytes))
       return false;
     if (options_.full == when_full::drop_oldest) {
+      messages_.take_anyway(1);
+      bytes_.take_anyway(bytes);
+    } else if (is_critical) {
+      if (!has_slack(bytes))
+        return false;
       messages_.take_anyway(1);
       bytes_.take_anyway(bytes);
     } else if (!messages_.take(1)) {

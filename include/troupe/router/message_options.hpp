@@ -137,8 +137,10 @@ struct message_options {
   std::optional<duration> ttl{};
   /// Shown to the agents. Of what waits for room in the mailbox of an agent the highest priority
   /// goes first, and each gets a turn (see priority_line); what its mailbox holds, and what waits
-  /// for a link, is not overtaken. Messages of class confirm and once keep their order whatever
-  /// theirs is.
+  /// for a link, is not overtaken. The mailbox holds as much as the agent takes out in 200 us, so
+  /// that with a slow one a critical message waits for one other. A critical message is sent to a
+  /// full inbox as well: that takes it up to four times its bounds. Messages of class confirm and
+  /// once keep their order whatever theirs is.
   message_priority priority = message_priority::normal;
   /// The application's name for this kind of message. Empty: the C++ types of its content.
   std::string type{};
@@ -184,6 +186,11 @@ inline std::size_t text_bytes(const message_options& how) {
 /// Null: nothing was said.
 inline message_priority priority_of(const message_options* how) {
   return how != nullptr ? how->priority : message_priority::normal;
+}
+
+/// Whether it goes before all others, and to full inboxes as well.
+inline bool is_critical(const message_options* how) {
+  return priority_of(how) == message_priority::critical;
 }
 
 /// Returns whether nothing is set.

@@ -107,8 +107,8 @@ public:
     return result;
   }
 
-  [[nodiscard]] static bool take(place& to, std::size_t bytes) {
-    return to.box_.take(bytes);
+  [[nodiscard]] static bool take(place& to, std::size_t bytes, bool is_critical = false) {
+    return to.box_.take(bytes, is_critical);
   }
 
   bool arrive(time_point now, place& to, Letter what, std::size_t bytes,

@@ -450,7 +450,8 @@ private:
   detail::route plan(const detail::outgoing& what) {
     auto& from = what.what.from;
     auto where = entrance_->plan(self_->system(), what.to,
-                                 {what.wants == awaited::answer, from.said_bytes(), from.said.life},
+                                 {what.wants == awaited::answer, from.said_bytes(), from.said.life,
+                                  is_critical(from.said.how.get())},
                                  what.what.payload);
     if (where.refusal.code == errc::not_found && !early_.knows_all())
       where.refusal = detail::not_told_yet(what.to);
@@ -609,20 +610,22 @@ private:
     auto expires = said.how && said.how->ttl;
     if (is_confirmed(class_of(said.how.get())))
       return send_surely(to, payload, std::move(said));
+    auto goes_first = is_critical(said.how.get());
     if (to.who == audience::agent && !expires) {
-      auto place = entrance_->agents.take(to.name, std::nullopt);
+      auto place = entrance_->agents.take(to.name, std::nullopt, goes_first);
       if (place.wants_size)
-        place = entrance_->agents.take(to.name, compat::size_of(*system_, payload).value_or(0));
+        place = entrance_->agents.take(to.name, compat::size_of(*system_, payload).value_or(0),
+                                       goes_first);
       if (place.is_taken)
         return outcome(run([place = std::move(place), payload, said = std::move(said)](
                              router_state& state) { state.bring(place, payload, said); }));
       if (place.agent)
         return entrance_->refuse(agent_id{to.name});
     }
-    auto where = entrance_->plan(
-      *system_, to,
-      {false, said.how ? text_bytes(*said.how) : 0, expires ? life_of(*said.how) : longest_life},
-      payload);
+    auto where = entrance_->plan(*system_, to,
+                                 {false, said.how ? text_bytes(*said.how) : 0,
+                                  expires ? life_of(*said.how) : longest_life, goes_first},
+                                 payload);
     if (where.refusal)
       return where.refusal;
     auto taken

@@ -245,7 +245,8 @@ public:
                                     : passage{to.agent};
   }
 
-  [[nodiscard]] reservation take(std::string_view id, const std::optional<std::size_t>& bytes) {
+  [[nodiscard]] reservation take(std::string_view id, const std::optional<std::size_t>& bytes,
+                                 bool is_critical = false) {
     std::lock_guard guard{mutex_};
     auto found = by_id_.find(id);
     if (found == by_id_.end())
@@ -256,7 +257,7 @@ public:
     if (!bytes && it.place.box().wants_size())
       return {it.agent, false, 0, true};
     auto size = bytes.value_or(0) + routes::letter_bytes;
-    return {it.agent, inboxes::take(it.place, size), size};
+    return {it.agent, inboxes::take(it.place, size, is_critical), size};
   }
 
   /// A message comes that does not pass(), and is moved into the inbox, or into `out`. Returns

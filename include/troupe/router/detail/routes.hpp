@@ -56,6 +56,9 @@ struct question {
   std::size_t said_bytes = 0;
   /// How long it may be delivered.
   duration life = longest_life;
+  /// Of the highest priority: sent also to agents for which as much waits as may, which have some
+  /// room beyond that (see agent_inbox::slack).
+  bool is_critical = false;
 };
 
 /// Whether an agent is on a node.
@@ -144,13 +147,12 @@ public:
                            const is_here& here, const size_of_payload& size) {
     if (of.life <= duration::zero())
       return {.is_one = is_to_one(who), .refusal = count_expired(1)};
-    auto result = is_to_one(who) ? find_one(now, who, of.is_awaited, here) : find_many(who);
+    auto result = is_to_one(who) ? find_one(now, who, of, here) : find_many(who);
     auto is_elsewhere = [this](const stop& each) { return each.node != node_; };
     auto payload = std::ranges::any_of(result.stops, is_elsewhere) ? size() : 0;
     auto taken = result.stops.begin();
     for (auto each = taken; each != result.stops.end(); ++each) {
-      auto why
-        = is_elsewhere(*each) ? take(*each, payload, of.said_bytes, result.report) : problem{};
+      auto why = is_elsewhere(*each) ? take(*each, payload, of, result.report) : problem{};
       auto agents = static_cast<std::uint32_t>(each->agents.size());
       (!why ? result.report.sent : result.report.refused) += agents;
       if (why && (result.is_one || why.code != errc::limit_reached))
@@ -260,11 +262,11 @@ private:
     places_.ended(agent, node, given);
   }
 
-  route find_one(time_point now, const recipients& who, bool is_awaited, const is_here& here) {
+  route find_one(time_point now, const recipients& who, const question& of, const is_here& here) {
     route result{.is_one = true};
     if (auto near = who.who == audience::agent ? here(who.name) : presence::none;
         near != presence::none) {
-      if (near == presence::full)
+      if (near == presence::full && !of.is_critical)
         result.refusal = inbox_full(agent_id{who.name});
       else
         result.stops.push_back({node_, {who.name}});
@@ -272,7 +274,7 @@ private:
     }
     // Any of several: one that can take no more is passed over, as long as there may be another.
     for (auto tries = who.who == audience::agent ? 1 : most_tries; tries > 0; --tries) {
-      draw_one(now, who, is_awaited, here, result);
+      draw_one(now, who, of.is_awaited, of.is_critical && tries == 1, here, result);
       if (result.refusal.code != errc::limit_reached)
         break;
     }
@@ -280,8 +282,8 @@ private:
   }
 
   /// Says in `result` where the message goes, or why it goes nowhere.
-  void draw_one(time_point now, const recipients& who, bool is_awaited, const is_here& here,
-                route& result) {
+  void draw_one(time_point now, const recipients& who, bool is_awaited, bool takes_full,
+                const is_here& here, route& result) {
     auto is_agent = who.who == audience::agent; // of which take() sees that it can take no more
     result.refusal = {};
     {
@@ -289,14 +291,16 @@ private:
       if (auto found = places_.find_one(who, is_awaited, now); found.where != nullptr) {
         result.stops.push_back({found.where->node, {found.where->agent}, 0, found.given});
         auto its = rooms_.find(found.where->node);
-        if (!is_agent && its != rooms_.end() && its->second.full.contains(found.where->agent))
+        if (!is_agent && !takes_full && its != rooms_.end()
+            && its->second.full.contains(found.where->agent))
           result.refusal = inbox_full(found.where->agent);
       }
     }
     if (result.stops.empty())
       result.refusal = nobody(who);
     else if (auto& found = result.stops.front(); found.node == node_)
-      if (auto near = here(found.agents.front().text()); near != presence::here)
+      if (auto near = here(found.agents.front().text());
+          near == presence::none || (near == presence::full && !takes_full))
         result.refusal = near == presence::full ? inbox_full(found.agents.front()) : nobody(who);
     result.report.refused = !is_agent && result.refusal.code == errc::limit_reached ? 1 : 0;
     if (result.refusal)
@@ -320,24 +324,23 @@ private:
     return result;
   }
 
-  problem take(stop& where, std::size_t payload, std::size_t from_bytes, send_report& report) {
-    auto why = take_bytes(where, payload, from_bytes, report);
+  problem take(stop& where, std::size_t payload, const question& of, send_report& report) {
+    auto why = take_bytes(where, payload, of, report);
     if (why && where.given != 0)
       ended(where.agents.front(), where.node, where.given);
     return why;
   }
 
-  problem take_bytes(stop& where, std::size_t payload, std::size_t from_bytes,
-                     send_report& report) {
+  problem take_bytes(stop& where, std::size_t payload, const question& of, send_report& report) {
     if (payload == npos)
       return unwritable();
-    where.bytes = payload + from_bytes + letter_bytes;
+    where.bytes = payload + of.said_bytes + letter_bytes;
     for (auto& each : where.agents)
       where.bytes += each.text().size() + 1;
     if (where.bytes > options_.max_message_bytes)
       return too_large(where.bytes, options_.max_message_bytes);
     return with(where.node, [&](room& it) {
-      if (!it.full.empty())
+      if (!it.full.empty() && !of.is_critical)
         if (auto why = leave_out(it.full, where, report))
           return why;
       auto has = it.bytes.waiting_bytes();
