@@ -1,11 +1,14 @@
 #include <chrono>
 #include <iostream>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "cluster_report.hpp"
 #include "commands.hpp"
 #include "connect.hpp"
+#include "letter_choice.hpp"
 
 namespace cli {
 
@@ -13,25 +16,58 @@ using namespace troupe;
 
 namespace {
 
-/// The one that is meant, or all that are there.
-result<std::vector<registry::record>> nodes_to_ask(cluster_client& client, const std::string& node,
-                                                   duration wait) {
+/// Nodes that may keep dead letters.
+struct nodes_found {
+  std::vector<registry::record> to_ask;
+  /// As they are away: by their names, or else their addresses.
+  std::vector<std::string> away;
+};
+
+/// The one that is meant, or all.
+result<nodes_found> look_for_nodes(cluster_client& client, const std::string& node, duration wait) {
+  nodes_found made;
   if (!node.empty()) {
     auto found = find_node(client, node, wait);
     if (!found)
       return found.error();
-    return std::vector{*std::move(found)};
+    made.to_ask.push_back(*std::move(found));
+    return made;
   }
+  cluster_report seen;
   auto all = all_records(client, registry::record_kind::node, wait);
   if (!all)
     return all.error();
-  std::vector<registry::record> result;
-  for (auto& each : *all)
-    if ((each.status == registry::record_status::active
-         || each.status == registry::record_status::maintenance)
-        && !each.value.endpoints.empty())
-      result.push_back(each.value);
-  return result;
+  seen.nodes = *std::move(all);
+  auto view = client.look(wait);
+  if (!view)
+    return view.error();
+  seen.seen = *std::move(view);
+  for (auto& each : seen.nodes)
+    if (each.status != registry::record_status::disconnected && !each.value.endpoints.empty())
+      made.to_ask.push_back(each.value);
+    else
+      made.away.push_back(each.value.key.name);
+  for (auto& each : seats_unheard_of(seen))
+    made.away.push_back(each.address);
+  return made;
+}
+
+std::string names_of(const std::vector<std::string>& nodes) {
+  std::string all;
+  for (auto& each : nodes)
+    all += (all.empty() ? "" : ", ") + each;
+  return all;
+}
+
+/// What they keep is not shown.
+void tell_of_away(const common_options& common, const std::vector<std::string>& nodes) {
+  if (nodes.empty())
+    return;
+  if (common.json)
+    print({{"event", "not_asked"}, {"nodes", nodes}}, std::cerr);
+  else
+    print_line(std::cerr, printable("not asked, as away: " + names_of(nodes)
+                                    + "; ask again when they are back"));
 }
 
 std::string name_of_node(const std::vector<registry::record>& nodes, const node_id& which) {
@@ -74,15 +110,17 @@ void show(const common_options& common, const std::vector<registry::record>& nod
   print_line(std::cout, printable(line)); // others choose most of its texts
 }
 
-problem list(const common_options& common, cluster_client& client,
-             const std::vector<registry::record>& nodes, const registry::record& node) {
+/// Calls `take` with each dead letter of that node.
+template <class Take>
+problem for_each_letter(const common_options& common, cluster_client& client,
+                        const registry::record& node, Take take) {
   router::list_dead_letters question{.limit = 1'000};
   for (;;) {
     auto page = ask_node(client, node, question, common.wait());
     if (!page)
       return page.error();
     for (auto& each : page->letters)
-      show(common, nodes, node, each);
+      take(each);
     if (!page->more || page->letters.empty())
       return {};
     question.after = page->letters.back().place;
@@ -96,21 +134,26 @@ problem at_node(const registry::record& node, problem why) {
   return why;
 }
 
-int list_all(const common_options& common, cluster_client& client,
-             const std::vector<registry::record>& nodes) {
+int list_all(const common_options& common, cluster_client& client, const nodes_found& nodes) {
   int status = ok;
-  for (auto& each : nodes)
-    if (auto why = list(common, client, nodes, each)) {
-      status = complain(common, at_node(each, why));
+  for (auto& node : nodes.to_ask)
+    if (auto why = for_each_letter(common, client, node, [&](const router::dead_letter& each) {
+          show(common, nodes.to_ask, node, each);
+        })) {
+      status = complain(common, at_node(node, why));
       if (why.code == errc::denied)
-        break; // so says each node
+        return status; // so says each node
     }
+  tell_of_away(common, nodes.away);
   return status;
 }
 
-void tell(const common_options& common, const registry::record& node, const std::string& id,
+/// Returns whether anything has happened there.
+bool tell(const common_options& common, const registry::record& node, const std::string& id,
           const router::redrive_receipt& what) {
-  if (common.json) {
+  if (what == router::redrive_receipt{})
+    return false;
+  if (common.json)
     print({{"event", "redriven"},
            {"node", node.key.name},
            {"id", id},
@@ -118,50 +161,80 @@ void tell(const common_options& common, const registry::record& node, const std:
            {"applied_already", what.applied_already},
            {"refused", what.refused},
            {"unreadable", what.unreadable}});
-    return;
-  }
-  if (what.applied_already > 0)
-    std::cout << id << " was applied already, at " << node.key.name << std::endl;
   else
-    std::cout << what.redriven << (what.redriven == 1 ? " message is" : " messages are")
-              << " on the way again at " << node.key.name
-              << (what.refused > 0 ? "; " + std::to_string(what.refused)
-                                       + (what.refused == 1 ? " more is" : " more are")
-                                       + " refused: no room, so try again, or too old (class once)"
-                                   : "")
-              << (what.unreadable > 0 ? "; " + std::to_string(what.unreadable)
-                                          + " cannot be read there, send them again"
-                                      : "")
-              << std::endl;
+    for (auto& line : in_lines(what, id, node.key.name))
+      print_line(std::cout, printable(line));
+  return true;
 }
 
-int redrive(const common_options& common, cluster_client& client,
-            const std::vector<registry::record>& nodes, const std::string& id) {
-  auto is_all = id == "all";
-  auto is_found = is_all;
-  problem missing{errc::not_found,
-                  "no node keeps the dead letter " + id + "; see troupe dead-letters"};
+int redrive_all(const common_options& common, cluster_client& client, const nodes_found& nodes) {
   int status = ok;
-  for (auto& each : nodes) {
-    auto done
-      = ask_node(client, each, router::redrive_dead_letter{is_all ? "" : id}, common.wait());
+  auto has_any = false;
+  for (auto& each : nodes.to_ask) {
+    auto done = ask_node(client, each, router::redrive_dead_letter{}, common.wait());
     if (done) {
-      is_found = true;
-      tell(common, each, id, *done);
-      if (!is_all)
-        return status; // another node may keep it as well, and would deliver it a second time
-    } else if (is_all || done.error().code != errc::not_found) {
-      if (!is_all && done.error().code == errc::bad_argument)
-        return complain(common, done.error());
-      if (!is_all && done.error().code == errc::busy)
-        return complain(common, at_node(each, done.error()));
-      status = complain(common, at_node(each, done.error()));
-      is_found = true;
-      if (done.error().code == errc::denied)
-        return status; // so says each node
+      has_any = tell(common, each, "all", *done) || has_any;
+      continue;
     }
+    status = complain(common, at_node(each, done.error()));
+    if (done.error().code == errc::denied)
+      return status; // so says each node
   }
-  return is_found ? status : complain(common, missing);
+  if (!has_any && status == ok && !common.json)
+    print_line(std::cout, "no dead letters");
+  tell_of_away(common, nodes.away);
+  return status;
+}
+
+/// With what is not known, as nodes are away.
+problem missing(problem why, const nodes_found& nodes) {
+  if (auto at = why.detail.rfind("; "); !nodes.away.empty() && at != std::string::npos)
+    why.detail.insert(at, " (not asked, as away: " + names_of(nodes.away) + ')');
+  return why;
+}
+
+/// The id that `called` stands for, all of it or not. One that was handled already is kept by no
+/// node, so only all of its id stands for it.
+result<std::string> whole_id(const common_options& common, cluster_client& client,
+                             const nodes_found& nodes, const std::string& called) {
+  if (router::to_message_id(called) || !may_begin_letter(called))
+    return called;
+  std::set<std::string> ids;
+  for (auto& node : nodes.to_ask)
+    if (auto why = for_each_letter(common, client, node, [&](const router::dead_letter& each) {
+          ids.insert(to_string(each.id));
+        }))
+      return at_node(node, why); // it may keep another one of which this is the beginning
+  return choose_letter(called, ids);
+}
+
+int redrive(const common_options& common, cluster_client& client, const nodes_found& nodes,
+            const std::string& called) {
+  auto id = whole_id(common, client, nodes, called);
+  if (!id)
+    return complain(common,
+                    id.error().code == errc::not_found ? missing(id.error(), nodes) : id.error());
+  auto status = ok;
+  for (auto& each : nodes.to_ask) {
+    auto done = ask_node(client, each, router::redrive_dead_letter{*id}, common.wait());
+    if (done) {
+      tell(common, each, *id, *done);
+      return status; // another node may keep it as well, and would deliver it a second time
+    }
+    auto code = done.error().code;
+    if (code == errc::not_found)
+      continue;
+    if (code == errc::bad_argument)
+      return complain(common, done.error());
+    status = complain(common, at_node(each, done.error()));
+    if (code == errc::busy || code == errc::denied)
+      return status; // denied: so says each node
+  }
+  if (status != ok)
+    return status;
+  return complain(common, missing({errc::not_found, "no node keeps the dead letter " + *id
+                                                      + "; see troupe dead-letters"},
+                                  nodes));
 }
 
 } // namespace
@@ -170,11 +243,13 @@ int run_dead_letters(const common_options& common, const dead_letters_command& w
   auto client = connect_to_services(common);
   if (!client)
     return complain(common, client.error());
-  auto nodes = nodes_to_ask(**client, what.node, common.wait());
+  auto nodes = look_for_nodes(**client, what.node, common.wait());
   if (!nodes)
     return complain(common, nodes.error());
-  return what.redrive ? redrive(common, **client, *nodes, *what.redrive)
-                      : list_all(common, **client, *nodes);
+  if (!what.redrive)
+    return list_all(common, **client, *nodes);
+  return *what.redrive == "all" ? redrive_all(common, **client, *nodes)
+                                : redrive(common, **client, *nodes, *what.redrive);
 }
 
 } // namespace cli

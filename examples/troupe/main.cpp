@@ -793,7 +793,7 @@ private:
       ->option_text("NODE");
     command
       ->add_option("--redrive", dead_letters_.redrive,
-                   "Delivers the one with this id again, or all of them")
+                   "Delivers the one with this id, or the beginning of it, again; or all")
       ->option_text("ID|all")
       ->check(cli::given("the id of a dead letter, or all"));
   }

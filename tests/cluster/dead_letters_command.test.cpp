@@ -1,0 +1,112 @@
+// The dead letters of several nodes, as the command shows them and sends them again.
+
+#include "troupe_command.hpp"
+
+#include <optional>
+#include <set>
+#include <string>
+
+using namespace std::literals;
+using namespace troupe;
+using namespace troupe::test;
+
+namespace {
+
+/// Two nodes with data folders. What clients send is kept by the first one, which leads.
+class two_nodes {
+public:
+  two_nodes() {
+    need_command();
+    second.emplace(words{"--name", "n1", "--data", folder / "n1", "--join", first.address()});
+    REQUIRE(comes_true([&] { return run(with({"dead-letters", "--node", "n1"})).status == 0; }));
+  }
+
+  [[nodiscard]] words with(words what) const {
+    what.insert(what.end(), {"--at", first.address()});
+    return what;
+  }
+
+  /// Sends a message that is a dead letter a moment later.
+  void lose_one() const {
+    CHECK(run(with({"send", "nobody", "hello", "--class", "confirm", "--ttl", "100ms"})).status
+          != 0);
+  }
+
+  [[nodiscard]] std::set<std::string> ids() const {
+    std::set<std::string> found;
+    for (auto& each : run(with({"dead-letters", "--json"})).lines())
+      found.insert(each.value("id", ""));
+    return found;
+  }
+
+  temporary_folder folder;
+  running_node first{{"--name", "n0", "--data", folder / "n0"}};
+  std::optional<running_node> second;
+};
+
+} // namespace
+
+TEST_CASE("a dead letter goes again by the beginning of its id, and what may mean two is refused",
+          "[cluster][cli]") {
+  two_nodes cluster;
+  cluster.lose_one();
+  auto id = *cluster.ids().begin();
+  auto before = run(cluster.with({"dead-letters", "--redrive", id.substr(0, 4) + ":9:9"}));
+  INFO(before);
+  CHECK(before.status == 1);
+  CHECK(before.says("error: no node keeps a dead letter whose id begins with"));
+
+  cluster.lose_one();
+  auto both = cluster.ids();
+  REQUIRE(both.size() == 2);
+  auto unclear = run(cluster.with({"dead-letters", "--redrive", id.substr(0, 8)}));
+  INFO(unclear);
+  CHECK(unclear.status == 2);
+  for (auto& each : both)
+    CHECK(unclear.says(each));
+
+  auto brief = id.substr(0, 4) + id.substr(id.find(':'));
+  auto again = run(cluster.with({"dead-letters", "--redrive", brief}));
+  CHECK(again.output == "1 message is on the way again at n0\n");
+  CHECK(again.status == 0);
+  both.erase(id);
+  CHECK(cluster.ids() == both);
+}
+
+TEST_CASE("of dead letters that go again only nodes are named that had some", "[cluster][cli]") {
+  two_nodes cluster;
+  auto none = run(cluster.with({"dead-letters", "--redrive", "all"}));
+  INFO(none);
+  CHECK(none.output == "no dead letters\n");
+  CHECK(none.status == 0);
+  CHECK(run(cluster.with({"dead-letters", "--redrive", "all", "--json"})).output.empty());
+  cluster.lose_one();
+  cluster.lose_one();
+  CHECK(run(cluster.with({"dead-letters", "--redrive", "all"})).output
+        == "2 messages are on the way again at n0\n");
+}
+
+TEST_CASE("whoever asks for dead letters hears which nodes were not asked", "[cluster][cli]") {
+  two_nodes cluster;
+  cluster.lose_one();
+  CHECK_FALSE(run(cluster.with({"dead-letters"})).says("not asked"));
+  cluster.second->kill();
+  outcome shown;
+  CHECK(comes_true(
+    [&] {
+      shown = run(cluster.with({"dead-letters"}));
+      return shown.says("not asked, as away: n1; ");
+    },
+    20s));
+  INFO(shown);
+  CHECK(shown.status == 0);
+  CHECK(shown.says("expired  for nobody  at n0"));
+  auto lines = run(cluster.with({"dead-letters", "--json"})).lines();
+  REQUIRE(lines.size() == 2);
+  CHECK(lines[0]["reason"] == "expired");
+  CHECK(lines[1] == json{{"event", "not_asked"}, {"nodes", {"n1"}}});
+  auto missing = run(cluster.with({"dead-letters", "--redrive", "0000ffff:1:1"}));
+  INFO(missing);
+  CHECK(missing.status == 1);
+  CHECK(missing.says("begins with 0000ffff:1:1 (not asked, as away: n1); see troupe dead-letters"));
+}
