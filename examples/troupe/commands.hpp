@@ -181,9 +181,20 @@ struct dead_letters_command {
   std::string node{};
   /// The id of one to deliver again, or all.
   std::optional<std::string> redrive{};
+  /// The id of one to let go of, or all.
+  std::optional<std::string> purge{};
 };
 
 int run_dead_letters(const common_options& common, const dead_letters_command& what);
+
+struct inbox_command {
+  /// Empty: all agents.
+  std::string agent{};
+  /// Name or id; empty: all nodes.
+  std::string node{};
+};
+
+int run_inbox(const common_options& common, const inbox_command& what);
 
 struct voters_command {
   /// list, add, remove, replace or lead.

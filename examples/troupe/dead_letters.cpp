@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "cluster_report.hpp"
+#include "asked_nodes.hpp"
 #include "commands.hpp"
 #include "connect.hpp"
 #include "letter_choice.hpp"
@@ -16,72 +16,8 @@ using namespace troupe;
 
 namespace {
 
-/// Nodes that may keep dead letters.
-struct nodes_found {
-  std::vector<registry::record> to_ask;
-  /// As they are away: by their names, or else their addresses.
-  std::vector<std::string> away;
-};
-
-/// The one that is meant, or all.
-result<nodes_found> look_for_nodes(cluster_client& client, const std::string& node, duration wait) {
-  nodes_found made;
-  if (!node.empty()) {
-    auto found = find_node(client, node, wait);
-    if (!found)
-      return found.error();
-    made.to_ask.push_back(*std::move(found));
-    return made;
-  }
-  cluster_report seen;
-  auto all = all_records(client, registry::record_kind::node, wait);
-  if (!all)
-    return all.error();
-  seen.nodes = *std::move(all);
-  auto view = client.look(wait);
-  if (!view)
-    return view.error();
-  seen.seen = *std::move(view);
-  for (auto& each : seen.nodes)
-    if (each.status != registry::record_status::disconnected && !each.value.endpoints.empty())
-      made.to_ask.push_back(each.value);
-    else
-      made.away.push_back(each.value.key.name);
-  for (auto& each : seats_unheard_of(seen))
-    made.away.push_back(each.address);
-  return made;
-}
-
-std::string names_of(const std::vector<std::string>& nodes) {
-  std::string all;
-  for (auto& each : nodes)
-    all += (all.empty() ? "" : ", ") + each;
-  return all;
-}
-
-/// What they keep is not shown.
-void tell_of_away(const common_options& common, const std::vector<std::string>& nodes) {
-  if (nodes.empty())
-    return;
-  if (common.json)
-    print({{"event", "not_asked"}, {"nodes", nodes}}, std::cerr);
-  else
-    print_line(std::cerr, printable("not asked, as away: " + names_of(nodes)
-                                    + "; ask again when they are back"));
-}
-
-std::string name_of_node(const std::vector<registry::record>& nodes, const node_id& which) {
-  if (which == node_id{})
-    return {};
-  auto id = to_string(which);
-  for (auto& each : nodes)
-    if (each.key.owner == id)
-      return each.key.name;
-  return id;
-}
-
-void show(const common_options& common, const std::vector<registry::record>& nodes,
-          const registry::record& node, const router::dead_letter& what) {
+void show(const common_options& common, const asked_nodes& nodes, const registry::record& node,
+          const router::dead_letter& what) {
   auto from = name_of_node(nodes, what.node);
   auto why = in_our_words(what.why);
   if (common.json) {
@@ -127,24 +63,17 @@ problem for_each_letter(const common_options& common, cluster_client& client,
   }
 }
 
-/// With the name of the node that it is about, unless it is about whoever asks.
-problem at_node(const registry::record& node, problem why) {
-  if (why.code != errc::denied)
-    why.detail = "node " + node.key.name + ": " + why.detail;
-  return why;
-}
-
-int list_all(const common_options& common, cluster_client& client, const nodes_found& nodes) {
+int list_all(const common_options& common, cluster_client& client, const asked_nodes& nodes) {
   int status = ok;
   for (auto& node : nodes.to_ask)
     if (auto why = for_each_letter(common, client, node, [&](const router::dead_letter& each) {
-          show(common, nodes.to_ask, node, each);
+          show(common, nodes, node, each);
         })) {
       status = complain(common, at_node(node, why));
       if (why.code == errc::denied)
         return status; // so says each node
     }
-  tell_of_away(common, nodes.away);
+  tell_of_away(common, nodes);
   return status;
 }
 
@@ -167,7 +96,7 @@ bool tell(const common_options& common, const registry::record& node, const std:
   return true;
 }
 
-int redrive_all(const common_options& common, cluster_client& client, const nodes_found& nodes) {
+int redrive_all(const common_options& common, cluster_client& client, const asked_nodes& nodes) {
   int status = ok;
   auto has_any = false;
   for (auto& each : nodes.to_ask) {
@@ -182,21 +111,21 @@ int redrive_all(const common_options& common, cluster_client& client, const node
   }
   if (!has_any && status == ok && !common.json)
     print_line(std::cout, "no dead letters");
-  tell_of_away(common, nodes.away);
+  tell_of_away(common, nodes);
   return status;
 }
 
 /// With what is not known, as nodes are away.
-problem missing(problem why, const nodes_found& nodes) {
+problem missing(problem why, const asked_nodes& nodes) {
   if (auto at = why.detail.rfind("; "); !nodes.away.empty() && at != std::string::npos)
-    why.detail.insert(at, " (not asked, as away: " + names_of(nodes.away) + ')');
+    why.detail.insert(at, " (not asked, as away: " + names_of_away(nodes) + ')');
   return why;
 }
 
 /// The id that `called` stands for, all of it or not. One that was handled already is kept by no
 /// node, so only all of its id stands for it.
 result<std::string> whole_id(const common_options& common, cluster_client& client,
-                             const nodes_found& nodes, const std::string& called) {
+                             const asked_nodes& nodes, const std::string& called) {
   if (router::to_message_id(called) || !may_begin_letter(called))
     return called;
   std::set<std::string> ids;
@@ -208,7 +137,11 @@ result<std::string> whole_id(const common_options& common, cluster_client& clien
   return choose_letter(called, ids);
 }
 
-int redrive(const common_options& common, cluster_client& client, const nodes_found& nodes,
+problem no_letter(const std::string& id) {
+  return {errc::not_found, "no node keeps the dead letter " + id + "; see troupe dead-letters"};
+}
+
+int redrive(const common_options& common, cluster_client& client, const asked_nodes& nodes,
             const std::string& called) {
   auto id = whole_id(common, client, nodes, called);
   if (!id)
@@ -232,9 +165,67 @@ int redrive(const common_options& common, cluster_client& client, const nodes_fo
   }
   if (status != ok)
     return status;
-  return complain(common, missing({errc::not_found, "no node keeps the dead letter " + *id
-                                                      + "; see troupe dead-letters"},
-                                  nodes));
+  return complain(common, missing(no_letter(*id), nodes));
+}
+
+void tell(const common_options& common, const registry::record& node, const std::string& id,
+          const router::purge_receipt& what) {
+  if (common.json)
+    print({{"event", "purged"}, {"node", node.key.name}, {"id", id}, {"purged", what.purged}});
+  else
+    print_line(std::cout,
+               printable(counted(what.purged, "dead letter") + (what.purged == 1 ? " is" : " are")
+                         + " purged at " + node.key.name));
+}
+
+int purge_all(const common_options& common, cluster_client& client, const asked_nodes& nodes) {
+  auto status = ok;
+  auto has_any = false;
+  for (auto& each : nodes.to_ask) {
+    auto done = ask_node(client, each, router::purge_dead_letters{}, common.wait());
+    if (done && done->purged > 0) {
+      has_any = true;
+      tell(common, each, "all", *done);
+    } else if (!done) {
+      status = complain(common, at_node(each, done.error()));
+      if (done.error().code == errc::denied)
+        return status; // so says each node
+    }
+  }
+  if (!has_any && status == ok && !common.json)
+    print_line(std::cout, "no dead letters");
+  tell_of_away(common, nodes);
+  return status;
+}
+
+/// On each node that keeps it.
+int purge(const common_options& common, cluster_client& client, const asked_nodes& nodes,
+          const std::string& called) {
+  auto id = whole_id(common, client, nodes, called);
+  if (!id)
+    return complain(common,
+                    id.error().code == errc::not_found ? missing(id.error(), nodes) : id.error());
+  auto status = ok;
+  auto is_found = false;
+  for (auto& each : nodes.to_ask) {
+    auto done = ask_node(client, each, router::purge_dead_letters{*id}, common.wait());
+    if (done) {
+      is_found = true;
+      tell(common, each, *id, *done);
+      continue;
+    }
+    auto code = done.error().code;
+    if (code == errc::not_found)
+      continue;
+    if (code == errc::bad_argument)
+      return complain(common, done.error());
+    status = complain(common, at_node(each, done.error()));
+    if (code == errc::denied)
+      return status; // so says each node
+  }
+  if (is_found || status != ok)
+    return status;
+  return complain(common, missing(no_letter(*id), nodes));
 }
 
 } // namespace
@@ -243,9 +234,12 @@ int run_dead_letters(const common_options& common, const dead_letters_command& w
   auto client = connect_to_services(common);
   if (!client)
     return complain(common, client.error());
-  auto nodes = look_for_nodes(**client, what.node, common.wait());
+  auto nodes = find_nodes_to_ask(**client, what.node, common.wait());
   if (!nodes)
     return complain(common, nodes.error());
+  if (what.purge)
+    return *what.purge == "all" ? purge_all(common, **client, *nodes)
+                                : purge(common, **client, *nodes, *what.purge);
   if (!what.redrive)
     return list_all(common, **client, *nodes);
   return *what.redrive == "all" ? redrive_all(common, **client, *nodes)

@@ -122,7 +122,7 @@ int run_inbox(const common_options& common, const inbox_command& what) {
   else if (!common.json && status == ok)
     print_line(std::cout,
                what.agent.empty() ? "nothing waits" : "nothing waits for " + printable(what.agent));
-  tell_of_away(common, nodes->away);
+  tell_of_away(common, *nodes);
   return status;
 }
 

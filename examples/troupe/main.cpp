@@ -791,11 +791,28 @@ private:
       ->add_option("--node", dead_letters_.node,
                    "Name or id of a node, or the beginning of its id; default: all nodes")
       ->option_text("NODE");
+    auto* again
+      = command
+          ->add_option("--redrive", dead_letters_.redrive,
+                       "Delivers the one with this id, or the beginning of it, again; or all")
+          ->option_text("ID|all")
+          ->check(cli::given("the id of a dead letter, or all"));
     command
-      ->add_option("--redrive", dead_letters_.redrive,
-                   "Delivers the one with this id, or the beginning of it, again; or all")
+      ->add_option("--purge", dead_letters_.purge,
+                   "Lets go of the one with this id, or the beginning of it, for good; or of all")
       ->option_text("ID|all")
-      ->check(cli::given("the id of a dead letter, or all"));
+      ->check(cli::given("the id of a dead letter, or all"))
+      ->excludes(again);
+    command = add_asking("inbox",
+                         "Shows where messages wait: in the inboxes of agents, and of class "
+                         "confirm and once at the nodes that have accepted them",
+                         [this] { return cli::run_inbox(common_, inbox_); });
+    command->add_option("AGENT", inbox_.agent, "Of this agent only; default: of all")
+      ->check(cli::given("the name of an agent"));
+    command
+      ->add_option("--node", inbox_.node,
+                   "Name or id of a node, or the beginning of its id; default: all nodes")
+      ->option_text("NODE");
   }
 
   CLI::App* add_state_command(const std::string& name, const std::string& what,
@@ -915,6 +932,7 @@ private:
   cli::leave_command leave_;
   cli::maintain_command maintain_;
   cli::dead_letters_command dead_letters_;
+  cli::inbox_command inbox_;
   cli::voters_command voters_;
   cli::top_command top_;
   bool shows_links_ = false;

@@ -1,4 +1,5 @@
-// The dead letters of several nodes, as the command shows them and sends them again.
+// Dead letters and inboxes of several nodes, as commands show them; and what they do with the
+// former.
 
 #include "troupe_command.hpp"
 
@@ -109,4 +110,56 @@ TEST_CASE("whoever asks for dead letters hears which nodes were not asked", "[cl
   INFO(missing);
   CHECK(missing.status == 1);
   CHECK(missing.says("begins with 0000ffff:1:1 (not asked, as away: n1); see troupe dead-letters"));
+}
+
+TEST_CASE("dead letters that are purged are gone", "[cluster][cli]") {
+  two_nodes cluster;
+  cluster.lose_one();
+  auto first = *cluster.ids().begin();
+  cluster.lose_one();
+  auto all = cluster.ids();
+  REQUIRE(all.size() == 2);
+  auto both = run(cluster.with({"dead-letters", "--purge", "all", "--redrive", "all"}));
+  CHECK(both.status == 2);
+  CHECK(cluster.ids() == all);
+  auto one = run(cluster.with({"dead-letters", "--purge", first}));
+  INFO(one);
+  CHECK(one.status == 0);
+  CHECK(one.output == "1 dead letter is purged at n0\n");
+  all.erase(first);
+  CHECK(cluster.ids() == all);
+  auto again = run(cluster.with({"dead-letters", "--purge", first}));
+  CHECK(again.status == 1);
+  CHECK(again.says("no node keeps the dead letter " + first));
+  auto rest = run(cluster.with({"dead-letters", "--purge", "all", "--json"})).lines();
+  REQUIRE(rest.size() == 1);
+  CHECK(rest[0] == json{{"event", "purged"}, {"node", "n0"}, {"id", "all"}, {"purged", 1}});
+  CHECK(cluster.ids().empty());
+  CHECK(run(cluster.with({"dead-letters", "--purge", "all"})).output == "no dead letters\n");
+}
+
+TEST_CASE("where messages wait, and for whom, a command shows", "[cluster][cli]") {
+  two_nodes cluster;
+  auto none = run(cluster.with({"inbox"}));
+  INFO(none);
+  CHECK(none.output == "nothing waits\n");
+  CHECK(none.status == 0);
+  auto sent
+    = run(cluster.with({"send", "nobody", "hello", "--class", "confirm", "--timeout", "500ms"}));
+  CHECK(sent.status != 0); // nobody has handled it
+  auto lines = run(cluster.with({"inbox", "--json"})).lines();
+  REQUIRE(lines.size() == 1);
+  CHECK(lines[0]["agent"] == "nobody");
+  CHECK(lines[0]["node"] == "n0");
+  CHECK(lines[0]["accepted"] == 1);
+  CHECK(lines[0]["waiting"] == 0);
+  CHECK(lines[0]["to"] == "");
+  CHECK(lines[0]["age_ms"] > 0);
+  auto shown = run(cluster.with({"inbox", "nobody"}));
+  INFO(shown);
+  CHECK(shown.says("AGENT"));
+  CHECK(shown.says("no node has the agent"));
+  CHECK(run(cluster.with({"inbox", "nobod"})).output == "nothing waits for nobod\n");
+  CHECK(run(cluster.with({"inbox", "--node", "n1"})).output == "nothing waits\n");
+  CHECK(run(cluster.with({"inbox", "--node", "n9"})).status == 1);
 }

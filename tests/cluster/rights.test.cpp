@@ -57,8 +57,9 @@ SCENARIO("a client does with a cluster what its certificate allows, and hears wh
   must({"put", "colour", "blue", "--at", at, "--identity", all});
   auto flow = who.folder("flow.json");
   write_file(flow, diamond(1));
-  const words to_read[]{{"get", "colour"}, {"list"},      {"status"},         {"agents"},
-                        {"locks"},         {"workflows"}, {"voters", "list"}, {"dead-letters"}};
+  const words to_read[]{{"get", "colour"},  {"list"},         {"status"},
+                        {"agents"},         {"locks"},        {"workflows"},
+                        {"voters", "list"}, {"dead-letters"}, {"inbox"}};
   const words to_use[]{{"put", "colour", "red"},
                        {"remove", "colour"},
                        {"lock", "work", "--ttl", "5s", "--", "true"},
@@ -67,6 +68,7 @@ SCENARIO("a client does with a cluster what its certificate allows, and hears wh
                        {"send", "echo", "hello"}};
   const words to_operate[]{{"maintain", "n0"},
                            {"dead-letters", "--redrive", "all"},
+                           {"dead-letters", "--purge", "all"},
                            {"locks", "--force-release", "work"},
                            {"voters", "add", "n0"},
                            {"backup", who.folder("backup")}};

@@ -1,0 +1,76 @@
+#include "asked_nodes.hpp"
+
+#include <iostream>
+#include <string>
+#include <utility>
+
+#include "cluster_report.hpp"
+#include "connect.hpp"
+
+namespace cli {
+
+using namespace troupe;
+
+result<asked_nodes> find_nodes_to_ask(cluster_client& client, const std::string& node,
+                                      duration wait) {
+  asked_nodes made;
+  cluster_report seen;
+  auto all = all_records(client, registry::record_kind::node, wait);
+  if (!all)
+    return all.error();
+  seen.nodes = *std::move(all);
+  for (auto& each : seen.nodes)
+    made.names.emplace(each.value.key.owner, each.value.key.name);
+  if (!node.empty()) {
+    auto found = find_node(client, node, wait);
+    if (!found)
+      return found.error();
+    made.to_ask.push_back(*std::move(found));
+    return made;
+  }
+  auto view = client.look(wait);
+  if (!view)
+    return view.error();
+  seen.seen = *std::move(view);
+  for (auto& each : seen.nodes)
+    if (each.status != registry::record_status::disconnected && !each.value.endpoints.empty())
+      made.to_ask.push_back(each.value);
+    else
+      made.away.push_back(each.value.key.name);
+  for (auto& each : seats_unheard_of(seen))
+    made.away.push_back(each.address);
+  return made;
+}
+
+std::string names_of_away(const asked_nodes& nodes) {
+  std::string all;
+  for (auto& each : nodes.away)
+    all += (all.empty() ? "" : ", ") + each;
+  return all;
+}
+
+void tell_of_away(const common_options& common, const asked_nodes& nodes) {
+  if (nodes.away.empty())
+    return;
+  if (common.json)
+    print({{"event", "not_asked"}, {"nodes", nodes.away}}, std::cerr);
+  else
+    print_line(std::cerr, printable("not asked, as away: " + names_of_away(nodes)
+                                    + "; ask again when they are back"));
+}
+
+std::string name_of_node(const asked_nodes& nodes, const node_id& which) {
+  if (which == node_id{})
+    return {};
+  auto id = to_string(which);
+  auto found = nodes.names.find(id);
+  return found != nodes.names.end() ? found->second : id;
+}
+
+problem at_node(const registry::record& node, problem why) {
+  if (why.code != errc::denied)
+    why.detail = "node " + node.key.name + ": " + why.detail;
+  return why;
+}
+
+} // namespace cli

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "commands.hpp"
+
+/// The nodes that a command asks one after the other, each for what is only there.
+namespace cli {
+
+struct asked_nodes {
+  std::vector<troupe::registry::record> to_ask;
+  /// As they are away: by their names, or else their addresses.
+  std::vector<std::string> away;
+  /// Names of nodes, these and others, by their ids.
+  std::map<std::string, std::string> names;
+};
+
+/// The one with that name or id, or all if it is empty.
+troupe::result<asked_nodes> find_nodes_to_ask(troupe::cluster_client& client,
+                                              const std::string& node, troupe::duration wait);
+
+/// The names of those that are away, in one line.
+std::string names_of_away(const asked_nodes& nodes);
+
+/// Says which are away: what is there is not shown.
+void tell_of_away(const common_options& common, const asked_nodes& nodes);
+
+/// The name of that node, else its id; empty for zeros.
+std::string name_of_node(const asked_nodes& nodes, const troupe::node_id& which);
+
+/// With the name of the node that it is about, unless it is about whoever asks.
+troupe::problem at_node(const troupe::registry::record& node, troupe::problem why);
+
+} // namespace cli
