@@ -21,6 +21,7 @@
 #include "token_words.hpp"
 #include "troupe/core/log_line.hpp"
 #include "troupe/core/names.hpp"
+#include "troupe/net/resolver.hpp"
 #include "troupe/node/node.hpp"
 #include "troupe/platform/calendar.hpp"
 #include "troupe/platform/one_heap.hpp"

@@ -176,7 +176,7 @@ TEST_CASE("how slow an agent is shows with the first messages behind which other
   CHECK(it.got == numbers(0, held));
 }
 
-TEST_CASE("a message of the highest priority takes a place up to four times the bounds",
+TEST_CASE("a message of the highest priority takes a place up to five times the bounds",
           "[router]") {
   hosted it{{.max_messages = 2, .max_bytes = 100}};
   it.fill();
@@ -189,15 +189,31 @@ TEST_CASE("a message of the highest priority takes a place up to four times the 
   REQUIRE(takes(10, false));
   REQUIRE(takes(10, false));
   CHECK_FALSE(takes(10, false));
-  for (auto number = 3; number <= 8; ++number)
+  for (auto number = 3; number <= 10; ++number)
     CHECK(takes(30, true));
   CHECK_FALSE(takes(1, true));
-  CHECK(it.box.waiting() == 8);
+  CHECK(it.box.waiting() == 10);
   while (it.box.waiting() > 0)
     it.sign();
-  REQUIRE(it.box.take(390, true)); // on its way
+  REQUIRE(it.box.take(490, true)); // on its way
   CHECK_FALSE(it.box.take(11, true));
   CHECK(it.box.take(10, true));
+}
+
+TEST_CASE("what comes beyond all bounds leaves room for messages of the highest priority",
+          "[router]") {
+  hosted it{{.max_messages = 2, .max_bytes = 100}};
+  it.fill();
+  auto arrives = [&it](message_priority priority) {
+    inbox::effects out;
+    return it.box.arrive(it.now, 1, 1, {}, false, out, priority);
+  };
+  for (auto number = 1; number <= 8; ++number)
+    CHECK(arrives(message_priority::normal));
+  CHECK_FALSE(arrives(message_priority::high));
+  CHECK(arrives(message_priority::critical));
+  CHECK(arrives(message_priority::critical));
+  CHECK_FALSE(arrives(message_priority::critical));
 }
 
 TEST_CASE("an agent that had nothing to do for long is not taken for a slow one", "[router]") {

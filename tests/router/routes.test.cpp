@@ -375,6 +375,16 @@ TEST_CASE("a message of the highest priority needs room on its way", "[router]")
   CHECK(r.plan(to_agent("far"), critical).refusal.code == errc::limit_reached);
 }
 
+TEST_CASE("others for the same agent leave room on their way for one of the highest priority",
+          "[router]") {
+  constexpr question critical{.is_critical = true};
+  known_routes r{{.max_waiting_bytes = 10'000}};
+  while (r.plan(to_agent("far")).refusal.code == errc::none)
+    REQUIRE(r.counted().waiting_bytes <= 10'000);
+  CHECK(r.plan(to_agent("far"), critical).refusal.code == errc::none);
+  CHECK(r.plan(to_agent("far")).refusal.code == errc::limit_reached);
+}
+
 TEST_CASE("of a message to some agents of a node those get it that can take more", "[router]") {
   known_routes r;
   r.ways.put({"farther", n2, {}, {"team"}});

@@ -105,7 +105,8 @@ private:
 ///
 /// What waits is bounded. A sender in this process is refused at once: it takes a place before it
 /// sends. One behind a link has sent already: its node is told that the inbox is full, and what is
-/// on its way by then is still taken, up to `slack` times the bounds, and so are critical messages.
+/// on its way by then is still taken, up to `slack` times the bounds, and critical messages up to
+/// once more, so that nothing else keeps them out.
 ///
 /// Who carries out `hand` says handed() after it; until then later messages wait, so that they keep
 /// their order whatever thread brings them. Steps like any machine. It has no snapshot: messages
@@ -186,7 +187,7 @@ public:
 
   /// Takes a place for a message that is about to come, and says in arrive() that it was; returns
   /// false if there is none. It is of `bytes`, zero unless it wants_size(). A critical one has the
-  /// slack as well.
+  /// slack as well, and once more the bounds.
   [[nodiscard]] bool take(std::size_t bytes, bool is_critical = false) {
     // Of those on their way none is old enough to give way.
     auto is_full
@@ -198,7 +199,7 @@ public:
       messages_.take_anyway(1);
       bytes_.take_anyway(bytes);
     } else if (is_critical) {
-      if (!has_slack(bytes))
+      if (!has_slack(bytes, slack + 1))
         return false;
       messages_.take_anyway(1);
       bytes_.take_anyway(bytes);
@@ -226,7 +227,8 @@ public:
       out.emplace_back(hand{std::move(what), held_.send(units(bytes))});
       return true;
     }
-    if (!is_taken && !has_slack(bytes)) {
+    auto times = slack + (priority == message_priority::critical ? 1 : 0);
+    if (!is_taken && !has_slack(bytes, times)) {
       out.emplace_back(refuse{std::move(what)});
       return planted_flaw == flaw::refused_called_taken;
     }
@@ -328,18 +330,19 @@ private:
       std::clamp<duration::rep>(held_for / each, 1, static_cast<duration::rep>(max_held))));
   }
 
-  [[nodiscard]] bool has_slack(std::size_t bytes) const {
+  /// Up to so many times the bounds.
+  [[nodiscard]] bool has_slack(std::size_t bytes, std::size_t times) const {
     if (options_.full == when_full::drop_oldest)
       return true;
     return waiting() == 0
-           || (waiting() < with_slack(options_.max_messages)
-               && waiting_bytes() + bytes <= with_slack(options_.max_bytes)
+           || (waiting() < multiple(options_.max_messages, times)
+               && waiting_bytes() + bytes <= multiple(options_.max_bytes, times)
                && all_.has_room(waiting_bytes(), bytes));
   }
 
   /// Any number may be given as a bound.
-  static std::size_t with_slack(std::size_t most) {
-    return slack * std::min(most, std::numeric_limits<std::size_t>::max() / slack);
+  static std::size_t multiple(std::size_t most, std::size_t times) {
+    return times * std::min(most, std::numeric_limits<std::size_t>::max() / times);
   }
 
   [[nodiscard]] bool is_over() const {

@@ -139,7 +139,7 @@ struct message_options {
   /// goes first, and each gets a turn (see priority_line); what its mailbox holds, and what waits
   /// for a link, is not overtaken. The mailbox holds as much as the agent takes out in 200 us, so
   /// that with a slow one a critical message waits for one other. A critical message is sent to a
-  /// full inbox as well: that takes it up to four times its bounds. Messages of class confirm and
+  /// full inbox as well: that takes it up to five times its bounds. Messages of class confirm and
   /// once keep their order whatever theirs is.
   message_priority priority = message_priority::normal;
   /// The application's name for this kind of message. Empty: the C++ types of its content.

@@ -349,8 +349,14 @@ private:
       if (waiting_bytes_ > 0 && !shares<node_id>::may_take(has, free, where.bytes))
         return too_much_waits_in_all(where.node, has, waiting_bytes_);
       auto& to = where.agents.size() == 1 ? where.agents.front() : several;
-      return it.bytes.take(to, where.bytes) ? problem{} : too_much_waits(where.node, has);
+      auto is_taken = it.bytes.take(of.is_critical ? critical_ones(to) : to, where.bytes);
+      return is_taken ? problem{} : too_much_waits(where.node, has);
     });
+  }
+
+  /// Whose share of the room critical messages to that agent take: one of their own.
+  static agent_id critical_ones(const agent_id& to) {
+    return to.text() + '!';
   }
 
   /// Takes those out that can take no more; returns why nobody is left.
