@@ -181,7 +181,7 @@ public:
           return {errc::storage_full, why
                                         + "; make space, or raise the file size limit "
                                           "(ulimit -f) or the quota, then go on"};
-        break;
+        return {errc::damaged, why + doubtful_disk};
       case SQLITE_BUSY:
       case SQLITE_LOCKED:
         return {errc::in_use, why + "; another process uses the file, stop it or choose another"};
@@ -266,7 +266,7 @@ private:
     auto why = file_.string() + "-wal: sync: " + sqlite3_errstr(code);
     if (auto cause = failed_write(); code == SQLITE_FULL || cause == EFBIG || cause == EDQUOT)
       return {errc::storage_full, why + "; make space, then go on"};
-    return {errc::damaged, why + "; check the disk, or restore a backup on another one"};
+    return {errc::damaged, why + doubtful_disk};
   }
 
   static int write_again(sqlite3_file& log) {
@@ -284,6 +284,10 @@ private:
     }
     return code;
   }
+
+  /// After an error of the disk the file may be as it should be.
+  static constexpr auto doubtful_disk
+    = "; check the disk, and that this user may write the file and its folder";
 
   std::filesystem::path file_;
   sqlite3* raw_ = nullptr;

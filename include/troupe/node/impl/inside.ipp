@@ -120,6 +120,9 @@ struct node::inside {
   problem open_membership_log();
   problem open_outbox();
 
+  /// With what helps there in place of what helps with other files.
+  static problem of_outbox(problem why);
+
   void keep_membership(const std::shared_ptr<caf::weak_actor_ptr>& member);
 
   /// With keys that no other life has had.
@@ -264,6 +267,9 @@ struct node::inside {
   problem resign(bool force, duration within);
 
   void end_own_services();
+
+  /// Messages that were accepted and have not ended, and dead letters.
+  void say_what_is_left();
 
   void end_own_router();
 

@@ -117,6 +117,7 @@ inline problem node::inside::carry_out(const cluster::departure::run& what,
       end_own_services();
       break;
     case end_router:
+      say_what_is_left();
       end_own_router();
       break;
   }
@@ -166,6 +167,24 @@ inline void node::inside::end_all_agents(duration within) {
   router_->run([](router::router_state& state) { state.kill_agents(); });
   log_.warn("the node stops: " + listed(left) + " did not end within " + in_words(within)
             + " (node_options::agents_end_within); what waited for them is dropped");
+}
+
+inline void node::inside::say_what_is_left() {
+  if (!router_)
+    return;
+  auto left = on_router<router::router_statistics>(
+    [](router::router_state& state) { return state.statistics(); }, {}, {});
+  auto say = [this](std::uint32_t count, const std::string& what, const std::string& kept) {
+    if (count > 0)
+      log_.warn("the node stops with " + std::to_string(count) + ' ' + what
+                + (count == 1 ? ": " : "s: ")
+                + (data_.is_durable() ? kept + ", others are lost"
+                                      : std::string{"without a data folder "}
+                                          + (count == 1 ? "it is lost" : "they are lost")));
+  };
+  say(left.confirms, "unhandled message",
+      "those that were accepted as synced go on at its next start");
+  say(left.dead_letters, "dead letter", "those of messages that were accepted as synced are kept");
 }
 
 inline void node::inside::end_answer_path() {

@@ -170,7 +170,7 @@ inline problem node::inside::open_outbox() {
   auto file = std::make_unique<router::detail::outbox_file>(data_.path() / outbox_name);
   auto kept = file->load();
   if (!kept)
-    return std::move(kept).error();
+    return of_outbox(std::move(kept).error());
   auto last = kept->empty() ? 0 : kept->back().place;
   auto keeper = std::make_shared<router::detail::outbox_keeper>(std::move(file), last);
   router_->run([log = log_, keeper = std::move(keeper),
@@ -179,12 +179,25 @@ inline problem node::inside::open_outbox() {
     if (known > 0)
       log("goes on with " + std::to_string(known) + (known == 1 ? " message" : " messages")
           + " that it had accepted before");
+    if (auto dead = router.statistics().dead_letters; dead > 0)
+      log("has " + std::to_string(dead) + (dead == 1 ? " dead letter" : " dead letters")
+          + " of messages that it had accepted before");
     if (!unread.empty())
       log.warn(std::to_string(unread.size())
                + " of the messages that it had accepted before cannot be delivered, and stay in "
                + std::string{outbox_name} + ": " + unread.front().detail);
   });
   return {};
+}
+
+inline problem node::inside::of_outbox(problem why) {
+  auto& said = why.detail;
+  if (auto advice = said.find("restore a backup"); advice != std::string::npos) {
+    said.resize(said.rfind("; ", advice));
+    said += "; move it and all files beside it whose names begin with " + std::string{outbox_name}
+            + " away, as no backup has them: the messages in them are not delivered then";
+  }
+  return why;
 }
 
 inline problem node::inside::open_membership_log() {
