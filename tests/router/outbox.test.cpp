@@ -549,6 +549,12 @@ TEST_CASE("a dead letter says how often its agent has failed, wherever it has en
     CHECK(rig.pass(10s) == "end 2 expired, dead: expired");
     CHECK(rig.dead.failures == 3);
   }
+  SECTION("where it may not go to another node") {
+    rig.subject.bind_to(2, n1);
+    rig.places["a"] = n2;
+    CHECK(rig.pass(200ms) == "end 2 outcome_unknown, dead: unknown");
+    CHECK(rig.dead.failures == 3);
+  }
   SECTION("at a node that does not know the class") {
     rig.places["a"] = n1;
     CHECK(rig.pass(200ms) == "send n1 2");

@@ -36,9 +36,10 @@ namespace troupe::channel {
 /// were on their way have ended; then they go back in their order.
 ///
 /// How often an agent has failed at a message the receiver knows, until its process ends; this side
-/// keeps it. An end of that process counts as well for the first message of each agent, which the
-/// agent may have had: so one at which the process ends each time is given up, too. So does a move
-/// of the agent from a node that cannot be reached, as its process may have ended.
+/// keeps it. An end of that process counts as well for the first message of each agent that no
+/// others pass, which the agent may have had: so one at which the process ends each time is given
+/// up, too. So does a move of the agent from a node that cannot be reached, as its process may have
+/// ended.
 ///
 /// Has no snapshot: nothing of it outlives the process. Contents stay with the host, which knows
 /// them by numbers of its own. Cost: O(log n) for each message.
@@ -201,6 +202,7 @@ public:
     for (auto& each : said.failing)
       if (auto found = under_way_.find(each.number); found != under_way_.end()) {
         found->second.learn(each.failures);
+        found->second.is_passed = each.is_passed;
         out.emplace_back(failing{found->second.what.what, in_few_words(each.why)});
       }
     auto answers = is_awaited(said.probe);
@@ -273,6 +275,8 @@ private:
     boot_number to = 0;
     /// The receiver has given it back.
     bool is_back = false;
+    /// It has failed there, and others pass it.
+    bool is_passed = false;
 
     /// A receiver may not know of all.
     void learn(std::uint32_t failures) {
@@ -452,7 +456,7 @@ private:
     not_forgotten_.clear();
     ended_kept_.clear();
     for (auto& [number, what] : under_way_)
-      what.is_back = false;
+      what.is_back = what.is_passed = false;
     for (auto& [agent, lane] : lanes_)
       if (std::exchange(lane.back, 0) > 0 && !lane.queued.empty())
         line_up(agent, lane);
@@ -462,9 +466,11 @@ private:
   void count_end(const agent_lane& of) {
     if (of.under_way.empty() || of.is_halted())
       return;
-    auto& first = under_way_.at(*of.under_way.begin());
-    if (first.to == receiver_) // else that process did not get it
-      first.learn(first.what.failures + 1);
+    auto is_passed = [this](auto number) { return under_way_.at(number).is_passed; };
+    auto next = std::ranges::find_if_not(of.under_way, is_passed);
+    auto& had = under_way_.at(next != of.under_way.end() ? *next : *of.under_way.begin());
+    if (had.to == receiver_) // else that process did not get it
+      had.learn(had.what.failures + 1);
   }
 
   // -- ends ----------------------------------------------------------------------------
