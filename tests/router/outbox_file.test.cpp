@@ -484,4 +484,28 @@ TEST_CASE("what takes the place of a dead letter stays, whatever there is no spa
   CHECK(left[0].bytes == "1 again");
 }
 
+TEST_CASE("a dead letter stays where there is no space for what was to take its place") {
+  test::temporary_folder folder;
+  auto file = std::make_unique<outbox_file>(folder / "outbox");
+  REQUIRE(file->load().value().empty());
+  auto keeper = std::make_unique<outbox_keeper>(std::move(file), 0, 1h);
+  std::promise<problem> kept;
+  keeper->add("1", [&kept](const problem& why) { kept.set_value(why); });
+  REQUIRE(!kept.get_future().get());
+  std::promise<problem> replaced;
+  std::promise<void> told;
+  {
+    test::file_limit limit{256U << 10U};
+    keeper->settle(1, "1 dead", [&told] { told.set_value(); });
+    keeper->replace(1, std::string(1U << 20U, 'x'),
+                    [&](const problem& why) { replaced.set_value(why); });
+    CHECK(replaced.get_future().get().code == errc::storage_full);
+    REQUIRE(told.get_future().wait_for(20s) == std::future_status::ready);
+  }
+  keeper.reset();
+  auto left = outbox_file{folder / "outbox"}.load().value();
+  REQUIRE(left.size() == 1);
+  CHECK(left[0].bytes == "1 dead");
+}
+
 } // namespace outbox_file_test
