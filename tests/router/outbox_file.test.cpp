@@ -96,6 +96,16 @@ TEST_CASE("an outbox that lacks what was committed, or was changed, is refused")
     REQUIRE(!found);
     CHECK_THAT(found.error().detail, ContainsSubstring("message 4 has a wrong checksum"));
   }
+  SECTION("a message is in the place of another one") {
+    {
+      storage::database raw;
+      REQUIRE(!raw.open(disk.path(), storage::database::sharing::exclusive, ""));
+      REQUIRE(raw.run("UPDATE outbox SET place = 10 WHERE place = 4"));
+    }
+    auto found = outbox_file{disk.path()}.load();
+    REQUIRE(!found);
+    CHECK_THAT(found.error().detail, ContainsSubstring("message 10 has a wrong checksum"));
+  }
   SECTION("it is of a later release") {
     {
       storage::database raw;
