@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <string>
 #include <utility>
@@ -855,7 +856,8 @@ TEST_CASE("a receiver that restarts delivers what its earlier life gave back in 
   pair.missing(1);
   pair.restart_receiver();
   pair.link_up();
-  REQUIRE(pair.handed.contains(1)); // in front of the second
+  REQUIRE(pair.handed.contains(1));      // in front of the second
+  CHECK(pair.handed.at(1).attempt == 1); // nobody has had it
   pair.handled(1);
   pair.handled(2);
   CHECK(pair.ended == told{{1, outcome::handled}, {2, outcome::handled}});
@@ -1218,6 +1220,124 @@ TEST_CASE("a message that its agent cannot have had has not failed", "[channel]"
   pair.handled(1);
   REQUIRE(pair.handed.contains(2));
   CHECK(pair.handed.at(2).attempt == 1); // it waited behind the first
+}
+
+TEST_CASE("a message has not failed at the end of a process that did not get it", "[channel]") {
+  auto pair = linked({.max_deliveries = 2});
+  pair.put("a", 1);
+  pair.link_down();
+  pair.restart_receiver();
+  pair.link_up(); // the first life may have had it
+  REQUIRE(pair.handed.contains(1));
+  CHECK(pair.handed.at(1).attempt == 2);
+  pair.handled(1);
+  pair.put("a", 2);
+  pair.link_down();
+  for (boot_number life = 1; life <= 3; ++life) // each ends before anything is sent to it
+    CHECK(pair.heard({pair.here, pair.there + life}) == verdict::taken);
+  pair.there += 3;
+  pair.restart_receiver();
+  pair.link_up();
+  REQUIRE(pair.handed.contains(2));
+  CHECK(pair.handed.at(2).attempt == 2); // the life before those may have had it
+}
+
+TEST_CASE("a message that others pass has not failed at the end of the process", "[channel]") {
+  auto pair = linked({.max_deliveries = 4});
+  for (std::uint64_t each = 1; each <= 3; ++each)
+    pair.put("a", each);
+  pair.put_off(1, 1h, true);
+  REQUIRE(pair.handed.contains(2));
+  SECTION("the agent had another one") {
+    pair.link_down();
+    pair.restart_receiver();
+    pair.link_up();
+    REQUIRE(pair.handed.contains(1));
+    CHECK(pair.handed.at(1).attempt == 2);
+    SECTION("and so in the next life") {
+      pair.put_off(1, 1h, true);
+      REQUIRE(pair.handed.contains(2));
+      CHECK(pair.handed.at(2).attempt == 2);
+    }
+    SECTION("in the next life it is the first again") {
+      pair.link_down();
+      pair.restart_receiver();
+      pair.link_up();
+      REQUIRE(pair.handed.contains(1));
+      CHECK(pair.handed.at(1).attempt == 3);
+    }
+  }
+  SECTION("unless it had no other") {
+    pair.put_off(2, 1h, true);
+    pair.put_off(3, 1h, true);
+    pair.link_down();
+    pair.restart_receiver();
+    pair.link_up();
+    REQUIRE(pair.handed.contains(1));
+    CHECK(pair.handed.at(1).attempt == 3);
+  }
+}
+
+TEST_CASE("what is taken from a node that is gone has failed there, if its agent may have had it",
+          "[channel]") {
+  auto pair = linked();
+  pair.put("a", 1);
+  pair.put("a", 2);
+  pair.link_down();
+  pair.put("b", 3); // it has not gone
+  auto of_a = pair.out.take_away("a");
+  REQUIRE(of_a.size() == 2);
+  CHECK(of_a[0].failures == 1);
+  CHECK(of_a[1].failures == 0);
+  CHECK(pair.out.take_away("b").at(0).failures == 0);
+  CHECK(pair.out.take_away("c").empty());
+}
+
+TEST_CASE("what is known of failures never grows less, nor is it more than can be counted",
+          "[channel]") {
+  auto pair = linked({.max_deliveries = 9});
+  pair.put("a", 1);
+  constexpr auto most = std::numeric_limits<std::uint32_t>::max();
+  auto hear = [&](std::uint32_t failures) {
+    REQUIRE(pair.heard({1, 1, 0, 0, {}, {}, {{1, {errc::failed, "no"}, failures}}})
+            == verdict::taken);
+  };
+  hear(3);
+  hear(1);
+  SECTION("a lower figure") {
+    auto back = pair.out.take_back("a");
+    REQUIRE(back.size() == 1);
+    CHECK(back.front().failures == 3);
+  }
+  SECTION("the highest figure, and an end of the process") {
+    hear(most);
+    pair.link_down();
+    CHECK(pair.heard({1, 2}) == verdict::taken);
+    auto back = pair.out.take_back("a");
+    REQUIRE(back.size() == 1);
+    CHECK(back.front().failures == most);
+  }
+}
+
+TEST_CASE("whoever hears that a message has ended hears how often it has failed", "[channel]") {
+  auto pair = linked({});
+  pair.put("a", 1, 1, 20s);
+  pair.failed(1);
+  pair.link_down();
+  SECTION("it may have been handled, and nobody says so") {
+    pair.pass(25s);
+    CHECK(pair.ended == told{{1, outcome::lost}});
+    CHECK(pair.failures == 1);
+  }
+  SECTION("it was taken back, and has expired since") {
+    auto back = pair.out.take_back("a");
+    REQUIRE(back.size() == 1);
+    pair.failures_of[1] = back.front().failures;
+    pair.put("a", 1, 1, 20s);
+    pair.pass(20s);
+    CHECK(pair.ended == told{{1, outcome::expired}});
+    CHECK(pair.failures == 1);
+  }
 }
 
 } // namespace channel_test

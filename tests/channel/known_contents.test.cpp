@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <set>
 
@@ -85,6 +86,13 @@ TEST_CASE("failures count for an agent, over sessions", "[channel]") {
   CHECK(all.take_failures("b", id_of(10)) == 0);
   CHECK(all.take_failures("a", id_of(10)) == 3);
   CHECK(all.take_failures("a", id_of(10)) == 0);
+  all.failed("a", id_of(10), 5);
+  all.failed("a", id_of(10), 2); // who sends it again knows of two
+  CHECK(all.take_failures("a", id_of(10)) == 5);
+  constexpr auto most = std::numeric_limits<std::uint32_t>::max();
+  all.failed("a", id_of(10), most);
+  all.failed_again("a", id_of(10));
+  CHECK(all.take_failures("a", id_of(10)) == most);
 }
 
 TEST_CASE("all that is known of contents is bounded, the latest stays", "[channel]") {

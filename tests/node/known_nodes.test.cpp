@@ -68,6 +68,11 @@ TEST_CASE("a node is found by its id as that is written, and by nothing else lik
   for (auto& each :
        {std::string{}, id.substr(1), id + "0", std::string(64, 'A'), "x" + id.substr(1)})
     CHECK_FALSE(nodes.find(each));
+  std::string capitals;
+  for (auto i = 0; i < 32; ++i)
+    capitals += "AB";
+  CHECK_FALSE(nodes.find(capitals));
+  CHECK_FALSE(nodes.find(to_string("n1"_node)));
 }
 
 TEST_CASE("the address of a node is found by the first digits of its id", "[node]") {
@@ -83,6 +88,33 @@ TEST_CASE("the address of a node is found by the first digits of its id", "[node
   CHECK(nodes.address_of_prefix(id.substr(0, 40)) == where);
   CHECK(nodes.address_of_prefix(id.substr(0, 3)) == where); // an odd number, too
   CHECK(nodes.address_of_prefix("") == where);
-  for (auto& each : {id + "0", std::string{"6F"}, std::string{"6e32"}, std::string{"a node"}})
+  for (auto& each :
+       {id + "0", std::string{"6F"}, std::string{"6e32"}, std::string{"6d"}, std::string{"a node"}})
     CHECK_FALSE(nodes.address_of_prefix(each));
+}
+
+TEST_CASE("so many nodes are known, and those as they are said to be last", "[node]") {
+  using enum registry::record_status;
+  known_nodes nodes{2};
+  for (auto& id : {"a"_node, "b"_node, "c"_node})
+    put(nodes, id, active);
+  CHECK(nodes.seen() == known_nodes::presence{2, 2});
+  put(nodes, "a"_node, disconnected);
+  CHECK(nodes.seen() == known_nodes::presence{1, 2});
+  CHECK_FALSE(nodes.find(to_string("c"_node)));
+}
+
+TEST_CASE("a node says whether it has a data folder, and what people call it", "[node]") {
+  known_nodes nodes;
+  put(nodes, "a"_node, registry::record_status::active);
+  registry::record_view seen;
+  seen.value.key = {registry::record_kind::node, "", to_string("b"_node)};
+  seen.value.metadata.emplace(known_nodes::fleeting_mark, "");
+  nodes.put("b"_node, seen);
+  CHECK_FALSE(nodes.is_fleeting("a"_node));
+  CHECK(nodes.is_fleeting("b"_node));
+  CHECK_FALSE(nodes.is_fleeting("nobody"_node));
+  CHECK(nodes.name_of("a"_node) == "place");
+  CHECK(nodes.name_of("b"_node) == to_string("b"_node).substr(0, 8)); // it has said none
+  CHECK(nodes.name_of("nobody"_node) == to_string("nobody"_node).substr(0, 8));
 }

@@ -129,9 +129,11 @@ TEST_CASE_METHOD(one_table, "who leads hears in which life a node has left", "[n
   own_records two{id_of("n2"), 6};
   put({two.put(node_called("two"))});
   follow();
+  CHECK(take<liveness::shown>(out).size() == 1);
   put({*two.remove(record_kind::node, "two")});
   follow();
   auto left = take<liveness::left>(out);
+  CHECK(take<liveness::shown>(out).empty()); // or it would be waited for
   REQUIRE(left.size() == 1);
   CHECK(left.front().node == "n2"_node);
   CHECK(left.front().boot == 6);

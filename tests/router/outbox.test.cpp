@@ -135,6 +135,8 @@ public:
   bool is_from_before = false;
   /// Of the last message that was sent.
   channel::frame_header head;
+  /// By contents, as they were sent last.
+  std::map<std::uint64_t, std::uint32_t> failures;
   /// Of the last one that has ended.
   outbox::death dead;
 
@@ -150,6 +152,7 @@ private:
       troupe::visit(overloaded{[&](const outbox::transmit& x) {
                                  all << "send " << name(x.to) << ' ' << x.what.what;
                                  head = x.what.head;
+                                 failures[x.what.what] = head.failures;
                                },
                                [&](const outbox::ask& x) {
                                  last_probe[x.to] = x.what.number;
@@ -537,6 +540,62 @@ TEST_CASE("how often a message has failed goes with it to its next agent", "[rou
   rig.places["a"] = n1;
   CHECK(rig.pass(200ms) == "send n1 1");
   CHECK(rig.head.failures == 2);
+}
+
+TEST_CASE("a message has failed on each node that is gone when its agent has moved", "[router]") {
+  outbox_rig rig;
+  rig.open();
+  CHECK(rig.take("a", 2) == "send n1 2");
+  rig.places["a"] = n2;
+  rig.down(n1);
+  rig.up(n2);
+  CHECK(rig.pass(200ms) == "ask n2");
+  SECTION("the first one, which its agent may have had") {
+    CHECK(rig.answered(n2) == "send n2 1, send n2 2");
+    CHECK(rig.failures[1] == 1);
+    rig.places["a"] = n1; // which has begun anew
+    rig.down(n2);
+    rig.life = 2;
+    rig.up(n1);
+    rig.pass(200ms);
+    CHECK(rig.answered(n1) == "send n1 1, send n1 2");
+    CHECK(rig.failures[1] == 2);
+    CHECK(rig.failures[2] == 0);
+  }
+  SECTION("and not where it did not get it") {
+    rig.places["a"] = n1;
+    rig.down(n2); // it has not answered
+    rig.up(n1);
+    rig.pass(200ms);
+    REQUIRE(rig.answered(n1) == "send n1 1, send n1 2");
+    CHECK(rig.failures[1] == 1);
+    CHECK(rig.failures[2] == 0);
+  }
+}
+
+TEST_CASE("a dead letter says how often its agent has failed, wherever it has ended", "[router]") {
+  outbox_rig rig;
+  rig.open();
+  rig.places.clear();
+  rig.take("a", 2, 10s);
+  REQUIRE(rig.handled(n1, 1) == "end 1 none");
+  CHECK(rig.ended(n1, 2, channel::outcome::not_here, {}, 3).empty());
+  SECTION("while it waits") {
+    CHECK(rig.pass(10s) == "end 2 expired, dead: expired");
+    CHECK(rig.dead.failures == 3);
+  }
+  SECTION("where it may not go to another node") {
+    rig.subject.bind_to(2, n1);
+    rig.places["a"] = n2;
+    CHECK(rig.pass(200ms) == "end 2 outcome_unknown, dead: unknown");
+    CHECK(rig.dead.failures == 3);
+  }
+  SECTION("at a node that does not know the class") {
+    rig.places["a"] = n1;
+    CHECK(rig.pass(200ms) == "send n1 2");
+    CHECK(rig.refused(n1) == "end 2 incompatible, dead: incompatible");
+    CHECK(rig.dead.failures == 3);
+  }
 }
 
 TEST_CASE("a node that does not know the class ends what is for it", "[router]") {

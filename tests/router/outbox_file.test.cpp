@@ -96,6 +96,16 @@ TEST_CASE("an outbox that lacks what was committed, or was changed, is refused")
     REQUIRE(!found);
     CHECK_THAT(found.error().detail, ContainsSubstring("message 4 has a wrong checksum"));
   }
+  SECTION("a message is in the place of another one") {
+    {
+      storage::database raw;
+      REQUIRE(!raw.open(disk.path(), storage::database::sharing::exclusive, ""));
+      REQUIRE(raw.run("UPDATE outbox SET place = 10 WHERE place = 4"));
+    }
+    auto found = outbox_file{disk.path()}.load();
+    REQUIRE(!found);
+    CHECK_THAT(found.error().detail, ContainsSubstring("message 10 has a wrong checksum"));
+  }
   SECTION("it is of a later release") {
     {
       storage::database raw;
@@ -268,12 +278,16 @@ TEST_CASE("many that are to be removed wait for nothing, and fewer not for long"
       });
     REQUIRE(kept.get_future().wait_for(20s) == std::future_status::ready);
     std::size_t gone = 0; // on one thread
-    for (std::size_t number = 1; number <= outbox_keeper::most_waiting; ++number)
+    auto are_gone = all_gone.get_future();
+    for (std::size_t number = 1; number <= outbox_keeper::most_waiting; ++number) {
+      if (number == outbox_keeper::most_waiting)
+        CHECK(are_gone.wait_for(100ms) == std::future_status::timeout); // the disk waits by then
       keeper.settle(number, std::nullopt, [&] {
         if (++gone == outbox_keeper::most_waiting)
           all_gone.set_value();
       });
-    REQUIRE(all_gone.get_future().wait_for(20s) == std::future_status::ready);
+    }
+    REQUIRE(are_gone.wait_for(20s) == std::future_status::ready);
   }
   file = std::make_unique<outbox_file>(folder / "outbox");
   CHECK(file->load().value().empty());
@@ -401,6 +415,107 @@ TEST_CASE(
   CHECK(second.get_future().get().code == errc::storage_full);
   CHECK(!has_gone);
   CHECK(places_in(outbox_file{folder / "outbox"}.load().value()) == places{1});
+}
+
+TEST_CASE("a dead letter for which there is no space holds up nothing else") {
+  test::temporary_folder folder;
+  auto file = std::make_unique<outbox_file>(folder / "outbox");
+  REQUIRE(file->load().value().empty());
+  auto keeper = std::make_unique<outbox_keeper>(std::move(file), 0);
+  auto add = [&](std::string bytes) {
+    std::promise<problem> heard;
+    keeper->add(std::move(bytes), [&heard](const problem& why) { heard.set_value(why); });
+    return heard.get_future().get();
+  };
+  for (auto* each : {"1", "2", "3", "4"})
+    REQUIRE(!add(each));
+  const std::string large(1U << 20U, 'x');
+  std::atomic<bool> is_large_there = false;
+  std::promise<void> large_gone;
+  {
+    test::file_limit limit{256U << 10U};
+    std::promise<void> gone;
+    keeper->settle(1, large, [&] {
+      is_large_there = true;
+      large_gone.set_value();
+    });
+    SECTION("neither what is removed nor what is added") {
+      keeper->settle(2, std::nullopt, [&gone] { gone.set_value(); });
+      REQUIRE(gone.get_future().wait_for(20s) == std::future_status::ready);
+      CHECK(!add("5"));
+    }
+    SECTION("nor a smaller one, nor what takes the place of one") {
+      keeper->settle(3, "3 dead", [&gone] { gone.set_value(); });
+      keeper->settle(2, "2 dead", [] {});
+      std::promise<problem> replaced;
+      keeper->replace(2, "2 again", [&](const problem& why) { replaced.set_value(why); });
+      CHECK(!replaced.get_future().get());
+      REQUIRE(gone.get_future().wait_for(20s) == std::future_status::ready);
+    }
+    CHECK(!is_large_there);
+  }
+  REQUIRE(large_gone.get_future().wait_for(20s) == std::future_status::ready);
+  keeper.reset();
+  auto left = outbox_file{folder / "outbox"}.load().value();
+  REQUIRE(left.size() == 4);
+  CHECK(left[0].bytes == large);
+  auto is_again = left[1].place == 2;
+  CHECK((is_again ? left[1].bytes == "2 again" && left[2].bytes == "3 dead"
+                  : left[1].bytes == "3" && left[3].bytes == "5"));
+}
+
+TEST_CASE("what takes the place of a dead letter stays, whatever there is no space for") {
+  test::temporary_folder folder;
+  auto file = std::make_unique<outbox_file>(folder / "outbox");
+  REQUIRE(file->load().value().empty());
+  auto keeper = std::make_unique<outbox_keeper>(std::move(file), 0);
+  auto ignore = [](const problem&) {};
+  std::promise<problem> kept;
+  keeper->add("1", ignore);
+  keeper->add("2", [&kept](const problem& why) { kept.set_value(why); });
+  REQUIRE(!kept.get_future().get());
+  std::promise<problem> replaced;
+  std::promise<void> told;
+  std::promise<void> all_there;
+  {
+    test::file_limit limit{256U << 10U};
+    keeper->add("3", [&](const problem&) { // those behind it are one group
+      keeper->settle(1, "1 dead", [&told] { told.set_value(); });
+      keeper->settle(2, std::string(1U << 20U, 'x'), [&all_there] { all_there.set_value(); });
+      keeper->replace(1, "1 again", [&](const problem& why) { replaced.set_value(why); });
+    });
+    CHECK(!replaced.get_future().get());
+    REQUIRE(told.get_future().wait_for(20s) == std::future_status::ready);
+  }
+  REQUIRE(all_there.get_future().wait_for(20s) == std::future_status::ready);
+  keeper.reset();
+  auto left = outbox_file{folder / "outbox"}.load().value();
+  REQUIRE(left.size() == 3);
+  CHECK(left[0].bytes == "1 again");
+}
+
+TEST_CASE("a dead letter stays where there is no space for what was to take its place") {
+  test::temporary_folder folder;
+  auto file = std::make_unique<outbox_file>(folder / "outbox");
+  REQUIRE(file->load().value().empty());
+  auto keeper = std::make_unique<outbox_keeper>(std::move(file), 0, 1h);
+  std::promise<problem> kept;
+  keeper->add("1", [&kept](const problem& why) { kept.set_value(why); });
+  REQUIRE(!kept.get_future().get());
+  std::promise<problem> replaced;
+  std::promise<void> told;
+  {
+    test::file_limit limit{256U << 10U};
+    keeper->settle(1, "1 dead", [&told] { told.set_value(); });
+    keeper->replace(1, std::string(1U << 20U, 'x'),
+                    [&](const problem& why) { replaced.set_value(why); });
+    CHECK(replaced.get_future().get().code == errc::storage_full);
+    REQUIRE(told.get_future().wait_for(20s) == std::future_status::ready);
+  }
+  keeper.reset();
+  auto left = outbox_file{folder / "outbox"}.load().value();
+  REQUIRE(left.size() == 1);
+  CHECK(left[0].bytes == "1 dead");
 }
 
 } // namespace outbox_file_test

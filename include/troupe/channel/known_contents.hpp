@@ -72,16 +72,17 @@ public:
 
   // -- how often agents have failed ----------------------------------------------------
 
-  /// One that goes back, or comes again in another session.
+  /// One that goes back, or comes again in another session. What is known does not grow less.
   void failed(const agent_id& agent, const content_id& id, std::uint32_t failures) {
     if (failures == 0 || planted_flaw == flaw::failures_forgotten)
       return;
-    failures_.put({id, agent}, failures);
+    failures_.put({id, agent}, std::max(failures, take_failures(agent, id)));
   }
 
   /// Once more, before it came in this session.
   void failed_again(const agent_id& agent, const content_id& id) {
-    failed(agent, id, 1 + take_failures(agent, id));
+    auto before = take_failures(agent, id);
+    failed(agent, id, std::max(before, before + 1));
   }
 
   /// How often it had failed when failed() said so last.

@@ -256,8 +256,11 @@ public:
       if (next < range.end)
         made.handled.push_back({next, range.end});
     }
-    for (auto& [number, why] : std::exchange(failing_, {}))
-      made.failing.push_back({number, std::move(why), items_.at(number).failures});
+    for (auto& [number, why] : std::exchange(failing_, {})) {
+      auto& it = items_.at(number);
+      auto is_passed = lanes_.at(it.what.agent).aside.contains(number);
+      made.failing.push_back({number, std::move(why), it.failures, is_passed});
+    }
     fresh_.clear();
     answers_ = 0;
     return made;

@@ -36,8 +36,10 @@ namespace troupe::channel {
 /// were on their way have ended; then they go back in their order.
 ///
 /// How often an agent has failed at a message the receiver knows, until its process ends; this side
-/// keeps it. An end of that process counts as well for the first message of each agent, which the
-/// agent may have had: so one at which the process ends each time is given up, too.
+/// keeps it. An end of that process counts as well for the first message of each agent that no
+/// others pass, which the agent may have had: so one at which the process ends each time is given
+/// up, too. So does a move of the agent from a node that cannot be reached, as its process may have
+/// ended.
 ///
 /// Has no snapshot: nothing of it outlives the process. Contents stay with the host, which knows
 /// them by numbers of its own. Cost: O(log n) for each message.
@@ -67,7 +69,7 @@ public:
     problem why{};
     /// The receiver has said so.
     bool is_told = false;
-    /// How often its agent had it and failed, as the receiver says.
+    /// How often its agent had it and failed, as far as that is known.
     std::uint32_t failures = 0;
   };
 
@@ -129,6 +131,13 @@ public:
     if (found == lanes_.end())
       return {};
     return take_out(found);
+  }
+
+  /// The same, as the agent is elsewhere and the receiver cannot be reached.
+  [[nodiscard]] std::vector<taken> take_away(const agent_id& agent) {
+    if (auto found = lanes_.find(agent); found != lanes_.end())
+      count_end(found->second);
+    return take_back(agent);
   }
 
   /// The first of those that are for this agent.
@@ -203,7 +212,8 @@ public:
         end(each, out);
     for (auto& each : said.failing)
       if (auto found = under_way_.find(each.number); found != under_way_.end()) {
-        found->second.what.failures = each.failures;
+        found->second.learn(each.failures);
+        found->second.is_passed = each.is_passed;
         out.emplace_back(failing{found->second.what.what, in_few_words(each.why)});
       }
     auto answers = is_awaited(said.probe);
@@ -272,8 +282,17 @@ private:
     agent_id agent;
     sequence_number run = 0;
     parcel what;
+    /// The life of the receiver that it was sent to last.
+    boot_number to = 0;
     /// The receiver has given it back.
     bool is_back = false;
+    /// It has failed there, and others pass it.
+    bool is_passed = false;
+
+    /// A receiver may not know of all.
+    void learn(std::uint32_t failures) {
+      what.failures = std::max(what.failures, failures);
+    }
   };
 
   /// Whether something is on its way already: those go behind all others, which always may.
@@ -366,7 +385,7 @@ private:
     auto& what = first.mapped();
     waits_no_more(first.key(), what);
     if (what.expires_at && *what.expires_at <= now) {
-      out.emplace_back(ended{what.what, outcome::expired});
+      out.emplace_back(expired(what));
       return;
     }
     auto number = next_++;
@@ -383,6 +402,7 @@ private:
 
   void send(sequence_number number, effects& out) {
     auto& it = under_way_.at(number);
+    it.to = *receiver_;
     out.emplace_back(transmit{
       {session_, *receiver_, base(), number, it.run, it.what.failures}, it.agent, it.what.what});
   }
@@ -441,23 +461,27 @@ private:
   /// The receiver has restarted, or is new: what the one before gave back, this one may deliver,
   /// and what the one before knew to have ended, this one cannot know.
   void meet(boot_number receiver) {
-    if (receiver_)
-      count_end();
+    for (auto& [agent, lane] : lanes_)
+      count_end(lane);
     receiver_ = receiver;
     not_forgotten_.clear();
     ended_kept_.clear();
     for (auto& [number, what] : under_way_)
-      what.is_back = false;
+      what.is_back = what.is_passed = false;
     for (auto& [agent, lane] : lanes_)
       if (std::exchange(lane.back, 0) > 0 && !lane.queued.empty())
         line_up(agent, lane);
   }
 
-  /// The receiver's process has ended.
-  void count_end() {
-    for (auto& [agent, lane] : lanes_)
-      if (!lane.under_way.empty() && !lane.is_halted())
-        ++under_way_.at(*lane.under_way.begin()).what.failures;
+  /// The receiver's process has ended, as far as that agent is concerned.
+  void count_end(const agent_lane& of) {
+    if (of.under_way.empty() || of.is_halted())
+      return;
+    auto is_passed = [this](auto number) { return under_way_.at(number).is_passed; };
+    auto next = std::ranges::find_if_not(of.under_way, is_passed);
+    auto& had = under_way_.at(next != of.under_way.end() ? *next : *of.under_way.begin());
+    if (had.to == receiver_) // else that process did not get it
+      had.learn(had.what.failures + 1);
   }
 
   // -- ends ----------------------------------------------------------------------------
@@ -486,7 +510,7 @@ private:
       return;
     if (said.how == outcome::not_here) {
       which.is_back = true;
-      which.what.failures = said.failures;
+      which.learn(said.failures);
       ++lane.back;
       leave_line(lane);
     } else {
@@ -494,8 +518,9 @@ private:
         not_forgotten_.insert(number);
         ended_kept_.emplace(which.what.what, number);
       }
-      out.emplace_back(
-        ended{take_out(number).what, said.how, said.why, said.how != outcome::lost, said.failures});
+      which.learn(said.failures);
+      auto [what, failures] = take_out(number);
+      out.emplace_back(ended{what, said.how, said.why, said.how != outcome::lost, failures});
       lane.under_way.erase(number);
     }
     if (lane.is_halted() && lane.under_way.size() == lane.back) {
@@ -553,13 +578,17 @@ private:
     }
   }
 
+  static ended expired(const parcel& what) {
+    return {.what = what.what, .how = outcome::expired, .failures = what.failures};
+  }
+
   void expire(time_point now, effects& out) {
     while (!waits_until_.empty() && waits_until_.begin()->first.first <= now) {
       auto first = waits_until_.extract(waits_until_.begin());
       auto found = lanes_.find(first.mapped());
       auto& lane = found->second;
       auto gone = lane.queued.extract(first.key().second);
-      out.emplace_back(ended{gone.mapped().what, outcome::expired});
+      out.emplace_back(expired(gone.mapped()));
       if (lane.queued.empty())
         leave_line(lane);
       drop_if_empty(found);

@@ -115,10 +115,12 @@ struct setback {
   problem why{};
   /// How often that is.
   std::uint32_t failures = 0;
+  /// Later ones for its agent pass it meanwhile.
+  bool is_passed = false;
 
   friend bool operator==(const setback&, const setback&) = default;
 
-  TROUPE_FIELDS(setback, number, why, failures);
+  TROUPE_FIELDS(setback, number, why, failures, is_passed);
 };
 
 /// As it is told: with the beginning of its sentence, which an agent may have chosen.

@@ -223,7 +223,7 @@ public:
     for (auto& agent : found->second.agents()) {
       homes_.erase(agent);
       for (auto& each : found->second.take_back(agent))
-        end(each.what, why, death{dead_reason::incompatible, why}, out);
+        end(each.what, why, death{dead_reason::incompatible, why, each.failures}, out);
     }
   }
 
@@ -336,7 +336,8 @@ private:
   void put(time_point now, const node_id& node, const agent_id& agent, content what) {
     auto& it = items_.at(what);
     if (is_bound_elsewhere(what, node)) {
-      wanted_[node].emplace_back(channel::sender::ended{what, channel::outcome::lost});
+      wanted_[node].emplace_back(channel::sender::ended{
+        .what = what, .how = channel::outcome::lost, .failures = it.failures});
       return;
     }
     auto [found, is_new] = channels_.try_emplace(node, boot_, options_, random_.next());
@@ -429,7 +430,7 @@ private:
       if (auto there = where_(agent); there != node_id{} && there != node) {
         homes_.erase(agent);
         auto& line = waiting_[agent];
-        for (auto each : take_back(from, agent))
+        for (auto each : remember(from.take_away(agent)))
           wait(line, each);
       }
   }
@@ -539,7 +540,8 @@ private:
     found->second.erase(what);
     if (found->second.empty())
       waiting_.erase(found);
-    channel::sender::ended how{what, over(items_.at(what))};
+    auto& it = items_.at(what);
+    channel::sender::ended how{.what = what, .how = over(it), .failures = it.failures};
     end(what, reason(how), death_of(how), out);
   }
 

@@ -25,7 +25,9 @@ namespace troupe::router::detail {
 /// Keeps what a node has accepted on its disk until that has ended, and what has ended without
 /// being handled for as long as it is wanted. Writes in groups, each with one sync, on a thread of
 /// its own: what comes while one group is synced is the next. What has ended waits a little for
-/// what is to be written, so that they share a sync. Thread-safe.
+/// what is to be written, so that they share a sync. Where there is no space for a whole group,
+/// what is to be written goes by itself, and of what has ended the least first: so one large
+/// message holds up no others. Thread-safe.
 class outbox_keeper {
 public:
   /// Called on the thread of the disk; must not block.
@@ -98,11 +100,13 @@ private:
     std::vector<std::function<void()>> heard;
   };
 
+  /// By their places.
+  using ends = std::map<std::uint64_t, end>;
+
   struct group {
     std::vector<outbox_file::row> added;
     std::vector<handler> heard;
-    /// By their places.
-    std::map<std::uint64_t, end> settled;
+    ends settled;
 
     [[nodiscard]] bool empty() const {
       return added.empty() && settled.empty();
@@ -127,17 +131,19 @@ private:
         });
       auto all = std::exchange(next_, {});
       guard.unlock();
-      auto why = commit(all);
+      auto before = all.settled.size();
+      std::vector<end> written;
+      auto why = commit(all, written);
       for (auto& each : all.heard)
         each(why);
-      if (!why)
-        for (auto& [place, each] : all.settled)
-          for (auto& done : each.heard)
-            done();
+      for (auto& each : written)
+        for (auto& done : each.heard)
+          done();
       guard.lock();
-      if (!why)
-        continue;
+      auto left = all.settled.size();
       take_back(std::move(all.settled));
+      if (left == 0 || left < before)
+        continue;
       changed_.wait_for(guard, retry, [this] { return is_closing_ || !next_.added.empty(); });
       if (is_closing_ && next_.added.empty())
         break;
@@ -145,22 +151,70 @@ private:
     is_busy_ = false;
   }
 
-  problem commit(group& all) {
+  /// Moves what of `all.settled` is on the disk to `written`. Returns why nothing was added.
+  problem commit(group& all, std::vector<end>& written) {
+    std::vector<std::uint64_t> order;
+    for (auto& [place, each] : all.settled)
+      order.push_back(place);
+    auto why = commit(all.added, all.settled, order);
+    if (!why)
+      move(all.settled, order, written);
+    if (!why || order.empty())
+      return why;
+    auto is_tried = all.added.empty();
+    if (!is_tried)
+      why = file_->commit(all.added, {});
+    if (!why)
+      std::erase_if(order, [&](auto place) {
+        auto is_over = all.settled.at(place).is_overtaken;
+        if (is_over)
+          move(all.settled, {place}, written);
+        return is_over;
+      });
+    for (auto& [place, each] : all.settled)
+      each.is_overtaken = false; // what was to take its place is not there
+    std::ranges::stable_sort(order, {}, [&](auto place) {
+      auto& last = all.settled.at(place).last;
+      return last ? last->size() + 1 : 0;
+    });
+    for (auto most = is_tried ? order.size() / 2 : order.size(); most > 0; most /= 2) {
+      order.resize(most);
+      std::vector<outbox_file::row> none;
+      if (!commit(none, all.settled, order)) {
+        move(all.settled, order, written);
+        break;
+      }
+    }
+    return why;
+  }
+
+  /// Writes these, and those of what was settled, in one commit.
+  problem commit(std::vector<outbox_file::row>& added, const ends& settled,
+                 const std::vector<std::uint64_t>& which) {
+    auto count = added.size();
     std::vector<std::uint64_t> removed;
-    for (auto& [place, each] : all.settled) {
-      if (each.is_overtaken)
+    for (auto place : which) {
+      auto& it = settled.at(place);
+      if (it.is_overtaken)
         continue;
-      if (each.last)
-        all.added.push_back({place, *each.last});
+      if (it.last)
+        added.push_back({place, *it.last});
       else
         removed.push_back(place);
     }
-    return file_->commit(all.added, removed);
+    auto why = file_->commit(added, removed);
+    added.resize(count);
+    return why;
+  }
+
+  static void move(ends& from, const std::vector<std::uint64_t>& which, std::vector<end>& to) {
+    for (auto place : which)
+      to.push_back(std::move(from.extract(place).mapped()));
   }
 
   /// They were not written, and nothing that was to take their place with them.
   /// @pre locked
-  void take_back(std::map<std::uint64_t, end> settled) {
+  void take_back(ends settled) {
     for (auto& [place, before] : settled) {
       auto [found, is_new] = next_.settled.try_emplace(place);
       auto& it = found->second;
