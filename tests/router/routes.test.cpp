@@ -405,7 +405,8 @@ TEST_CASE("nothing is sent to an agent of this node that can take no more", "[ro
   r.ways.put({"near", n1, {"rare"}, {"team"}});
   for (auto time = 0; time < 3; ++time)
     CHECK(r.plan(to_any("rare"), true).refusal.code == errc::limit_reached);
-  CHECK(r.counted().refused == 4);
+  CHECK(r.plan(to_any("rare"), true).report == send_report{0, 1, 0});
+  CHECK(r.counted().refused == 5);
   r.near = presence::here;
   // What it did not get is no work under way: it has as little as the other one.
   r.ways.put({"far", n2, {"rare"}});
