@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <chrono>
 #include <map>
 #include <span>
 #include <string>
@@ -51,9 +53,13 @@ problem where_it_is(cluster_client& cluster, const common_options& common, const
   if (why.code != errc::not_found && why.code != errc::unreachable
       && why.code != errc::outcome_unknown)
     return why;
-  auto agents = all_records(cluster, registry::record_kind::agent, common.wait());
-  auto nodes = all_records(cluster, registry::record_kind::node, common.wait());
-  if (!agents || !nodes)
+  constexpr duration moment = std::chrono::seconds{1}; // there may be no node to ask
+  auto wait = std::min(common.wait(), moment);
+  auto agents = all_records(cluster, registry::record_kind::agent, wait);
+  if (!agents)
+    return why;
+  auto nodes = all_records(cluster, registry::record_kind::node, wait);
+  if (!nodes)
     return why;
   for (auto& node : *nodes)
     if (auto& id = node.value.key.owner; !id.empty())

@@ -319,6 +319,26 @@ TEST_CASE(
   CHECK(!add("message 3"));
 }
 
+TEST_CASE("of each write it is told how it went, before those hear who wait for it") {
+  test::temporary_folder folder;
+  auto file = std::make_unique<outbox_file>(folder / "outbox");
+  REQUIRE(file->load().value().empty());
+  std::vector<errc> all; // by the thread of the disk, which waits for none here
+  auto tell = [&all](const problem& why) { all.push_back(why.code); };
+  outbox_keeper keeper{std::move(file), 0, 10ms, tell};
+  auto add = [&](std::string bytes) {
+    std::promise<std::vector<errc>> heard;
+    keeper.add(std::move(bytes), [&](const problem&) { heard.set_value(all); });
+    return heard.get_future().get();
+  };
+  CHECK(add("message 1") == std::vector{errc::none});
+  {
+    test::file_limit limit{1U << 10U};
+    CHECK(add("message 2") == std::vector{errc::none, errc::storage_full});
+  }
+  CHECK(add("message 3") == std::vector{errc::none, errc::storage_full, errc::none});
+}
+
 TEST_CASE(
   "what is left of a message that has ended is written once there is space, the last of it, "
   "unless something else took its place") {

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -13,6 +14,7 @@
 #include "caf/actor.hpp"
 #include "caf/actor_control_block.hpp"
 #include "caf/actor_system.hpp"
+#include "caf/attachable.hpp"
 #include "caf/behavior.hpp"
 #include "caf/config.hpp"
 #include "caf/deserializer.hpp"
@@ -260,11 +262,55 @@ void relay(Self* self, const caf::strong_actor_ptr& receiver, caf::timespan time
   receiver->enqueue(self->ctrl(), id, std::move(what), self->context());
 }
 
-/// The same for a blocking actor, `self`: waits for the answer or the error.
+/// While this lives, the loss of the link to a `receiver` in another process ends the wait of
+/// `self` for that answer, with broken_promise. Without it CAF waits for the time-out.
+class link_watch {
+public:
+  link_watch(caf::actor_control_block* self, const caf::actor& receiver, caf::message_id answer)
+    : receiver_(receiver) {
+    if (receiver_ && receiver_.node() != self->node())
+      receiver_->attach(std::make_unique<bell>(this, self, answer));
+  }
+
+  ~link_watch() {
+    if (receiver_)
+      receiver_->detach(caf::attachable::token{bell_type, this});
+  }
+
+  link_watch(const link_watch&) = delete;
+  link_watch& operator=(const link_watch&) = delete;
+
+private:
+  static constexpr std::size_t bell_type = 100; // CAF has smaller ones
+
+  struct bell final : caf::attachable {
+    bell(const link_watch* by, caf::actor_control_block* to, caf::message_id what)
+      : watch(by), self(to), answer(what) {}
+
+    bool matches(const token& what) override {
+      return what.subtype == bell_type && what.ptr == watch;
+    }
+
+    void actor_exited(const caf::error&, execution_context*) override {
+      if (auto to = self.lock())
+        to->enqueue(nullptr, answer, caf::make_message(make_error(caf::sec::broken_promise)),
+                    nullptr);
+    }
+
+    const link_watch* watch;
+    caf::weak_actor_ptr self;
+    caf::message_id answer;
+  };
+
+  caf::actor receiver_;
+};
+
+/// As relay() for a blocking actor, `self`: waits for the answer or the error.
 template <class Self, class Done, class Failed>
 void ask_and_wait(Self& self, const caf::actor& receiver, caf::timespan timeout,
                   const caf::message& what, Done done, Failed failed) {
   auto asked = self->request(receiver, timeout, what);
+  link_watch watch{self->ctrl(), receiver, asked.id()};
   auto alarm = asked.policy().pending_timeouts(); // a catch-all does not cancel it
   asked.receive([&failed](const caf::error& why) { failed(why); },
                 caf::others >> [&done](caf::message& answer) -> caf::skippable_result {

@@ -30,7 +30,7 @@ inline duration in_bounds(duration wait) {
 } // namespace detail
 
 /// Sends `question` to an actor and waits up to `wait` for its answer, of any types. Errors: those
-/// of the answer; timed_out.
+/// of the answer; timed_out; outcome_unknown where the link to another process is lost.
 inline result<caf::message> ask_and_wait(caf::scoped_actor& self, const caf::actor& whom,
                                          duration wait, const caf::message& question) {
   result<caf::message> answer{problem{errc::timed_out, "no answer in time"}};
@@ -46,9 +46,10 @@ template <class Answer, class Question>
 result<Answer> ask_and_wait(caf::scoped_actor& self, const caf::actor& whom, duration wait,
                             Question question) {
   result<Answer> answer{problem{errc::timed_out, "no answer in time"}};
-  self->request(whom, detail::in_bounds(wait), std::move(question))
-    .receive([&](Answer& got) { answer = std::move(got); },
-             [&](const caf::error& why) { answer = to_problem(why); });
+  auto asked = self->request(whom, detail::in_bounds(wait), std::move(question));
+  compat::link_watch watch{self->ctrl(), whom, asked.id()};
+  asked.receive([&](Answer& got) { answer = std::move(got); },
+                [&](const caf::error& why) { answer = to_problem(why); });
   return answer;
 }
 

@@ -172,7 +172,9 @@ inline problem node::inside::open_outbox() {
   if (!kept)
     return of_outbox(std::move(kept).error());
   auto last = kept->empty() ? 0 : kept->back().place;
-  auto keeper = std::make_shared<router::detail::outbox_keeper>(std::move(file), last);
+  auto keeper = std::make_shared<router::detail::outbox_keeper>(
+    std::move(file), last, std::chrono::milliseconds{10},
+    [log = log_](const problem& why) { log.follow("messages cannot be kept on the disk", why); });
   router_->run([log = log_, keeper = std::move(keeper),
                 kept = *std::move(kept)](router::router_state& router) mutable {
     auto [known, unread] = router.go_on_with(std::move(keeper), std::move(kept));

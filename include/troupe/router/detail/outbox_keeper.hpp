@@ -39,12 +39,14 @@ public:
 
   /// `last`: the highest place in `file`, which is loaded. What has ended waits for
   /// `settled_within`: longer than a message takes to its agent and back, shorter than anybody
-  /// waits.
-  outbox_keeper(std::unique_ptr<outbox_file> file, std::uint64_t last,
-                duration settled_within = std::chrono::milliseconds{10})
+  /// waits. `told` hears how each write went.
+  outbox_keeper(
+    std::unique_ptr<outbox_file> file, std::uint64_t last,
+    duration settled_within = std::chrono::milliseconds{10}, handler told = [](const problem&) {})
     : file_(std::move(file)),
       last_(last),
       settled_within_(settled_within),
+      told_(std::move(told)),
       disk_(std::make_unique<worker_thread>("troupe.outbox")) {}
 
   /// Writes what was given so far; of what was settled, some may not be.
@@ -134,6 +136,7 @@ private:
       auto before = all.settled.size();
       std::vector<end> written;
       auto why = commit(all, written);
+      told_(why);
       for (auto& each : all.heard)
         each(why);
       for (auto& each : written)
@@ -240,6 +243,7 @@ private:
   std::unique_ptr<outbox_file> file_;
   std::uint64_t last_ = 0;
   const duration settled_within_;
+  const handler told_;
   group next_;
   std::unique_ptr<worker_thread> disk_; // last: it uses all of this
 };
