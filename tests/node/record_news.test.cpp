@@ -125,6 +125,22 @@ TEST_CASE_METHOD(one_table, "a snapshot ends with the agents that it has shown, 
   CHECK(gone.front().id == "a");
 }
 
+TEST_CASE_METHOD(one_table, "an agent is gone though the record of another one is called as it is",
+                 "[node][core]") {
+  own_records two{id_of("n2"), 1};
+  auto of_a = plain_agent("a", "n2");
+  auto other = of_a.key.name;
+  put({two.put(of_a), two.put(plain_agent(other, "n2"))});
+  follow();
+  CHECK(take<record_news::found>(out).size() == 2);
+  put({*two.remove(record_kind::agent, registry::unclaimed_name(other, id_of("n2")))});
+  follow();
+  auto gone = take<record_news::gone>(out);
+  REQUIRE(gone.size() == 1);
+  CHECK(gone.front().id == other);
+  CHECK(take<record_news::found>(out).empty());
+}
+
 TEST_CASE_METHOD(one_table, "who leads hears in which life a node has left", "[node][core]") {
   own_records two{id_of("n2"), 6};
   put({two.put(node_called("two"))});
