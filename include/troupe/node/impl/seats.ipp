@@ -47,7 +47,7 @@ inline problem node::inside::open_group() {
   around.log = log_;
   around.seated = [this](bool is_seated) {
     // Those to other members are needed, used or not.
-    router_->run([is_seated](router::router_state& state) { state.keep_links(is_seated); });
+    router_->run([is_seated](router::router_state& state) { state.keep_links(is_seated, {}); });
   };
   auto opened = cluster::group_part::open(*system_, data_.file(log_file), options_,
                                           !addresses().empty(), std::move(around));
