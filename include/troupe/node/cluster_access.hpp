@@ -143,7 +143,7 @@ public:
   void doubt(const node_id& which) {
     for (auto& [number, link] : links_)
       if (link->peer().node == which)
-        return finder_.step(finder::doubt{number});
+        finder_.step(finder::doubt{number});
   }
 
   /// Puts down who leads, since when there is no leader, how often that has changed, why there is
