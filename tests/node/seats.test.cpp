@@ -1177,6 +1177,8 @@ TEST_CASE_METHOD(seated_node,
     CHECK(only<seats::keep_links>() == links{});
   }
   SECTION("or where it takes part no more") {
+    role("");
+    out.clear();
     step(seats::stopped{{errc::damaged, "the disk is broken"}});
     CHECK(only<seats::keep_links>() == links{});
   }
