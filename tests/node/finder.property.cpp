@@ -105,6 +105,7 @@ private:
     for (std::size_t node = is_member_ ? 1 : 0; node < node_count; ++node)
       if (made.addresses.empty() || random_.below(2) == 0)
         made.addresses.push_back(address_of(node));
+    made.has_guide = !is_member_;
     if (!is_member_) {
       made.idle_after = 10s;
       made.check_every = 250ms;
@@ -174,7 +175,7 @@ private:
       case 8:
         return break_links(which);
       case 9:
-        return step(finder::doubt{});
+        return step(finder::doubt{bound_ && random_.below(2) == 0 ? bound_->link : 0});
       case 10:
         if (is_member_) {
           step(finder::seat_says{random_.below(2) == 0 ? problem{}

@@ -1438,6 +1438,35 @@ TEST_CASE("who has shown the way is the guide at once where links are cheap", "[
   f.held(1);
 }
 
+TEST_CASE("a member has no guide, and doubts the node that others suspect", "[node][finder]") {
+  auto how = from({a, b});
+  how.guide_after = {};
+  how.check_at_rest = 1h;
+  how.has_guide = false;
+  finding f{how};
+  f.start();
+  f.link(a, 1);
+  f.answer(1, here());
+  f.held(1);
+  CHECK(f.has_none<finder::dial>());
+  f.out.clear();
+  f.step(finder::doubt{.link = 2}); // of another node
+  CHECK(f.out.empty());
+  f.step(finder::doubt{.link = 1});
+  auto asked = f.asked(1);
+  SECTION("which answers") {
+    f.answer(asked, here());
+    CHECK(f.has_none<finder::dial>());
+  }
+  SECTION("or is passed over") {
+    f.pass(500ms);
+    f.link(b, 2);
+    f.answer(2, here());
+    CHECK(f.only<finder::bind>().how.where == b);
+    CHECK(f.has_none<finder::dial>());
+  }
+}
+
 TEST_CASE("no guide begins after the services have gone", "[node][finder]") {
   auto how = from({a, b});
   how.guide_after = 2s;

@@ -7,6 +7,7 @@
 using namespace std::literals;
 using namespace troupe;
 using troupe::test::answer_of;
+using troupe::test::links_of;
 
 namespace {
 
@@ -17,15 +18,6 @@ testing::cluster::change impatient(const test::lines& log, duration idle_after) 
     how.lost_after = 100ms;
     how.log = log;
   };
-}
-
-std::uint32_t links_of(node& asked) {
-  caf::scoped_actor self{asked.system()};
-  std::uint32_t result = 0;
-  self->request(asked.router(), 5s, router::find_router_statistics{})
-    .receive([&](const router::router_statistics& seen) { result = seen.links; },
-             [](const caf::error&) {});
-  return result;
 }
 
 } // namespace

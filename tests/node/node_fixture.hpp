@@ -67,6 +67,16 @@ inline std::string answer_of(troupe::node& from, const std::string& agent) {
   return answer ? *answer : std::string{name_of(answer.error().code)};
 }
 
+/// Between nodes; clients are not counted.
+inline std::uint32_t links_of(troupe::node& asked) {
+  caf::scoped_actor self{asked.system()};
+  std::uint32_t result = 0;
+  self->request(asked.router(), std::chrono::seconds{5}, router::find_router_statistics{})
+    .receive([&](const router::router_statistics& seen) { result = seen.links; },
+             [](const caf::error&) {});
+  return result;
+}
+
 /// What nodes had to say to their operators.
 class lines {
 public:

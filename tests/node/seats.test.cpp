@@ -1148,6 +1148,42 @@ TEST_CASE_METHOD(leader_of_three,
   CHECK(end_of(1) == errc::none);
 }
 
+TEST_CASE_METHOD(seated_node,
+                 "who has a seat needs links to the members, and all while nobody else leads",
+                 "[node][seats]") {
+  using links = seats::keep_links;
+  seat("n2", true);
+  seat("n3", false);
+  commit();
+  CHECK(only<seats::keep_links>() == links{true, {"n2"_node, "n3"_node}});
+  role("n2");
+  CHECK(only<seats::keep_links>() == links{false, {"n2"_node, "n3"_node}});
+  role("");
+  CHECK(only<seats::keep_links>().all);
+  role("n1");
+  CHECK(has_none<seats::keep_links>()); // said already
+  role("n2");
+  CHECK_FALSE(only<seats::keep_links>().all);
+  role("n3");
+  CHECK(has_none<seats::keep_links>());
+  SECTION("by the log, as nobody may say how far it is committed") {
+    seat("n4", false);
+    step(seats::members_are{{}, status()});
+    CHECK(only<seats::keep_links>().peers.contains("n4"_node));
+  }
+  SECTION("and needs none without a seat") {
+    group.members.members.erase(seat_of("n1"));
+    commit();
+    CHECK(only<seats::keep_links>() == links{});
+  }
+  SECTION("or where it takes part no more") {
+    role("");
+    out.clear();
+    step(seats::stopped{{errc::damaged, "the disk is broken"}});
+    CHECK(only<seats::keep_links>() == links{});
+  }
+}
+
 TEST_CASE_METHOD(leader_of_three, "the node is told who leads, and where, in turns that rise",
                  "[node][seats]") {
   role("n2", "it is newer");

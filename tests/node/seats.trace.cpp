@@ -210,6 +210,11 @@ class traced_seats : public test::traced_machine<seats> {
           for (auto& one : each.addresses)
             text << ' ' << one;
         },
+        [&](const seats::keep_links& each) {
+          text << "keep links:" << (each.all ? " all" : each.peers.empty() ? " none" : "");
+          for (auto& one : each.peers)
+            text << ' ' << test::name_of(one);
+        },
         [&](const seats::seated& each) {
           text << (each.is_seated ? "has a seat" : "has no seat")
                << (each.votes ? " and votes" : "");

@@ -33,13 +33,14 @@ namespace {
 /// Nodes with data folders, in one process.
 struct group_of_nodes {
   explicit group_of_nodes(std::size_t count, std::uint32_t snapshot_every = 10'000,
-                          duration election_timeout = 500ms)
-    : nodes(count, [this, snapshot_every, election_timeout](std::size_t index, node_options& how) {
+                          duration election_timeout = 500ms, duration idle_after = 60s)
+    : nodes(count, [=, this](std::size_t index, node_options& how) {
         how.group.snapshot_every = snapshot_every;
         how.data = folder / std::to_string(index);
         how.lost_after = 500ms;
         how.group.consensus.heartbeat = 50ms;
         how.group.consensus.election_timeout = election_timeout;
+        how.links.idle_after = idle_after;
         how.log = log;
       }) {
     REQUIRE(becomes(std::min<std::size_t>(count, 3)));
@@ -595,6 +596,31 @@ TEST_CASE("a voter starts also while the others are not there", "[node][voters]"
     group.nodes.until([&] { return alone->wait_joined(10ms).error_or().code == errc::no_quorum; }));
   group.nodes.start(0);
   CHECK(alone->wait_joined(testing::cluster::patience));
+}
+
+TEST_CASE("at rest voters keep the links among them, and other nodes that to the leader",
+          "[node][voters]") {
+  group_of_nodes group{5, 10'000, 500ms, 100ms};
+  auto rests = [&] {
+    auto voters = group.voters();
+    auto leads = group.leader();
+    for (std::size_t each = 0; each < 5; ++each) {
+      auto& node = group.nodes[each];
+      std::uint32_t needed = each == leads ? 4 : voters.contains(node.name()) ? 2 : 1;
+      if (voters.size() != 3 || test::links_of(node) != needed)
+        return false;
+    }
+    return true;
+  };
+  REQUIRE(group.nodes.until(rests));
+  CHECK_FALSE(group.log.contain("lost")); // as a link that is closed is no loss
+  auto leads = group.leader();
+  group.stop(leads);
+  for (std::size_t each = 0; each < 5; ++each)
+    if (each != leads)
+      CHECK(group.nodes[each].state().put("from " + std::to_string(each), "any"));
+  group.start(leads);
+  CHECK(group.nodes.until(rests));
 }
 
 TEST_CASE("a light client keeps a second node that tells it where the services have moved",

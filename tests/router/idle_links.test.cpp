@@ -2,6 +2,7 @@
 #include "router/named_nodes.hpp"
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 
 #include <chrono>
 #include <variant>
@@ -129,13 +130,45 @@ TEST_CASE("one that has agreed goes on once the other cannot have closed the lin
     CHECK(std::get<idle::go_on>(out.front()).peer == a);
   }
   SECTION("or as the other asks anew, and the link is needed by then") {
-    links.step(at(11s), idle::keep{true}, out);
+    auto needed = GENERATE(idle::keep{true}, idle::keep{false, {a}});
+    links.step(at(11s), needed, out);
     CHECK(out.empty());
     links.step(at(16s), idle::asked{a}, out);
     REQUIRE(out.size() == 2);
     CHECK_FALSE(std::get<idle::answer>(out.front()).agrees);
     CHECK(std::get<idle::go_on>(out.back()).peer == a);
     CHECK_FALSE(links.next_deadline());
+  }
+}
+
+TEST_CASE("links to some nodes are kept, used or not, and no others", "[router]") {
+  const auto c = test::node_named("c");
+  idle_links links{b, {.idle_after = 60s, .unused_after = 0s}};
+  idle_links::effects out;
+  auto at = [](duration since) { return time_point{since}; };
+  auto agrees = [&](const node_id& peer, time_point when) {
+    out.clear();
+    links.step(when, idle::asked{peer}, out);
+    return std::get<idle::answer>(out.back()).agrees;
+  };
+  links.step(at(0s), idle::linked{a}, out);
+  links.step(at(0s), idle::linked{c}, out);
+  SECTION("those that ask are refused") {
+    links.step(at(1s), idle::keep{false, {a}}, out);
+    CHECK_FALSE(agrees(a, at(59s)));
+    CHECK(links.next_deadline()); // of the other
+    links.step(at(59s), idle::keep{false, {c}}, out);
+    CHECK_FALSE(agrees(a, at(60s))); // it begins to rest
+    CHECK(agrees(a, at(90s)));
+    CHECK_FALSE(agrees(c, at(90s)));
+  }
+  SECTION("those that would be asked are not") {
+    links.step(at(1s), idle::keep{false, {c}}, out);
+    links.step(at(2s), idle::unlinked{c}, out);
+    links.step(at(3s), idle::linked{c}, out); // the next one as well
+    CHECK_FALSE(links.next_deadline());
+    links.step(at(4s), idle::keep{}, out);
+    CHECK(links.next_deadline());
   }
 }
 

@@ -211,7 +211,8 @@ private:
         tick();
         break;
       case 17:
-        step(lines::keep_links{random_.one_in(4)});
+        step(random_.one_in(2) ? lines::keep_links{random_.one_in(4)}
+                               : lines::keep_links{false, {node}});
         break;
       default:
         enclose(node, it);

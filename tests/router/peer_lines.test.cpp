@@ -530,6 +530,10 @@ TEST_CASE("a link that is in use does not rest", "[router]") {
     m.now += 60s;
     m.step(lines::keep_links{true});
   }
+  SECTION("as this side needs that link") {
+    m.now += 60s;
+    m.step(lines::keep_links{false, {a}});
+  }
   CHECK(m.step(lines::rest_asked{a, 1}) == texts{"answer a: no"});
 }
 

@@ -51,7 +51,8 @@ namespace troupe::cluster {
 ///   services are, or why they are nowhere. That word counts once other nodes have been tried too:
 ///   the contact may be cut off from a majority that others reach.
 /// - Services of a group of voters move without their node saying so: a second node, the guide,
-///   says where they are as well, unless this node has its own word of that.
+///   says where they are as well, unless this node has its own word of that. A member has none: it
+///   asks the node of the services whether that is still there as soon as members suspect it.
 /// - A node that says `denied` refuses this one permanently. Like the word of the contact, that
 ///   counts once others have been tried too, and while no contact knows of a majority.
 /// - A node that votes has its own word of the quorum, which goes before that of the contact. Where
@@ -478,8 +479,8 @@ private:
       point_to({}); // else the seat knows better
   }
 
-  void handle(request_id, const doubt&) {
-    if (bound_ && search_.is_idle())
+  void handle(request_id, const doubt& what) {
+    if (bound_ && search_.is_idle() && (what.link == 0 || bound_.is_over(what.link)))
       bound_.doubt(now_, *out_);
   }
 

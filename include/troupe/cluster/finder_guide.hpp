@@ -76,6 +76,8 @@ public:
   /// The services are on `host`. The node that has shown the way is first: there is a link to it.
   void have(time_point now, const net::address& host, const std::optional<net::address>& way,
             effects& out) {
+    if (!options_.has_guide)
+      return;
     it_.nodes = addresses_.all();
     if (way)
       it_.nodes.insert(it_.nodes.begin(), *way);

@@ -36,6 +36,9 @@ struct finder_options {
   /// A second node is asked where the services are (the guide) once they have been bound for so
   /// long: a program that makes one call needs one link.
   duration guide_after{};
+  /// Whether there is a guide at all. A member needs none: others tell it when the node of the
+  /// services may be gone, see finder::doubt, and a guide would cost it a link.
+  bool has_guide = true;
   /// How long a search waits for a link before it dials the next address. A link that comes later
   /// is taken all the same.
   duration dial_next_after = std::chrono::milliseconds{1'500};
@@ -150,8 +153,11 @@ struct finder_events {
     friend bool operator==(const present&, const present&) = default;
   };
 
-  /// Somebody waits for an answer of the services: is their node there?
-  struct doubt {};
+  /// Somebody waits for an answer of the services: is their node there? With a link: the node at
+  /// its other end may be gone, as others say; counts if that is theirs.
+  struct doubt {
+    net::connection_id link = 0;
+  };
 
   using event = std::variant<start, learned, resolved, dialled, link_down, heard, lead, follow,
                              seated, seat_says, present, doubt>;

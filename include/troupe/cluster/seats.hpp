@@ -15,6 +15,7 @@
 #include "troupe/cluster/change_pace.hpp"
 #include "troupe/cluster/hand_overs.hpp"
 #include "troupe/cluster/lead_obstacles.hpp"
+#include "troupe/cluster/needed_links.hpp"
 #include "troupe/cluster/own_seat.hpp"
 #include "troupe/cluster/seat_cards.hpp"
 #include "troupe/cluster/seat_news.hpp"
@@ -50,6 +51,7 @@ namespace troupe::cluster {
 /// - The leader tells nodes whose disks have forgotten that their seats are void, until they have
 ///   others, see own_seat.
 /// - Every node is told who leads, where, and, while nobody does, whom it misses.
+/// - Every node is told which links it needs, used or not, see needed_links.
 ///
 /// Steps like any machine. No snapshot: the group keeps what has to be kept. Not thread-safe. Cost
 /// of a step: O(links + members), of a review O(links + members^2).
@@ -167,6 +169,7 @@ private:
   // -- who leads -----------------------------------------------------------------------------
 
   void handle(request_id, const changed_role& what) {
+    needs_.role_is(what, *out_);
     auto has_led = std::exchange(role_, what.now) == raft::role::leader;
     ++turn_;
     pace_.accept();
@@ -194,6 +197,7 @@ private:
     news_.members(what.now.members, *out_);
     tell_others(cards_.members());
     own_.tell(what.now.members, *out_);
+    needs_.members_are(what.now.members, own_.id(), *out_);
     for (auto& [node, each] : cards_.links())
       watch(node);
     pace_.accept();
@@ -210,6 +214,7 @@ private:
     review_at_.reset();
     tells_ = false;
     losses_.end();
+    needs_.stop(*out_);
     emit(follow{++turn_, {}});
     for (auto& each : wishes_.end_all())
       emit(refuse{each.asker, {errc::not_leader, what.why.detail}});
@@ -671,6 +676,7 @@ private:
   std::optional<time_point> review_at_;
   voter_losses losses_;
   seat_wishes wishes_;
+  needed_links needs_;
   lead_obstacles obstacles_{cards_, wishes_};
   hand_overs hand_overs_;
   change_pace pace_;

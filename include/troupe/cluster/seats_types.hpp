@@ -278,6 +278,15 @@ struct seats_types {
     std::vector<std::string> addresses;
   };
 
+  /// Which links this node needs from here on, used or not: all, or those to these nodes; no
+  /// others.
+  struct keep_links {
+    bool all = false;
+    std::set<node_id> peers{};
+
+    friend bool operator==(const keep_links&, const keep_links&) = default;
+  };
+
   /// Whether this node has a seat in the group, and a vote. Said again at will.
   struct seated {
     bool is_seated = false;
@@ -299,9 +308,10 @@ struct seats_types {
   /// Topic of the complaint that nobody leads, by whoever notices it.
   static constexpr const char* no_leader = "no leader";
 
-  using effect = std::variant<look, propose, renew, trust, distrust, greet, reach, watch_closely,
-                              show_card, refuse, made, handed_over, lead, follow, others, seated,
-                              without_quorum, inform, warn, fail, complain, settle>;
+  using effect
+    = std::variant<look, propose, renew, trust, distrust, greet, reach, watch_closely, show_card,
+                   refuse, made, handed_over, lead, follow, others, keep_links, seated,
+                   without_quorum, inform, warn, fail, complain, settle>;
   using effects = std::vector<effect>;
 };
 

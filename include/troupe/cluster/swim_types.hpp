@@ -55,6 +55,11 @@ constexpr std::string_view name_of(member_status state) noexcept {
   return "unknown";
 }
 
+/// Whether members say so of a node that has not said it itself.
+constexpr bool may_be_gone(member_status state) noexcept {
+  return state == member_status::suspect || state == member_status::dead;
+}
+
 /// The longest address that a member may have, in bytes: a host name of DNS, brackets and a port. A
 /// page of rumours is of no use if it is larger than what the other side reads.
 inline constexpr std::size_t max_member_address = 253 + 2 + 6;

@@ -90,7 +90,7 @@ struct link_options {
   /// See full_bytes.
   std::size_t drained_bytes = 64U << 10U;
   /// Nodes close a link that both sides have left unused for this long, and make it again for the
-  /// next message; zero: never. Links to the host of the cluster stay.
+  /// next message; zero: never. Links to the leader and between voters stay.
   duration idle_after = std::chrono::seconds{60};
   /// Links are plain TCP, and all processes are whoever they say: for tests, on one machine. Other
   /// addresses than those of loopback are neither listened at nor dialled. Both ends need the same.

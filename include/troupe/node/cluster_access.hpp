@@ -139,6 +139,13 @@ public:
     finder_.step(finder::doubt{});
   }
 
+  /// Members say that this node may be gone.
+  void doubt(const node_id& which) {
+    for (auto& [number, link] : links_)
+      if (link->peer().node == which)
+        finder_.step(finder::doubt{number});
+  }
+
   /// Puts down who leads, since when there is no leader, how often that has changed, why there is
   /// no quorum, and which links are relayed. `own` is the address of this node.
   void show(node_view& seen, const std::string& own) const {

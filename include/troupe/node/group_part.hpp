@@ -37,8 +37,8 @@ struct group_surroundings {
   std::function<void(std::function<void(member_state&)>)> on_member;
   std::function<void(std::function<void(access_state&)>)> on_access;
   std::function<void(const net::link_ptr&, duration)> set_timeout;
-  /// Whether this node has a seat among the members; said again at will.
-  std::function<void(bool is_seated)> seated;
+  /// This node needs all its links from here on, or those to these nodes, used or not; no others.
+  std::function<void(bool all, const std::set<node_id>& peers)> keep_links;
   node_log log;
 };
 
@@ -134,9 +134,9 @@ private:
         [where](member_state& state) { state.links().reach(where.node, where.address); });
     };
     made.set_timeout = around_.set_timeout;
+    made.keep_links = around_.keep_links;
     made.seated = [this](bool is_seated, bool votes) {
       is_seated_ = is_seated;
-      around_.seated(is_seated);
       around_.on_access([votes](access_state& access) { access.seated(votes); });
     };
     made.without_quorum = [this](const problem& why) {

@@ -65,6 +65,8 @@ struct membership_setup {
   /// Says at once what has changed of what this node says, on any thread.
   std::function<void(done_handler)> say_all;
   record_desk::finder find_records;
+  /// The members suspect that node, or take it for dead, on the actor.
+  std::function<void(const node_id&)> doubted;
 };
 
 /// A node's part in the membership that goes over links: cards, comparisons, and signs of life
@@ -550,6 +552,8 @@ private:
   }
 
   void carry_out(swim::shows& what) {
+    if (may_be_gone(what.is))
+      setup_.doubted(what.who);
     setup_.tell(node_core::member_is{what.who, what.when, what.is, std::move(what.told), what.key,
                                      what.from});
   }

@@ -63,6 +63,8 @@ struct voters_setup {
   std::function<void(const seat_contact&)> reach;
   /// That link is one between members: it may be silent for so long.
   std::function<void(const net::link_ptr&, duration)> set_timeout;
+  /// This node needs all its links from here on, or those to these nodes, used or not; no others.
+  std::function<void(bool all, const std::set<node_id>& peers)> keep_links;
   /// This node has or has not a seat in the group, and a vote.
   std::function<void(bool is_seated, bool votes)> seated;
   /// Nobody leads, and fewer than a majority of the voters are reached: no_quorum, with who is
@@ -414,6 +416,10 @@ private:
 
   void perform(const seats::others& what) {
     setup_.others(what.addresses);
+  }
+
+  void perform(const seats::keep_links& what) {
+    setup_.keep_links(what.all, what.peers);
   }
 
   void perform(const seats::seated& what) {

@@ -62,9 +62,10 @@ struct answered {
   bool agrees = false;
 };
 
-/// This side needs all its links from now on, or does so no more.
+/// From now on this side needs all its links, or those to these peers, and no others.
 struct keep {
   bool all = false;
+  std::set<node_id> peers{};
 };
 
 using event = std::variant<linked, unlinked, used, asked, answered, keep>;
@@ -178,7 +179,7 @@ private:
 
   void handle(time_point now, const idle::asked& what, effects& out) {
     auto found = links_.find(what.peer);
-    auto agrees = found != links_.end() && may_close()
+    auto agrees = found != links_.end() && may_close(what.peer)
                   && (found->second.state == phase::agreed
                       || (found->second.state == phase::in_use
                           && found->second.used + span_of(found->second) / 2 <= now));
@@ -206,6 +207,7 @@ private:
   /// What is under way goes on.
   void handle(time_point now, const idle::keep& what, effects&) {
     options_.keeps_all = what.all;
+    kept_ = what.peers;
     for (auto& [peer, it] : links_)
       if (it.state == phase::in_use) {
         it.used = now;
@@ -222,7 +224,7 @@ private:
   }
 
   void wait_for_idleness(const node_id& peer, link& it) {
-    auto asks = may_close() && self_ < peer;
+    auto asks = may_close(peer) && self_ < peer;
     arm(peer, it, asks ? std::optional{it.used + span_of(it)} : std::nullopt);
   }
 
@@ -231,8 +233,8 @@ private:
     return unused ? std::min(options_.unused_after, options_.idle_after) : options_.idle_after;
   }
 
-  [[nodiscard]] bool may_close() const {
-    return options_.idle_after > duration::zero() && !options_.keeps_all;
+  [[nodiscard]] bool may_close(const node_id& peer) const {
+    return options_.idle_after > duration::zero() && !options_.keeps_all && !kept_.contains(peer);
   }
 
   void arm(const node_id& peer, link& it, std::optional<time_point> when) {
@@ -245,6 +247,8 @@ private:
 
   node_id self_;
   idle_options options_;
+  /// Links to these are needed, used or not.
+  std::set<node_id> kept_;
   std::map<node_id, link> links_;
   std::set<std::pair<time_point, node_id>> alarms_;
 };

@@ -389,7 +389,7 @@ private:
   }
 
   void handle(time_point now, const lines::keep_links& what, effects& out) {
-    step_idle(now, idle::keep{what.all}, out);
+    step_idle(now, idle::keep{what.all, what.peers}, out);
   }
 
   void handle(time_point now, const lines::rest_asked& what, effects& out) {

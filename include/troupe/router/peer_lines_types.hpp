@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <variant>
 #include <vector>
 
@@ -120,9 +121,10 @@ struct used {
   node_id peer{};
 };
 
-/// This side needs all its links from now on, used or not; or does so no more.
+/// From now on this side needs all its links, or those to these peers, used or not; and no others.
 struct keep_links {
   bool all = false;
+  std::set<node_id> peers{};
 };
 
 /// That peer wants to close its link. `link`: over which that was said, zero if over none: only the

@@ -285,9 +285,9 @@ public:
     outbound_.step(lines::link_full{node, number, is_full});
   }
 
-  /// This side needs all its links from now on, used or not; or does so no more.
-  void keep_links(bool all) {
-    outbound_.step(lines::keep_links{all});
+  /// From now on this side needs all its links, or those to these peers, used or not; no others.
+  void keep_links(bool all, std::set<node_id> peers) {
+    outbound_.step(lines::keep_links{all, std::move(peers)});
   }
 
   /// Fails what was sent over it and not answered. What waited for room on it waits for the next.

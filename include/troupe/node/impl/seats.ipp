@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <system_error>
@@ -45,9 +46,8 @@ inline problem node::inside::open_group() {
   around.set_timeout
     = [this](const net::link_ptr& which, duration silence) { gate_->set_timeout(which, silence); };
   around.log = log_;
-  around.seated = [this](bool is_seated) {
-    // Those to other members are needed, used or not.
-    router_->run([is_seated](router::router_state& state) { state.keep_links(is_seated); });
+  around.keep_links = [this](bool all, const std::set<node_id>& peers) {
+    router_->run([all, peers](router::router_state& state) { state.keep_links(all, peers); });
   };
   auto opened = cluster::group_part::open(*system_, data_.file(log_file), options_,
                                           !addresses().empty(), std::move(around));

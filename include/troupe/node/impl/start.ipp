@@ -109,8 +109,10 @@ inline problem node::inside::set_up() {
   if (credentials_)
     keep_trust();
   access_ = system_->spawn<caf::stateful_actor<cluster::access_state>>(
-    cluster::finder_options{
-      .addresses = addresses(), .retry = options_.retry, .check_at_rest = std::chrono::seconds{10}},
+    cluster::finder_options{.addresses = addresses(),
+                            .retry = options_.retry,
+                            .check_at_rest = std::chrono::seconds{10},
+                            .has_guide = false},
     access_events(std::move(board)));
   *access = caf::actor_cast<caf::weak_actor_ptr>(access_);
   clients_->on_doubt([access = access_] {
@@ -239,6 +241,9 @@ inline void node::inside::keep_membership(const std::shared_ptr<caf::weak_actor_
     run_on_member(*member, [what = std::move(what), done](cluster::member_state& state) mutable {
       state.ask_records(std::move(what), done);
     });
+  };
+  how.doubted = [this](const node_id& node) {
+    on_access([node](cluster::access_state& access) { access.doubt(node); });
   };
   keeper_ = system_->spawn<caf::stateful_actor<cluster::membership_keeper>>(std::move(how));
   say_where(cluster::membership_name, keeper_);

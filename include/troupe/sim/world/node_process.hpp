@@ -552,6 +552,8 @@ private:
       .on_shows =
         [this](const cluster::swim::shows& what) {
           here_.setting().deaths += what.is == cluster::member_status::dead ? 1 : 0;
+          if (auto there = links_.find(what.who); there && cluster::may_be_gone(what.is))
+            way_.doubt(*there);
           step(cluster::node_core::member_is{what.who, what.when, what.is, what.told, what.key,
                                              what.from});
           note(

@@ -91,6 +91,12 @@ public:
     step(finder::doubt{});
   }
 
+  /// Members say that this node may be gone.
+  void doubt(process_id who) {
+    if (auto link = link_to(who))
+      step(finder::doubt{link});
+  }
+
   void link_up(process_id who, std::uint64_t life) {
     auto& number = direct_[{who, life}];
     if (number == 0)
@@ -230,6 +236,7 @@ private:
       if (which != here.self())
         made.addresses.push_back(address_of(which));
     made.dial_within = 2 * dial_within;
+    made.has_guide = false; // as a member's
     return made;
   }
 
