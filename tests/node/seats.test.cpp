@@ -1156,6 +1156,7 @@ TEST_CASE_METHOD(seated_node,
   seat("n3", false);
   commit();
   CHECK(only<seats::keep_links>() == links{true, {"n2"_node, "n3"_node}});
+  CHECK(take<seats::reach>().size() == 2); // before an election needs them
   role("n2");
   CHECK(only<seats::keep_links>() == links{false, {"n2"_node, "n3"_node}});
   role("");

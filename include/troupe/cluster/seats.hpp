@@ -198,6 +198,7 @@ private:
     tell_others(cards_.members());
     own_.tell(what.now.members, *out_);
     needs_.members_are(what.now.members, own_.id(), *out_);
+    reach_members(what.now.members);
     for (auto& [node, each] : cards_.links())
       watch(node);
     pace_.accept();
@@ -366,6 +367,14 @@ private:
       ask_card(where.node); // what was asked over that link got no answer
     else
       emit(reach{std::move(where)});
+  }
+
+  /// A member makes its links to the others before an election needs them.
+  void reach_members(const raft::configuration& members) {
+    if (members.members.contains(own_.id()))
+      for (auto& [seat, who] : members.members)
+        if (own_.id() != seat && !cards_.is_linked(to_seat_contact(who.contact).node))
+          handle(0, wants_peer{who.contact});
   }
 
   /// Asks the node behind a link for its seat. No answer: asked again after a while, or when
