@@ -417,7 +417,10 @@ private:
   /// Its tasks run elsewhere.
   void lose_worker(const std::string& owner, boot_number boot) {
     clients_.tasks().ask(scheduler::worker_lost{owner, boot, {}}, node_times::answer_within,
-                         [](auto&) {});
+                         [this, owner, boot](auto& answer) {
+                           if (answer) // the scheduler may have given it a task since it was asked
+                             tasks_gone(owner, boot);
+                         });
   }
 
   /// Names of a node that can come back stay its, unless this node has forgotten it.
