@@ -297,7 +297,7 @@ private:
     cards_.emplace(++last_asker_, promise);
     if (what.forgotten != 0)
       heard.leader = status().leader;
-    step_with(what.mine.group, std::move(heard), last_asker_);
+    step_with(what.mine.group, heard, last_asker_);
     return promise;
   }
 

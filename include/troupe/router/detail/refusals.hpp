@@ -213,8 +213,8 @@ inline problem unreadable_here(const std::string& id) {
 }
 
 inline problem redriven_already() {
-  return {errc::busy, "this dead letter is being delivered again already; look whether it is back "
-                      "in the list after a while"};
+  return {errc::busy, "this dead letter is being delivered again, which cannot be taken back; it "
+                      "waits for its agent, or is back in the list after a while"};
 }
 
 inline problem end_unknown() {
