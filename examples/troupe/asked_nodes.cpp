@@ -21,6 +21,12 @@ result<asked_nodes> find_nodes_to_ask(cluster_client& client, const std::string&
   seen.nodes = *std::move(all);
   for (auto& each : seen.nodes)
     made.names.emplace(each.value.key.owner, each.value.key.name);
+  auto agents = all_records(client, registry::record_kind::agent, wait);
+  if (!agents)
+    return agents.error();
+  for (auto& each : *agents)
+    if (auto found = made.names.find(each.value.key.owner); found != made.names.end())
+      made.agents.emplace(each.value.key.name, found->second);
   if (!node.empty()) {
     auto found = find_node(client, node, wait);
     if (!found)

@@ -15,6 +15,8 @@ struct asked_nodes {
   std::vector<std::string> away;
   /// Names of nodes, these and others, by their ids.
   std::map<std::string, std::string> names;
+  /// Those that agents are on, or were when they were heard of last, by the names of these.
+  std::map<std::string, std::string> agents;
 };
 
 /// The one with that name or id, or all if it is empty.

@@ -65,14 +65,18 @@ problem for_each_letter(const common_options& common, cluster_client& client,
 
 int list_all(const common_options& common, cluster_client& client, const asked_nodes& nodes) {
   int status = ok;
+  auto has_any = false;
   for (auto& node : nodes.to_ask)
     if (auto why = for_each_letter(common, client, node, [&](const router::dead_letter& each) {
+          has_any = true;
           show(common, nodes, node, each);
         })) {
       status = complain(common, at_node(node, why));
       if (why.code == errc::denied)
         return status; // so says each node
     }
+  if (!has_any && status == ok && !common.json)
+    print_line(std::cout, "no dead letters");
   tell_of_away(common, nodes);
   return status;
 }

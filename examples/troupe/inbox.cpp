@@ -38,10 +38,13 @@ std::string state_of(const asked_nodes& nodes, const registry::record& node,
   auto add = [&state](const std::string& more) { state += (state.empty() ? "" : "; ") + more; };
   if (what.accepted == 0)
     return state;
-  if (what.to == node_id{})
+  auto there = name_of_node(nodes, what.to);
+  if (what.to != node_id{})
+    add(there == node.key.name ? "here" : (what.is_linked ? "to " : "no link to ") + there);
+  else if (auto last = nodes.agents.find(what.agent.text()); last != nodes.agents.end())
+    add("no link to " + last->second); // where it was when that was heard of last
+  else
     add("no node has the agent");
-  else if (auto there = name_of_node(nodes, what.to); there != node.key.name)
-    add((what.is_linked ? "to " : "no link to ") + there);
   if (what.failures > 0)
     add(counted(what.failures, "failure")
         + (what.why.empty() ? "" : ": " + in_our_words(what.why)));
@@ -120,8 +123,9 @@ int run_inbox(const common_options& common, const inbox_command& what) {
   if (waits && !common.json)
     rows.print(std::cout);
   else if (!common.json && status == ok)
-    print_line(std::cout,
-               what.agent.empty() ? "nothing waits" : "nothing waits for " + printable(what.agent));
+    print_line(std::cout, "nothing waits"
+                            + (what.agent.empty() ? "" : " for " + printable(what.agent))
+                            + (nodes->away.empty() ? "" : " at the nodes that were asked"));
   tell_of_away(common, *nodes);
   return status;
 }

@@ -790,29 +790,32 @@ private:
     command
       ->add_option("--node", dead_letters_.node,
                    "Name or id of a node, or the beginning of its id; default: all nodes")
-      ->option_text("NODE");
-    auto* again
-      = command
-          ->add_option("--redrive", dead_letters_.redrive,
-                       "Delivers the one with this id, or the beginning of it, again; or all")
-          ->option_text("ID|all")
-          ->check(cli::given("the id of a dead letter, or all"));
+      ->option_text("NODE")
+      ->check(cli::given("the name or id of a node"));
+    auto* again = command
+                    ->add_option("--redrive", dead_letters_.redrive,
+                                 "Delivers the one with this id again, or with fewer digits of its "
+                                 "node (3fa9:2:17); or all")
+                    ->option_text("ID|all")
+                    ->check(cli::given("the id of a dead letter, or all"));
     command
-      ->add_option("--purge", dead_letters_.purge,
-                   "Lets go of the one with this id, or the beginning of it, for good; or of all")
+      ->add_option(
+        "--purge", dead_letters_.purge,
+        "Lets go of the one with this id for good, or with fewer digits of its node; or of all")
       ->option_text("ID|all")
       ->check(cli::given("the id of a dead letter, or all"))
       ->excludes(again);
     command = add_asking("inbox",
-                         "Shows where messages wait: in the inboxes of agents, and of class "
-                         "confirm and once at the nodes that have accepted them",
+                         "Shows where messages wait, and for what: at agents that are slow, and "
+                         "those of class confirm and once at the nodes that have accepted them",
                          [this] { return cli::run_inbox(common_, inbox_); });
     command->add_option("AGENT", inbox_.agent, "Of this agent only; default: of all")
       ->check(cli::given("the name of an agent"));
     command
       ->add_option("--node", inbox_.node,
                    "Name or id of a node, or the beginning of its id; default: all nodes")
-      ->option_text("NODE");
+      ->option_text("NODE")
+      ->check(cli::given("the name or id of a node"));
   }
 
   CLI::App* add_state_command(const std::string& name, const std::string& what,

@@ -40,7 +40,7 @@ constexpr std::array phrases{
   phrase{" or raise router_options::max_confirms and max_confirm_bytes",
          "; these bounds cannot be set by command"},
   phrase{" (router_options::max_pending and max_all_waiting_bytes)", ""},
-  phrase{"check that there is such an agent", "troupe agents shows whether there is such an agent"},
+  phrase{"check that there is such an agent", "troupe inbox shows where it waits"},
   phrase{"register it with agent_options::once", "its program has to give it one"},
   phrase{"node_options::token", "--token"},
   phrase{"node_options::identity", "--identity"},

@@ -39,7 +39,7 @@ TEST_CASE("what became of a message is said with the command that shows more", "
         == "the agent failed to handle the message, and it was given up (troupe dead-letters shows "
            "it); at last: a fever");
   CHECK(cli::in_our_words(router::detail::not_handled_yet({}).detail)
-          .ends_with("; troupe agents shows whether there is such an agent"));
+          .ends_with("; troupe inbox shows where it waits"));
 }
 
 } // namespace wording_test

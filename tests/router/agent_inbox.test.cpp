@@ -167,6 +167,17 @@ TEST_CASE("with a slow agent a message of the highest priority waits for one oth
   CHECK(it.got.back() == 7);
 }
 
+TEST_CASE("an agent that becomes slow shows it also where nothing new comes", "[router]") {
+  hosted it{{}};
+  it.fill();
+  for (auto each = 0; each < 300; ++each)
+    REQUIRE(it.come(each));
+  it.work(20us);
+  for (auto each = 0; each < 40; ++each)
+    it.work(1ms);
+  CHECK(it.box.held() == 1);
+}
+
 TEST_CASE("how slow an agent is shows with the first messages behind which others wait",
           "[router]") {
   hosted it{{}};

@@ -170,6 +170,20 @@ TEST_CASE_METHOD(reported_inboxes, "inboxes come page by page, by their agents",
   CHECK(found == std::vector<std::string>{"a", "b", "c", "d", "e", "f"});
 }
 
+TEST_CASE_METHOD(reported_inboxes, "pages of agents for which nothing was accepted leave out none",
+                 "[router]") {
+  for (auto* each : {"a", "b", "c"})
+    add_counting(*here, each);
+  list_inboxes what{.limit = 1};
+  for (auto* each : {"a", "b", "c"}) {
+    auto some = page(*here, what);
+    REQUIRE(some.inboxes.size() == 1);
+    CHECK(some.inboxes[0].agent == each);
+    what.after = some.next;
+  }
+  CHECK(what.after.empty());
+}
+
 TEST_CASE_METHOD(two_deliveries, "a dead letter that is purged is gone, also after a restart",
                  "[router]") {
   test::temporary_folder folder;

@@ -422,6 +422,7 @@ TEST_CASE_METHOD(live_inboxes,
   }));
   dispatch what{to_agent("slow"), {}, 20s, caf::make_message(std::uint64_t{7})};
   what.how.priority = message_priority::critical;
+  what.how.wait_for_room = GENERATE(false, true);
   auto asked = self->request(here.handle(), 30s, std::move(what));
   std::uint64_t taken = 0;
   REQUIRE(testing::comes_true([&] {

@@ -267,8 +267,8 @@ void relay(Self* self, const caf::strong_actor_ptr& receiver, caf::timespan time
 class link_watch {
 public:
   link_watch(caf::actor_control_block* self, const caf::actor& receiver, caf::message_id answer)
-    : receiver_(receiver) {
-    if (receiver_ && receiver_.node() != self->node())
+    : receiver_(receiver && receiver.node() != self->node() ? receiver : caf::actor{}) {
+    if (receiver_)
       receiver_->attach(std::make_unique<bell>(this, self, answer));
   }
 

@@ -136,7 +136,8 @@ private:
       auto before = all.settled.size();
       std::vector<end> written;
       auto why = commit(all, written);
-      told_(why);
+      if (!why || !all.heard.empty()) // else nothing was to be kept
+        told_(why);
       for (auto& each : all.heard)
         each(why);
       for (auto& each : written)
@@ -164,6 +165,10 @@ private:
       move(all.settled, order, written);
     if (!why || order.empty())
       return why;
+    if (why.code != errc::storage_full) {
+      overtaken_by_nothing(all.settled);
+      return why;
+    }
     auto is_tried = all.added.empty();
     if (!is_tried)
       why = file_->commit(all.added, {});
@@ -174,8 +179,7 @@ private:
           move(all.settled, {place}, written);
         return is_over;
       });
-    for (auto& [place, each] : all.settled)
-      each.is_overtaken = false; // what was to take its place is not there
+    overtaken_by_nothing(all.settled);
     std::ranges::stable_sort(order, {}, [&](auto place) {
       auto& last = all.settled.at(place).last;
       return last ? last->size() + 1 : 0;
@@ -189,6 +193,12 @@ private:
       }
     }
     return why;
+  }
+
+  /// What was to take the places of those is not there.
+  static void overtaken_by_nothing(ends& all) {
+    for (auto& [place, each] : all)
+      each.is_overtaken = false;
   }
 
   /// Writes these, and those of what was settled, in one commit.

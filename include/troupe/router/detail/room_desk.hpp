@@ -109,8 +109,10 @@ private:
   /// To an agent of another node only of the room that is said to be there.
   bool may_try(const outgoing& what) {
     auto to = key_of(what.to);
-    return is_elsewhere(what.to) ? line_.may_go(now(), to, what.bytes(self_->system()))
-                                 : !line_.has_line(to);
+    auto goes_first = is_critical(what.what.from.said.how.get()); // to full ones as well
+    return is_elsewhere(what.to) && !goes_first
+             ? line_.may_go(now(), to, what.bytes(self_->system()))
+             : !line_.has_line(to);
   }
 
   [[nodiscard]] bool is_elsewhere(const recipients& to) const {

@@ -30,7 +30,8 @@ public:
   /// What ran on that node up to that boot may run elsewhere; so may what it begins before it gives
   /// a sign of life that is answered again, as the order was on its way.
   void gone(duration now, const std::string& node, boot_number boot) {
-    gone_[node] = {now, boot};
+    if (auto& last = gone_[node]; boot >= last.boot) // else a late answer says so
+      last = {now, boot};
     std::erase_if(places_,
                   [&](auto& each) { return each.second.node == node && each.second.boot <= boot; });
   }
