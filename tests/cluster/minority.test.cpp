@@ -221,7 +221,9 @@ TEST_CASE("a node without a vote passes messages on while nobody leads",
                        cluster[1].address(), "--join", cluster[2].address()}};
   auto left = (cluster.leader() + 1) % 3;
   auto answers = [&](const std::string& agent, const std::string& at) {
-    return run({"request", agent, "hello", "--at", at}).output == "hello\n";
+    auto got = run({"request", agent, "hello", "--at", at});
+    UNSCOPED_INFO(got);
+    return got.output == "hello\n";
   };
   auto agent = "echo-" + three_voters::name(left);
   REQUIRE(comes_true([&] { return answers(agent, worker.address()); }));
