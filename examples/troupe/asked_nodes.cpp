@@ -11,10 +11,18 @@ namespace cli {
 
 using namespace troupe;
 
-result<asked_nodes> find_nodes_to_ask(cluster_client& client, const std::string& node,
-                                      duration wait) {
+result<asked_nodes> find_nodes_to_ask(const common_options& common, cluster_client& client,
+                                      const std::string& node) {
+  auto wait = common.wait();
+  auto is_led = finds_services(client, wait);
   asked_nodes made;
   cluster_report seen;
+  auto view = client.look(wait);
+  if (!view)
+    return view.error();
+  seen.seen = *std::move(view);
+  if (!is_led)
+    tell_leaderless(common, seen.seen);
   auto all = all_records(client, registry::record_kind::node, wait);
   if (!all)
     return all.error();
@@ -34,10 +42,6 @@ result<asked_nodes> find_nodes_to_ask(cluster_client& client, const std::string&
     made.to_ask.push_back(*std::move(found));
     return made;
   }
-  auto view = client.look(wait);
-  if (!view)
-    return view.error();
-  seen.seen = *std::move(view);
   for (auto& each : seen.nodes)
     if (each.status != registry::record_status::disconnected && !each.value.endpoints.empty())
       made.to_ask.push_back(each.value);

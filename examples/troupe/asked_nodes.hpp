@@ -19,9 +19,11 @@ struct asked_nodes {
   std::map<std::string, std::string> agents;
 };
 
-/// The one with that name or id, or all if it is empty.
-troupe::result<asked_nodes> find_nodes_to_ask(troupe::cluster_client& client,
-                                              const std::string& node, troupe::duration wait);
+/// The one with that name or id, or all if it is empty; without a leader those of which the node at
+/// --at knows, which is said.
+troupe::result<asked_nodes> find_nodes_to_ask(const common_options& common,
+                                              troupe::cluster_client& client,
+                                              const std::string& node);
 
 /// The names of those that are away, in one line.
 std::string names_of_away(const asked_nodes& nodes);
@@ -34,5 +36,19 @@ std::string name_of_node(const asked_nodes& nodes, const troupe::node_id& which)
 
 /// With the name of the node that it is about, unless it is about whoever asks.
 troupe::problem at_node(const troupe::registry::record& node, troupe::problem why);
+
+/// Calls `ask` with each node that can be asked, and says of which it returns a problem. Returns
+/// the status for the shell.
+template <class Ask>
+int ask_each(const common_options& common, const asked_nodes& nodes, Ask ask) {
+  auto status = ok;
+  for (auto& each : nodes.to_ask)
+    if (troupe::problem why = ask(each)) {
+      status = complain(common, at_node(each, why));
+      if (why.code == troupe::errc::denied)
+        break; // so says each node
+    }
+  return status;
+}
 
 } // namespace cli

@@ -2,6 +2,7 @@
 #include <iostream>
 #include <set>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -64,17 +65,13 @@ problem for_each_letter(const common_options& common, cluster_client& client,
 }
 
 int list_all(const common_options& common, cluster_client& client, const asked_nodes& nodes) {
-  int status = ok;
   auto has_any = false;
-  for (auto& node : nodes.to_ask)
-    if (auto why = for_each_letter(common, client, node, [&](const router::dead_letter& each) {
-          has_any = true;
-          show(common, nodes, node, each);
-        })) {
-      status = complain(common, at_node(node, why));
-      if (why.code == errc::denied)
-        return status; // so says each node
-    }
+  auto status = ask_each(common, nodes, [&](auto& node) {
+    return for_each_letter(common, client, node, [&](auto& each) {
+      has_any = true;
+      show(common, nodes, node, each);
+    });
+  });
   if (!has_any && status == ok && !common.json)
     print_line(std::cout, "no dead letters");
   tell_of_away(common, nodes);
@@ -100,19 +97,31 @@ bool tell(const common_options& common, const registry::record& node, const std:
   return true;
 }
 
-int redrive_all(const common_options& common, cluster_client& client, const asked_nodes& nodes) {
-  int status = ok;
+/// Returns whether anything has happened there.
+bool tell(const common_options& common, const registry::record& node, const std::string& id,
+          const router::purge_receipt& what) {
+  if (what.purged == 0)
+    return false;
+  if (common.json)
+    print({{"event", "purged"}, {"node", node.key.name}, {"id", id}, {"purged", what.purged}});
+  else
+    print_line(std::cout,
+               printable(counted(what.purged, "dead letter") + (what.purged == 1 ? " is" : " are")
+                         + " purged at " + node.key.name));
+  return true;
+}
+
+/// Redrives or purges all at each node.
+template <class Wish>
+int change_all(const common_options& common, cluster_client& client, const asked_nodes& nodes) {
   auto has_any = false;
-  for (auto& each : nodes.to_ask) {
-    auto done = ask_node(client, each, router::redrive_dead_letter{}, common.wait());
-    if (done) {
-      has_any = tell(common, each, "all", *done) || has_any;
-      continue;
-    }
-    status = complain(common, at_node(each, done.error()));
-    if (done.error().code == errc::denied)
-      return status; // so says each node
-  }
+  auto status = ask_each(common, nodes, [&](auto& node) -> problem {
+    auto done = ask_node(client, node, Wish{}, common.wait());
+    if (!done)
+      return done.error();
+    has_any = tell(common, node, "all", *done) || has_any;
+    return {};
+  });
   if (!has_any && status == ok && !common.json)
     print_line(std::cout, "no dead letters");
   tell_of_away(common, nodes);
@@ -145,66 +154,12 @@ problem no_letter(const std::string& id) {
   return {errc::not_found, "no node keeps the dead letter " + id + "; see troupe dead-letters"};
 }
 
-int redrive(const common_options& common, cluster_client& client, const asked_nodes& nodes,
-            const std::string& called) {
-  auto id = whole_id(common, client, nodes, called);
-  if (!id)
-    return complain(common,
-                    id.error().code == errc::not_found ? missing(id.error(), nodes) : id.error());
-  auto status = ok;
-  for (auto& each : nodes.to_ask) {
-    auto done = ask_node(client, each, router::redrive_dead_letter{*id}, common.wait());
-    if (done) {
-      tell(common, each, *id, *done);
-      return status; // another node may keep it as well, and would deliver it a second time
-    }
-    auto code = done.error().code;
-    if (code == errc::not_found)
-      continue;
-    if (code == errc::bad_argument)
-      return complain(common, done.error());
-    status = complain(common, at_node(each, done.error()));
-    if (code == errc::busy || code == errc::denied)
-      return status; // denied: so says each node
-  }
-  if (status != ok)
-    return status;
-  return complain(common, missing(no_letter(*id), nodes));
-}
-
-void tell(const common_options& common, const registry::record& node, const std::string& id,
-          const router::purge_receipt& what) {
-  if (common.json)
-    print({{"event", "purged"}, {"node", node.key.name}, {"id", id}, {"purged", what.purged}});
-  else
-    print_line(std::cout,
-               printable(counted(what.purged, "dead letter") + (what.purged == 1 ? " is" : " are")
-                         + " purged at " + node.key.name));
-}
-
-int purge_all(const common_options& common, cluster_client& client, const asked_nodes& nodes) {
-  auto status = ok;
-  auto has_any = false;
-  for (auto& each : nodes.to_ask) {
-    auto done = ask_node(client, each, router::purge_dead_letters{}, common.wait());
-    if (done && done->purged > 0) {
-      has_any = true;
-      tell(common, each, "all", *done);
-    } else if (!done) {
-      status = complain(common, at_node(each, done.error()));
-      if (done.error().code == errc::denied)
-        return status; // so says each node
-    }
-  }
-  if (!has_any && status == ok && !common.json)
-    print_line(std::cout, "no dead letters");
-  tell_of_away(common, nodes);
-  return status;
-}
-
-/// On each node that keeps it.
-int purge(const common_options& common, cluster_client& client, const asked_nodes& nodes,
-          const std::string& called) {
+/// Redrives it at the first node that keeps it, as another would deliver it a second time; purges
+/// it at each.
+template <class Wish>
+int change_one(const common_options& common, cluster_client& client, const asked_nodes& nodes,
+               const std::string& called) {
+  constexpr auto goes_once = std::is_same_v<Wish, router::redrive_dead_letter>;
   auto id = whole_id(common, client, nodes, called);
   if (!id)
     return complain(common,
@@ -212,10 +167,12 @@ int purge(const common_options& common, cluster_client& client, const asked_node
   auto status = ok;
   auto is_found = false;
   for (auto& each : nodes.to_ask) {
-    auto done = ask_node(client, each, router::purge_dead_letters{*id}, common.wait());
+    auto done = ask_node(client, each, Wish{*id}, common.wait());
     if (done) {
       is_found = true;
       tell(common, each, *id, *done);
+      if (goes_once)
+        break;
       continue;
     }
     auto code = done.error().code;
@@ -224,8 +181,8 @@ int purge(const common_options& common, cluster_client& client, const asked_node
     if (code == errc::bad_argument)
       return complain(common, done.error());
     status = complain(common, at_node(each, done.error()));
-    if (code == errc::denied)
-      return status; // so says each node
+    if (code == errc::denied || (goes_once && code == errc::busy))
+      break; // denied: so says each node
   }
   if (is_found || status != ok)
     return status;
@@ -235,19 +192,21 @@ int purge(const common_options& common, cluster_client& client, const asked_node
 } // namespace
 
 int run_dead_letters(const common_options& common, const dead_letters_command& what) {
-  auto client = connect_to_services(common);
+  auto client = connect(common);
   if (!client)
     return complain(common, client.error());
-  auto nodes = find_nodes_to_ask(**client, what.node, common.wait());
+  auto nodes = find_nodes_to_ask(common, **client, what.node);
   if (!nodes)
     return complain(common, nodes.error());
+  auto change = [&]<class Wish>(const std::string& id, Wish) {
+    return id == "all" ? change_all<Wish>(common, **client, *nodes)
+                       : change_one<Wish>(common, **client, *nodes, id);
+  };
   if (what.purge)
-    return *what.purge == "all" ? purge_all(common, **client, *nodes)
-                                : purge(common, **client, *nodes, *what.purge);
-  if (!what.redrive)
-    return list_all(common, **client, *nodes);
-  return *what.redrive == "all" ? redrive_all(common, **client, *nodes)
-                                : redrive(common, **client, *nodes, *what.redrive);
+    return change(*what.purge, router::purge_dead_letters{});
+  if (what.redrive)
+    return change(*what.redrive, router::redrive_dead_letter{});
+  return list_all(common, **client, *nodes);
 }
 
 } // namespace cli

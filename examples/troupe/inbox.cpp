@@ -99,27 +99,20 @@ problem for_each_inbox(const common_options& common, cluster_client& client,
 } // namespace
 
 int run_inbox(const common_options& common, const inbox_command& what) {
-  auto client = connect_to_services(common);
+  auto client = connect(common);
   if (!client)
     return complain(common, client.error());
-  auto nodes = find_nodes_to_ask(**client, what.node, common.wait());
+  auto nodes = find_nodes_to_ask(common, **client, what.node);
   if (!nodes)
     return complain(common, nodes.error());
   table rows{{"AGENT", "NODE", "WAITING", "ACCEPTED", "OLDEST", "STATE"}};
-  auto status = ok;
   auto waits = false;
-  for (auto& node : nodes->to_ask) {
-    auto why
-      = for_each_inbox(common, **client, node, what.agent, [&](const router::inbox_report& each) {
-          waits = true;
-          show(common, rows, *nodes, node, each);
-        });
-    if (!why)
-      continue;
-    status = complain(common, at_node(node, why));
-    if (why.code == errc::denied)
-      return status; // so says each node
-  }
+  auto status = ask_each(common, *nodes, [&](auto& node) {
+    return for_each_inbox(common, **client, node, what.agent, [&](auto& each) {
+      waits = true;
+      show(common, rows, *nodes, node, each);
+    });
+  });
   if (waits && !common.json)
     rows.print(std::cout);
   else if (!common.json && status == ok)

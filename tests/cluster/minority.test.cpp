@@ -214,6 +214,41 @@ TEST_CASE("without a majority messages reach the agents of nodes that are there"
   }
 }
 
+TEST_CASE("without a majority what waits at nodes that are there is shown, and dead letters",
+          "[cluster][cli][minority]") {
+  minority cluster{false};
+  auto own = cluster.name(cluster.left);
+  auto send = [&](const words& how) {
+    words whole{"send", "nobody", "hello", "--class", "confirm"};
+    whole.insert(whole.end(), how.begin(), how.end());
+    return cluster.at_left(whole);
+  };
+  outcome shown;
+  REQUIRE(comes_true([&] {
+    send({"--timeout", "500ms"});
+    shown = cluster.at_left({"inbox"});
+    return shown.status == 0 && shown.says("nobody  " + own);
+  }));
+  INFO(shown);
+  CHECK(shown.says("1 of 3 voters"));
+  CHECK(shown.says("this is what node " + own + " knows"));
+  CHECK(shown.says("not asked, as away: "));
+  for (auto each : cluster.lost)
+    CHECK(shown.says(cluster.name(each)));
+  CHECK(send({"--ttl", "100ms"}).status != 0);
+  outcome dead;
+  CHECK(comes_true([&] {
+    dead = cluster.at_left({"dead-letters"});
+    return dead.says("expired  for nobody  at " + own);
+  }));
+  INFO(dead);
+  CHECK(dead.status == 0);
+  auto purged = cluster.at_left({"dead-letters", "--purge", "all"});
+  INFO(purged);
+  CHECK(purged.says(" purged at " + own));
+  CHECK(cluster.at_left({"dead-letters"}).says("no dead letters"));
+}
+
 TEST_CASE("a node without a vote passes messages on while nobody leads",
           "[cluster][cli][minority]") {
   three_voters cluster;
