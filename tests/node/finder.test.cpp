@@ -1438,7 +1438,8 @@ TEST_CASE("who has shown the way is the guide at once where links are cheap", "[
   f.held(1);
 }
 
-TEST_CASE("a member has no guide, and doubts the node that others suspect", "[node][finder]") {
+TEST_CASE("a member has no guide at rest, and doubts the node that others suspect",
+          "[node][finder]") {
   auto how = from({a, b});
   how.guide_after = {};
   how.check_at_rest = 1h;
@@ -1447,7 +1448,7 @@ TEST_CASE("a member has no guide, and doubts the node that others suspect", "[no
   f.start();
   f.link(a, 1);
   f.answer(1, here());
-  f.held(1);
+  auto watch = f.held(1);
   CHECK(f.has_none<finder::dial>());
   f.out.clear();
   f.step(finder::doubt{.link = 2}); // of another node
@@ -1456,6 +1457,7 @@ TEST_CASE("a member has no guide, and doubts the node that others suspect", "[no
   auto asked = f.asked(1);
   SECTION("which answers") {
     f.answer(asked, here());
+    f.pass(10s);
     CHECK(f.has_none<finder::dial>());
   }
   SECTION("or is passed over") {
@@ -1463,7 +1465,32 @@ TEST_CASE("a member has no guide, and doubts the node that others suspect", "[no
     f.link(b, 2);
     f.answer(2, here());
     CHECK(f.only<finder::bind>().how.where == b);
+    f.pass(10s);
     CHECK(f.has_none<finder::dial>());
+  }
+  SECTION("while another node tells it of the next one, before its silence is certain") {
+    f.answer(watch, here()); // said before the doubt
+    f.pass(200ms);
+    f.link(b, 2);
+    f.answer(f.held(2), there("a", 4));
+    f.pass(200ms);
+    f.answer(f.held(2), there("c", 5));
+    f.link(c, 3);
+    f.answer(3, here());
+    CHECK(f.only<finder::bind>().how.where == c);
+    f.pass(10s);
+    CHECK(f.has_none<finder::dial>());
+  }
+  SECTION("which answers after another node was asked: that has served") {
+    f.pass(200ms);
+    f.link(b, 2);
+    f.answer(f.held(2), there("a", 4));
+    f.answer(asked, here());
+    f.answer(f.held(2), there("c", 5));
+    CHECK(f.has_none<finder::dial>());
+    f.step(finder::doubt{});
+    f.pass(200ms);
+    CHECK(f.only<finder::dial>().where == b); // again
   }
 }
 

@@ -104,6 +104,46 @@ TEST_CASE("a guide that does not answer is replaced after a pause", "[node][find
   CHECK(g.dialled() == std::vector{c});
 }
 
+TEST_CASE("where there is no guide at rest there is one soon after a doubt, until that is over",
+          "[node][finder]") {
+  guided g;
+  g.options.has_guide = false;
+  g.it.have(g.now, a, c, g.out);
+  CHECK_FALSE(g.it.is_wanted());
+  g.it.doubt(g.now, a);
+  CHECK(g.dialled().empty());
+  SECTION("it begins once") {
+    g.pass(150ms);
+    g.it.doubt(g.now, a);
+    g.pass(50ms);
+    CHECK(g.dialled() == std::vector{b});
+    g.it.doubt(g.now, a);
+    CHECK(g.dialled().empty());
+  }
+  SECTION("the doubt is over before") {
+    g.it.end_doubt();
+    g.pass(1h);
+    CHECK(g.dialled().empty());
+  }
+  SECTION("the services are elsewhere") {
+    g.pass(200ms);
+    g.it.have(g.now, c, std::nullopt, g.out);
+    CHECK_FALSE(g.it.is_wanted());
+  }
+}
+
+TEST_CASE("a guide that there is at rest stays as it is through a doubt", "[node][finder]") {
+  guided g;
+  g.it.have(g.now, a, std::nullopt, g.out);
+  g.dialled();
+  g.it.dialled(g.now, b, net::connection_id{7}, g.out);
+  g.it.doubt(g.now, a);
+  g.it.end_doubt();
+  g.pass(200ms);
+  CHECK(g.it.serves_over(7));
+  CHECK(g.dialled().empty());
+}
+
 TEST_CASE("a guide has news when it has changed its mind", "[node][finder]") {
   guided g;
   g.it.have(g.now, a, std::nullopt, g.out);

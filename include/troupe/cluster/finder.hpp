@@ -51,8 +51,9 @@ namespace troupe::cluster {
 ///   services are, or why they are nowhere. That word counts once other nodes have been tried too:
 ///   the contact may be cut off from a majority that others reach.
 /// - Services of a group of voters move without their node saying so: a second node, the guide,
-///   says where they are as well, unless this node has its own word of that. A member has none: it
-///   asks the node of the services whether that is still there as soon as members suspect it.
+///   says where they are as well, unless this node has its own word of that. A member has none at
+///   rest: once a request waits for long or members suspect the node of the services, it asks that
+///   whether it is still there, and another node beside.
 /// - A node that says `denied` refuses this one permanently. Like the word of the contact, that
 ///   counts once others have been tried too, and while no contact knows of a majority.
 /// - A node that votes has its own word of the quorum, which goes before that of the contact. Where
@@ -480,8 +481,10 @@ private:
   }
 
   void handle(request_id, const doubt& what) {
-    if (bound_ && search_.is_idle() && (what.link == 0 || bound_.is_over(what.link)))
-      bound_.doubt(now_, *out_);
+    if (!bound_ || !search_.is_idle() || (what.link != 0 && !bound_.is_over(what.link)))
+      return;
+    bound_.doubt(now_, *out_);
+    guide_.doubt(now_, bound_.at().where);
   }
 
   void hear_bound(request_id id, const result<whereabouts>& what) {
@@ -489,6 +492,8 @@ private:
       addresses_.learn(what->others);
     switch (bound_.heard(now_, id, what)) {
       case bound_services::word::stays:
+        if (!bound_.doubted())
+          guide_.end_doubt();
         return;
       case bound_services::word::silent:
         if (!relayed_.contains(bound_.at().link)) // else only the node that relays may hang

@@ -21,8 +21,9 @@ namespace troupe::cluster {
 
 /// A second node that says where the services are: those of a group of voters move without their
 /// node saying so. Looks for the first that can be reached and is not their node (the host), keeps
-/// it as long as it answers, and rests before it tries another. Part of `finder`. Not thread-safe.
-/// Cost of a call: O(addresses + dials).
+/// it as long as it answers, and rests before it tries another. Where there is none at rest, there
+/// is one while the host is in doubt: it may hang, and another node be chosen before that is
+/// certain. Part of `finder`. Not thread-safe. Cost of a call: O(addresses + dials).
 class finder_guide {
 public:
   using effects = finder_effects::effects;
@@ -77,7 +78,7 @@ public:
   void have(time_point now, const net::address& host, const std::optional<net::address>& way,
             effects& out) {
     if (!options_.has_guide)
-      return;
+      return let_go();
     it_.nodes = addresses_.all();
     if (way)
       it_.nodes.insert(it_.nodes.begin(), *way);
@@ -86,6 +87,20 @@ public:
       keep(now, out);
     else
       it_.begin_at = now + options_.guide_after;
+  }
+
+  /// `host` may hang. Where there is none at rest, there is one soon, unless that answers before.
+  void doubt(time_point now, const net::address& host) {
+    if (options_.has_guide || is_wanted())
+      return;
+    it_.nodes = addresses_.all();
+    it_.host = host;
+    it_.begin_at = now + begin_in_doubt_after;
+  }
+
+  void end_doubt() {
+    if (!options_.has_guide)
+      let_go();
   }
 
   void let_go() {
@@ -197,6 +212,8 @@ private:
   static constexpr duration check_every = std::chrono::seconds{2};
   static constexpr duration patience = std::chrono::seconds{1};
   static constexpr duration pause = std::chrono::seconds{5};
+  /// A host that works answers before; one that hangs is certain to hang later.
+  static constexpr duration begin_in_doubt_after = std::chrono::milliseconds{200};
 
   const finder_options& options_;
   const service_addresses& addresses_;

@@ -36,8 +36,8 @@ struct finder_options {
   /// A second node is asked where the services are (the guide) once they have been bound for so
   /// long: a program that makes one call needs one link.
   duration guide_after{};
-  /// Whether there is a guide at all. A member needs none: others tell it when the node of the
-  /// services may be gone, see finder::doubt, and a guide would cost it a link.
+  /// Whether there is a guide at rest. If not, there is one while the node of the services is in
+  /// doubt, see finder::doubt: a guide costs a link.
   bool has_guide = true;
   /// How long a search waits for a link before it dials the next address. A link that comes later
   /// is taken all the same.

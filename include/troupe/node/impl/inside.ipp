@@ -76,7 +76,6 @@ struct node::inside {
     *in_maintenance_ = data_.self().maintenance;
     system_ = sys != nullptr ? sys : &own_system_->system();
     host::client_options how;
-    how.doubt_after = {}; // the access looks after the host at rest, too
     how.on_throw = warn_of_throw();
     clients_.emplace(*system_, how);
   }
