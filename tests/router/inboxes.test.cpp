@@ -135,9 +135,11 @@ struct live_inboxes : test::live_system<caf::id_block::troupe_router> {
   }
 
   /// Waits for room as long as for the answer.
-  auto ask_patiently(const std::string& agent, std::uint64_t number, duration timeout) {
+  auto ask_patiently(const std::string& agent, std::uint64_t number, duration timeout,
+                     message_priority priority = message_priority::normal) {
     dispatch what{to_agent(agent), {}, timeout, caf::make_message(number)};
     what.how.wait_for_room = true;
+    what.how.priority = priority;
     return self->request(here.handle(), 30s, std::move(what));
   }
 
@@ -242,6 +244,24 @@ TEST_CASE_METHOD(live_inboxes,
   CHECK(slow->disorder == 0);
   CHECK(testing::comes_true([&] { return statistics(here).waiting == 0; }));
   CHECK(statistics(here).waiting_bytes == 0);
+}
+
+TEST_CASE_METHOD(live_inboxes, "a critical request does not wait behind those that wait for room",
+                 "[router]") {
+  auto& where = GENERATE(0, 1) == 0 ? here : there;
+  auto slow = add_slow(where, "slow", {.max_messages = 20});
+  CHECK(testing::comes_true([&] { return send("slow", 0) == errc::limit_reached; }));
+  CHECK(testing::comes_true([&] { return answer_to(ask("slow", 0, 1s)) == "limit_reached"; }));
+  std::vector<decltype(ask("slow", 0))> asked;
+  for (std::uint64_t each = 1; each <= 50; ++each)
+    asked.push_back(ask_patiently("slow", each, 20s));
+  settle();
+  asked.push_back(ask_patiently("slow", 1'000, 20s, message_priority::critical));
+  settle();
+  slow->go_on();
+  for (auto& each : asked)
+    CHECK(answer_to(std::move(each)) != "limit_reached");
+  CHECK(slow->disorder == 1); // of the 50 some came after it
 }
 
 TEST_CASE_METHOD(live_inboxes,

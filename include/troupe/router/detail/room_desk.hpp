@@ -76,6 +76,7 @@ public:
     if (space)
       return has_room(to_agent(agent), *space);
     line::effects out;
+    line_.may_have_room(now(), key_of_critical(to_agent(agent)), out);
     line_.may_have_room(now(), key_of(to_agent(agent)), out);
     carry_out(std::move(out), false);
   }
@@ -106,13 +107,27 @@ private:
     return how && how->wait_for_room && what.wants != awaited::nothing && is_to_one(what.to);
   }
 
+  static bool is_first(const outgoing& what) {
+    return is_critical(what.what.from.said.how.get());
+  }
+
+  /// Critical messages go to full inboxes as well, so they wait for nothing that others wait for.
+  static std::string key_of_critical(const recipients& to) {
+    return "critical " + key_of(to);
+  }
+
+  static std::string line_of(const outgoing& what) {
+    return is_first(what) ? key_of_critical(what.to) : key_of(what.to);
+  }
+
   /// To an agent of another node only of the room that is said to be there.
   bool may_try(const outgoing& what) {
-    auto to = key_of(what.to);
-    auto goes_first = is_critical(what.what.from.said.how.get()); // to full ones as well
-    return is_elsewhere(what.to) && !goes_first
-             ? line_.may_go(now(), to, what.bytes(self_->system()))
-             : !line_.has_line(to);
+    return asks_there(what) ? line_.may_go(now(), key_of(what.to), what.bytes(self_->system()))
+                            : !line_.has_line(line_of(what));
+  }
+
+  [[nodiscard]] bool asks_there(const outgoing& what) const {
+    return is_elsewhere(what.to) && !is_first(what);
   }
 
   [[nodiscard]] bool is_elsewhere(const recipients& to) const {
@@ -125,12 +140,14 @@ private:
     if (!line_.may_wait(by, bytes))
       return tell(self_, what.by, no_place_in_line(line_.size()));
     auto to = what.to;
+    auto place = line_of(what);
+    auto asks = asks_there(what);
     auto moment = now();
     auto until = moment + std::min(patience(what.timeout), what.what.from.said.life);
     line::effects out;
     line_.wait(moment,
-               {key_of(to), std::move(by), bytes, until, {std::move(what), moment, std::move(why)}},
-               is_elsewhere(to), out);
+               {place, std::move(by), bytes, until, {std::move(what), moment, std::move(why)}},
+               asks, out);
     ask_here(to);
     carry_out(std::move(out), false);
   }
@@ -152,6 +169,7 @@ private:
 
   void has_room(const recipients& to, const inbox_space& space) {
     line::effects out;
+    line_.may_have_room(now(), key_of_critical(to), out);
     line_.has_room(now(), key_of(to), space, out);
     carry_out(std::move(out), false);
   }
