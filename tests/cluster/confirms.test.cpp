@@ -5,6 +5,8 @@
 #include "troupe/testing/comes_true.hpp"
 #include "troupe_command.hpp"
 
+#include <catch2/generators/catch_generators.hpp>
+
 #include <algorithm>
 #include <chrono>
 #include <csignal>
@@ -414,6 +416,36 @@ TEST_CASE(
   running_node receiver{{"--name", "n1", "--data", folder / "n1", "--join", sender->address()}};
   CHECK(comes_true([&] { return run(at(command)).output == "handled by echo-n1\n"; })); // behind it
   CHECK(run(at({"dead-letters"})).output == "no dead letters\n");
+}
+
+TEST_CASE("a synced message at which its process ends each time is a dead letter in the end",
+          "[cluster][cli]") {
+  need_command();
+  temporary_folder folder;
+  auto how = GENERATE("confirm"s, "once"s);
+  auto die = [&](words what) {
+    what.insert(what.begin(), {confirms_program, "die", "n0", folder / "n0"});
+    child_process dies{what};
+    CHECK(dies.wait_for_end() == 128 + SIGSEGV);
+  };
+  die({how});
+  for (auto each = 0; each < 8; ++each) // router_options::max_deliveries
+    die({});
+  child_process lives{{confirms_program, "die", "n0", folder / "n0"}};
+  words said{lives.read_line(20s).value_or(""), lives.read_line(20s).value_or("")};
+  std::ranges::sort(said);
+  CHECK(said.front() == "handled 2");
+  REQUIRE(said.back().starts_with("ready "));
+  auto at = "127.0.0.1:" + said.back().substr(6);
+  auto list = run({"dead-letters", "--json", "--at", at});
+  INFO(list);
+  auto letter = list.line();
+  CHECK(letter["reason"] == "failed");
+  CHECK(letter["why"]
+        == "its node ended without a clean stop 8 times while the agent had it, or was to get it "
+           "again");
+  CHECK(letter["agent"] == "deadly");
+  CHECK(letter["deliveries"] == 8);
 }
 
 TEST_CASE("troupe send --class confirm waits until an agent that was killed has handled the text",

@@ -22,6 +22,10 @@
 //        confirms_program trouble NAME FOLDER
 //            founds the cluster and says "ready PORT"; at SIGUSR1 it sends 1, 2 and 3 to "strict"
 //            and "loose" each, and 1 to "sick", and says "gave up: WHY" once that is over
+//        confirms_program die NAME FOLDER [HOW]
+//            founds the cluster. With HOW, which is confirm or once, it sends 1 and 2 to its agent
+//            "deadly", synced. That ends the process by SIGSEGV at the number 1, and says
+//            "handled NUMBER" at others. Once it is there, says "ready PORT".
 
 #include "support/test_ca.hpp"
 #include "troupe/core/log_line.hpp"
@@ -38,6 +42,7 @@
 #include <utility>
 #include <vector>
 
+#include <sys/resource.h>
 #include <unistd.h>
 
 using namespace std::literals;
@@ -183,10 +188,41 @@ void send(const std::string& name, const std::string& folder, std::uint64_t coun
   }
 }
 
+[[noreturn]] void die(const std::string& name, const std::string& folder, const std::string& how) {
+  rlimit none{};
+  ::setrlimit(RLIMIT_CORE, &none);
+  std::signal(SIGSEGV, SIG_DFL);
+  auto me = start({.name = name, .data = folder});
+  if (!how.empty())
+    for (std::uint64_t number = 1; number <= 2; ++number)
+      if (auto sent = me.send(to_agent("deadly"),
+                              {.delivery = how == "once" ? router::delivery_class::once
+                                                         : router::delivery_class::confirm,
+                               .durability = router::durability::synced},
+                              number);
+          !sent)
+        fail(sent.error().detail);
+  auto store = once_store::open(folder + ".deadly");
+  if (!store)
+    fail(store.error().detail);
+  auto made = me.agent("deadly", {.once = *store}, [](std::uint64_t number) {
+    if (number == 1)
+      std::raise(SIGSEGV);
+    std::cout << "handled " + std::to_string(number) + '\n' << std::flush;
+  });
+  if (!made)
+    fail(made.error().detail);
+  std::cout << "ready " + std::to_string(me.port()) + '\n' << std::flush;
+  for (;;)
+    ::pause();
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
   init();
+  if ((argc == 4 || argc == 5) && argv[1] == "die"s)
+    die(argv[2], argv[3], argc == 5 ? argv[4] : "");
   if ((argc == 4 || argc == 5) && argv[1] == "serve"s)
     serve(argv[2], argv[3], argc == 5 ? argv[4] : "");
   if (argc == 7 && argv[1] == "keep"s)
@@ -203,5 +239,5 @@ int main(int argc, char** argv) {
     send(argv[2], argv[3], std::stoull(argv[4]), "ledger", router::delivery_class::confirm);
   else
     fail("give serve NAME FOLDER [JOIN], keep or keep-once NAME FOLDER JOIN FIRST LAST, send or "
-         "send-once NAME FOLDER COUNT, or trouble NAME FOLDER");
+         "send-once NAME FOLDER COUNT, trouble NAME FOLDER, or die NAME FOLDER [HOW]");
 }

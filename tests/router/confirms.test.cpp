@@ -707,6 +707,91 @@ TEST_CASE_METHOD(few_deliveries,
   CHECK(*handled == 1);
 }
 
+TEST_CASE_METHOD(few_deliveries,
+                 "a kept message at which its node ends each time is given up, and no other",
+                 "[router]") {
+  test::temporary_folder folder;
+  auto life = 0;
+  auto path = [&] { return folder / std::to_string(life); };
+  auto die = [&] {
+    auto before = path();
+    ++life;
+    return kill(before, path());
+  };
+  CHECK(go_on(path()) == 0);
+  auto deadly = add_deadly("deadly");
+  REQUIRE(!keep("deadly", 1));
+  REQUIRE(!keep("deadly", 2));
+  for (std::uint64_t each = 1; each <= 5; ++each)
+    REQUIRE(!keep("other", each)); // whose agent is nowhere
+  REQUIRE(testing::comes_true([&] { return deadly->count == 1; }));
+  for (auto each = 0; each < 3; ++each) { // the first life has counted nothing
+    CHECK(die() == 7);
+    CHECK(statistics(*here).dead_letters == 0);
+    deadly = add_deadly("deadly");
+    REQUIRE(testing::comes_true([&] { return deadly->count == 1; }));
+  }
+
+  CHECK(die() == 6);
+  auto dead = ask<dead_letter_page>(*here, list_dead_letters{}).letters;
+  REQUIRE(dead.size() == 1);
+  CHECK(dead.front().reason == dead_reason::failed);
+  CHECK(dead.front().deliveries == 3);
+  CHECK(dead.front().to == "deadly");
+  CHECK(dead.front().why
+        == "its node ended without a clean stop 3 times while the agent had it, or was to get it "
+           "again");
+  CHECK(statistics(*here).given_up == 1);
+  auto healthy = add_counting(*here, "deadly");
+  auto other = add_counting(*here, "other");
+  CHECK(all_ended());
+  CHECK(healthy->last == 2);
+  CHECK(healthy->count == 1);
+  CHECK(other->count == 5);
+  CHECK(other->disorder == 0);
+
+  CHECK(restart(path()) == 0);
+  CHECK(ask<dead_letter_page>(*here, list_dead_letters{}).letters == dead);
+}
+
+TEST_CASE_METHOD(few_deliveries, "an end of a node by a clean stop counts for no kept message",
+                 "[router]") {
+  test::temporary_folder folder;
+  auto path = folder / "outbox.db";
+  auto next = folder / "next.db";
+  CHECK(go_on(path) == 0);
+  REQUIRE(!keep("deadly", 1));
+  CHECK(kill(path, next) == 1); // which counts for none that waits
+  for (auto each = 0; each < 5; ++each) {
+    auto deadly = add_deadly("deadly");
+    REQUIRE(testing::comes_true([&] { return deadly->count == 1; }));
+    CHECK(restart(next) == 1);
+  }
+  CHECK(statistics(*here).dead_letters == 0);
+  auto healthy = add_counting(*here, "deadly");
+  CHECK(all_ended());
+  CHECK(healthy->count == 1);
+}
+
+TEST_CASE_METHOD(live_confirms, "many kept messages go on after a kill, in order", "[router]") {
+  test::temporary_folder folder;
+  auto path = folder / "outbox.db";
+  CHECK(go_on(path) == 0);
+  constexpr std::uint64_t count = 200;
+  for (std::uint64_t each = 1; each <= count; ++each)
+    for (auto* agent : {"a", "b"})
+      REQUIRE(!keep(agent, each));
+  auto is_killed = GENERATE(true, false);
+  CHECK((is_killed ? kill(path, folder / "next.db") : restart(path)) == 2 * count);
+  REQUIRE(send("a", count + 1).code == errc::none); // goes behind
+  auto a = add_counting(*here, "a");
+  auto b = add_counting(*here, "b");
+  CHECK(all_ended());
+  CHECK(a->count == count + 1);
+  CHECK(b->count == count);
+  CHECK(a->disorder + b->disorder == 0);
+}
+
 TEST_CASE_METHOD(live_confirms,
                  "a kept dead letter that goes again goes on at the next start, and is none",
                  "[router]") {

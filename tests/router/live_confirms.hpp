@@ -25,6 +25,8 @@
 #include "caf/actor_system.hpp"
 #include "caf/event_based_actor.hpp"
 #include "caf/message.hpp"
+#include "caf/response_promise.hpp"
+#include "caf/result.hpp"
 #include "caf/scoped_actor.hpp"
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/router/detail/outbox_file.hpp"
@@ -290,6 +292,35 @@ struct live_confirms : test::live_system<caf::id_block::troupe_router> {
       return bool{router::detail::outbox_file{file}.load()};
     }));
     return go_on(file);
+  }
+
+  /// The same where the life before is killed now: it goes on with a copy of what is on the disk.
+  std::size_t kill(const std::filesystem::path& file, const std::filesystem::path& copy) {
+    for (auto* ending : {".mark", "", "-wal"}) // a mark is never ahead
+      std::filesystem::copy_file(file.string() + ending, copy.string() + ending);
+    end(*here);
+    here.emplace(make(n1));
+    return go_on(copy);
+  }
+
+  /// An agent of this node that never answers at the number 1, and counts what it gets.
+  std::shared_ptr<seen> add_deadly(const std::string& id) {
+    auto all = std::make_shared<seen>();
+    auto promise = std::make_shared<caf::response_promise>();
+    auto agent = sys.spawn([=](caf::event_based_actor* me) -> caf::behavior {
+      return {[=](std::uint64_t number) -> caf::result<void> {
+        ++all->count;
+        if (number != 1)
+          return {};
+        *promise = me->make_response_promise();
+        return *promise;
+      }};
+    });
+    agents.push_back(agent);
+    auto handle = caf::actor_cast<caf::strong_actor_ptr>(agent);
+    REQUIRE(on(*here, [=](router_state& state) { return state.add_agent(id, handle); }).code
+            == errc::none);
+    return all;
   }
 
   /// Returns once it is on the disk.

@@ -11,6 +11,7 @@
 #include <optional>
 #include <sstream>
 #include <string>
+#include <utility>
 #include <variant>
 
 #include "troupe/core/overloaded.hpp"
@@ -42,14 +43,29 @@ public:
                    std::optional<duration> patience = {}) {
     auto at = [&](auto span) { return span ? std::optional{now + *span} : std::nullopt; };
     outbox::effects out;
-    subject.take(now, what, {agent, 1, at(ttl), at(patience), keeps, notes, {}, is_from_before},
-                 out);
+    outbox::item it{agent, 1, at(ttl), at(patience), keeps, notes, {}, is_from_before};
+    it.ends = ends;
+    it.is_on_probation = is_on_probation;
+    subject.take(now, what, std::move(it), out);
     return text(out);
   }
 
-  std::string noted(const node_id& to, std::uint64_t what, bool is_written = true) {
+  /// One that an earlier process had accepted when it was killed, and that had ended so often with
+  /// it.
+  std::string take_again(const std::string& agent, std::uint64_t what, std::uint32_t times = 0,
+                         std::optional<duration> ttl = {}) {
+    keeps = is_from_before = is_on_probation = true;
+    ends = times;
+    auto said = take(agent, what, ttl);
+    keeps = is_from_before = is_on_probation = false;
+    ends = 0;
+    return said;
+  }
+
+  std::string noted(const node_id& to, std::uint64_t what, bool is_written = true,
+                    std::uint32_t times = 0) {
     outbox::effects out;
-    subject.noted(now, {to, what}, is_written, out);
+    subject.noted(now, {to, what, times}, is_written, out);
     return text(out);
   }
 
@@ -85,8 +101,9 @@ public:
     return heard(node, {boot, life, 0, 0, {}, {{number, how, std::move(why), times}}});
   }
 
-  std::string failed(const node_id& node, channel::sequence_number number, const std::string& why) {
-    return heard(node, {boot, 1, 0, 0, {}, {}, {{number, {errc::failed, why}}}});
+  std::string failed(const node_id& node, channel::sequence_number number, const std::string& why,
+                     std::uint32_t times = 0, bool is_passed = false) {
+    return heard(node, {boot, 1, 0, 0, {}, {}, {{number, {errc::failed, why}, times, is_passed}}});
   }
 
   std::string heard(const node_id& node, const channel::acknowledgement& what) {
@@ -133,6 +150,9 @@ public:
   bool notes = false;
   /// Whether an earlier start may have sent it.
   bool is_from_before = false;
+  /// Whether that did not end cleanly, and how often it has ended.
+  bool is_on_probation = false;
+  std::uint32_t ends = 0;
   /// Of the last message that was sent.
   channel::frame_header head;
   /// By contents, as they were sent last.
@@ -170,6 +190,8 @@ private:
                                },
                                [&](const outbox::note& x) {
                                  all << "note " << x.what << " for " << name(x.to);
+                                 if (x.ends > 0)
+                                   all << ' ' << x.ends;
                                }},
                     each);
     }
@@ -596,6 +618,162 @@ TEST_CASE("a dead letter says how often its agent has failed, wherever it has en
     CHECK(rig.refused(n1) == "end 2 incompatible, dead: incompatible");
     CHECK(rig.dead.failures == 3);
   }
+}
+
+TEST_CASE("what a process had accepted that was killed goes to each agent of the node one by one, "
+          "and is counted first",
+          "[router]") {
+  outbox_rig rig;
+  rig.places["a"] = me;
+  CHECK(rig.take_again("a", 1) == "note 1 for me 1");
+  CHECK(rig.take_again("a", 2).empty());
+  CHECK(rig.take("a", 3).empty());       // of this process, behind them
+  CHECK(rig.take_again("b", 4).empty()); // nowhere
+  REQUIRE(rig.noted(me, 1, true, 1) == "ask me");
+  REQUIRE(rig.answered(me) == "send me 1");
+  CHECK(rig.failures[1] == 0); // this process has not ended yet
+  auto first = rig.subject.standing_of("a");
+  REQUIRE(first);
+  CHECK(first->what == 1);
+  SECTION("it is handled") {
+    CHECK(rig.handled(me, 1) == "end 1 none, note 2 for me 1");
+    CHECK(rig.noted(me, 2, true, 1) == "send me 2, send me 3"); // which costs nothing
+    CHECK(rig.handled(me, 2) == "end 2 none");
+    CHECK(rig.handled(me, 3) == "end 3 none");
+    CHECK(rig.take("a", 5) == "send me 5");
+    rig.places["b"] = me;
+    CHECK(rig.pass(200ms) == "note 4 for me 1");
+  }
+  SECTION("its agent ends, and is there again") {
+    rig.places.clear();
+    CHECK(rig.ended(me, 1, channel::outcome::not_here, {}, 1).empty());
+    rig.places["a"] = me;
+    CHECK(rig.pass(200ms) == "send me 1"); // it is counted already
+    CHECK(rig.failures[1] == 1);
+    CHECK(rig.handled(me, 2) == "end 1 none, note 2 for me 1");
+  }
+  SECTION("it fails, and no other may pass it") {
+    CHECK(rig.failed(me, 1, "no", 1).empty());
+  }
+  SECTION("it fails, and its agent asks for no order") {
+    CHECK(rig.failed(me, 1, "no", 1, true) == "note 2 for me 1");
+  }
+  SECTION("it is given up") {
+    CHECK(rig.ended(me, 1, channel::outcome::given_up, {errc::failed, "no"}, 8)
+          == "end 1 failed, dead: failed, note 2 for me 1");
+    CHECK(rig.dead.failures == 8);
+  }
+}
+
+TEST_CASE("a message at which its node has ended as often as it may be delivered is a dead letter",
+          "[router]") {
+  outbox_rig rig;
+  rig.places["a"] = me;
+  CHECK(rig.take_again("a", 1, 8) == "end 1 failed, dead: failed");
+  CHECK(rig.dead.failures == 8);
+  CHECK(rig.dead.why.detail.starts_with("its node ended without a clean stop 8 times while"));
+  CHECK(rig.take_again("a", 2, 7) == "note 2 for me 8");
+  REQUIRE(rig.noted(me, 2, true, 8) == "ask me");
+  CHECK(rig.answered(me) == "send me 2");
+  CHECK(rig.failures[2] == 7);
+  CHECK(rig.handled(me, 1) == "end 2 none");
+  CHECK(rig.subject.size() == 0);
+}
+
+TEST_CASE("what a process had accepted that was killed goes to other nodes as ever", "[router]") {
+  outbox_rig rig;
+  rig.up(n1);
+  rig.places["a"] = n1;
+  CHECK(rig.take_again("a", 1, 2) == "ask n1");
+  CHECK(rig.take_again("a", 2).empty());
+  CHECK(rig.answered(n1) == "send n1 1, send n1 2");
+  CHECK(rig.failures[1] == 2); // that node counts on
+  rig.notes = true;
+  CHECK(rig.take_again("a", 3, 2) == "note 3 for n1 2");
+  CHECK(rig.take_again("a", 4).empty());
+  CHECK(rig.noted(n1, 3, true, 2) == "note 4 for n1, send n1 3");
+}
+
+TEST_CASE("while the disk is full nothing goes that is to be counted first", "[router]") {
+  outbox_rig rig;
+  rig.places["a"] = rig.places["b"] = me;
+  REQUIRE(rig.take_again("a", 1, 4) == "note 1 for me 5");
+  CHECK(rig.take_again("b", 2).empty()); // waits for it
+  CHECK(rig.noted(me, 1, false, 5).empty());
+  SECTION("and it goes then") {
+    CHECK(rig.pass(1s) == "note 1 for me 5");
+    CHECK(rig.noted(me, 1, true, 5) == "ask me");
+  }
+  SECTION("and its agent has gone") {
+    rig.places.erase("a");
+    CHECK(rig.pass(1s) == "note 2 for me 1");
+    rig.places.erase("b"); // before it is on the disk
+    CHECK(rig.noted(me, 2, true, 1).empty());
+    rig.places["a"] = rig.places["b"] = me;
+    CHECK(rig.pass(200ms) == "note 1 for me 5");
+    CHECK(rig.noted(me, 1, true, 5) == "ask me");
+  }
+}
+
+TEST_CASE("a message of class once is bound and counted in one", "[router]") {
+  outbox_rig rig;
+  rig.places["a"] = me;
+  rig.notes = true;
+  rig.subject.bind(1);
+  CHECK(rig.take_again("a", 1) == "note 1 for me 1");
+  SECTION("its agent goes elsewhere meanwhile, where it is noted with its count") {
+    rig.places.erase("a");
+    CHECK(rig.noted(me, 1, true, 1).empty());
+    rig.places["a"] = n1;
+    CHECK(rig.pass(200ms) == "note 1 for n1 1");
+  }
+  SECTION("it goes") {
+    CHECK(rig.noted(me, 1, true, 1) == "ask me");
+    CHECK(rig.answered(me) == "send me 1");
+  }
+  SECTION("it does not go to another node, whatever was counted") {
+    rig.subject.bind_to(2, n1);
+    CHECK(rig.take_again("b", 2).empty());
+    rig.places["b"] = me;
+    CHECK(rig.pass(200ms) == "end 2 outcome_unknown, dead: unknown");
+  }
+}
+
+TEST_CASE("a clean stop of a process is counted for no message", "[router]") {
+  outbox_rig rig;
+  CHECK(rig.subject.last_words().is_clean);
+  rig.places["a"] = rig.places["b"] = me;
+  REQUIRE(rig.take_again("a", 1) == "note 1 for me 1");
+  REQUIRE(rig.take_again("a", 2).empty());
+  REQUIRE(rig.take("c", 3).empty());
+  auto written = GENERATE(true, false);
+  if (written)
+    REQUIRE(rig.noted(me, 1, true, 1) == "ask me");
+  auto said = rig.subject.last_words();
+  CHECK(said.is_clean);
+  REQUIRE(said.notes.size() == 1);
+  CHECK(said.notes.front().what == 1);
+  CHECK(said.notes.front().to == me);
+  CHECK(said.notes.front().ends == 0);
+  REQUIRE(rig.take_again("b", 4, 2) == "note 4 for me 3");
+  said = rig.subject.last_words();
+  CHECK(!said.is_clean); // an earlier one has ended with it
+  REQUIRE(said.notes.size() == 2);
+  CHECK(said.notes.back().ends == 2);
+}
+
+TEST_CASE("an agent that takes long holds up what was counted often for a minute only",
+          "[router]") {
+  outbox_rig rig;
+  rig.places["a"] = rig.places["b"] = me;
+  REQUIRE(rig.take_again("a", 1) == "note 1 for me 1");
+  REQUIRE(rig.take_again("b", 2, 4).empty());
+  REQUIRE(rig.noted(me, 1, true, 1) == "ask me");
+  REQUIRE(rig.answered(me) == "send me 1");
+  rig.pass(59s);
+  CHECK(rig.subject.next_deadline() <= rig.now + 1s);
+  auto said = rig.pass(1s);
+  CHECK(said == "note 2 for me 5");
 }
 
 TEST_CASE("a node that does not know the class ends what is for it", "[router]") {

@@ -1,6 +1,7 @@
 #include "troupe/router/detail/outbox_file.hpp"
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <algorithm>
@@ -75,6 +76,71 @@ TEST_CASE("an outbox keeps what was committed and not removed, in its order, ove
   outbox_file file{disk.path()};
   CHECK(places_in(file.load().value()) == places{1, 4, 5, 6, 8, 9});
   REQUIRE(!file.commit(rows(10, 10), {1}));
+}
+
+TEST_CASE("an outbox says whether the process that used it before has ended cleanly") {
+  killed_outbox disk;
+  auto is_clean = [&](bool ends_cleanly) {
+    outbox_file file{disk.path()};
+    REQUIRE(file.load());
+    if (ends_cleanly)
+      file.end_cleanly();
+    return file.ended_cleanly();
+  };
+  CHECK(!is_clean(true));
+  CHECK(is_clean(true));
+  CHECK(is_clean(false)); // and is killed, with nothing written
+  CHECK(!is_clean(true));
+  {
+    outbox_file file{disk.path()};
+    REQUIRE(file.load());
+    file.end_cleanly();
+    REQUIRE(!file.commit({}, {1})); // as a release would that says nothing
+  }
+  CHECK(!is_clean(false));
+}
+
+TEST_CASE("an outbox of a release that does not say how it ended was not ended cleanly") {
+  killed_outbox disk;
+  {
+    storage::database file;
+    REQUIRE(!file.open(disk.path(), storage::database::sharing::exclusive,
+                       "DROP TABLE IF EXISTS clean_end"));
+  }
+  outbox_file file{disk.path()};
+  CHECK(places_in(file.load().value()) == places{1, 4, 5, 6, 8, 9});
+  CHECK(!file.ended_cleanly());
+}
+
+TEST_CASE("on a full disk a process goes on as after a kill, as it could be killed unnoticed") {
+  killed_outbox disk;
+  {
+    outbox_file file{disk.path()};
+    REQUIRE(file.load());
+    file.end_cleanly();
+  }
+  outbox_file file{disk.path()};
+  test::file_limit limit{1U};
+  CHECK(places_in(file.load().value()) == places{1, 4, 5, 6, 8, 9});
+  CHECK(!file.ended_cleanly());
+}
+
+TEST_CASE("what keeps messages says once they are written that it has ended cleanly") {
+  test::temporary_folder folder;
+  auto path = folder / "outbox.db";
+  auto ends_cleanly = GENERATE(true, false);
+  {
+    auto file = std::make_unique<outbox_file>(path);
+    REQUIRE(file->load());
+    outbox_keeper keeper{std::move(file), 0};
+    keeper.add("message 1", [](const problem&) {});
+    if (ends_cleanly)
+      keeper.end_cleanly();
+  }
+  auto file = std::make_unique<outbox_file>(path);
+  CHECK(places_in(file->load().value()) == places{1});
+  CHECK(file->ended_cleanly() == ends_cleanly);
+  CHECK(outbox_keeper{std::move(file), 1}.ended_cleanly() == ends_cleanly);
 }
 
 TEST_CASE("an outbox that lacks what was committed, or was changed, is refused") {

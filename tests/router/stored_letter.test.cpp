@@ -87,6 +87,17 @@ TEST_CASE("a letter whose time is over by the calendar has no life left, one wit
   CHECK(!read_letter(forever.value(), {}).value().from.said.expires_at());
 }
 
+TEST_CASE(
+  "how often its node has ended with a letter is read from the disk, and none in older ones") {
+  init_messages<caf::id_block::troupe_core>();
+  auto bytes = to_bytes("ledger", caf::make_message(1), of_a_client(), {}, {}, {}, 3).value();
+  CHECK(read_letter(bytes, {}).value().ends == 3);
+  CHECK(read_letter(to_bytes("ledger", caf::make_message(1), of_a_client(), {}, {}).value(), {})
+          .value()
+          .ends
+        == 0);
+}
+
 TEST_CASE("the age of a letter that is written again later counts from when it was accepted") {
   init_messages<caf::id_block::troupe_core>();
   auto from = of_a_client();

@@ -90,6 +90,8 @@ public:
   struct failing {
     content what = 0;
     problem why{};
+    /// Later ones for its agent pass it meanwhile.
+    bool is_passed = false;
   };
 
   using effect = std::variant<transmit, ask, ended, returned, failing>;
@@ -214,7 +216,7 @@ public:
       if (auto found = under_way_.find(each.number); found != under_way_.end()) {
         found->second.learn(each.failures);
         found->second.is_passed = each.is_passed;
-        out.emplace_back(failing{found->second.what.what, in_few_words(each.why)});
+        out.emplace_back(failing{found->second.what.what, in_few_words(each.why), each.is_passed});
       }
     auto answers = is_awaited(said.probe);
     if (answers) {

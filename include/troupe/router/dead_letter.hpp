@@ -18,7 +18,8 @@ namespace troupe::router {
 /// Why a message of class confirm or once was not handled. Numbers go over the wire: append at the
 /// end.
 enum class dead_reason : std::uint8_t {
-  /// Its agent failed as often as router_options::max_deliveries says, or could not read it.
+  /// Its agent failed as often as router_options::max_deliveries says, or could not read it; or its
+  /// node ended as often while the agent had it.
   failed = 0,
   /// Its ttl ran out before its agent could get it.
   expired = 1,
@@ -51,7 +52,7 @@ struct dead_letter {
   std::string type{};
   /// When it ended, by the calendar of the node where it did.
   wall_time ended_at{};
-  /// How often its agent had it and failed.
+  /// How often its agent had it and failed, or its node ended meanwhile.
   std::uint32_t deliveries = 0;
   /// Its size, with all this.
   std::uint64_t bytes = 0;

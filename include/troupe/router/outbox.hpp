@@ -22,6 +22,7 @@
 #include "troupe/core/time.hpp"
 #include "troupe/core/visit.hpp"
 #include "troupe/router/dead_letter.hpp"
+#include "troupe/router/detail/probation.hpp"
 #include "troupe/router/detail/refusals.hpp"
 
 namespace troupe::router {
@@ -36,6 +37,9 @@ namespace troupe::router {
 ///
 /// Each message ends once: handled, or with the reason why not. Without a time-to-live one waits
 /// for as long as its agent is nowhere.
+///
+/// Those that an earlier process has kept and that are for agents of this node are on probation if
+/// that process did not end cleanly: see detail::probation.
 ///
 /// Contents stay with the host, which knows them by numbers of its own that rise, and bounds them.
 /// There is a channel for each node that ever got a message, as its session does not end before the
@@ -87,6 +91,8 @@ public:
   struct note {
     node_id to{};
     content what = 0;
+    /// See item::ends.
+    std::uint32_t ends = 0;
   };
 
   using effect = std::variant<transmit, ask, ended, late, note>;
@@ -95,7 +101,12 @@ public:
   /// `boot`: the start of this process, `self` the node.
   outbox(const node_id& self, boot_number boot, const channel::options& how, std::uint64_t seed,
          finder where)
-    : self_(self), boot_(boot), options_(how), random_(seed), where_(std::move(where)) {}
+    : self_(self),
+      boot_(boot),
+      options_(how),
+      random_(seed),
+      where_(std::move(where)),
+      probation_(how.max_deliveries) {}
 
   // -- messages ------------------------------------------------------------------------
 
@@ -132,13 +143,26 @@ public:
     problem last_failure{};
     /// See channel::sender::taken.
     std::uint32_t failures = 0;
+    /// How often the process of this node has ended while the agent had it there, as it is on the
+    /// disk.
+    std::uint32_t ends = 0;
+    /// The process that accepted it did not end cleanly.
+    bool is_on_probation = false;
   };
 
   void take(time_point now, content what, item it, effects& out) {
     auto agent = it.agent;
     if (it.patience)
       patient_until_.emplace(*it.patience, what);
+    it.failures = std::max(it.failures, it.ends);
+    auto ends = it.ends;
+    if (it.is_on_probation)
+      probation_.add(what, agent, ends);
     items_.emplace(what, std::move(it));
+    if (probation_.is_over(ends)) {
+      auto why = detail::ended_with_it(ends);
+      return end(what, detail::given_up(why), death{dead_reason::failed, why, ends}, out);
+    }
     if (auto found = waiting_.find(agent); found != waiting_.end())
       return wait(found->second, what);
     auto node = home_of(agent);
@@ -159,9 +183,13 @@ public:
     if (found == items_.end())
       return;
     found->second.is_noting = false;
+    probation_.back(which.what);
     if (!is_written)
-      return;
+      return carry_out(now, out);
     found->second.noted = which.to;
+    found->second.ends = which.ends;
+    if (which.to == self_)
+      probation_.counted(which.what);
     if (auto line = waiting_.find(found->second.agent); line != waiting_.end())
       send_waiting(now, line, out);
     carry_out(now, out);
@@ -187,6 +215,20 @@ public:
     if (auto channel = channels_.find(found.mapped()); channel != channels_.end())
       channel->second.forgotten(now, what, wanted_[found.mapped()]);
     carry_out(now, out);
+  }
+
+  /// This process ends cleanly, which is not counted: what is to be on the disk before.
+  struct farewell {
+    std::vector<note> notes;
+    /// The next one may go on without probation.
+    bool is_clean = true;
+  };
+
+  [[nodiscard]] farewell last_words() const {
+    farewell made{{}, !probation_.has_suspects()};
+    for (auto& [what, ends] : probation_.counted())
+      made.notes.push_back({self_, what, ends});
+    return made;
   }
 
   // -- links ---------------------------------------------------------------------------
@@ -244,6 +286,7 @@ public:
       expire(waits_until_.begin()->second, out);
     if (look_at_ && *look_at_ <= now)
       look(now, out);
+    probation_.tick(now);
     carry_out(now, out);
   }
 
@@ -252,6 +295,7 @@ public:
     auto add = [&](const std::optional<time_point>& at) {
       next = next && at ? std::min(next, at) : std::max(next, at);
     };
+    add(probation_.next_deadline());
     for (auto& [node, each] : channels_)
       add(each.next_deadline());
     for (auto* all : {&waits_until_, &patient_until_})
@@ -273,15 +317,12 @@ public:
 
   /// Nothing: there is none. Cost: O(log n), and where the agent is looked up.
   [[nodiscard]] std::optional<standing> standing_of(const agent_id& agent) const {
+    if (auto home = homes_.find(agent); home != homes_.end())
+      if (auto first = channels_.at(home->second).first_of(agent))
+        return standing_of(first->what, home->second, first->failures);
     if (auto line = waiting_.find(agent); line != waiting_.end())
       return standing_of(*line->second.begin(), where_(agent), 0);
-    auto home = homes_.find(agent);
-    if (home == homes_.end())
-      return std::nullopt;
-    auto first = channels_.at(home->second).first_of(agent);
-    if (!first)
-      return std::nullopt;
-    return standing_of(first->what, home->second, first->failures);
+    return std::nullopt;
   }
 
   /// Messages that have not ended.
@@ -355,15 +396,25 @@ private:
     return found != bound_.end() && found->second.life != 0 && found->second.node != node;
   }
 
-  /// If not, it is written first where it goes.
+  /// If not, it is written first where it goes, or waits for others.
   bool may_go(time_point now, content what, const node_id& node, effects& out) {
-    auto& it = items_.at(what);
-    if (!it.is_noted_first || it.noted == node || is_bound_elsewhere(what, node))
+    if (is_bound_elsewhere(what, node))
       return true;
+    if (node == self_ && !probation_.may_go(what))
+      return false;
+    auto& it = items_.at(what);
+    auto is_to_count = node == self_ && !probation_.is_counted(what);
+    if (!is_to_count && (!it.is_noted_first || it.noted == node)) {
+      if (node == self_)
+        probation_.go(now, what);
+      return true;
+    }
     if (!it.is_noting && noting_ < most_noting && note_at_ <= now) {
       it.is_noting = true;
       ++noting_;
-      out.emplace_back(note{node, what});
+      if (node == self_)
+        probation_.go(now, what);
+      out.emplace_back(note{node, what, it.ends + (is_to_count ? 1 : 0)});
     }
     return false;
   }
@@ -409,7 +460,9 @@ private:
   /// others behind it are noted together.
   void send_waiting(time_point now, lines::iterator which, effects& out) {
     auto& [agent, line] = *which;
-    auto node = where_(agent);
+    auto node = home_of(agent);
+    if (node == node_id{})
+      node = where_(agent);
     if (node == node_id{})
       return;
     while (!line.empty() && may_go(now, *line.begin(), node, out)) {
@@ -420,7 +473,8 @@ private:
     }
     std::size_t seen = 0;
     for (auto each = line.begin(); each != line.end() && seen < most_noting; ++each, ++seen)
-      static_cast<void>(may_go(now, *each, node, out));
+      if (node != self_ || !probation_.contains(*each)) // those go one by one
+        static_cast<void>(may_go(now, *each, node, out));
     if (line.empty())
       waiting_.erase(which);
   }
@@ -451,7 +505,11 @@ private:
   // -- ends ----------------------------------------------------------------------------
 
   void carry_out(time_point now, effects& out) {
-    while (!wanted_.empty()) {
+    for (auto freed = probation_.take_freed(); !wanted_.empty() || !freed.empty();
+         freed = probation_.take_freed()) {
+      for (auto& agent : freed)
+        if (auto line = waiting_.find(agent); line != waiting_.end())
+          send_waiting(now, line, out);
       auto all = std::exchange(wanted_, {});
       for (auto& [node, wanted] : all)
         for (auto& each : wanted)
@@ -491,12 +549,14 @@ private:
     for (auto each : remember(what.what)) {
       if (auto found = bound_.find(each); found != bound_.end() && found->second.is_certain)
         found->second = {};
+      probation_.back(each);
       wait_for(now, what.agent, each);
     }
   }
 
   void pass_on(time_point, const node_id&, channel::sender::failing& what, effects&) {
     items_.at(what.what).last_failure = std::move(what.why);
+    probation_.failed(what.what, what.is_passed);
   }
 
   /// What becomes of one whose time is over before it is sent.
@@ -547,6 +607,7 @@ private:
 
   void end(content what, problem why, std::optional<death> dead, effects& out) {
     bound_.erase(what);
+    probation_.end(what);
     auto gone = items_.extract(what);
     if (auto until = gone.mapped().patience)
       patient_until_.erase({*until, what});
@@ -558,6 +619,7 @@ private:
   channel::options options_;
   random_source random_;
   finder where_;
+  detail::probation probation_;
   std::map<content, item> items_;
   std::map<node_id, channel::sender> channels_;
   std::set<node_id> linked_;

@@ -123,6 +123,7 @@ public:
     dead_.keep_with(keeper_);
     std::pair<std::size_t, std::vector<problem>> found;
     std::multimap<wall_time, dead_row> dead; // in the order of their ends
+    auto before = outbox_.size();
     for (auto& each : all) {
       auto read = read_letter(each.bytes, now());
       if (!read) {
@@ -147,9 +148,11 @@ public:
       if (it.sent_to != node_id{})
         outbox_.bind_to(last_sent_, it.sent_to);
       it.may_have_gone = !is_once(it.from) || it.sent_to != node_id{};
-      ++found.first;
+      it.ends = read->ends;
+      it.is_on_probation = !keeper_->ended_cleanly();
       take(last_sent_);
     }
+    found.first = outbox_.size() - before;
     for (auto& [when, each] : dead)
       dead_.bury(each.to, std::move(each.how), std::move(each.what));
     carry_out();
@@ -158,6 +161,8 @@ public:
 
   /// Nobody hears any more what becomes of those that have not ended.
   void close() {
+    if (keeper_)
+      end_cleanly();
     for (auto& [number, each] : sent_) {
       if (each.accepted)
         each.accepted(kept_perhaps());
@@ -249,6 +254,9 @@ private:
     node_id sent_to{};
     /// An earlier start of this node may have sent it.
     bool may_have_gone = false;
+    /// See outbox::item.
+    std::uint32_t ends = 0;
+    bool is_on_probation = false;
   };
 
   struct incoming {
@@ -300,10 +308,12 @@ private:
     if (is_once(it.from))
       outbox_.bind(number);
     auto is_kept = it.place != 0;
-    outbox_.take(now(), number,
-                 {it.agent, it.bytes, it.from.said.expires_at(), it.patience, is_kept,
-                  is_kept && is_once(it.from), it.sent_to, it.may_have_gone},
-                 wanted_);
+    outbox::item made{it.agent,    it.bytes,        it.from.said.expires_at(),
+                      it.patience, is_kept,         is_kept && is_once(it.from),
+                      it.sent_to,  it.may_have_gone};
+    made.ends = it.ends;
+    made.is_on_probation = it.is_on_probation;
+    outbox_.take(now(), number, std::move(made), wanted_);
   }
 
   void is_kept(std::uint64_t number, const problem& why) {
@@ -493,6 +503,7 @@ private:
     auto gone = std::move(sent_.extract(what.what).mapped());
     dead_.ended(gone.from.said.id, !what.why);
     shared_.confirms.give_back(gone.agent, gone.bytes, gone.from.client());
+    given_up_ += gone.ends >= options_.max_deliveries ? 1 : 0; // its agent does not get it again
     std::optional<stored_end> how;
     if (what.dead)
       how = end_of(what.dead->reason, what.dead->failures, what.dead->why);
@@ -504,17 +515,31 @@ private:
     answer(std::move(gone.by), std::move(what.why));
   }
 
-  /// A message of class once that is kept: after a restart it is known where it may have gone.
+  /// A message that is kept: after a restart it is known where one of class once may have gone, and
+  /// how often this node has ended with it.
   void perform(const outbox::note& what) {
+    write(what, [home = caf::weak_actor_ptr{self_->ctrl()}, this, what](const problem& why) {
+      run_on(home, [this, what, is_written = !why] {
+        outbox_.noted(now(), what, is_written, wanted_);
+        carry_out();
+      });
+    });
+  }
+
+  void write(const outbox::note& what, outbox_keeper::handler done) {
     auto& it = sent_.at(what.what);
-    auto bytes = to_bytes(it.agent, it.payload, it.from, now(), what.to);
-    keeper_->replace(it.place, std::move(bytes).value(),
-                     [home = caf::weak_actor_ptr{self_->ctrl()}, this, what](const problem& why) {
-                       run_on(home, [this, what, is_written = !why] {
-                         outbox_.noted(now(), what, is_written, wanted_);
-                         carry_out();
-                       });
-                     });
+    auto to = is_once(it.from) ? what.to : node_id{};
+    keeper_->replace(it.place,
+                     to_bytes(it.agent, it.payload, it.from, now(), to, {}, what.ends).value(),
+                     std::move(done));
+  }
+
+  void end_cleanly() {
+    auto said = outbox_.last_words();
+    for (auto& each : said.notes)
+      write(each, [](const problem&) {});
+    if (said.is_clean)
+      keeper_->end_cleanly();
   }
 
   void perform(const outbox::late& what) {

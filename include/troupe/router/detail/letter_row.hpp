@@ -45,9 +45,11 @@ struct stored_letter {
   std::optional<stored_end> ended{};
   /// How often it was delivered again as one.
   std::uint32_t redrives = 0;
+  /// How often the process of this node has ended while the agent had it there.
+  std::uint32_t ends = 0;
 
   TROUPE_FIELDS(stored_letter, to, id, node, from, is_here, is_member, is_proven, sent_at,
-                expires_at, how, content, sent_to, ended, redrives);
+                expires_at, how, content, sent_to, ended, redrives, ends);
 };
 
 } // namespace troupe::router::detail

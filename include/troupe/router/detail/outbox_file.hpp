@@ -49,7 +49,9 @@ public:
         "(place INTEGER PRIMARY KEY, bytes BLOB NOT NULL, sum INTEGER NOT NULL);"
         "CREATE TABLE IF NOT EXISTS commits"
         "(only INTEGER PRIMARY KEY CHECK (only = 1), number INTEGER NOT NULL);"
-        "INSERT OR IGNORE INTO commits VALUES(1, 0)";
+        "INSERT OR IGNORE INTO commits VALUES(1, 0);"
+        "CREATE TABLE IF NOT EXISTS clean_end"
+        "(only INTEGER PRIMARY KEY CHECK (only = 1), number INTEGER NOT NULL)";
     if (auto why = database_.open(file_, storage::database::sharing::exclusive, schema))
       return why;
     if (auto why = database_.use_format(format))
@@ -68,7 +70,26 @@ public:
       return problem{errc::damaged, file_.string()
                                       + " lacks messages that were accepted; restore a "
                                         "backup, or move it away with what is beside it"};
-    return read();
+    auto all = read();
+    if (!all)
+      return all;
+    ended_cleanly_
+      = static_cast<std::uint64_t>(database_.number("SELECT number FROM clean_end")) == commits_;
+    if (ended_cleanly_ && !all->empty())
+      ended_cleanly_ = !commit({}, {}); // this process has not
+    return all;
+  }
+
+  /// Whether whoever used the file before has said end_cleanly(), and nothing was committed since.
+  [[nodiscard]] bool ended_cleanly() const {
+    return ended_cleanly_;
+  }
+
+  /// Call it last. If it cannot be written, the next process takes this one for killed.
+  void end_cleanly() {
+    storage::size_limit_is_error guard;
+    static_cast<void>(
+      database_.run("INSERT OR REPLACE INTO clean_end SELECT 1, number FROM commits"));
   }
 
   /// Writes these, in the place of what has their places, and removes those, all or nothing.
@@ -126,6 +147,7 @@ private:
   storage::mark_file mark_;
   std::string kept_mark_;
   std::uint64_t commits_ = 0;
+  bool ended_cleanly_ = false;
 };
 
 } // namespace troupe::router::detail

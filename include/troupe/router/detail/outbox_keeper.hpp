@@ -44,6 +44,7 @@ public:
     std::unique_ptr<outbox_file> file, std::uint64_t last,
     duration settled_within = std::chrono::milliseconds{10}, handler told = [](const problem&) {})
     : file_(std::move(file)),
+      ended_cleanly_(file_->ended_cleanly()),
       last_(last),
       settled_within_(settled_within),
       told_(std::move(told)),
@@ -57,6 +58,8 @@ public:
       changed_.notify_all();
     }
     disk_.reset();
+    if (ends_cleanly_)
+      file_->end_cleanly();
   }
 
   outbox_keeper(const outbox_keeper&) = delete;
@@ -92,6 +95,17 @@ public:
     it.heard.push_back(std::move(done));
     if (!is_busy_ || next_.settled.size() >= most_waiting)
       begin();
+  }
+
+  /// Whether the process that used the file before has ended cleanly.
+  [[nodiscard]] bool ended_cleanly() const {
+    return ended_cleanly_;
+  }
+
+  /// So does this one: the file says so once this object is gone.
+  void end_cleanly() {
+    std::lock_guard guard{mutex_};
+    ends_cleanly_ = true;
   }
 
 private:
@@ -250,7 +264,9 @@ private:
   std::condition_variable changed_;
   bool is_closing_ = false;
   bool is_busy_ = false;
+  bool ends_cleanly_ = false;
   std::unique_ptr<outbox_file> file_;
+  const bool ended_cleanly_;
   std::uint64_t last_ = 0;
   const duration settled_within_;
   const handler told_;

@@ -193,6 +193,13 @@ inline problem given_up(const problem& last) {
             + last.detail};
 }
 
+/// Why a message is given up: its node has ended so often while the agent had it.
+inline problem ended_with_it(std::uint32_t times) {
+  return {errc::failed, "its node ended without a clean stop " + std::to_string(times)
+                          + (times == 1 ? " time" : " times")
+                          + " while the agent had it, or was to get it again"};
+}
+
 inline problem no_message_id(const std::string& text) {
   return {errc::bad_argument, shortened(text)
                                 + " is no id of a message; write NODE:BOOT:NUMBER as the list of "

@@ -32,6 +32,8 @@ struct kept_letter {
   origin from;
   node_id sent_to{};
   std::optional<stored_end> ended{};
+  /// See stored_letter.
+  std::uint32_t ends = 0;
 };
 
 inline wall_time calendar_now() {
@@ -45,7 +47,7 @@ inline stored_end end_of(dead_reason reason, std::uint32_t failures, const probl
 /// Returns the bytes of a message as it is at `now`. Error: bad_argument (see to_stored()).
 inline result<std::string> to_bytes(const agent_id& to, const caf::message& payload,
                                     const origin& from, time_point now, const node_id& sent_to,
-                                    std::optional<stored_end> ended = {}) {
+                                    std::optional<stored_end> ended = {}, std::uint32_t ends = 0) {
   auto content = to_stored(payload);
   if (!content)
     return std::move(content).error();
@@ -66,6 +68,7 @@ inline result<std::string> to_bytes(const agent_id& to, const caf::message& payl
   made.sent_to = sent_to;
   made.ended = std::move(ended);
   made.redrives = from.said.redrives;
+  made.ends = ends;
   encoder bytes;
   bytes.put(made);
   return bytes.take();
@@ -79,8 +82,8 @@ inline result<kept_letter> read_letter(std::string_view bytes, time_point now) {
   auto payload = from_stored(read.content);
   if (!payload)
     return std::move(payload).error();
-  kept_letter made{
-    std::move(read.to), *std::move(payload), {}, read.sent_to, std::move(read.ended)};
+  kept_letter made{std::move(read.to), *std::move(payload),   {},
+                   read.sent_to,       std::move(read.ended), read.ends};
   made.from.where = {read.node, read.is_member, read.is_proven};
   made.from.agent = std::move(read.from);
   made.from.is_here = read.is_here;
