@@ -795,7 +795,9 @@ TEST_CASE("a service is doubted where requests wait and nothing is heard of it")
     auto patient = driven_client::in_session(how);
     patient.ask(1h);
     for (auto each = 1; each < 4; ++each) {
-      patient.pass(10s);
+      patient.pass(10s - 1ms);
+      CHECK(patient.doubts == each - 1);
+      patient.pass(1ms);
       CHECK(patient.doubts == each);
     }
   }
