@@ -114,6 +114,7 @@ TEST_CASE("where there is no guide at rest there is one soon after a doubt, unti
   CHECK(g.dialled().empty());
   SECTION("it begins once") {
     g.pass(150ms);
+    CHECK(g.dialled().empty());
     g.it.doubt(g.now, a);
     g.pass(50ms);
     CHECK(g.dialled() == std::vector{b});
