@@ -756,12 +756,49 @@ TEST_CASE("a service is doubted where requests wait and nothing is heard of it")
     client.pass(1ms);
     CHECK(client.doubts == 1);
   }
-  SECTION("again after as long, and at its time") {
-    client.ask(10s);
-    for (auto each = 1; each < 5; ++each) {
-      CHECK(client.core.next_deadline() == client.now + 250ms);
-      client.wake();
-      CHECK(client.doubts == each);
+  SECTION("again after ever longer pauses, as the service may keep the request waiting") {
+    client.ask(1h);
+    auto doubts = 0;
+    for (auto pause : {250ms, 500ms, 1'000ms, 2'000ms, 4'000ms, 8'000ms, 8'000ms}) {
+      CHECK(client.core.next_deadline() <= client.now + pause);
+      client.pass(pause - 1ms);
+      CHECK(client.doubts == doubts);
+      client.pass(1ms);
+      CHECK(client.doubts == ++doubts);
+    }
+    INFO("and for a later request at its time, which those after it do not put off");
+    client.pass(5s);
+    client.ask(1h);
+    client.pass(200ms);
+    auto third = client.ask(1h);
+    client.pass(49ms);
+    CHECK(client.doubts == doubts);
+    client.pass(1ms);
+    CHECK(client.doubts == ++doubts);
+    client.pass(499ms);
+    CHECK(client.doubts == doubts);
+    client.pass(1ms);
+    CHECK(client.doubts == ++doubts);
+    INFO("an answer to one says that the service is there, and nothing of those that wait");
+    client.answer(third);
+    client.pass(999ms);
+    CHECK(client.doubts == doubts);
+    client.pass(1ms);
+    CHECK(client.doubts == ++doubts);
+    INFO("and at another place all are waited for anew");
+    client.step(client_core::reached{});
+    client.pass(250ms);
+    CHECK(client.doubts == ++doubts);
+  }
+  SECTION("not more often than is wished") {
+    how.doubt_after = 10s;
+    auto patient = driven_client::in_session(how);
+    patient.ask(1h);
+    for (auto each = 1; each < 4; ++each) {
+      patient.pass(10s - 1ms);
+      CHECK(patient.doubts == each - 1);
+      patient.pass(1ms);
+      CHECK(patient.doubts == each);
     }
   }
   SECTION("not as long as other requests are answered, or refused by itself") {

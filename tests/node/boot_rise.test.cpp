@@ -75,6 +75,40 @@ TEST_CASE("two processes with one identity do not go above each other for ever",
   CHECK(n.it.flaws() == std::vector<std::string>{});
 }
 
+TEST_CASE("a boot counts that the disk has kept late, or of which a link has told",
+          "[node][registry]") {
+  living n;
+  SECTION("late") {
+    for (boot_number heard : {6, 8}) {
+      n.it.outlived(n.now, heard, false, n.out);
+      n.now = n.it.next_deadline().value();
+      n.it.end_wish_if_due(n.now);
+      REQUIRE(n.it.risen(heard + 1, n.out));
+    }
+  }
+  SECTION("by a link") {
+    for (boot_number boot : {7, 8, 9})
+      REQUIRE(n.it.risen(boot, n.out));
+  }
+  n.out.clear();
+  n.it.outlived(n.now, 10, false, n.out);
+  CHECK(n.wished().empty());
+  CHECK(test::take<claims_types::complain>(n.out).size() == 1);
+  CHECK(n.it.flaws() == std::vector<std::string>{});
+}
+
+TEST_CASE("a boot that the disk has kept late ends no wish for a later one", "[node][registry]") {
+  living n;
+  n.it.outlived(n.now, 6, false, n.out);
+  n.it.outlived(n.now, 8, false, n.out);
+  CHECK(n.wished() == std::vector<boot_number>{7, 9});
+  CHECK(n.it.risen(7, n.out));
+  n.it.outlived(n.now, 8, false, n.out);
+  CHECK(n.wished().empty());
+  CHECK(n.it.risen(9, n.out));
+  CHECK_FALSE(n.it.next_deadline());
+}
+
 TEST_CASE("another life of the same boot is gone above", "[node][registry]") {
   living n;
   n.it.outlived(n.now, 4, true, n.out);

@@ -1494,6 +1494,28 @@ TEST_CASE("a member has no guide at rest, and doubts the node that others suspec
   }
 }
 
+TEST_CASE("services in the memory of one node are asked of nobody else, whatever the doubt",
+          "[node][finder]") {
+  auto how = from({a, b});
+  how.check_at_rest = 1h;
+  how.has_guide = false;
+  finding f{how};
+  f.start();
+  f.link(a, 1);
+  auto alone = here();
+  alone.all.erase(cluster::voters_name);
+  f.answer(1, alone);
+  f.held(1);
+  f.out.clear();
+  f.step(finder::doubt{});
+  auto asked = f.asked(1);
+  f.pass(499ms);
+  CHECK(f.has_none<finder::dial>());
+  f.answer(asked, alone);
+  f.pass(10s);
+  CHECK(f.has_none<finder::dial>());
+}
+
 TEST_CASE("no guide begins after the services have gone", "[node][finder]") {
   auto how = from({a, b});
   how.guide_after = 2s;

@@ -43,6 +43,21 @@ TEST_CASE("a piece that is not of the backup is refused", "[node][backup]") {
   CHECK(it.read(8, 0).value() == "others");
 }
 
+TEST_CASE("a backup of the same record is another one: nobody gets pieces of two",
+          "[node][backup]") {
+  kept_backup it;
+  auto first = it.keep(start, 7, "bytes");
+  CHECK(first == 7);
+  CHECK(it.read(first, 0).value() == "bytes");
+  auto second = it.keep(start, 7, "other"); // with another time in it, as nothing was written
+  CHECK(it.read(first, 0).error_or({}).code == errc::not_found);
+  CHECK(it.read(second, 0).value() == "other");
+  auto third = it.keep(start, 7, "third");
+  CHECK(it.read(second, 0).error_or({}).code == errc::not_found);
+  CHECK(it.keep(start, 8, "later") > third);
+  CHECK(it.keep(start, 90, "far later") == 90);
+}
+
 TEST_CASE("a backup goes after five minutes, and a later one has its own", "[node][backup]") {
   kept_backup it;
   CHECK_FALSE(it.next_deadline());

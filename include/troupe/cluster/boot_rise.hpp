@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <optional>
 #include <string>
@@ -61,10 +62,9 @@ public:
   bool risen(boot_number boot, effects& out) {
     if (boot <= book_.boot())
       return false; // a boot never goes back
-    if (wish_until_ && boot >= wished_) {
+    if (boot >= wished_)
       wish_until_.reset();
-      ++rises_;
-    }
+    rises_ = std::min(rises_ + 1, options_.max_rises); // wished for or not: a disk may be slow
     book_.rise_above(boot - 1);
     out.emplace_back(claims_types::warn{
       "this node's identity was heard of with a later start (is its data folder restored "

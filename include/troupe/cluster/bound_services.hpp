@@ -94,6 +94,12 @@ public:
     return place_ && place_->where == where;
   }
 
+  /// Whether a group of voters keeps them.
+  /// @pre there is one
+  [[nodiscard]] bool have_voters() const {
+    return place_->handles.contains(voters_name);
+  }
+
   /// Returns whether that is another than before.
   bool bind(const finder_binding& how, std::uint64_t revision) {
     auto is_news = !place_ || place_->link != how.link || place_->handles != how.handles;

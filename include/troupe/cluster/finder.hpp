@@ -484,7 +484,8 @@ private:
     if (!bound_ || !search_.is_idle() || (what.link != 0 && !bound_.is_over(what.link)))
       return;
     bound_.doubt(now_, *out_);
-    guide_.doubt(now_, bound_.at().where);
+    if (bound_.have_voters()) // else they do not move
+      guide_.doubt(now_, bound_.at().where);
   }
 
   void hear_bound(request_id id, const result<whereabouts>& what) {

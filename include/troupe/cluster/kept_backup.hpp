@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -23,15 +24,19 @@ public:
   static constexpr std::size_t max_piece = 256ULL * 1024;
   static constexpr duration stays = std::chrono::minutes{5};
 
-  /// Takes the place of an earlier one. `index`: of the last record in it.
-  void keep(time_point now, std::uint64_t index, std::string bytes) {
-    kept_ = backup{index, std::move(bytes), now + stays};
+  /// Takes the place of an earlier one. Returns its number, of no earlier one: `index`, that of the
+  /// last record in it, or the next above that of the one before, as a backup of the same record
+  /// has another time in it.
+  std::uint64_t keep(time_point now, std::uint64_t index, std::string bytes) {
+    last_ = std::max(index, last_ + 1);
+    kept_ = backup{last_, std::move(bytes), now + stays};
+    return last_;
   }
 
   /// Returns the piece at `offset`, of max_piece at most; an empty one at the end. Error:
   /// not_found, if there is no such backup, or not any more.
-  [[nodiscard]] result<std::string> read(std::uint64_t index, std::uint64_t offset) const {
-    if (!kept_ || kept_->index != index || offset > kept_->bytes.size())
+  [[nodiscard]] result<std::string> read(std::uint64_t number, std::uint64_t offset) const {
+    if (!kept_ || kept_->number != number || offset > kept_->bytes.size())
       return problem{errc::not_found, "that backup is gone; make another one"};
     return kept_->bytes.substr(static_cast<std::size_t>(offset), max_piece);
   }
@@ -48,12 +53,14 @@ public:
 
 private:
   struct backup {
-    std::uint64_t index = 0;
+    std::uint64_t number = 0;
     std::string bytes;
     time_point until{};
   };
 
   std::optional<backup> kept_;
+  /// The number of the last one, kept or not.
+  std::uint64_t last_ = 0;
 };
 
 } // namespace troupe::cluster

@@ -152,7 +152,8 @@ public:
   };
 
   /// Requests wait, and nothing was heard from the service for client_options::doubt_after.
-  /// Repeated after each such span. Check whether the service is alive; look elsewhere if not.
+  /// Repeated after twice that span, then four times, up to longest_doubt_pause: a service may keep
+  /// a request waiting, as in line for a lock. Check whether it is alive; look elsewhere if not.
   struct doubt {};
 
   using effect = std::variant<send, open, keep, end, done, ended, doubt>;
@@ -186,10 +187,8 @@ public:
       retry_at_.reset();
       send_those_that_rest();
     }
-    if (auto when = doubt_at(); when && *when <= now) {
-      heard_at_ = now;
-      put(doubt{});
-    }
+    if (auto when = doubt_at(); when && *when <= now)
+      begin_doubt();
     out_ = nullptr;
   }
 
@@ -270,6 +269,7 @@ private:
     record_ = where.record;
     record_until_ = now_ + known_for;
     heard_at_ = now_;
+    doubted_ = 0;
     refusal_ = {};
     hindrance_ = {};
     retry_at_.reset();
@@ -295,7 +295,23 @@ private:
 
   [[nodiscard]] std::optional<time_point> doubt_at() const {
     auto waits = is_reached_ && !open_.empty() && options_.doubt_after > duration::zero();
-    return waits ? std::optional{heard_at_ + options_.doubt_after} : std::nullopt;
+    if (!waits)
+      return std::nullopt;
+    return heard_at_ + (is_fresh() ? options_.doubt_after : doubt_pause_);
+  }
+
+  /// Whether a request waits that has not been a reason for a doubt.
+  [[nodiscard]] bool is_fresh() const {
+    return !open_.empty() && open_.rbegin()->first > doubted_;
+  }
+
+  /// @pre a request waits
+  void begin_doubt() {
+    auto last = is_fresh() ? options_.doubt_after : doubt_pause_;
+    doubt_pause_ = std::max(options_.doubt_after, std::min(2 * last, longest_doubt_pause));
+    doubted_ = open_.rbegin()->first;
+    heard_at_ = now_;
+    put(doubt{});
   }
 
   void hear(failed::kind how) {
@@ -338,8 +354,8 @@ private:
     request made{what};
     if (what.numbered)
       enlist(made);
-    if (open_.empty())
-      heard_at_ = now_; // no request was waiting
+    if (!is_fresh())
+      heard_at_ = now_; // those that wait have been doubted for
     deadlines_.emplace(what.deadline, id);
     send_now(*open_.emplace(id, made).first);
   }
@@ -624,6 +640,8 @@ private:
                                    "at the state before a repeat"};
   }
 
+  /// A client looks after the service at rest, too, so that a doubt is not all that finds a hang.
+  static constexpr duration longest_doubt_pause = std::chrono::seconds{8};
   /// How long a known record may be used to begin a session: later, too many other sessions may
   /// have ended.
   static constexpr duration known_for = std::chrono::seconds{10};
@@ -638,7 +656,10 @@ private:
 
   bool is_reached_ = false;
   bool is_closed_ = false;
-  time_point heard_at_{};  // last sign of life; or when a request came while none waited
+  /// Last sign of life, or doubt; or when a request came while no fresh one waited.
+  time_point heard_at_{};
+  request_id doubted_ = 0; // the last request that was a reason for a doubt
+  duration doubt_pause_{}; // before another one for the same
   problem refusal_;        // see refuse
   problem hindrance_;      // see hinder
   std::uint64_t turn_ = 0; // counts changes of the service's place

@@ -138,7 +138,7 @@ struct show_node {
 
 /// A backup that can be read from the asked node for a few minutes.
 struct backup_receipt {
-  /// The last entry of the log that is in it.
+  /// Its number: that of the last entry of the log that is in it, or a greater one.
   std::uint64_t index = 0;
   std::uint64_t bytes = 0;
 

@@ -389,9 +389,9 @@ private:
         what.made = read_calendar();
         auto bytes = host::to_file(what);
         auto size = bytes.size();
-        backup_.keep(seats_.now(), what.index, std::move(bytes));
+        auto number = backup_.keep(seats_.now(), what.index, std::move(bytes));
         wake_for_backup();
-        promise.deliver(backup_receipt{what.index, size});
+        promise.deliver(backup_receipt{number, size});
       }));
     return asked;
   }

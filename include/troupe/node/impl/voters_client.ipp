@@ -113,6 +113,8 @@ TROUPE_COMPILED result<std::string> voters_client::back_up(duration wait) {
     auto piece = asking{*this}.ask(read_backup{made->index, bytes.size()}, wait);
     if (!piece)
       return piece.error();
+    if (piece->empty())
+      return problem{errc::not_found, "that backup ends before its end; make another one"};
     bytes += *piece;
   }
   return bytes;
