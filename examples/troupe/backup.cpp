@@ -77,11 +77,11 @@ int run_backup(const common_options& common, const backup_command& what) {
   auto bytes = (*client)->voters().back_up(common.wait());
   if (!bytes)
     return complain(common, bytes.error());
-  if (auto why = write_whole(what.file, *bytes))
-    return complain(common, why);
   auto made = host::backup_from(*bytes);
   if (!made)
     return complain(common, made.error());
+  if (auto why = write_whole(what.file, *bytes))
+    return complain(common, why);
   return tell(common, "backed_up",
               {{"file", what.file}, {"entry", made->index}, {"bytes", bytes->size()}},
               what.file + " contains all data up to entry " + std::to_string(made->index) + ", "

@@ -181,9 +181,12 @@ int change_one(const common_options& common, cluster_client& client, const asked
     if (code == errc::bad_argument)
       return complain(common, done.error());
     status = complain(common, at_node(each, done.error()));
-    if (code == errc::denied || (goes_once && code == errc::busy))
+    auto may_go = code == errc::busy || code == errc::timed_out || code == errc::outcome_unknown;
+    if (code == errc::denied || (goes_once && may_go))
       break; // denied: so says each node
   }
+  if (is_found && !goes_once)
+    tell_of_away(common, nodes); // where it may be kept as well
   if (is_found || status != ok)
     return status;
   return complain(common, missing(no_letter(*id), nodes));
