@@ -181,6 +181,8 @@ struct dead_letters_command {
   std::string node{};
   /// The id of one to deliver again, or all.
   std::optional<std::string> redrive{};
+  /// The id of one whose content is to be shown.
+  std::optional<std::string> show{};
   /// The id of one to let go of, or all.
   std::optional<std::string> purge{};
 };

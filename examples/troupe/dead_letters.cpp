@@ -1,6 +1,7 @@
 #include <chrono>
 #include <iostream>
 #include <set>
+#include <sstream>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -10,6 +11,7 @@
 #include "commands.hpp"
 #include "connect.hpp"
 #include "letter_choice.hpp"
+#include "troupe/core/json_tree.hpp"
 
 namespace cli {
 
@@ -111,6 +113,28 @@ bool tell(const common_options& common, const registry::record& node, const std:
   return true;
 }
 
+std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> all;
+  std::istringstream from{text};
+  for (std::string line; std::getline(from, line);)
+    all.push_back(line);
+  return all;
+}
+
+/// Its content.
+bool tell(const common_options& common, const registry::record& node, const std::string& id,
+          const router::shown_dead_letter& what) {
+  json content = what.json; // of another release, perhaps
+  if (auto read = parse_json(what.json))
+    content = *read;
+  if (common.json)
+    print({{"event", "shown"}, {"node", node.key.name}, {"id", id}, {"message", content}});
+  else
+    for (auto& line : lines_of(content.dump(2)))
+      print_line(std::cout, printable(line)); // others choose its texts
+  return true;
+}
+
 /// Redrives or purges all at each node.
 template <class Wish>
 int change_all(const common_options& common, cluster_client& client, const asked_nodes& nodes) {
@@ -154,12 +178,12 @@ problem no_letter(const std::string& id) {
   return {errc::not_found, "no node keeps the dead letter " + id + "; see troupe dead-letters"};
 }
 
-/// Redrives it at the first node that keeps it, as another would deliver it a second time; purges
-/// it at each.
+/// Redrives it at the first node that keeps it, as another would deliver it a second time, and
+/// shows it there; purges it at each.
 template <class Wish>
 int change_one(const common_options& common, cluster_client& client, const asked_nodes& nodes,
                const std::string& called) {
-  constexpr auto goes_once = std::is_same_v<Wish, router::redrive_dead_letter>;
+  constexpr auto goes_once = !std::is_same_v<Wish, router::purge_dead_letters>;
   auto id = whole_id(common, client, nodes, called);
   if (!id)
     return complain(common,
@@ -207,6 +231,8 @@ int run_dead_letters(const common_options& common, const dead_letters_command& w
   };
   if (what.purge)
     return change(*what.purge, router::purge_dead_letters{});
+  if (what.show)
+    return change_one<router::show_dead_letter>(common, **client, *nodes, *what.show);
   if (what.redrive)
     return change(*what.redrive, router::redrive_dead_letter{});
   return list_all(common, **client, *nodes);

@@ -75,7 +75,8 @@ constexpr std::array examples{
                notes_on_mark},
   command_help{"request", "Agents", "troupe request echo-second 'are you there?'", notes_on_mark},
   command_help{"dead-letters", "Agents",
-               "troupe dead-letters --node second; troupe dead-letters --redrive all"},
+               "troupe dead-letters --node second; troupe dead-letters --show 3fa9:2:17; "
+               "troupe dead-letters --redrive all"},
   command_help{"inbox", "Agents", "troupe inbox; troupe inbox echo-second --node first"},
   command_help{"get", "State", "troupe get colour", notes_on_values},
   command_help{"put", "State", "troupe put colour blue; troupe put options -- --dry-run",

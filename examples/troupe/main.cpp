@@ -792,19 +792,27 @@ private:
                    "Name or id of a node, or the beginning of its id; default: all nodes")
       ->option_text("NODE")
       ->check(cli::given("the name or id of a node"));
+    auto* show = command
+                   ->add_option("--show", dead_letters_.show,
+                                "Shows the content of the one with this id, or with fewer digits "
+                                "of its node, as JSON")
+                   ->option_text("ID")
+                   ->check(cli::given("the id of a dead letter"));
     auto* again = command
                     ->add_option("--redrive", dead_letters_.redrive,
                                  "Delivers the one with this id again, or with fewer digits of its "
                                  "node (3fa9:2:17); or all")
                     ->option_text("ID|all")
-                    ->check(cli::given("the id of a dead letter, or all"));
+                    ->check(cli::given("the id of a dead letter, or all"))
+                    ->excludes(show);
     command
       ->add_option(
         "--purge", dead_letters_.purge,
         "Lets go of the one with this id for good, or with fewer digits of its node; or of all")
       ->option_text("ID|all")
       ->check(cli::given("the id of a dead letter, or all"))
-      ->excludes(again);
+      ->excludes(again)
+      ->excludes(show);
     command = add_asking("inbox",
                          "Shows where messages wait, and for what: at agents that are slow, and "
                          "those of class confirm and once at the nodes that have accepted them",

@@ -112,6 +112,32 @@ TEST_CASE("whoever asks for dead letters hears which nodes were not asked", "[cl
   CHECK(missing.says("begins with 0000ffff:1:1 (not asked, as away: n1); see troupe dead-letters"));
 }
 
+TEST_CASE("the content of a dead letter is shown by its id or the beginning of that",
+          "[cluster][cli]") {
+  two_nodes cluster;
+  cluster.lose_one();
+  auto id = *cluster.ids().begin();
+  auto brief = id.substr(0, 4) + id.substr(id.find(':'));
+  auto shown = run(cluster.with({"dead-letters", "--show", brief}));
+  INFO(shown);
+  CHECK(shown.status == 0);
+  auto content = json::parse(shown.output, nullptr, false);
+  REQUIRE(content.size() == 1);
+  CHECK(content[0] == json{{"type", "std::string"}, {"value", "hello"}});
+  auto lines = run(cluster.with({"dead-letters", "--show", id, "--json"})).lines();
+  REQUIRE(lines.size() == 1);
+  CHECK(lines[0] == json{{"event", "shown"}, {"node", "n0"}, {"id", id}, {"message", content}});
+  CHECK(cluster.ids().contains(id)); // it is there still
+  auto other = run(cluster.with({"dead-letters", "--show", id + "1"}));
+  INFO(other);
+  CHECK(other.status == 1);
+  CHECK(other.says("no node keeps the dead letter " + id + "1"));
+  CHECK(run(cluster.with({"dead-letters", "--show", "all"})).status == 2);
+  CHECK(run(cluster.with({"dead-letters", "--show", id, "--redrive", "all"})).status == 2);
+  CHECK(run(cluster.with({"dead-letters", "--show", id, "--purge", "all"})).status == 2);
+  CHECK(cluster.ids().contains(id));
+}
+
 TEST_CASE("dead letters that are purged are gone", "[cluster][cli]") {
   two_nodes cluster;
   cluster.lose_one();

@@ -72,6 +72,8 @@ SCENARIO("a client does with a cluster what its certificate allows, and hears wh
                            {"locks", "--force-release", "work"},
                            {"voters", "add", "n0"},
                            {"backup", who.folder("backup")}};
+  // An id that no node keeps, with all of its digits.
+  const words to_show{"dead-letters", "--show", std::string(64, '0') + ":1:1"};
   GIVEN("a client that may read") {
     auto reader = client_with(who, "read");
     THEN("it sees all and changes nothing") {
@@ -82,6 +84,7 @@ SCENARIO("a client does with a cluster what its certificate allows, and hears wh
       for (auto& each : to_operate)
         check_denied(reader, at, each, "operate");
       check_denied(reader, at, {"leave", "--force"}, "operate");
+      check_denied(reader, at, to_show, "operate");
       CHECK(run_as(reader, at, {"get", "colour"}).output == "blue\n");
     }
   }
@@ -93,6 +96,7 @@ SCENARIO("a client does with a cluster what its certificate allows, and hears wh
       for (auto& each : to_operate)
         check_denied(user, at, each, "operate");
       check_denied(user, at, {"leave", "--force"}, "operate");
+      check_denied(user, at, to_show, "operate");
       for (auto& each : to_use)
         if (each.front() != "request" && each.front() != "send") // there is no such agent
           check_allowed(user, at, each);
@@ -118,6 +122,7 @@ SCENARIO("a client does with a cluster what its certificate allows, and hears wh
       for (auto& each : to_operate)
         if (each.front() != "locks") // there is no such lock
           check_allowed(all, at, each);
+      CHECK(run_as(all, at, to_show).says("no node keeps the dead letter"));
       CHECK(run_as(all, at, {"leave", "--force"}).says("is the only voter"));
     }
   }

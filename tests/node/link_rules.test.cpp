@@ -137,7 +137,7 @@ TEST_CASE("each message of troupe's own needs the right that is said here, or me
       "troupe::cluster::read_backup", "troupe::lock::force_release",
       "troupe::router::leave_cluster", "troupe::router::maintain_node",
       "troupe::router::redrive_dead_letter", "troupe::router::purge_dead_letters",
-      "troupe::scheduler::set_maintenance"}},
+      "troupe::router::show_dead_letter", "troupe::scheduler::set_maintenance"}},
   };
   troupe::init();
   auto rules = cluster::link_rules({});

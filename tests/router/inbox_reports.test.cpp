@@ -219,6 +219,36 @@ TEST_CASE_METHOD(two_deliveries, "a dead letter that is purged is gone, also aft
   }
 }
 
+TEST_CASE_METHOD(two_deliveries, "the content of a dead letter is shown, unless it is too large",
+                 "[router]") {
+  const message_options brief{.ttl = 200ms, .delivery = delivery_class::confirm};
+  REQUIRE(!send("nobody", 18'446'744'073'709'551'615U, brief));
+  auto say = [this, &brief](std::size_t bytes) {
+    return here->send(to_agent("nobody"), caf::make_message(std::string(bytes, 'x'), false), brief);
+  };
+  constexpr auto most = show_dead_letter::max_bytes;
+  constexpr std::size_t around = 65; // of the text in its JSON
+  for (auto each : {std::size_t{3}, most - around, most - around + 1, 6 * most})
+    REQUIRE(!say(each));
+  REQUIRE(testing::comes_true([&] { return statistics(*here).dead_letters == 5; }));
+  std::vector<std::string> ids;
+  for (auto& each : ask<dead_letter_page>(*here, list_dead_letters{}).letters)
+    ids.push_back(to_string(each.id));
+  CHECK(shown(*here, ids[0]).value() == R"([{"type":"uint64_t","value":18446744073709551615}])");
+  CHECK(shown(*here, ids[1]).value()
+        == R"([{"type":"std::string","value":"xxx"},{"type":"bool","value":false}])");
+  CHECK(shown(*here, ids[2]).value().size() == most);
+  for (auto index : {3U, 4U}) {
+    auto why = shown(*here, ids[index]).error();
+    CHECK(why.code == errc::too_large);
+    CHECK(why.detail.find("up to 65536 of JSON are shown") != std::string::npos);
+  }
+  CHECK(shown(*here, ids[3]).error().detail.find("has 65537 bytes") != std::string::npos);
+  CHECK(shown(*here, "nonsense").error().code == errc::bad_argument);
+  CHECK(shown(*here, ids[0] + "1").error().code == errc::not_found);
+  CHECK(statistics(*here).dead_letters == 5);
+}
+
 TEST_CASE_METHOD(two_deliveries, "a dead letter that is being delivered again is not purged",
                  "[router]") {
   add(*here, "clumsy", [](std::uint64_t) -> caf::result<void> {
@@ -230,6 +260,7 @@ TEST_CASE_METHOD(two_deliveries, "a dead letter that is being delivered again is
   on(*here, [](router_state& state) { return state.remove_agent("clumsy") != nullptr; });
   REQUIRE(ask<redrive_receipt>(*here, redrive_dead_letter{id}).redriven == 1);
   CHECK(purge_refusal(*here, id) == errc::busy);
+  CHECK(shown(*here, id).error().code == errc::busy);
   CHECK(ask<purge_receipt>(*here, purge_dead_letters{}).purged == 0);
   CHECK(statistics(*here).confirms == 1);
 }

@@ -225,6 +225,15 @@ struct live_confirms : test::live_system<caf::id_block::troupe_router> {
     return result;
   }
 
+  /// The content of that dead letter as JSON, or why it is not shown.
+  result<std::string> shown(const router_access& where, const std::string& id) {
+    std::optional<result<std::string>> answer;
+    self->request(where.handle(), 20s, show_dead_letter{id})
+      .receive([&](const shown_dead_letter& what) { answer = what.json; },
+               [&](const caf::error& why) { answer = to_problem(why); });
+    return *answer;
+  }
+
   void place(const std::string& id, const node_id& node) {
     REQUIRE(on(*here, [=](router_state& state) {
       state.places().put({id, node});

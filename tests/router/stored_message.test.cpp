@@ -1,51 +1,28 @@
 #include "troupe/core/caf/stored_message.hpp"
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
-#include <map>
-#include <optional>
 #include <string>
 #include <string_view>
-#include <tuple>
-#include <utility>
-#include <variant>
 #include <vector>
 
 #include "caf/actor_system.hpp"
 #include "caf/actor_system_config.hpp"
-#include "caf/event_based_actor.hpp"
-#include "caf/inspector_access.hpp"
 #include "caf/scoped_actor.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
-#include "core/everything.hpp"
+#include "router/mixed_message.hpp"
 #include "support/seeds.hpp"
-#include "troupe/core/caf/init.hpp"
-#include "troupe/core/caf/inspect_bytes.hpp"
-#include "troupe/core/caf/inspect_time.hpp"
-#include "troupe/core/caf/message_block.hpp"
 #include "troupe/core/codec.hpp"
-#include "troupe/core/messages.hpp"
 #include "troupe/core/random.hpp"
 
 namespace stored_message_test {
 
-using namespace troupe;
+using namespace mixed_message;
 using namespace std::literals;
 using Catch::Matchers::ContainsSubstring;
-
-struct order {
-  std::uint32_t pieces = 0;
-  std::string article;
-
-  friend bool operator==(const order&, const order&) = default;
-
-  TROUPE_FIELDS(order, pieces, article);
-};
 
 /// As the next release of the program has it.
 struct longer_order {
@@ -59,69 +36,6 @@ struct longer_order {
 
   TROUPE_FIELDS(longer_order, pieces, article, notes, table, instead);
 };
-
-struct call {
-  caf::actor whom;
-  std::string text;
-
-  TROUPE_FIELDS(call, whom, text);
-};
-
-/// A field of every shape that CAF can send.
-struct mixed {
-  bool flag = false;
-  std::int8_t tiny = 0;
-  std::uint16_t small = 0;
-  std::int32_t whole = 0;
-  std::uint64_t number = 0;
-  float ratio = 0;
-  double share = 0;
-  errc code = errc::none;
-  duration span{};
-  wall_time due{};
-  std::string text;
-  std::vector<std::byte> bytes;
-  std::array<std::byte, 5> key{};
-  std::pair<std::string, std::uint8_t> two{"", 0};
-  std::tuple<bool, std::string, duration> three{false, "", 0};
-  std::vector<bool> flags;
-  std::deque<problem> problems;
-  std::map<std::uint64_t, std::vector<std::string>> lines;
-  std::optional<order> perhaps;
-  std::vector<std::optional<duration>> naps;
-  std::variant<order, test::square> shape{};
-
-  friend bool operator==(const mixed&, const mixed&) = default;
-
-  TROUPE_FIELDS(mixed, flag, tiny, small, whole, number, ratio, share, code, span, due, text, bytes,
-                key, two, three, flags, problems, lines, perhaps, naps, shape);
-};
-
-errc known(errc any) {
-  return static_cast<errc>(static_cast<std::size_t>(any) % errc_names.size());
-}
-
-mixed some(random_source random) {
-  test::maker from{random};
-  auto all = from.all();
-  mixed made{all.flag,  all.tiny,  all.small,    all.whole, all.number, all.ratio, all.share,
-             all.code,  all.span,  all.due,      all.text,  all.bytes,  all.key,   all.two,
-             all.three, all.flags, all.problems, all.lines, {},         all.naps,  {}};
-  made.code = known(all.code);
-  for (auto& each : made.problems)
-    each.code = known(each.code);
-  if (all.flag)
-    made.perhaps = order{all.small, all.text};
-  if (all.tiny < 0)
-    made.shape = test::square{all.small};
-  return made;
-}
-
-TROUPE_MESSAGES_AT(of_stored_messages, 61'000, order, call, test::square, mixed);
-
-void init() {
-  init_messages<caf::id_block::troupe_core, of_stored_messages>();
-}
 
 template <class T>
 std::string stored(T what) {
@@ -176,7 +90,7 @@ TEST_CASE("a message is read as it was stored, each element by the name of its t
   auto what = caf::make_message(order{3, "tea"}, "sweet"s, std::uint16_t{5}, order{1, ""});
   auto bytes = to_stored(what);
   REQUIRE(bytes);
-  CHECK_THAT(*bytes, ContainsSubstring("stored_message_test::order"));
+  CHECK_THAT(*bytes, ContainsSubstring("mixed_message::order"));
   auto again = from_stored(*bytes);
   REQUIRE(again);
   REQUIRE(again->match_elements<order, std::string, std::uint16_t, order>());
@@ -195,7 +109,7 @@ TEST_CASE("what cannot be stored, or is not known here, is refused in words") {
   caf::scoped_actor self{sys};
   auto refused = [](const caf::message& what) { return to_stored(what).error().detail; };
   CHECK_THAT(refused(caf::make_message(call{caf::actor_cast<caf::actor>(self), "now"})),
-             ContainsSubstring("stored_message_test::call cannot be stored"));
+             ContainsSubstring("mixed_message::call cannot be stored"));
   CHECK_THAT(refused(caf::make_message(caf::make_error(caf::sec::bad_function_call))),
              ContainsSubstring("cannot be stored"));
   CHECK_THAT(refused(caf::make_message(caf::make_message(1))),
@@ -205,7 +119,7 @@ TEST_CASE("what cannot be stored, or is not known here, is refused in words") {
   of_another.replace(of_another.find("order"), 5, "brief");
   auto why = from_stored(of_another).error();
   CHECK(why.code == errc::incompatible);
-  CHECK_THAT(why.detail, ContainsSubstring("stored_message_test::brief"));
+  CHECK_THAT(why.detail, ContainsSubstring("mixed_message::brief"));
   encoder nameless;
   nameless.put(std::vector<detail::stored_element>{{"", "x"}});
   CHECK(from_stored(nameless.take()).error().code == errc::incompatible);

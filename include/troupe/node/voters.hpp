@@ -378,8 +378,8 @@ private:
     // It stays here: CAF counts who has it without a lock.
     backups_.emplace(++last_asker_, asked);
     setup_.group.back_up(on_self<result<host::group_backup>>(
-      [this, number = last_asker_](const result<host::group_backup>& made) {
-        auto found = backups_.extract(number);
+      [this, asker = last_asker_](const result<host::group_backup>& made) {
+        auto found = backups_.extract(asker);
         if (!found)
           return;
         auto& promise = found.mapped();

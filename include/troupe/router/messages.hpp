@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -269,6 +270,28 @@ struct list_dead_letters {
   TROUPE_FIELDS(list_dead_letters, after, limit);
 };
 
+/// The content of a dead letter.
+struct shown_dead_letter {
+  /// As core/caf/message_tree.hpp writes it.
+  std::string json;
+
+  TROUPE_FIELDS(shown_dead_letter, json);
+};
+
+/// Asks the router of a node for the content of a dead letter. Errors: bad_argument (no id, or it
+/// has no JSON), not_found (it is not here), busy (it is being delivered again), incompatible (its
+/// node cannot read it), too_large (above max_bytes of JSON).
+struct show_dead_letter {
+  using result = shown_dead_letter;
+
+  static constexpr std::size_t max_bytes = 64U << 10U;
+
+  /// As to_string(message_id) writes it.
+  std::string id;
+
+  TROUPE_FIELDS(show_dead_letter, id);
+};
+
 /// Asks the router of a node to let go of a dead letter, for good: answered once that has left the
 /// disk as well. Errors: bad_argument (no id), not_found (it is not here), busy (it is being
 /// delivered again).
@@ -451,6 +474,8 @@ CAF_BEGIN_TYPE_ID_BLOCK(troupe_router, ::troupe::type_ids::router)
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::purge_receipt))
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::list_inboxes))
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::inbox_page))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::show_dead_letter))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::shown_dead_letter))
 
 CAF_END_TYPE_ID_BLOCK(troupe_router)
 

@@ -140,6 +140,7 @@ public:
       },
       [this](const find_router_statistics&) { return statistics(); },
       [this](const list_dead_letters& what) { return confirms_.dead().list(what); },
+      [this](const show_dead_letter& what) { return confirms_.dead().show(what); },
       [this](const redrive_dead_letter& what) { return confirms_.dead().redrive(what); },
       [this](const purge_dead_letters& what) {
         confirms_.dead().purge(what, detail::asker::of(self_));

@@ -1,9 +1,16 @@
 #pragma once
 
+#include <cstddef>
+#include <span>
 #include <string>
+#include <type_traits>
+#include <vector>
 
+#include "caf/deserializer.hpp"
 #include "caf/inspector_access_base.hpp"
+#include "caf/serializer.hpp"
 #include "troupe/core/codec.hpp"
+#include "troupe/core/detail/whole_bytes.hpp"
 
 namespace troupe {
 
@@ -19,7 +26,7 @@ struct coded_access : caf::inspector_access_base<T> {
     };
     std::string bytes;
     if constexpr (Inspector::is_loading) {
-      if (!f.apply(bytes))
+      if (!read(f, bytes))
         return false;
       x = {};
       return (may_be_empty && bytes.empty()) || decoder{bytes}.get(x);
@@ -32,8 +39,31 @@ struct coded_access : caf::inspector_access_base<T> {
         sink.put(x);
         bytes = sink.take();
       }
-      return f.apply(bytes);
+      return write(f, bytes);
     }
+  }
+
+private:
+  /// What is for people takes no text that is none.
+  template <class Inspector>
+  static bool write(Inspector& f, std::string& bytes) {
+    if constexpr (std::is_same_v<Inspector, caf::serializer>)
+      if (auto* whole = dynamic_cast<detail::whole_bytes_sink*>(&f))
+        return whole->put_bytes(std::as_bytes(std::span{bytes}));
+    return f.apply(bytes);
+  }
+
+  template <class Inspector>
+  static bool read(Inspector& f, std::string& bytes) {
+    if constexpr (std::is_same_v<Inspector, caf::deserializer>)
+      if (auto* whole = dynamic_cast<detail::whole_bytes_source*>(&f)) {
+        std::vector<std::byte> given;
+        if (!whole->get_bytes(given))
+          return false;
+        bytes.assign(reinterpret_cast<const char*>(given.data()), given.size());
+        return true;
+      }
+    return f.apply(bytes);
   }
 };
 

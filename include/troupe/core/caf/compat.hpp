@@ -364,6 +364,11 @@ inline bool save_element(const caf::message& what, std::size_t index, caf::seria
   return caf::detail::global_meta_objects()[type].save(sink, what.cdata().at(index));
 }
 
+/// Returns how many bytes an element of that type, which is registered, takes in a message.
+inline std::size_t bytes_in_memory(caf::type_id_t type) {
+  return caf::detail::global_meta_objects()[type].padded_size;
+}
+
 /// Returns a message of those types, each of which is registered, with values that
 /// `load(index, read)` reads by a call of `read(caf::deserializer&)`; nothing if one returns false.
 template <class Load>

@@ -7,13 +7,15 @@
 
 #include "caf/binary_deserializer.hpp"
 #include "caf/binary_serializer.hpp"
+#include "caf/deserializer.hpp"
 #include "caf/inspector_access.hpp"
 #include "caf/inspector_access_base.hpp"
 #include "caf/serializer.hpp"
 #include "troupe/core/caf/compat.hpp"
+#include "troupe/core/detail/whole_bytes.hpp"
 
 /// Writes and reads bytes as one piece in CAF's binary form, which stays the same: byte by byte, a
-/// megabyte takes 8 ms each time, in the thread that serves all links.
+/// megabyte takes 8 ms each time, in the thread that serves all links. So do JSON and MessagePack.
 template <>
 struct caf::inspector_access<std::vector<std::byte>>
   : caf::inspector_access_base<std::vector<std::byte>> {
@@ -23,9 +25,15 @@ struct caf::inspector_access<std::vector<std::byte>>
       return write(f, x);
     else if constexpr (std::is_same_v<Inspector, caf::binary_deserializer>)
       return read(f, x);
-    else if constexpr (std::is_same_v<Inspector, caf::serializer>)
+    else if constexpr (std::is_same_v<Inspector, caf::serializer>) {
       if (auto* counts = dynamic_cast<troupe::compat::size_counter*>(&f))
         return write(*counts, x);
+      if (auto* whole = dynamic_cast<troupe::detail::whole_bytes_sink*>(&f))
+        return whole->put_bytes(x);
+    } else if constexpr (std::is_same_v<Inspector, caf::deserializer>) {
+      if (auto* whole = dynamic_cast<troupe::detail::whole_bytes_source*>(&f))
+        return whole->get_bytes(x);
+    }
     return f.list(x);
   }
 

@@ -62,6 +62,21 @@ public:
     return {code_, path.empty() ? fault_ : std::string{path} + ": " + fault_};
   }
 
+  /// Returns what was found where something else was expected.
+  static std::string describe(const tree& found) {
+    if (found.is_object())
+      return "an object of " + std::to_string(found.size());
+    if (found.is_array())
+      return "a list of " + std::to_string(found.size());
+    if (found.is_binary() && found.get_binary().has_subtype())
+      return "an extension";
+    if (found.is_binary())
+      return std::to_string(found.get_binary().size()) + " bytes";
+    if (found.is_string())
+      return "\"" + std::string{utf8_prefix(found.get_ref<const std::string&>(), 40)} + "\"";
+    return found.dump();
+  }
+
 private:
   /// An unknown field is ignored, a missing one keeps its default.
   template <class T>
@@ -316,20 +331,6 @@ private:
 
   bool expected(const std::string& what, const tree& found) {
     return fail("expected " + what + ", found " + describe(found));
-  }
-
-  static std::string describe(const tree& found) {
-    if (found.is_object())
-      return "an object of " + std::to_string(found.size());
-    if (found.is_array())
-      return "a list of " + std::to_string(found.size());
-    if (found.is_binary() && found.get_binary().has_subtype())
-      return "an extension";
-    if (found.is_binary())
-      return std::to_string(found.get_binary().size()) + " bytes";
-    if (found.is_string())
-      return "\"" + std::string{utf8_prefix(found.get_ref<const std::string&>(), 40)} + "\"";
-    return found.dump();
   }
 
   bool fail(std::string detail) {

@@ -15,6 +15,7 @@
 #include "troupe/node/impl/voters_client.ipp"
 #include "troupe/registry/impl/registry_client.ipp"
 #include "troupe/router/impl/caller.ipp"
+#include "troupe/router/impl/content_text.ipp"
 #include "troupe/router/impl/router_client.ipp"
 #include "troupe/scheduler/impl/worker.ipp"
 #include "troupe/scheduler/impl/workflow_client.ipp"

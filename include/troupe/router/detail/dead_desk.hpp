@@ -22,6 +22,7 @@
 #include "troupe/router/dead_letter.hpp"
 #include "troupe/router/dead_letters.hpp"
 #include "troupe/router/detail/asker.hpp"
+#include "troupe/router/detail/content_text.hpp"
 #include "troupe/router/detail/entrance.hpp"
 #include "troupe/router/detail/letter_row.hpp"
 #include "troupe/router/detail/origin.hpp"
@@ -97,6 +98,30 @@ public:
 
   [[nodiscard]] dead_letter_page list(const list_dead_letters& what) const {
     return letters_.list(what.after, what.limit);
+  }
+
+  /// The content of one of them. What is large is refused before it is written, as this is the
+  /// thread of all messages: few of its bytes take less than a fifth of one in JSON.
+  [[nodiscard]] caf::result<shown_dead_letter> show(const show_dead_letter& what) const {
+    auto id = to_message_id(what.id);
+    if (!id)
+      return to_error(no_message_id(what.id));
+    if (letters_.is_under_way(*id))
+      return to_error(redriven_already());
+    auto* found = letters_.find(*id);
+    if (!found)
+      return to_error(no_dead_letter(what.id));
+    if (auto& why = found->what.unreadable)
+      return to_error(unreadable_to_show(what.id, found->what.from.info().type, why));
+    constexpr auto most = show_dead_letter::max_bytes;
+    if (found->what.bytes > 5 * most)
+      return to_error(too_large_to_show(what.id, found->what.bytes, most));
+    auto text = content_text(found->what.payload);
+    if (!text)
+      return to_error(text.error());
+    if (text->size() > most)
+      return to_error(too_large_to_show(what.id, text->size(), most));
+    return shown_dead_letter{*std::move(text)};
   }
 
   /// Delivers one of them again, or all.

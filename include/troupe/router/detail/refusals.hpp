@@ -219,6 +219,21 @@ inline problem unreadable_here(const std::string& id) {
                                   "the message again"};
 }
 
+/// `type`: what its sender calls it; empty: nothing.
+inline problem unreadable_to_show(const std::string& id, const std::string& type,
+                                  const problem& why) {
+  return {errc::incompatible, "the content of the dead letter " + id
+                                + (type.empty() ? "" : ", of type " + shortened(type) + ',')
+                                + " cannot be shown by the node that keeps it: " + why.detail};
+}
+
+/// `bytes`: of its JSON, or of the message where those are too many.
+inline problem too_large_to_show(const std::string& id, std::size_t bytes, std::size_t most) {
+  return {errc::too_large, "the content of the dead letter " + id + " has " + std::to_string(bytes)
+                             + " bytes, and up to " + std::to_string(most)
+                             + " of JSON are shown; deliver it again to an agent that looks at it"};
+}
+
 inline problem redriven_already() {
   return {errc::busy, "this dead letter is being delivered again, which cannot be taken back; it "
                       "waits for its agent, or is back in the list after a while"};
