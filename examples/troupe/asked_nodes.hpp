@@ -5,6 +5,11 @@
 #include <vector>
 
 #include "commands.hpp"
+#include "troupe/core/ids.hpp"
+#include "troupe/core/problem.hpp"
+#include "troupe/core/result.hpp"
+#include "troupe/node/cluster_client.hpp"
+#include "troupe/registry/record.hpp"
 
 /// The nodes that a command asks one after the other, each for what is only there.
 namespace cli {
