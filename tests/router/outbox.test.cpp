@@ -762,6 +762,46 @@ TEST_CASE("a clean stop of a process is counted for no message", "[router]") {
   CHECK(said.notes.back().ends == 2);
 }
 
+TEST_CASE("a clean stop does not write that a message of class once went where it did not go last",
+          "[router]") {
+  outbox_rig rig;
+  rig.up(n1);
+  rig.places["a"] = me;
+  rig.notes = true;
+  rig.subject.bind(1);
+  REQUIRE(rig.take_again("a", 1) == "note 1 for me 1");
+  REQUIRE(rig.noted(me, 1, true, 1) == "ask me");
+  REQUIRE(rig.answered(me) == "send me 1");
+  rig.places["a"] = n1;
+  REQUIRE(rig.ended(me, 1, channel::outcome::not_here).empty());
+  REQUIRE(rig.pass(200ms) == "note 1 for n1 1");
+  REQUIRE(rig.noted(n1, 1, true, 1) == "ask n1");
+  REQUIRE(rig.answered(n1) == "send n1 1");
+  auto said = rig.subject.last_words();
+  REQUIRE(said.notes.size() == 1);
+  CHECK(said.notes.front().to == n1);
+  CHECK(said.notes.front().ends == 0);
+}
+
+TEST_CASE("a message does not go while it is being written that it goes elsewhere", "[router]") {
+  outbox_rig rig;
+  rig.up(n1);
+  rig.up(n2);
+  rig.places["a"] = n1;
+  rig.notes = true;
+  rig.subject.bind(1);
+  REQUIRE(rig.take("a", 1) == "note 1 for n1");
+  REQUIRE(rig.noted(n1, 1) == "ask n1");
+  REQUIRE(rig.answered(n1) == "send n1 1");
+  rig.places["a"] = n2;
+  REQUIRE(rig.ended(n1, 1, channel::outcome::not_here).empty());
+  REQUIRE(rig.pass(200ms) == "note 1 for n2");
+  rig.places["a"] = n1;
+  CHECK(rig.pass(200ms).empty());
+  CHECK(rig.noted(n2, 1) == "note 1 for n1");
+  CHECK(rig.noted(n1, 1) == "send n1 1");
+}
+
 TEST_CASE("an agent that takes long holds up what was counted often for a minute only",
           "[router]") {
   outbox_rig rig;

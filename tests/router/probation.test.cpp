@@ -132,19 +132,19 @@ TEST_CASE("a message that has used half of its chances goes alone", "[router]") 
     CHECK(subject.take_freed().empty());
     SECTION("until it has ended") {
       subject.end(1);
-      CHECK(subject.take_freed() == agents{"a", "b", "c", "d"});
+      CHECK(subject.take_freed() == agents{"d"});
       CHECK(subject.goes(2));
       CHECK(subject.goes(3));
       CHECK(!subject.goes(4));
     }
     SECTION("until its agent has failed") {
       subject.failed(1, false);
-      CHECK(subject.take_freed() == agents{"b", "c", "d"});
+      CHECK(subject.take_freed() == agents{"d"});
       CHECK(subject.goes(4));
     }
     SECTION("until its agent is not there any more") {
       subject.back(1);
-      CHECK(subject.take_freed() == agents{"b", "c", "d"});
+      CHECK(subject.take_freed() == agents{"d"});
       CHECK(subject.goes(4));
       CHECK(!subject.goes(1));
     }
@@ -157,8 +157,10 @@ TEST_CASE("a message that has used half of its chances goes alone", "[router]") 
     CHECK(subject.take_freed() == agents{"b"});
     CHECK(!subject.goes(1));
     subject.end(3);
-    CHECK(subject.take_freed() == agents{"a", "c"});
+    CHECK(subject.take_freed() == agents{"a"}); // before c
     CHECK(subject.goes(1));
+    subject.end(1);
+    CHECK(subject.take_freed() == agents{"a", "c"});
   }
 }
 
@@ -184,6 +186,66 @@ TEST_CASE("an agent that takes long holds up those of others for a minute only",
   CHECK(!subject.goes(first == 1 ? 3 : 1, start + 1min)); // c goes alone yet
   subject.end(4);
   CHECK(!subject.next_deadline());
+}
+
+TEST_CASE("a message that goes alone does not wait for all of those of others", "[router]") {
+  node_probation subject;
+  subject.add(1, "a", 0);
+  subject.add(2, "b", 0);
+  subject.add(3, "c", 4);
+  subject.add(4, "a", 0);
+  subject.add(5, "b", 0);
+  REQUIRE(subject.goes(1));
+  REQUIRE(subject.goes(2));
+  CHECK(!subject.goes(3));
+  subject.end(1);
+  CHECK(subject.take_freed() == agents{"a"});
+  CHECK(!subject.goes(4));
+  subject.end(2);
+  CHECK(subject.take_freed() == agents{"c"}); // before the others
+  CHECK(subject.goes(3));
+  CHECK(!subject.goes(4));
+  CHECK(!subject.goes(5));
+  subject.end(3);
+  CHECK(subject.take_freed() == agents{"a", "b", "c"});
+  CHECK(subject.goes(4));
+  CHECK(subject.goes(5));
+}
+
+TEST_CASE("a message that is counted goes although one waits to go alone", "[router]") {
+  node_probation subject;
+  subject.add(1, "a", 0);
+  subject.add(2, "b", 0);
+  subject.add(3, "c", 4);
+  REQUIRE(subject.goes(1));
+  REQUIRE(subject.goes(2));
+  CHECK(!subject.goes(3));
+  subject.back(1); // it is on the disk
+  CHECK(!subject.goes(1));
+  subject.counted(1);
+  CHECK(subject.goes(1));
+}
+
+TEST_CASE("of those that wait to go alone one is freed at a time, and one that does not go then "
+          "holds up no others",
+          "[router]") {
+  node_probation subject;
+  subject.add(1, "a", 4);
+  subject.add(2, "b", 4);
+  subject.add(3, "c", 4);
+  subject.add(4, "d", 0);
+  REQUIRE(subject.goes(1));
+  CHECK(!subject.goes(2));
+  CHECK(!subject.goes(3));
+  CHECK(!subject.goes(4));
+  subject.end(1);
+  CHECK(subject.take_freed() == agents{"b"}); // and is nowhere now
+  CHECK(subject.goes(4));
+  subject.end(4);
+  CHECK(subject.take_freed() == agents{"c"});
+  CHECK(subject.goes(3));
+  subject.end(3);
+  CHECK(subject.take_freed() == agents{"a", "c", "d"});
 }
 
 TEST_CASE("where there is one chance each message goes alone", "[router]") {

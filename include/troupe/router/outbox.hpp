@@ -226,8 +226,10 @@ public:
 
   [[nodiscard]] farewell last_words() const {
     farewell made{{}, !probation_.has_suspects()};
-    for (auto& [what, ends] : probation_.counted())
-      made.notes.push_back({self_, what, ends});
+    for (auto& [what, ends] : probation_.counted()) {
+      auto& noted = items_.at(what).noted; // it may have moved on since it was counted
+      made.notes.push_back({noted != node_id{} ? noted : self_, what, ends});
+    }
     return made;
   }
 
@@ -404,7 +406,7 @@ private:
       return false;
     auto& it = items_.at(what);
     auto is_to_count = node == self_ && !probation_.is_counted(what);
-    if (!is_to_count && (!it.is_noted_first || it.noted == node)) {
+    if (!is_to_count && (!it.is_noted_first || (it.noted == node && !it.is_noting))) {
       if (node == self_)
         probation_.go(now, what);
       return true;

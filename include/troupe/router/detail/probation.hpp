@@ -21,8 +21,9 @@ namespace troupe::router::detail {
 ///
 /// For each agent one of them is on its way at a time. All that are on their way when the process
 /// ends are counted, also those that are not to blame. So one that has used half of its chances
-/// goes alone: those that are not to blame come to that as well, and are handled then. An agent
-/// that takes long holds up those of others for `longest_alone` only.
+/// goes alone: those that are not to blame come to that as well, and are handled then. While one
+/// waits for that no others begin, however many there are. An agent that takes long holds up those
+/// of others for `longest_alone` only.
 ///
 /// Part of a machine. Cost: O(log n); while there are none, one comparison.
 class probation {
@@ -56,9 +57,10 @@ public:
     auto& agent = found->second.agent;
     if (turns_.contains(agent))
       return false;
-    if (goes_alone(found->second) ? on_their_way_.empty() : !alone_)
+    auto alone = goes_alone(found->second);
+    if (on_their_way_.empty() || (!alone && !alone_ && !is_held_up(found->second)))
       return true;
-    awaiting_.insert(agent);
+    (alone ? awaiting_alone_ : awaiting_).insert(agent);
     return false;
   }
 
@@ -101,7 +103,7 @@ public:
       return;
     leave(what);
     if (is_passed && end_turn(what, found->second))
-      freed_.insert(found->second.agent);
+      free(found->second.agent);
   }
 
   void end(content what) {
@@ -110,7 +112,7 @@ public:
       return;
     leave(what);
     if (end_turn(what, gone.mapped()))
-      freed_.insert(gone.mapped().agent);
+      free(gone.mapped().agent);
   }
 
   /// Those that take long do not hold up others any more.
@@ -163,12 +165,26 @@ private:
     return found != turns_.end() && found->second == what;
   }
 
+  /// By one that goes alone and waits until all are back. It does not wait for what is to be
+  /// counted yet; what is counted goes, so that nothing is counted that waits.
+  [[nodiscard]] bool is_held_up(const item& what) const {
+    return !awaiting_alone_.empty() && !what.is_counted;
+  }
+
+  /// Its next message may go, but not before one that goes alone and was just freed.
+  void free(const agent_id& agent) {
+    (is_alone_next_ ? awaiting_ : freed_).insert(agent);
+  }
+
   void leave(content what) {
     if (auto gone = on_their_way_.extract(what))
       until_.erase({gone.mapped(), what});
     if (alone_ == what)
       alone_.reset();
-    if (on_their_way_.empty())
+    is_alone_next_ = on_their_way_.empty() && !awaiting_alone_.empty();
+    if (is_alone_next_)
+      freed_.insert(awaiting_alone_.extract(awaiting_alone_.begin()).value());
+    else if (on_their_way_.empty())
       freed_.merge(std::exchange(awaiting_, {}));
   }
 
@@ -189,6 +205,10 @@ private:
   std::optional<content> alone_;
   /// Agents whose messages wait for those of others.
   std::set<agent_id> awaiting_;
+  /// The same of those that go alone: one at a time, before the others.
+  std::set<agent_id> awaiting_alone_;
+  /// One of them was freed last.
+  bool is_alone_next_ = false;
   std::set<agent_id> freed_;
 };
 
