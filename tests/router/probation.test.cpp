@@ -117,6 +117,22 @@ TEST_CASE("an earlier process that has ended with a message is not forgotten whi
   CHECK(!subject.has_suspects());
 }
 
+TEST_CASE("others go on where one that was to go alone has ended before its turn", "[router]") {
+  node_probation subject;
+  subject.add(1, "a", 0);
+  subject.add(2, "b", 4);
+  subject.add(3, "c", 0);
+  REQUIRE(subject.goes(1));
+  CHECK(!subject.goes(2));
+  CHECK(!subject.goes(3));
+  subject.end(2); // expired
+  subject.end(1);
+  CHECK(subject.take_freed() == agents{"b"});
+  CHECK(subject.take_freed() == agents{"a", "c"}); // as nothing of that one has gone
+  CHECK(subject.take_freed().empty());
+  CHECK(subject.goes(3));
+}
+
 TEST_CASE("a message that has used half of its chances goes alone", "[router]") {
   node_probation subject;
   subject.add(1, "a", 4);

@@ -125,8 +125,11 @@ public:
     return until_.empty() ? std::nullopt : std::optional{until_.begin()->first};
   }
 
-  /// The agents whose next message may go since.
+  /// The agents whose next message may go since. Asked again until there are none, as those that
+  /// were freed may have nothing that goes.
   [[nodiscard]] std::set<agent_id> take_freed() {
+    if (freed_.empty() && on_their_way_.empty())
+      free_next();
     return std::exchange(freed_, {});
   }
 
@@ -181,10 +184,17 @@ private:
       until_.erase({gone.mapped(), what});
     if (alone_ == what)
       alone_.reset();
-    is_alone_next_ = on_their_way_.empty() && !awaiting_alone_.empty();
+    is_alone_next_ = false;
+    if (on_their_way_.empty())
+      free_next();
+  }
+
+  /// One that goes alone, else all others.
+  void free_next() {
+    is_alone_next_ = !awaiting_alone_.empty();
     if (is_alone_next_)
       freed_.insert(awaiting_alone_.extract(awaiting_alone_.begin()).value());
-    else if (on_their_way_.empty())
+    else
       freed_.merge(std::exchange(awaiting_, {}));
   }
 
