@@ -70,24 +70,24 @@ static_assert(caf::type_id_v<empty<5>> == 9'002);
 TEST_CASE("a message type is known to CAF by its C++ name", "[node][message_blocks]") {
   CHECK(caf::to_string(caf::type_name_v<order>) == "block_test::order");
   CHECK(caf::to_string(caf::type_name_v<empty<5>>) == "block_test::empty<5>");
-  auto id = caf::type_id_v<test::square>;
-  CHECK(caf::to_string(caf::query_type_name(id)) == "troupe::test::square");
-  CHECK(caf::query_type_id("troupe::test::square") == id);
+  auto id = caf::type_id_v<test::tile>;
+  CHECK(caf::to_string(caf::query_type_name(id)) == "troupe::test::tile");
+  CHECK(caf::query_type_id("troupe::test::tile") == id);
 }
 
 TEST_CASE("a message type that names its fields is printed with them", "[node][message_blocks]") {
   CHECK(caf::deep_to_string(order{3, "bread"}) == R"(block_test::order(3, "bread"))");
-  auto sent = caf::make_message(test::square{7, {"red"}});
-  CHECK(caf::to_string(sent) == R"(message(troupe::test::square(7, ["red"])))");
+  auto sent = caf::make_message(test::tile{7, {"red"}});
+  CHECK(caf::to_string(sent) == R"(message(troupe::test::tile(7, ["red"])))");
 }
 
 TEST_CASE("a message type that names its fields arrives at another node as it was",
           "[node][message_blocks]") {
   testing::cluster c{2};
-  REQUIRE(c[1].agent("mirror", [](const test::square& what) { return what; }));
+  REQUIRE(c[1].agent("mirror", [](const test::tile& what) { return what; }));
   REQUIRE(c.until([&] { return c[0].find("mirror").has_value(); }));
-  test::square what{7, {"red", "green"}};
-  auto answer = c[0].request<test::square>(to_agent("mirror"), 5s, what);
+  test::tile what{7, {"red", "green"}};
+  auto answer = c[0].request<test::tile>(to_agent("mirror"), 5s, what);
   REQUIRE(answer);
   CHECK(*answer == what);
   SECTION("unless no init() was given its block, which is said to the sender") {

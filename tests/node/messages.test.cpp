@@ -64,10 +64,9 @@ TEST_CASE("an agent is reached by its id from every node", "[node]") {
 TEST_CASE("messages of the application arrive typed, at other nodes too", "[node]") {
   testing::cluster c{2};
   REQUIRE(c[1].agent("measure",
-                     [](const test::square& what) { return test::area{what.side * what.side}; }));
+                     [](const test::tile& what) { return test::area{what.side * what.side}; }));
   REQUIRE(c.until([&] { return c[0].find("measure").has_value(); }));
-  auto answer
-    = c[0].request<test::area>(to_agent("measure"), 5s, test::square{7, {"red", "green"}});
+  auto answer = c[0].request<test::area>(to_agent("measure"), 5s, test::tile{7, {"red", "green"}});
   REQUIRE(answer);
   CHECK(answer->value == 49);
   SECTION("and an agent that does not understand one says so") {

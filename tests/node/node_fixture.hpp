@@ -20,13 +20,13 @@
 namespace troupe::test {
 
 /// A message of an application.
-struct square {
+struct tile {
   std::int64_t side = 0;
   std::vector<std::string> colours;
 
-  bool operator==(const square&) const = default;
+  bool operator==(const tile&) const = default;
 
-  TROUPE_FIELDS(square, side, colours);
+  TROUPE_FIELDS(tile, side, colours);
 };
 
 struct area {
@@ -35,7 +35,7 @@ struct area {
   TROUPE_FIELDS(area, value);
 };
 
-TROUPE_MESSAGES(node_test, square, area);
+TROUPE_MESSAGES(node_test, tile, area);
 
 inline const bool is_initialised = (init<node_test>(), true);
 
