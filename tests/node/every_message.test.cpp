@@ -5,10 +5,10 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
-#include "caf/deserializer.hpp"
 #include "caf/message.hpp"
 #include "caf/sec.hpp"
 #include "caf/type_id.hpp"
@@ -20,6 +20,7 @@
 #include "support/seeds.hpp"
 #include "troupe/core/caf/compat.hpp"
 #include "troupe/core/caf/message_tree.hpp"
+#include "troupe/core/caf/numbers.hpp"
 #include "troupe/core/caf/stored_message.hpp"
 #include "troupe/core/random.hpp"
 #include "troupe/node/init.hpp"
@@ -30,10 +31,9 @@ namespace every_message_test {
 using namespace troupe;
 
 /// Fills a value of any type.
-class filler final : public caf::deserializer {
+class filler final : public detail::number_reader<filler> {
 public:
-  explicit filler(random_source random)
-    : caf::deserializer(nullptr), make_(random), random_(random) {}
+  explicit filler(random_source random) : make_(random), random_(random) {}
 
   bool fetch_next_object_type(caf::type_id_t&) override {
     return false;
@@ -90,59 +90,7 @@ public:
     return true;
   }
 
-  bool value(caf::byte& x) override {
-    x = static_cast<caf::byte>(random_.below(256));
-    return true;
-  }
-
-  bool value(bool& x) override {
-    x = random_.one_in(2);
-    return true;
-  }
-
-  bool value(std::int8_t& x) override {
-    return whole(x);
-  }
-
-  /// Enums are among them.
-  bool value(std::uint8_t& x) override {
-    x = static_cast<std::uint8_t>(random_.below(3));
-    return true;
-  }
-
-  bool value(std::int16_t& x) override {
-    return whole(x);
-  }
-
-  bool value(std::uint16_t& x) override {
-    return whole(x);
-  }
-
-  bool value(std::int32_t& x) override {
-    return whole(x);
-  }
-
-  bool value(std::uint32_t& x) override {
-    return whole(x);
-  }
-
-  bool value(std::int64_t& x) override {
-    return whole(x);
-  }
-
-  bool value(std::uint64_t& x) override {
-    return whole(x);
-  }
-
-  bool value(float& x) override {
-    x = make_.real<float>();
-    return true;
-  }
-
-  bool value(double& x) override {
-    x = make_.real<double>();
-    return true;
-  }
+  using detail::number_reader<filler>::value;
 
   bool value(long double&) override {
     return true;
@@ -168,9 +116,18 @@ public:
   }
 
 private:
+  friend class detail::number_reader<filler>;
+
   template <class T>
-  bool whole(T& x) {
-    x = make_.whole<T>();
+  bool get(T& x) {
+    if constexpr (std::is_same_v<T, bool>)
+      x = random_.one_in(2);
+    else if constexpr (std::is_same_v<T, std::uint8_t>)
+      x = static_cast<std::uint8_t>(random_.below(3)); // enums are among them
+    else if constexpr (std::is_floating_point_v<T>)
+      x = make_.real<T>();
+    else
+      x = make_.whole<T>();
     return true;
   }
 

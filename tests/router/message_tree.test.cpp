@@ -23,7 +23,8 @@
 
 #include "router/mixed_message.hpp"
 #include "support/seeds.hpp"
-#include "troupe/core/caf/tree_form.hpp"
+#include "troupe/core/caf/tree_sink.hpp"
+#include "troupe/core/caf/tree_source.hpp"
 #include "troupe/core/json.hpp"
 #include "troupe/core/memory_budget.hpp"
 #include "troupe/core/random.hpp"

@@ -9,14 +9,13 @@
 #include <utility>
 #include <vector>
 
-#include "caf/deserializer.hpp"
 #include "caf/error.hpp"
 #include "caf/fwd.hpp"
 #include "caf/sec.hpp"
-#include "caf/serializer.hpp"
 #include "caf/string_view.hpp"
 #include "caf/type_id.hpp"
 #include "troupe/core/caf/compat.hpp"
+#include "troupe/core/caf/numbers.hpp"
 #include "troupe/core/codec.hpp"
 #include "troupe/core/inspection.hpp"
 
@@ -33,9 +32,9 @@ inline bool is_of_process(caf::type_id_t type) {
 
 /// Makes the stored form of a value. Refuses handles of actors (sec::no_context), and messages and
 /// errors (sec::invalid_argument) in it.
-class stored_writer final : public caf::serializer {
+class stored_writer final : public number_writer<stored_writer> {
 public:
-  stored_writer() : caf::serializer(nullptr), open_(1) {}
+  stored_writer() : open_(1) {}
 
   /// @pre the value is complete
   [[nodiscard]] std::string take() {
@@ -95,53 +94,7 @@ public:
     return true;
   }
 
-  bool value(caf::byte x) override {
-    return put(static_cast<std::uint8_t>(x));
-  }
-
-  bool value(bool x) override {
-    return put(x);
-  }
-
-  bool value(std::int8_t x) override {
-    return put(x);
-  }
-
-  bool value(std::uint8_t x) override {
-    return put(x);
-  }
-
-  bool value(std::int16_t x) override {
-    return put(x);
-  }
-
-  bool value(std::uint16_t x) override {
-    return put(x);
-  }
-
-  bool value(std::int32_t x) override {
-    return put(x);
-  }
-
-  bool value(std::uint32_t x) override {
-    return put(x);
-  }
-
-  bool value(std::int64_t x) override {
-    return put(x);
-  }
-
-  bool value(std::uint64_t x) override {
-    return put(x);
-  }
-
-  bool value(float x) override {
-    return put(x);
-  }
-
-  bool value(double x) override {
-    return put(x);
-  }
+  using number_writer<stored_writer>::value;
 
   /// Its size depends on the machine.
   bool value(long double) override {
@@ -165,6 +118,8 @@ public:
   }
 
 private:
+  friend class number_writer<stored_writer>;
+
   template <class T>
   bool put(const T& what) {
     open_.back().put(what);
@@ -182,9 +137,9 @@ private:
 
 /// Reads what a stored_writer has made, of the same or an earlier release of the type: fields that
 /// are missing keep their default, containers become empty. Invalid bytes are refused.
-class stored_reader final : public caf::deserializer {
+class stored_reader final : public number_reader<stored_reader> {
 public:
-  explicit stored_reader(std::string_view bytes) : caf::deserializer(nullptr), open_{bytes} {}
+  explicit stored_reader(std::string_view bytes) : open_{bytes} {}
 
   [[nodiscard]] bool at_end() const {
     return open_.size() == 1 && open_.front().empty();
@@ -263,56 +218,7 @@ public:
     return true;
   }
 
-  bool value(caf::byte& x) override {
-    std::uint8_t read = static_cast<std::uint8_t>(x);
-    auto ok = value(read);
-    x = static_cast<caf::byte>(read);
-    return ok;
-  }
-
-  bool value(bool& x) override {
-    return get(x);
-  }
-
-  bool value(std::int8_t& x) override {
-    return get(x);
-  }
-
-  bool value(std::uint8_t& x) override {
-    return get(x);
-  }
-
-  bool value(std::int16_t& x) override {
-    return get(x);
-  }
-
-  bool value(std::uint16_t& x) override {
-    return get(x);
-  }
-
-  bool value(std::int32_t& x) override {
-    return get(x);
-  }
-
-  bool value(std::uint32_t& x) override {
-    return get(x);
-  }
-
-  bool value(std::int64_t& x) override {
-    return get(x);
-  }
-
-  bool value(std::uint64_t& x) override {
-    return get(x);
-  }
-
-  bool value(float& x) override {
-    return get(x);
-  }
-
-  bool value(double& x) override {
-    return get(x);
-  }
+  using number_reader<stored_reader>::value;
 
   bool value(long double&) override {
     return refuse();
@@ -341,6 +247,8 @@ public:
   }
 
 private:
+  friend class number_reader<stored_reader>;
+
   template <class T>
   bool get(T& into) {
     if (missing_ > 0)
