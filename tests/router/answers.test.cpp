@@ -19,7 +19,7 @@
 #include "caf/action.hpp"
 #include "caf/event_based_actor.hpp"
 #include "troupe/router/client_end.hpp"
-#include "troupe/router/router.hpp"
+#include "troupe/router/router_access.hpp"
 #include "troupe/testing/comes_true.hpp"
 
 namespace answers_test {

@@ -2,7 +2,7 @@
 
 #include "router/named_nodes.hpp"
 #include "support/services.hpp"
-#include "troupe/router/router.hpp"
+#include "troupe/router/router_access.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 

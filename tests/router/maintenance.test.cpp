@@ -1,4 +1,4 @@
-#include "troupe/router/router.hpp" // the header under test
+#include "troupe/router/router_access.hpp" // the header under test
 
 #include "support/services.hpp"
 

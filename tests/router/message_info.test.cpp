@@ -22,7 +22,7 @@
 #include "caf/send.hpp"
 #include "troupe/core/caf/ignore_strays.hpp"
 #include "troupe/node/agent_functions.hpp"
-#include "troupe/router/router.hpp"
+#include "troupe/router/router_access.hpp"
 #include "troupe/router/router_client.hpp"
 
 namespace message_info_test {

@@ -25,7 +25,7 @@
 #include "caf/scoped_actor.hpp"
 #include "caf/send.hpp"
 #include "troupe/node/agent_functions.hpp"
-#include "troupe/router/router.hpp"
+#include "troupe/router/router_access.hpp"
 #include "troupe/router/router_client.hpp"
 #include "troupe/router/router_service.hpp"
 

@@ -1,7 +1,7 @@
 #include "troupe/router/detail/service_places.hpp" // the header under test
 
 #include "support/services.hpp"
-#include "troupe/router/router.hpp"
+#include "troupe/router/router_access.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 

@@ -9,7 +9,7 @@
 #include "caf/actor_control_block.hpp"
 #include "troupe/cluster/service_names.hpp"
 #include "troupe/core/problem.hpp"
-#include "troupe/router/router.hpp"
+#include "troupe/router/router_access.hpp"
 
 namespace troupe::cluster {
 

@@ -48,7 +48,7 @@
 #include "troupe/node/service_request.hpp"
 #include "troupe/platform/calendar.hpp"
 #include "troupe/registry/local_records.hpp"
-#include "troupe/router/router.hpp"
+#include "troupe/router/router_access.hpp"
 #include "troupe/scheduler/messages.hpp"
 #include "troupe/scheduler/worker_maintenance.hpp"
 

@@ -13,7 +13,7 @@
 #include "troupe/core/ids.hpp"
 #include "troupe/net/gate.hpp"
 #include "troupe/net/resolver.hpp"
-#include "troupe/router/router.hpp"
+#include "troupe/router/router_access.hpp"
 
 namespace troupe::cluster {
 

@@ -17,7 +17,7 @@
 #include "troupe/node/member.hpp"
 #include "troupe/node/membership_keeper.hpp"
 #include "troupe/platform/entropy.hpp"
-#include "troupe/router/router.hpp"
+#include "troupe/router/router_access.hpp"
 
 /// What happens to a node that runs.
 namespace troupe {

@@ -49,7 +49,7 @@
 #include "troupe/node/voters_client.hpp"
 #include "troupe/router/detail/outbox_file.hpp"
 #include "troupe/router/detail/outbox_keeper.hpp"
-#include "troupe/router/router.hpp"
+#include "troupe/router/router_access.hpp"
 
 namespace troupe {
 

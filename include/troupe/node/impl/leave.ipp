@@ -23,7 +23,7 @@
 #include "troupe/node/member.hpp"
 #include "troupe/node/membership_keeper.hpp"
 #include "troupe/node/trust_keeper.hpp"
-#include "troupe/router/router.hpp"
+#include "troupe/router/router_access.hpp"
 
 /// How a node leaves its cluster, and ends.
 namespace troupe {

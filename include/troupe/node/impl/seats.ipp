@@ -21,7 +21,7 @@
 #include "troupe/node/services.hpp"
 #include "troupe/node/voters_client.hpp"
 #include "troupe/platform/entropy.hpp"
-#include "troupe/router/router.hpp"
+#include "troupe/router/router_access.hpp"
 
 /// How a node gets the services of its cluster, or a part in the group that keeps them.
 namespace troupe {

@@ -37,7 +37,7 @@
 #include "troupe/node/swim_thread.hpp"
 #include "troupe/node/trust_keeper.hpp"
 #include "troupe/platform/calendar.hpp"
-#include "troupe/router/router.hpp"
+#include "troupe/router/router_access.hpp"
 
 /// How a node starts and joins its cluster.
 namespace troupe {
