@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <string>
+#include <thread>
 
 #include "caf/scoped_actor.hpp"
 #include "commands.hpp"
@@ -21,6 +23,52 @@ result<std::string> ask_to_leave(caf::scoped_actor& self, const caf::strong_acto
     .receive([&](const router::leave_receipt& answer) { agreed = answer.node; },
              [&](const caf::error& why) { agreed = to_problem(why); });
   return agreed;
+}
+
+struct undelivered {
+  std::uint64_t messages = 0;
+  agent_id first{};
+};
+
+/// What the node of `entry` has accepted and not delivered yet; nothing if it does not tell.
+undelivered ask_for_undelivered(caf::scoped_actor& self, const caf::strong_actor_ptr& entry,
+                                duration wait) {
+  undelivered found;
+  router::list_inboxes question{.limit = 1'000};
+  for (auto more = true; more;) {
+    more = false;
+    self->request(caf::actor_cast<caf::actor>(entry), wait, question)
+      .receive(
+        [&](const router::inbox_page& page) {
+          for (auto& each : page.inboxes)
+            if (each.accepted > 0) {
+              found.first = found.messages == 0 ? each.agent : found.first;
+              found.messages += each.accepted;
+            }
+          question.after = page.next;
+          more = !page.next.empty();
+        },
+        [](const caf::error&) {});
+  }
+  return found;
+}
+
+/// Waits until the node has delivered what it has accepted, as nobody does once it has left.
+problem await_delivery(caf::scoped_actor& self, const caf::strong_actor_ptr& entry,
+                       const std::string& place, duration wait) {
+  auto end = std::chrono::steady_clock::now() + std::min(wait, leave_options{}.deliver_within);
+  for (;;) {
+    auto left = ask_for_undelivered(self, entry, wait);
+    if (left.messages == 0)
+      return {};
+    if (std::chrono::steady_clock::now() >= end)
+      return {errc::in_use,
+              place + " has accepted " + counted(left.messages, "message")
+                + (left.messages == 1 ? " that is" : " that are")
+                + " not delivered yet, as for agent '" + left.first.text()
+                + "'; see troupe inbox, or leave with --force, after which nobody delivers them"};
+    std::this_thread::sleep_for(std::chrono::milliseconds{100});
+  }
 }
 
 /// Removes the node from the voters, if it is one. If there is no leader that could do it, that is
@@ -62,10 +110,13 @@ int run_leave(const common_options& common, const leave_command& what) {
   if (!entry)
     return complain(
       common, {errc::unreachable, place + " closed the link at once; it may be ending already"});
+  caf::scoped_actor self{(*client)->system()};
+  if (!what.force)
+    if (auto why = await_delivery(self, entry, place, common.wait()))
+      return complain(common, why);
   // A voter is replaced before it stops voting.
   if (auto why = give_up_vote(**client, to_string((*link)->peer().node), what.force, common.wait()))
     return complain(common, why);
-  caf::scoped_actor self{(*client)->system()};
   self->monitor(entry);
   auto node = ask_to_leave(self, entry, what.force, common.wait());
   if (!node)

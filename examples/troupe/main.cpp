@@ -478,8 +478,10 @@ private:
   void add_leave() {
     add_asking("leave", "Makes the node at --at leave its cluster permanently and end",
                [this] { return cli::run_leave(common_, leave_); })
-      ->add_flag("--force", leave_.force,
-                 "Even a voter that no node can replace, or the only host");
+      ->add_flag(
+        "--force", leave_.force,
+        "Even a voter that no node can replace, the only host, or a node with messages that are "
+        "not delivered");
   }
 
   void add_maintain() {

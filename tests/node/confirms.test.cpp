@@ -4,7 +4,9 @@
 
 #include <atomic>
 #include <cstdint>
+#include <future>
 #include <memory>
+#include <string>
 
 using namespace std::literals;
 using namespace troupe;
@@ -33,4 +35,33 @@ TEST_CASE("confirms reach an agent of another node in order", "[node]") {
   REQUIRE(handled);
   CHECK(*last == 1'001);
   CHECK(*disorder == 0);
+}
+
+TEST_CASE("a node that leaves has delivered what it accepted before", "[node]") {
+  testing::cluster c{2};
+  constexpr std::uint64_t count = 1'000;
+  for (std::uint64_t each = 1; each <= count; ++each)
+    REQUIRE(c[1].send(to_agent("ledger"), confirmed, each));
+  auto leaves = std::async(std::launch::async, [&] { return c[1].leave(); });
+  auto taken = std::make_shared<std::atomic<std::uint64_t>>(0);
+  REQUIRE(c[0].agent("ledger", [taken](std::uint64_t) { ++*taken; }));
+  CHECK(leaves.get());
+  CHECK(*taken == count);
+}
+
+TEST_CASE("a node that cannot deliver what it accepted stays, unless it is forced to leave",
+          "[node]") {
+  testing::cluster c{2};
+  REQUIRE(c[0].agent("echo", [](int number) { return number; }));
+  REQUIRE(c[1].send(to_agent("nobody"), confirmed, std::uint64_t{1}));
+  auto why = c[1].leave({.deliver_within = 50ms}).error_or();
+  CHECK(why.code == errc::in_use);
+  CHECK(why.detail.find("has accepted 1 message that is not delivered yet, the first for agent "
+                        "'nobody'; ")
+        != std::string::npos);
+  CHECK(testing::comes_true([&] { // it goes on, with all that it can do
+    return c[1].request<int>(to_agent("echo"), 5s, 7).value_or(0) == 7;
+  }));
+  CHECK(c[1].send(to_agent("nobody"), confirmed, std::uint64_t{2}));
+  CHECK(c[1].leave({.force = true, .deliver_within = 50ms}));
 }

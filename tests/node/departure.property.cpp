@@ -43,13 +43,12 @@ private:
   void act() {
     auto choice = random_.below(8);
     if (choice == 0)
-      return step(call(), departure::leave{"one", random_.below(3) == 0, random_.below(3) == 0,
-                                           perhaps(), perhaps(), perhaps()});
+      return step(call(), departure::leave{"one", random_.below(3) == 0, random_.below(3) == 0});
     if (choice == 1 && random_.below(4) == 0)
       return step(call(), departure::stop{});
     if (runs_.empty() || random_.below(5) == 0)
       return step(random_.below(last_caller_ + 2),
-                  end_of(static_cast<departure::stage>(random_.below(12))));
+                  end_of(static_cast<departure::stage>(random_.below(14))));
     auto which = std::next(runs_.begin(), static_cast<std::ptrdiff_t>(random_.below(runs_.size())));
     auto ends = which->second;
     if (random_.below(6) != 0)
@@ -60,7 +59,9 @@ private:
   departure::done end_of(departure::stage which) {
     auto codes = {errc::none, errc::timed_out, errc::in_use, errc::no_quorum, errc::unreachable};
     auto code = *std::next(codes.begin(), static_cast<std::ptrdiff_t>(random_.below(codes.size())));
-    return {which, code == errc::none ? problem{} : problem{code, "in words"}, perhaps()};
+    return {which,     code == errc::none ? problem{} : problem{code, "in words"},
+            perhaps(), perhaps(),
+            perhaps(), perhaps()};
   }
 
   request_id call() {

@@ -26,7 +26,14 @@ const stages end_elsewhere{turn_away, hand_over,  say_farewell, fall_silent, end
 const stages end_with_services{turn_away,  hand_over,    say_farewell, fall_silent, end_links,
                                end_agents, end_sessions, end_services, end_router};
 
-const departure::leave by_a_voter{.name = "n", .has_log = true, .is_seated = true};
+const stages leaves{deliver, give_up_vote, end_workers, deliver_rest, take_back};
+
+const departure::leave leave{.name = "n"};
+
+/// At a node that votes.
+departure::done end_of(departure::stage which, problem why = {}, bool has_services = false) {
+  return {which, std::move(why), has_services, true, true, false};
+}
 
 /// Runs one call after the other, stage by stage.
 struct node {
@@ -51,7 +58,7 @@ struct node {
     while (auto* stage = std::get_if<departure::run>(&next)) {
       CHECK(stage->id == id);
       run.push_back(stage->which);
-      REQUIRE(run.size() <= 12);
+      REQUIRE(run.size() <= 14);
       next = one(id, outcome(stage->which));
     }
     auto& over = std::get<departure::over>(next);
@@ -60,9 +67,16 @@ struct node {
   }
 
   problem call(request_id id, departure::event what, stages& run, bool has_services = false) {
-    return call(id, std::move(what), run, [has_services](departure::stage which) {
-      return departure::done{which, {}, has_services};
-    });
+    return call(id, std::move(what), run,
+                [has_services](departure::stage which) { return end_of(which, {}, has_services); });
+  }
+
+  /// Has it leave up to that stage, which it returns.
+  departure::effect leave_until(departure::stage which, const departure::leave& how = leave) {
+    auto next = one(1, how);
+    while (std::get<departure::run>(next).which != which)
+      next = one(1, end_of(std::get<departure::run>(next).which));
+    return next;
   }
 };
 
@@ -108,71 +122,92 @@ TEST_CASE("where the services are counts once the node has fallen silent", "[nod
   CHECK(run == end_elsewhere);
 }
 
-TEST_CASE("a node that leaves gives up its vote, takes back what it said, and ends",
+TEST_CASE("a node that leaves delivers what it accepted, gives up its vote, takes back what it "
+          "said, and ends",
           "[node][departure]") {
   node it;
   stages run;
-  CHECK_FALSE(it.call(7, by_a_voter, run));
-  stages all{give_up_vote, end_workers, take_back};
+  CHECK_FALSE(it.call(7, leave, run));
+  auto all = leaves;
   all.insert(all.end(), end_elsewhere.begin(), end_elsewhere.end());
   CHECK(run == all);
 }
 
+TEST_CASE("a node goes on whose messages are not delivered, unless it is forced to leave",
+          "[node][departure]") {
+  node it;
+  CHECK(stage_of(it.one(1, leave)) == deliver);
+  auto why = why_of(it.one(1, end_of(deliver, {errc::in_use, "two messages"})));
+  CHECK(why.code == errc::in_use);
+  CHECK_FALSE(it.it.is_ending());
+  auto forced = leave;
+  forced.force = true;
+  it.one(2, forced);
+  CHECK(stage_of(it.one(2, end_of(deliver, {errc::in_use, "two messages"}))) == give_up_vote);
+}
+
+TEST_CASE("messages that come while a node leaves keep it no longer than their bound",
+          "[node][departure]") {
+  node it;
+  it.leave_until(deliver_rest);
+  CHECK(stage_of(it.one(1, end_of(deliver_rest, {errc::in_use, "one message"}))) == take_back);
+  stages run;
+  CHECK(stage_of(it.one(1, end_of(take_back))) == turn_away);
+}
+
 TEST_CASE("only a node that may have a vote gives one up", "[node][departure]") {
   struct row {
-    departure::leave how;
-    departure::stage first;
+    bool has_log;
+    bool is_seated;
+    bool knows_leader;
+    departure::stage next;
   };
-  auto leave = [](bool has_log, bool is_seated, bool knows_leader) {
-    return departure::leave{
-      .has_log = has_log, .is_seated = is_seated, .knows_leader = knows_leader};
-  };
-  for (auto& each :
-       {row{leave(false, false, true), end_workers}, row{leave(true, false, false), end_workers},
-        row{leave(true, true, false), give_up_vote},
-        row{leave(true, false, true), give_up_vote}}) { // it may not have heard yet
+  for (auto& each : {row{false, false, true, end_workers}, row{true, false, false, end_workers},
+                     row{true, true, false, give_up_vote},
+                     row{true, false, true, give_up_vote}}) { // it may not have heard yet
     node it;
-    CHECK(stage_of(it.one(1, each.how)) == each.first);
+    it.one(1, leave);
+    departure::done delivered{deliver, {}, false, each.has_log, each.is_seated, each.knows_leader};
+    CHECK(stage_of(it.one(1, delivered)) == each.next);
   }
 }
 
 TEST_CASE("a node whose vote nobody takes goes on, and may leave later", "[node][departure]") {
   node it;
-  CHECK(stage_of(it.one(1, by_a_voter)) == give_up_vote);
-  auto why = why_of(it.one(1, departure::done{give_up_vote, {errc::in_use, "the last voter"}}));
+  it.leave_until(give_up_vote);
+  auto why = why_of(it.one(1, end_of(give_up_vote, {errc::in_use, "the last voter"})));
   CHECK(why.code == errc::in_use);
   CHECK_FALSE(it.it.is_ending());
   stages run;
-  CHECK_FALSE(it.call(2, by_a_voter, run));
-  CHECK(run.size() == 12);
+  CHECK_FALSE(it.call(2, leave, run));
+  CHECK(run.size() == 14);
 }
 
 TEST_CASE("who forces a node to leave does so although nobody leads", "[node][departure]") {
-  auto forced = by_a_voter;
+  auto forced = leave;
   forced.force = true;
   for (auto why : {errc::no_quorum, errc::not_leader, errc::unreachable}) {
     node it;
-    auto asked = std::get<departure::run>(it.one(1, forced));
-    CHECK(asked.force);
-    CHECK(stage_of(it.one(1, departure::done{give_up_vote, {why, "nobody"}})) == end_workers);
+    CHECK(std::get<departure::run>(it.leave_until(give_up_vote, forced)).force);
+    CHECK(stage_of(it.one(1, end_of(give_up_vote, {why, "nobody"}))) == end_workers);
     node other;
-    CHECK_FALSE(std::get<departure::run>(other.one(1, by_a_voter)).force);
-    CHECK(why_of(other.one(1, departure::done{give_up_vote, {why, "nobody"}})).code == why);
+    CHECK_FALSE(std::get<departure::run>(other.leave_until(give_up_vote)).force);
+    CHECK(why_of(other.one(1, end_of(give_up_vote, {why, "nobody"}))).code == why);
   }
   node it; // a leader that answers has its reasons
-  it.one(1, forced);
-  CHECK(why_of(it.one(1, departure::done{give_up_vote, {errc::timed_out, "late"}})).code
-        == errc::timed_out);
+  it.leave_until(give_up_vote, forced);
+  CHECK(why_of(it.one(1, end_of(give_up_vote, {errc::timed_out, "late"}))).code == errc::timed_out);
 }
 
 TEST_CASE("force is of one leave, not of the next", "[node][departure]") {
   node it;
-  auto forced = by_a_voter;
+  auto forced = leave;
   forced.force = true;
-  it.one(1, forced);
-  it.one(1, departure::done{give_up_vote, {errc::timed_out, "late"}});
-  CHECK_FALSE(std::get<departure::run>(it.one(2, by_a_voter)).force);
-  auto why = why_of(it.one(2, departure::done{give_up_vote, {errc::no_quorum, "nobody"}}));
+  it.leave_until(give_up_vote, forced);
+  it.one(1, end_of(give_up_vote, {errc::timed_out, "late"}));
+  CHECK_FALSE(std::get<departure::run>(it.one(2, leave)).force);
+  it.one(2, end_of(deliver));
+  auto why = why_of(it.one(2, end_of(give_up_vote, {errc::no_quorum, "nobody"})));
   CHECK(why.code == errc::no_quorum);
 }
 
@@ -182,7 +217,7 @@ TEST_CASE("a node that alone has the services leaves only by force", "[node][dep
   CHECK(why.code == errc::in_use);
   CHECK(why.detail.find("node n hosts") == 0);
   CHECK_FALSE(it.it.is_ending());
-  CHECK(stage_of(it.one(2, departure::leave{.force = true, .hosts_alone = true})) == end_workers);
+  CHECK(stage_of(it.one(2, departure::leave{.force = true, .hosts_alone = true})) == deliver);
   CHECK_FALSE(departure::refusal("n", true, true));
   CHECK_FALSE(departure::refusal("n", false, false));
 }
@@ -190,122 +225,130 @@ TEST_CASE("a node that alone has the services leaves only by force", "[node][dep
 TEST_CASE("a node that cannot take back what it said ends, and says why", "[node][departure]") {
   node it;
   stages run;
-  auto why = it.call(1, departure::leave{}, run, [](departure::stage which) {
-    return which == take_back ? departure::done{which, {errc::timed_out, "late"}}
-                              : departure::done{which};
+  auto why = it.call(1, leave, run, [](departure::stage which) {
+    return end_of(which, which == take_back ? problem{errc::timed_out, "late"} : problem{});
   });
   CHECK(why.code == errc::timed_out);
-  CHECK(run.size() == 11);
+  CHECK(run.size() == 14);
   CHECK(run.back() == end_router);
 }
 
 TEST_CASE("a node leaves once, and ends once", "[node][departure]") {
   node it;
-  it.one(1, by_a_voter);
-  CHECK(why_of(it.one(2, departure::leave{})).code == errc::in_use);
+  it.one(1, leave);
+  CHECK(why_of(it.one(2, leave)).code == errc::in_use);
   CHECK(stage_of(it.one(3, departure::stop{})) == turn_away);
   CHECK_FALSE(why_of(it.one(4, departure::stop{}))); // does not wait for the other one
-  CHECK(why_of(it.one(5, departure::leave{})).code == errc::cancelled);
-  CHECK(stage_of(it.one(3, departure::done{turn_away})) == hand_over);
+  CHECK(why_of(it.one(5, leave)).code == errc::cancelled);
+  CHECK(stage_of(it.one(3, end_of(turn_away))) == hand_over);
 }
 
 TEST_CASE("a node that is stopped while it leaves ends at once", "[node][departure]") {
+  SECTION("before it has taken anything back") {
+    for (auto which : {deliver, end_workers, deliver_rest}) {
+      node it;
+      it.leave_until(which);
+      it.one(2, departure::stop{});
+      auto why = why_of(it.one(1, end_of(which)));
+      CHECK(why.code == errc::cancelled); // its names are not free
+      CHECK(stage_of(it.one(2, end_of(turn_away))) == hand_over);
+    }
+  }
   SECTION("while it gives up its vote") {
     node it;
-    it.one(1, by_a_voter);
+    it.leave_until(give_up_vote);
     it.one(2, departure::stop{});
-    CHECK(why_of(it.one(1, departure::done{give_up_vote})).code == errc::outcome_unknown);
+    CHECK(why_of(it.one(1, end_of(give_up_vote))).code == errc::outcome_unknown);
   }
   SECTION("while that is refused") {
     node it;
-    it.one(1, by_a_voter);
+    it.leave_until(give_up_vote);
     it.one(2, departure::stop{});
-    CHECK(why_of(it.one(1, departure::done{give_up_vote, {errc::in_use, "last"}})).code
-          == errc::in_use);
+    CHECK(why_of(it.one(1, end_of(give_up_vote, {errc::in_use, "last"}))).code == errc::in_use);
   }
   SECTION("while it takes back what it said") {
     node it;
-    it.one(1, departure::leave{});
-    it.one(1, departure::done{end_workers});
+    it.leave_until(take_back);
     it.one(2, departure::stop{});
-    CHECK_FALSE(why_of(it.one(1, departure::done{take_back})));
-    CHECK(stage_of(it.one(2, departure::done{turn_away})) == hand_over);
-  }
-  SECTION("while its workers end") {
-    node it;
-    it.one(1, departure::leave{});
-    it.one(2, departure::stop{});
-    auto why = why_of(it.one(1, departure::done{end_workers}));
-    CHECK(why.code == errc::cancelled); // its names are not free
-    CHECK(stage_of(it.one(2, departure::done{turn_away})) == hand_over);
+    CHECK_FALSE(why_of(it.one(1, end_of(take_back))));
+    CHECK(stage_of(it.one(2, end_of(turn_away))) == hand_over);
   }
 }
 
 TEST_CASE("a node that ends says nothing of a leave that was overtaken", "[node][departure]") {
   node it;
-  it.one(1, departure::leave{});
-  it.one(1, departure::done{end_workers});
+  it.leave_until(take_back);
   auto next = it.one(2, departure::stop{});
-  it.one(1, departure::done{take_back, {errc::timed_out, "late"}});
+  it.one(1, end_of(take_back, {errc::timed_out, "late"}));
   while (auto* run = std::get_if<departure::run>(&next))
-    next = it.one(2, departure::done{run->which});
+    next = it.one(2, end_of(run->which));
   CHECK_FALSE(why_of(next));
 }
 
 TEST_CASE("the end of a stage that is not under way changes nothing", "[node][departure]") {
   node it;
-  CHECK(it.step(1, departure::done{turn_away}).empty());
-  it.one(1, by_a_voter);
-  CHECK(it.step(1, departure::done{take_back}).empty());
-  CHECK(it.step(2, departure::done{give_up_vote}).empty());
-  CHECK(stage_of(it.one(1, departure::done{give_up_vote})) == end_workers);
-  CHECK(it.step(1, departure::done{give_up_vote}).empty());
-  CHECK(stage_of(it.one(1, departure::done{end_workers})) == take_back);
-  CHECK(stage_of(it.one(1, departure::done{take_back})) == turn_away);
-  CHECK(it.step(1, departure::done{take_back}).empty());
-  auto next = it.one(1, departure::done{turn_away});
+  CHECK(it.step(1, end_of(turn_away)).empty());
+  it.leave_until(give_up_vote);
+  CHECK(it.step(1, end_of(take_back)).empty());
+  CHECK(it.step(1, end_of(deliver)).empty());
+  CHECK(it.step(2, end_of(give_up_vote)).empty());
+  CHECK(stage_of(it.one(1, end_of(give_up_vote))) == end_workers);
+  CHECK(it.step(1, end_of(give_up_vote)).empty());
+  CHECK(stage_of(it.one(1, end_of(end_workers))) == deliver_rest);
+  CHECK(stage_of(it.one(1, end_of(deliver_rest))) == take_back);
+  CHECK(stage_of(it.one(1, end_of(take_back))) == turn_away);
+  CHECK(it.step(1, end_of(take_back)).empty());
+  auto next = it.one(1, end_of(turn_away));
   while (auto* run = std::get_if<departure::run>(&next))
-    next = it.one(1, departure::done{run->which});
-  CHECK(it.step(1, departure::done{end_router}).empty());
+    next = it.one(1, end_of(run->which));
+  CHECK(it.step(1, end_of(end_router)).empty());
 }
 
 TEST_CASE("each stage that waits for others has its bound", "[node][departure]") {
   node it{departure{{.give_up_within = 1s,
+                     .deliver_rest_within = 5s,
                      .take_back_within = 2s,
                      .hand_over_within = 3s,
                      .agents_end_within = 4s}}};
-  auto next = it.one(1, by_a_voter);
+  auto how = leave;
+  how.deliver_within = 6s;
+  auto next = it.one(1, how);
   while (auto* run = std::get_if<departure::run>(&next)) {
-    auto expected = run->which == give_up_vote ? 1s
-                    : run->which == take_back  ? 2s
-                    : run->which == hand_over  ? 3s
-                    : run->which == end_agents ? 4s
-                                               : 0s;
+    auto expected = run->which == deliver        ? 6s
+                    : run->which == give_up_vote ? 1s
+                    : run->which == deliver_rest ? 5s
+                    : run->which == take_back    ? 2s
+                    : run->which == hand_over    ? 3s
+                    : run->which == end_agents   ? 4s
+                                                 : 0s;
     CHECK(run->within == expected);
-    next = it.one(1, departure::done{run->which});
+    next = it.one(1, end_of(run->which));
   }
 }
 
 TEST_CASE("whatever comes of its stages, a node that departs ends in order, or goes on",
           "[node][departure]") {
-  // Each of the twelve stages may fail, and the services may be here.
-  for (unsigned fails = 0; fails < 1U << 12U; ++fails)
+  // Each of the fourteen stages may fail, and the services may be here.
+  for (unsigned fails = 0; fails < 1U << 14U; ++fails)
     for (auto has_services : {false, true}) {
       node it;
       stages run;
-      auto why = it.call(1, by_a_voter, run, [&](departure::stage which) {
-        auto failed = (fails >> static_cast<unsigned>(which) & 1U) != 0;
-        return departure::done{which, failed ? problem{errc::failed, "no"} : problem{},
-                               has_services};
+      auto has_failed = [fails](departure::stage which) {
+        return (fails >> static_cast<unsigned>(which) & 1U) != 0;
+      };
+      auto why = it.call(1, leave, run, [&](departure::stage which) {
+        return end_of(which, has_failed(which) ? problem{errc::failed, "no"} : problem{},
+                      has_services);
       });
-      if ((fails & 1U) != 0) {
-        CHECK(run == stages{give_up_vote});
+      if (has_failed(deliver) || has_failed(give_up_vote)) {
+        CHECK(run.back() == (has_failed(deliver) ? deliver : give_up_vote));
         CHECK_FALSE(it.it.is_ending());
         continue;
       }
-      REQUIRE(run.size() == 12);
-      CHECK((why.code == errc::failed) == ((fails >> static_cast<unsigned>(take_back) & 1U) != 0));
-      CHECK(place(run, end_workers) < place(run, take_back));
+      REQUIRE(run.size() == 14);
+      CHECK((why.code == errc::failed) == has_failed(take_back));
+      CHECK(place(run, end_workers) < place(run, deliver_rest));
+      CHECK(place(run, deliver_rest) < place(run, take_back));
       CHECK(place(run, take_back) < place(run, say_farewell));
       CHECK(place(run, hand_over) < place(run, say_farewell));
       CHECK(place(run, say_farewell) < place(run, end_links));

@@ -8,6 +8,7 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include <array>
+#include <chrono>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -23,9 +24,11 @@ namespace {
 
 using enum departure::stage;
 
-constexpr std::array<std::pair<departure::stage, std::string_view>, 12> stages{{
+constexpr std::array<std::pair<departure::stage, std::string_view>, 14> stages{{
+  {deliver, "deliver"},
   {give_up_vote, "give_up_vote"},
   {end_workers, "end_workers"},
+  {deliver_rest, "deliver_rest"},
   {take_back, "take_back"},
   {turn_away, "turn_away"},
   {hand_over, "hand_over"},
@@ -38,10 +41,10 @@ constexpr std::array<std::pair<departure::stage, std::string_view>, 12> stages{{
   {end_router, "end_router"},
 }};
 
-/// ID is that of a leave or stop. A leave is of a node that has no log of the group, unless it is
-/// seated or knows a leader. Understands:
-///   leave ID [seated|knows_leader|alone|force]... | stop ID
-///   done ID STAGE [CODE | services]
+/// ID is that of a leave or stop. A node has no log of the group, unless it is seated or knows a
+/// leader. Understands:
+///   leave ID [alone|force]... | stop ID
+///   done ID STAGE [CODE | services | seated | knows_leader]
 class traced_departure : public test::traced_machine<departure> {
   departure& machine() override {
     return it_;
@@ -60,14 +63,11 @@ class traced_departure : public test::traced_machine<departure> {
   }
 
   static departure::leave read_leave(std::istream& in) {
-    departure::leave made{.name = "n"};
+    departure::leave made{.name = "n", .deliver_within = std::chrono::seconds{20}};
     for (std::string word; in >> word;) {
       made.force |= word == "force";
       made.hosts_alone |= word == "alone";
-      made.is_seated |= word == "seated";
-      made.knows_leader |= word == "knows_leader";
     }
-    made.has_log = made.is_seated || made.knows_leader;
     return made;
   }
 
@@ -77,9 +77,14 @@ class traced_departure : public test::traced_machine<departure> {
     for (auto& [which, name] : stages)
       if (name == word)
         made.which = which;
-    if (auto more = test::read_more(in); more == "services")
-      made.has_services = true;
-    else if (!more.empty())
+    auto more = test::read_more(in);
+    made.has_services = more == "services";
+    made.is_seated = more == "seated";
+    made.knows_leader = more == "knows_leader";
+    made.has_log = made.is_seated || made.knows_leader;
+    if (made.has_services || made.has_log)
+      return made;
+    if (!more.empty())
       made.why = {test::to_code(more), "so it ended"};
     return made;
   }

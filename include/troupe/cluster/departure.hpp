@@ -25,6 +25,8 @@ namespace troupe::cluster {
 struct departure_options {
   /// Until another node has the vote.
   duration give_up_within = std::chrono::seconds{40};
+  /// Until those have ended that it has accepted meanwhile.
+  duration deliver_rest_within = std::chrono::seconds{5};
   /// Until the services have heard what is taken back.
   duration take_back_within = std::chrono::seconds{15};
   /// Until another node leads; `seats` ends that after 3 s.
@@ -35,9 +37,11 @@ struct departure_options {
 
 /// Decides in which order a node ends, and what it does before that if it leaves its cluster.
 ///
-/// - A node that leaves gives its vote up first, so that another one has taken its place before
-///   anything is taken back. If that is refused, the node goes on as before. Once its workers have
-///   ended, it takes back what it has said, and ends, whatever comes of that.
+/// - A node that leaves first has the messages delivered that it has accepted, as nobody delivers
+///   them later. Then it gives its vote up, so that another one has taken its place before anything
+///   is taken back. If one of these fails, the node goes on as before, unless it is forced to leave
+///   without the first. Once its workers have ended, and the messages that came meanwhile, it takes
+///   back what it has said, and ends, whatever comes of that.
 /// - A node that stops keeps its vote and what it has said: it is expected back.
 /// - One leave is under way at a time. A node that is stopped meanwhile ends at once.
 /// - Each stage begins after the one before is `done`, and is carried out once; one that fails or
@@ -50,11 +54,16 @@ class departure {
 public:
   /// In the order in which they come, but for end_sessions.
   enum class stage : std::uint8_t {
+    /// The messages of class confirm and once end that the node has accepted so far.
+    deliver,
     /// Another node becomes a voter in place of this one.
     give_up_vote,
     /// Its workers begin nothing more. Before the services hear that they are gone: a worker that
     /// hears that first would register again, and the scheduler would wait for its lease.
     end_workers,
+    /// The node accepts no more such messages, and those end that it has accepted since: of its
+    /// workers, too.
+    deliver_rest,
     /// The services hear that its names, agents, records and workers are gone. Names are released
     /// before the registry hears of their agents, see `claims`.
     take_back,
@@ -90,11 +99,8 @@ public:
     bool force = false;
     /// Nobody else has the services, nor can get them.
     bool hosts_alone = false;
-    /// It has a log of the group, and a seat there as far as it has heard.
-    bool has_log = false;
-    bool is_seated = false;
-    /// It is in reach of a leader.
-    bool knows_leader = false;
+    /// Until the messages that it has accepted to deliver have ended.
+    duration deliver_within{};
   };
 
   /// End. No error; the second one ends at once.
@@ -107,6 +113,11 @@ public:
     /// The services of the cluster are on this node. Counts with fall_silent, as then they no
     /// longer move.
     bool has_services = false;
+    /// It has a log of the group, and a seat there as far as it has heard; and it is in reach of a
+    /// leader. Count with deliver, as then the vote is given up.
+    bool has_log = false;
+    bool is_seated = false;
+    bool knows_leader = false;
   };
 
   using event = std::variant<leave, stop, done>;
@@ -119,7 +130,7 @@ public:
     request_id id = 0;
     stage which{};
     duration within{};
-    /// Of give_up_vote.
+    /// Of the leave.
     bool force = false;
   };
 
@@ -180,11 +191,8 @@ private:
       return end_call(id, std::move(why), out);
     leaver_ = id;
     force_ = what.force;
-    // A member hears of its own seat after it hears of the leader.
-    auto may_vote = what.has_log && (what.is_seated || what.knows_leader);
-    if (may_vote)
-      return begin(id, leaves_at_ = stage::give_up_vote, out);
-    leave_for_good(id, out);
+    deliver_within_ = what.deliver_within;
+    begin(id, leaves_at_ = stage::deliver, out);
   }
 
   void handle(request_id id, const stop&, effects& out) {
@@ -202,25 +210,43 @@ private:
 
   void go_on_leaving(request_id id, done& what, effects& out) {
     leaves_at_.reset();
-    auto gives_up = what.which == stage::give_up_vote;
-    auto takes_back = what.which == stage::take_back;
-    if (is_ending() && gives_up && !what.why) // another one ends it
-      what.why = {errc::outcome_unknown,
-                  "this node was stopped meanwhile; whether it was done is not known"};
-    else if (is_ending() && !gives_up && !takes_back)
-      what.why = {errc::cancelled, "this node was stopped before it took back what it has said; "
-                                   "the others expect it back"};
-    if (is_ending())
-      return end_call(std::exchange(leaver_, 0), std::move(what.why), out);
-    if (takes_back) {
-      why_ = std::move(what.why);
-      return end(id, out);
+    if (is_ending()) // another one ends it
+      return end_call(std::exchange(leaver_, 0), overtaken(what), out);
+    switch (what.which) {
+      case stage::deliver:
+        return what.why && !force_ ? end_call(std::exchange(leaver_, 0), std::move(what.why), out)
+                                   : give_up_vote(id, what, out);
+      case stage::give_up_vote:
+        return what.why && !(force_ && nobody_leads(what.why.code))
+                 ? end_call(std::exchange(leaver_, 0), std::move(what.why), out)
+                 : leave_for_good(id, out);
+      case stage::end_workers:
+        return begin(id, leaves_at_ = stage::deliver_rest, out);
+      case stage::deliver_rest:
+        return begin(id, leaves_at_ = stage::take_back, out);
+      default:
+        why_ = std::move(what.why);
+        return end(id, out);
     }
-    if (gives_up && what.why && !(force_ && nobody_leads(what.why.code)))
-      return end_call(std::exchange(leaver_, 0), std::move(what.why), out);
-    if (gives_up)
-      return leave_for_good(id, out);
-    begin(id, leaves_at_ = stage::take_back, out);
+  }
+
+  /// What a leave ends with that is at this stage when the node is stopped.
+  static problem overtaken(done& what) {
+    if (what.which == stage::take_back || (what.which == stage::give_up_vote && what.why))
+      return std::move(what.why);
+    if (what.which == stage::give_up_vote)
+      return {errc::outcome_unknown,
+              "this node was stopped meanwhile; whether it was done is not known"};
+    return {errc::cancelled, "this node was stopped before it took back what it has said; the "
+                             "others expect it back"};
+  }
+
+  void give_up_vote(request_id id, const done& at, effects& out) {
+    // A member hears of its own seat after it hears of the leader.
+    auto may_vote = at.has_log && (at.is_seated || at.knows_leader);
+    if (may_vote)
+      return begin(id, leaves_at_ = stage::give_up_vote, out);
+    leave_for_good(id, out);
   }
 
   void leave_for_good(request_id id, effects& out) {
@@ -257,13 +283,22 @@ private:
   }
 
   [[nodiscard]] duration within(stage which) const {
-    if (which == stage::give_up_vote)
-      return options_.give_up_within;
-    if (which == stage::take_back)
-      return options_.take_back_within;
-    if (which == stage::hand_over)
-      return options_.hand_over_within;
-    return which == stage::end_agents ? options_.agents_end_within : duration{};
+    switch (which) {
+      case stage::deliver:
+        return deliver_within_;
+      case stage::give_up_vote:
+        return options_.give_up_within;
+      case stage::deliver_rest:
+        return options_.deliver_rest_within;
+      case stage::take_back:
+        return options_.take_back_within;
+      case stage::hand_over:
+        return options_.hand_over_within;
+      case stage::end_agents:
+        return options_.agents_end_within;
+      default:
+        return {};
+    }
   }
 
   const departure_options options_;
@@ -273,6 +308,7 @@ private:
   request_id ender_ = 0;
   std::optional<stage> ends_at_;
   bool force_ = false;
+  duration deliver_within_{};
   bool has_services_ = false;
   /// What came of taking back.
   problem why_;

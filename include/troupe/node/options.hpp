@@ -138,8 +138,11 @@ service_options& service_options::add(std::string name,
 /// How a node leaves its cluster.
 struct leave_options {
   /// Leaves even if the cluster loses by it: a voter without a replacement, after which the cluster
-  /// tolerates fewer failures, or the only host, with which the services end.
+  /// tolerates fewer failures; the only host, with which the services end; or a node that has
+  /// accepted messages of class confirm or once which are not delivered yet: nobody delivers them.
   bool force = false;
+  /// How long it waits until the messages have ended that it has accepted so far.
+  duration deliver_within = std::chrono::seconds{20};
 };
 
 /// The configuration of a node. Spans are measured by the node's own clock.

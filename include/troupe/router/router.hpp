@@ -256,6 +256,11 @@ public:
     confirms_.keep(to, std::move(payload), own_origin(said), bytes, {}, {}, std::move(accepted));
   }
 
+  /// What it has accepted to deliver.
+  [[nodiscard]] const detail::confirm_desk& accepted() const {
+    return confirms_;
+  }
+
   /// See confirm_desk::go_on_with().
   auto go_on_with(std::shared_ptr<detail::outbox_keeper> keeper,
                   std::vector<detail::outbox_file::row> all) {

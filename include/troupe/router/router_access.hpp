@@ -73,6 +73,11 @@ public:
     return send(to, payload, {nullptr, {}});
   }
 
+  /// Refuses messages of class confirm and once from here on: the node ends.
+  void accept_no_more() const {
+    entrance_->confirms.close();
+  }
+
   // -- answers over links, of nodes and of clients -------------------------------------
 
   /// The answers of agents to all behind link `number` go over that as far as it has room. `entry`,

@@ -272,6 +272,9 @@ struct node::inside {
 
   void end_own_router();
 
+  /// Waits until the messages up to that number that it has accepted have ended.
+  problem deliver_accepted(std::uint64_t last, duration within);
+
   void end_answer_path();
 
   void end_system();

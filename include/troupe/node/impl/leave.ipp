@@ -34,14 +34,11 @@ inline void node::inside::stop() {
 
 inline problem node::inside::leave(const leave_options& how,
                                    const std::function<void()>& turn_away) {
-  cluster::departure::leave what{
-    .name = options_.name, .force = how.force, .hosts_alone = services_.has_value()};
-  {
-    std::lock_guard guard{mutex_}; // another thread may end the group
-    what.has_log = group_ != nullptr;
-    what.is_seated = group_ && group_->is_seated();
-    what.knows_leader = voters_ != nullptr;
-  }
+  cluster::departure::leave what{.name = options_.name,
+                                 .force = how.force,
+                                 .hosts_alone = services_.has_value(),
+                                 .deliver_within
+                                 = std::clamp(how.deliver_within, duration::zero(), longest_span)};
   return depart(std::move(what), turn_away);
 }
 
@@ -59,6 +56,12 @@ inline problem node::inside::depart(cluster::departure::event what,
   while (auto* stage = std::get_if<cluster::departure::run>(&next)) {
     cluster::departure::done ended{stage->which, carry_out(*stage, turn_away)};
     ended.has_services = services_are_here();
+    {
+      std::lock_guard guard{mutex_}; // another thread may end the group
+      ended.has_log = group_ != nullptr;
+      ended.is_seated = group_ && group_->is_seated();
+      ended.knows_leader = voters_ != nullptr;
+    }
     next = step(id, std::move(ended));
   }
   return std::get<cluster::departure::over>(next).why;
@@ -68,6 +71,14 @@ inline problem node::inside::carry_out(const cluster::departure::run& what,
                                        const std::function<void()>& turn_away_others) {
   using enum cluster::departure::stage;
   switch (what.which) {
+    case deliver:
+      return deliver_accepted(
+        on_router<std::uint64_t>(
+          [](router::router_state& state) { return state.accepted().last(); }, 0, 0),
+        what.within);
+    case deliver_rest:
+      router_->accept_no_more();
+      return deliver_accepted(router::detail::confirm_desk::all, what.within);
     case give_up_vote:
       return resign(what.force, what.within);
     case end_workers:
@@ -122,6 +133,23 @@ inline problem node::inside::carry_out(const cluster::departure::run& what,
       break;
   }
   return {};
+}
+
+inline problem node::inside::deliver_accepted(std::uint64_t last, duration within) {
+  auto have_ended = [&] {
+    return on_router<bool>(
+      [last](router::router_state& state) { return state.accepted().have_ended(last); }, true,
+      false);
+  };
+  if (wait_until(have_ended, within))
+    return {};
+  auto [count, first] = on_router<std::pair<std::size_t, agent_id>>(
+    [last](router::router_state& state) { return state.accepted().left_of(last); }, {}, {});
+  return {errc::in_use, "node " + options_.name + " has accepted " + std::to_string(count)
+                          + (count == 1 ? " message that is" : " messages that are")
+                          + " not delivered yet, the first for agent '" + first.text()
+                          + "'; try again once they are, as nobody delivers them when it has "
+                            "left, or force it to leave (leave_options::force)"};
 }
 
 inline problem node::inside::resign(bool force, duration within) {

@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <iterator>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -213,6 +215,26 @@ public:
       receiver_of(gone.from).ended(gone.session, gone.number, got_[gone.from]);
     }
     carry_out();
+  }
+
+  /// As a number: behind each that is accepted.
+  static constexpr std::uint64_t all = std::numeric_limits<std::uint64_t>::max();
+
+  /// The number of the last one that was accepted.
+  [[nodiscard]] std::uint64_t last() const {
+    return last_sent_;
+  }
+
+  /// Whether those up to that number have ended. O(1).
+  [[nodiscard]] bool have_ended(std::uint64_t last) const {
+    return last == all ? shared_.confirms.is_empty() // with those that are on the way to here
+                       : sent_.empty() || sent_.begin()->first > last;
+  }
+
+  /// How many of those have not, and the agent of the first one. O(n).
+  [[nodiscard]] std::pair<std::size_t, agent_id> left_of(std::uint64_t last) const {
+    auto count = std::distance(sent_.begin(), sent_.upper_bound(last));
+    return {static_cast<std::size_t>(count), count > 0 ? sent_.begin()->second.agent : agent_id{}};
   }
 
   /// Adds what is known of the first message that was accepted for that agent.

@@ -31,6 +31,10 @@ public:
   /// Returns why there is no room for another one; errc::none: it is taken.
   [[nodiscard]] problem take(const agent_id& agent, std::size_t bytes, const client& by = {}) {
     std::lock_guard guard{mutex_};
+    if (is_closed_) {
+      ++refused_;
+      return accepts_no_more();
+    }
     auto its = of(agents_, agent);
     auto of_client = by ? of(clients_, *by) : usage{};
     auto free = options_.max_confirms - std::min<std::size_t>(options_.max_confirms, messages_);
@@ -45,6 +49,18 @@ public:
     }
     add(agent, bytes, by);
     return {};
+  }
+
+  /// No other one is taken: the node ends.
+  void close() {
+    std::lock_guard guard{mutex_};
+    is_closed_ = true;
+  }
+
+  /// Whether all that were taken have ended.
+  [[nodiscard]] bool is_empty() const {
+    std::lock_guard guard{mutex_};
+    return messages_ == 0;
   }
 
   /// Of one that was accepted by an earlier start: it is taken whether there is room or not.
@@ -131,6 +147,7 @@ private:
   std::size_t messages_ = 0;
   std::size_t bytes_ = 0;
   std::uint64_t refused_ = 0;
+  bool is_closed_ = false;
 };
 
 } // namespace troupe::router::detail

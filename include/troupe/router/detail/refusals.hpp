@@ -79,6 +79,12 @@ inline problem has_stopped() {
   return {errc::cancelled, "this node has stopped; nothing was sent"};
 }
 
+/// It is about to leave its cluster.
+inline problem accepts_no_more() {
+  return {errc::cancelled, "this node is leaving its cluster and accepts no more messages of class "
+                           "confirm or once; nothing was sent, send it from another node"};
+}
+
 /// `own`: of whoever asks.
 inline problem too_many_pending(std::size_t pending, std::size_t own) {
   return {errc::limit_reached, std::to_string(pending) + " requests wait for other nodes, "

@@ -32,7 +32,8 @@ public:
     /// Has another node lead, if this one does.
     std::function<void(done_handler)> hand_over;
     std::function<void()> say_farewell;
-    std::function<bool()> leads;
+    /// Adds what there is when a stage has ended.
+    std::function<void(machine::done&)> look;
   };
 
   /// `here` outlives this.
@@ -72,7 +73,9 @@ private:
   void carry_out(const machine::run& what) {
     using enum machine::stage;
     auto done = [this, what](const problem& why = {}) {
-      step(what.id, machine::done{what.which, why, around_.leads()});
+      machine::done made{.which = what.which, .why = why};
+      around_.look(made);
+      step(what.id, std::move(made));
     };
     switch (what.which) {
       case give_up_vote:
@@ -89,6 +92,8 @@ private:
       case say_farewell: // what it says is signed in a moment
         around_.say_farewell();
         return here_.after(std::chrono::milliseconds{1}, [done] { done(); });
+      case deliver: // it has accepted none
+      case deliver_rest:
       case turn_away:
       case fall_silent:
       case end_sessions:

@@ -129,11 +129,7 @@ public:
 
   /// It may be refused, unless it is forced: then the node goes on as before.
   void leave(bool force) {
-    departure_.leave({.name = name_,
-                      .force = force,
-                      .has_log = group_.has_value(),
-                      .is_seated = group_ && group_->is_seated(),
-                      .knows_leader = way_.at().has_value()});
+    departure_.leave({.name = name_, .force = force});
   }
 
   void stop() {
@@ -338,7 +334,13 @@ private:
           group_->seat().hand_over(std::move(done));
         },
       .say_farewell = [this] { member_->step(cluster::swim::leave{}); },
-      .leads = [this] { return leads(); },
+      .look =
+        [this](cluster::departure::done& made) {
+          made.has_services = leads();
+          made.has_log = group_.has_value();
+          made.is_seated = group_ && group_->is_seated();
+          made.knows_leader = way_.at().has_value();
+        },
     };
   }
 
