@@ -37,6 +37,21 @@ TEST_CASE("confirms reach an agent of another node in order", "[node]") {
   CHECK(*disorder == 0);
 }
 
+TEST_CASE("a node that stops has delivered what it accepted in memory", "[node]") {
+  testing::cluster c{2, [](std::size_t, node_options& how) { how.agents_end_within = 30s; }};
+  constexpr std::uint64_t count = 1'000;
+  for (std::uint64_t each = 1; each <= count; ++each)
+    REQUIRE(c[1].send(to_agent("ledger"), confirmed, each));
+  auto stops = std::async(std::launch::async, [&] { c[1].stop(); });
+  CHECK(testing::comes_true([&] { // but nothing new
+    return c[1].send(to_agent("ledger"), confirmed, count).error_or().code == errc::cancelled;
+  }));
+  auto taken = std::make_shared<std::atomic<std::uint64_t>>(0);
+  REQUIRE(c[0].agent("ledger", [taken](std::uint64_t) { ++*taken; }));
+  stops.get();
+  CHECK(*taken >= count);
+}
+
 TEST_CASE("a node that leaves has delivered what it accepted before", "[node]") {
   testing::cluster c{2};
   constexpr std::uint64_t count = 1'000;

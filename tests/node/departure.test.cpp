@@ -26,6 +26,12 @@ const stages end_elsewhere{turn_away, hand_over,  say_farewell, fall_silent, end
 const stages end_with_services{turn_away,  hand_over,    say_farewell, fall_silent, end_links,
                                end_agents, end_sessions, end_services, end_router};
 
+/// With the one of a node that stops.
+stages of_a_stop(stages all) {
+  all.insert(all.begin(), deliver_memory);
+  return all;
+}
+
 const stages leaves{deliver, give_up_vote, end_workers, deliver_rest, take_back};
 
 const departure::leave leave{.name = "n"};
@@ -101,7 +107,7 @@ TEST_CASE("a node that stops keeps its vote and what it has said", "[node][depar
   stages run;
   CHECK_FALSE(it.it.is_ending());
   CHECK_FALSE(it.call(1, departure::stop{}, run));
-  CHECK(run == end_elsewhere);
+  CHECK(run == of_a_stop(end_elsewhere));
   CHECK(it.it.is_ending());
 }
 
@@ -110,7 +116,7 @@ TEST_CASE("sessions end while there are links, or after the agents where the ser
   node it;
   stages run;
   CHECK_FALSE(it.call(1, departure::stop{}, run, true));
-  CHECK(run == end_with_services);
+  CHECK(run == of_a_stop(end_with_services));
 }
 
 TEST_CASE("where the services are counts once the node has fallen silent", "[node][departure]") {
@@ -119,7 +125,7 @@ TEST_CASE("where the services are counts once the node has fallen silent", "[nod
   CHECK_FALSE(it.call(1, departure::stop{}, run, [](departure::stage which) {
     return departure::done{which, {}, which != fall_silent};
   }));
-  CHECK(run == end_elsewhere);
+  CHECK(run == of_a_stop(end_elsewhere));
 }
 
 TEST_CASE("a node that leaves delivers what it accepted, gives up its vote, takes back what it "
@@ -237,9 +243,10 @@ TEST_CASE("a node leaves once, and ends once", "[node][departure]") {
   node it;
   it.one(1, leave);
   CHECK(why_of(it.one(2, leave)).code == errc::in_use);
-  CHECK(stage_of(it.one(3, departure::stop{})) == turn_away);
+  CHECK(stage_of(it.one(3, departure::stop{})) == deliver_memory);
   CHECK_FALSE(why_of(it.one(4, departure::stop{}))); // does not wait for the other one
   CHECK(why_of(it.one(5, leave)).code == errc::cancelled);
+  CHECK(stage_of(it.one(3, end_of(deliver_memory))) == turn_away);
   CHECK(stage_of(it.one(3, end_of(turn_away))) == hand_over);
 }
 
@@ -251,7 +258,7 @@ TEST_CASE("a node that is stopped while it leaves ends at once", "[node][departu
       it.one(2, departure::stop{});
       auto why = why_of(it.one(1, end_of(which)));
       CHECK(why.code == errc::cancelled); // its names are not free
-      CHECK(stage_of(it.one(2, end_of(turn_away))) == hand_over);
+      CHECK(stage_of(it.one(2, end_of(deliver_memory))) == turn_away);
     }
   }
   SECTION("while it gives up its vote") {
@@ -271,7 +278,7 @@ TEST_CASE("a node that is stopped while it leaves ends at once", "[node][departu
     it.leave_until(take_back);
     it.one(2, departure::stop{});
     CHECK_FALSE(why_of(it.one(1, end_of(take_back))));
-    CHECK(stage_of(it.one(2, end_of(turn_away))) == hand_over);
+    CHECK(stage_of(it.one(2, end_of(deliver_memory))) == turn_away);
   }
 }
 

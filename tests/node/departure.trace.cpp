@@ -24,12 +24,13 @@ namespace {
 
 using enum departure::stage;
 
-constexpr std::array<std::pair<departure::stage, std::string_view>, 14> stages{{
+constexpr std::array<std::pair<departure::stage, std::string_view>, 15> stages{{
   {deliver, "deliver"},
   {give_up_vote, "give_up_vote"},
   {end_workers, "end_workers"},
   {deliver_rest, "deliver_rest"},
   {take_back, "take_back"},
+  {deliver_memory, "deliver_memory"},
   {turn_away, "turn_away"},
   {hand_over, "hand_over"},
   {say_farewell, "say_farewell"},

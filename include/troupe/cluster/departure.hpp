@@ -31,7 +31,8 @@ struct departure_options {
   duration take_back_within = std::chrono::seconds{15};
   /// Until another node leads; `seats` ends that after 3 s.
   duration hand_over_within = std::chrono::seconds{5};
-  /// Until agents have handled what waits for them.
+  /// Until agents have handled what waits for them; and until messages of a node that stops have
+  /// ended.
   duration agents_end_within = std::chrono::seconds{2};
 };
 
@@ -42,7 +43,8 @@ struct departure_options {
 ///   is taken back. If one of these fails, the node goes on as before, unless it is forced to leave
 ///   without the first. Once its workers have ended, and the messages that came meanwhile, it takes
 ///   back what it has said, and ends, whatever comes of that.
-/// - A node that stops keeps its vote and what it has said: it is expected back.
+/// - A node that stops keeps its vote and what it has said: it is expected back. What it has
+///   accepted in memory only is delivered before it turns anybody away.
 /// - One leave is under way at a time. A node that is stopped meanwhile ends at once.
 /// - Each stage begins after the one before is `done`, and is carried out once; one that fails or
 ///   takes too long does not keep the next one from coming.
@@ -67,6 +69,9 @@ public:
     /// The services hear that its names, agents, records and workers are gone. Names are released
     /// before the registry hears of their agents, see `claims`.
     take_back,
+    /// Of a node that stops: it accepts no more messages of class confirm and once, and those end
+    /// that it has in memory. Others go on at its next start.
+    deliver_memory,
     /// Callers on this node hear that it ends, and nobody begins to wait for it.
     turn_away,
     /// Another node leads, if this one does. Agents and links are there as before.
@@ -168,18 +173,18 @@ public:
   }
 
 private:
-  static constexpr std::size_t stages_of_an_end = 9;
+  static constexpr std::size_t stages_of_an_end = 10;
   using order = std::array<stage, stages_of_an_end>;
 
   static constexpr order with_services{
-    stage::turn_away,    stage::hand_over,    stage::say_farewell,
-    stage::fall_silent,  stage::end_links,    stage::end_agents,
-    stage::end_sessions, stage::end_services, stage::end_router,
+    stage::deliver_memory, stage::turn_away,  stage::hand_over,  stage::say_farewell,
+    stage::fall_silent,    stage::end_links,  stage::end_agents, stage::end_sessions,
+    stage::end_services,   stage::end_router,
   };
   static constexpr order without_services{
-    stage::turn_away,   stage::hand_over,    stage::say_farewell,
-    stage::fall_silent, stage::end_sessions, stage::end_links,
-    stage::end_agents,  stage::end_services, stage::end_router,
+    stage::deliver_memory, stage::turn_away,    stage::hand_over, stage::say_farewell,
+    stage::fall_silent,    stage::end_sessions, stage::end_links, stage::end_agents,
+    stage::end_services,   stage::end_router,
   };
 
   void handle(request_id id, const leave& what, effects& out) {
@@ -198,7 +203,8 @@ private:
   void handle(request_id id, const stop&, effects& out) {
     if (is_ending())
       return end_call(id, {}, out);
-    end(id, out);
+    ender_ = id;
+    begin(id, ends_at_ = stage::deliver_memory, out);
   }
 
   void handle(request_id id, done& what, effects& out) {
@@ -226,7 +232,8 @@ private:
         return begin(id, leaves_at_ = stage::take_back, out);
       default:
         why_ = std::move(what.why);
-        return end(id, out);
+        ender_ = id;
+        return begin(id, ends_at_ = stage::turn_away, out);
     }
   }
 
@@ -253,11 +260,6 @@ private:
     begin(id,
           leaves_at_ = planted_flaw == flaw::workers_kept ? stage::take_back : stage::end_workers,
           out);
-  }
-
-  void end(request_id id, effects& out) {
-    ender_ = id;
-    begin(id, ends_at_ = stage::turn_away, out);
   }
 
   void go_on_ending(request_id id, const done& what, effects& out) {
@@ -294,6 +296,7 @@ private:
         return options_.take_back_within;
       case stage::hand_over:
         return options_.hand_over_within;
+      case stage::deliver_memory:
       case stage::end_agents:
         return options_.agents_end_within;
       default:

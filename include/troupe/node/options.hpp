@@ -216,7 +216,8 @@ struct node_options {
   duration lost_after = std::chrono::seconds{5};
   /// How long agents may still handle the messages in their mailboxes when a node with an actor
   /// system of its own stops; messages left after that are dropped. A message that is being handled
-  /// is always finished.
+  /// is always finished. Before that, how long messages of class confirm and once may still be
+  /// delivered that the node has accepted in memory.
   duration agents_end_within = std::chrono::seconds{2};
   /// The pause between two attempts to reach the cluster: the first and the longest.
   backoff retry{std::chrono::milliseconds{100}, std::chrono::seconds{2}};

@@ -74,7 +74,8 @@ constexpr std::string_view name_of(delivery_class value) noexcept {
 /// What a node has to have done with a message of class confirm before that counts as accepted.
 /// Numbers go over the wire: append at the end.
 enum class durability : std::uint8_t {
-  /// It is in memory, and lost with the process.
+  /// It is in memory, and lost when the process is killed. A node that stops delivers it first, for
+  /// node_options::agents_end_within.
   memory = 0,
   /// It is on the disk, synced: the next start of the node goes on with it.
   synced = 1,

@@ -79,6 +79,9 @@ inline problem node::inside::carry_out(const cluster::departure::run& what,
     case deliver_rest:
       router_->accept_no_more();
       return deliver_accepted(router::detail::confirm_desk::all, what.within);
+    case deliver_memory:
+      router_->accept_no_more();
+      return deliver_accepted(router::detail::confirm_desk::in_memory, what.within);
     case give_up_vote:
       return resign(what.force, what.within);
     case end_workers:

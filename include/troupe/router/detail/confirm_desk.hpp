@@ -217,18 +217,24 @@ public:
     carry_out();
   }
 
-  /// As a number: behind each that is accepted.
+  /// As a number: all that are accepted; and those that are in memory only.
   static constexpr std::uint64_t all = std::numeric_limits<std::uint64_t>::max();
+  static constexpr std::uint64_t in_memory = all - 1;
 
   /// The number of the last one that was accepted.
   [[nodiscard]] std::uint64_t last() const {
     return last_sent_;
   }
 
-  /// Whether those up to that number have ended. O(1).
+  /// Whether those up to that number have ended. O(1), of those in memory O(n).
   [[nodiscard]] bool have_ended(std::uint64_t last) const {
-    return last == all ? shared_.confirms.is_empty() // with those that are on the way to here
-                       : sent_.empty() || sent_.begin()->first > last;
+    if (last < in_memory)
+      return sent_.empty() || sent_.begin()->first > last;
+    if (shared_.confirms.size() > sent_.size()) // more are on the way to here
+      return false;
+    auto is_in_memory
+      = [](const auto& each) { return each.second.place == 0 || each.second.accepted; };
+    return last == all ? sent_.empty() : std::ranges::none_of(sent_, is_in_memory);
   }
 
   /// How many of those have not, and the agent of the first one. O(n).

@@ -57,10 +57,10 @@ public:
     is_closed_ = true;
   }
 
-  /// Whether all that were taken have ended.
-  [[nodiscard]] bool is_empty() const {
+  /// How many of those that were taken have not ended.
+  [[nodiscard]] std::size_t size() const {
     std::lock_guard guard{mutex_};
-    return messages_ == 0;
+    return messages_;
   }
 
   /// Of one that was accepted by an earlier start: it is taken whether there is room or not.

@@ -79,10 +79,10 @@ inline problem has_stopped() {
   return {errc::cancelled, "this node has stopped; nothing was sent"};
 }
 
-/// It is about to leave its cluster.
+/// It is about to end.
 inline problem accepts_no_more() {
-  return {errc::cancelled, "this node is leaving its cluster and accepts no more messages of class "
-                           "confirm or once; nothing was sent, send it from another node"};
+  return {errc::cancelled, "this node ends and accepts no more messages of class confirm or once; "
+                           "nothing was sent, send it from another node"};
 }
 
 /// `own`: of whoever asks.

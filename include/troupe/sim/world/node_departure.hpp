@@ -94,6 +94,7 @@ private:
         return here_.after(std::chrono::milliseconds{1}, [done] { done(); });
       case deliver: // it has accepted none
       case deliver_rest:
+      case deliver_memory:
       case turn_away:
       case fall_silent:
       case end_sessions:
