@@ -223,9 +223,10 @@ public:
     });
   }
 
-  /// What its thread has for it.
-  void perform(sealed_swim::effect& what) {
-    troupe::visit([this](auto& each) { this->carry_out(each); }, what);
+  /// What its thread has for it, in that order.
+  void perform(sealed_swim::effects& all) {
+    for (auto& what : all)
+      troupe::visit([this](auto& each) { this->carry_out(each); }, what);
   }
 
   void stop() {

@@ -270,13 +270,15 @@ inline void node::inside::begin_membership() {
   swim_ = std::make_unique<cluster::swim_thread>(
     life_among_members(), random_seed(), data_.key(), std::move(datagrams_), to_string(where),
     [keeper = keeper_,
-     log = membership_log_ ? &*membership_log_ : nullptr](cluster::sealed_swim::effect& what) {
-      if (auto* seen = std::get_if<cluster::swim::shows>(&what); seen != nullptr && log != nullptr)
-        log->write(time_point{std::chrono::steady_clock::now().time_since_epoch()}, *seen);
+     log = membership_log_ ? &*membership_log_ : nullptr](cluster::sealed_swim::effects all) {
+      auto now = time_point{std::chrono::steady_clock::now().time_since_epoch()};
+      for (auto& what : all)
+        if (auto* seen = std::get_if<cluster::swim::shows>(&what);
+            seen != nullptr && log != nullptr)
+          log->write(now, *seen);
       run_on_state<cluster::membership_keeper>(
-        keeper, [what = std::move(what)](cluster::membership_keeper& state) mutable {
-          state.perform(what);
-        });
+        keeper,
+        [all = std::move(all)](cluster::membership_keeper& state) mutable { state.perform(all); });
     });
   on_keeper([thread = swim_.get()](cluster::membership_keeper& state) { state.start(thread); });
 }
