@@ -7,12 +7,17 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "caf/actor_system.hpp"
 #include "caf/actor_system_config.hpp"
+#include "caf/behavior.hpp"
+#include "caf/event_based_actor.hpp"
+#include "caf/exit_reason.hpp"
 #include "caf/scoped_actor.hpp"
+#include "caf/send.hpp"
+#include "caf/stateful_actor.hpp"
 #include "support/temporary_folder.hpp"
-#include "troupe/core/caf/run_on.hpp"
 #include "troupe/node/init.hpp"
 #include "troupe/platform/calendar.hpp"
 #include "troupe/security/authority.hpp"
@@ -27,6 +32,21 @@ using namespace troupe;
 
 namespace {
 
+/// An actor that does nothing else.
+class lone_keeper {
+public:
+  lone_keeper(caf::event_based_actor* self, cluster::trust_setup how)
+    : trust_(self, std::move(how)) {}
+
+  caf::behavior make_behavior() {
+    trust_.begin();
+    return caf::behavior{trust_.handlers()};
+  }
+
+private:
+  cluster::trust_keeper trust_;
+};
+
 /// What keeps the trust of a node, and a member that tells it something.
 class keeper_fixture {
 public:
@@ -40,7 +60,7 @@ public:
   }
 
   ~keeper_fixture() {
-    run_on_state<cluster::trust_keeper>(keeper_, [](cluster::trust_keeper& it) { it.stop(); });
+    caf::anon_send_exit(keeper_, caf::exit_reason::user_shutdown);
   }
 
   [[nodiscard]] std::string list(std::uint64_t number) const {
@@ -82,7 +102,7 @@ private:
   caf::actor_system_config config_;
   caf::actor_system system_{config_};
   caf::actor keeper_ = caf::actor_cast<caf::actor>(
-    system_.spawn<caf::stateful_actor<cluster::trust_keeper>>(cluster::trust_setup{
+    system_.spawn<caf::stateful_actor<lone_keeper>>(cluster::trust_setup{
       folder_.path(), make(), peers_, cluster::node_log{"n1", [](const log_line&) {}}}));
 };
 

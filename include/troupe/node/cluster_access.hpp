@@ -11,7 +11,6 @@
 
 #include "caf/actor_cast.hpp"
 #include "caf/event_based_actor.hpp"
-#include "caf/stateful_actor.hpp"
 #include "troupe/cluster/finder.hpp"
 #include "troupe/cluster/handle_table.hpp"
 #include "troupe/core/caf/ignore_strays.hpp"
@@ -43,7 +42,7 @@ struct service_binding {
   bool has_voters = true;
 };
 
-/// Whom to tell. All are called on the actor of the access; none may block.
+/// Whom to tell. All are called on the actor; none may block.
 struct access_events {
   /// The services are reached like this from now on.
   std::function<void(const service_binding&)> bound;
@@ -64,12 +63,10 @@ struct access_events {
   std::function<void(const leader_hint&)> hint = [](const leader_hint&) {};
 };
 
-/// The way to the services of a cluster: carries out what a `finder` decides. Every node and every
-/// light client has one.
+/// The way to the services of a cluster: carries out what a `finder` decides. Every node has one in
+/// its node_shell, and every light client has a client_access.
 class access_state {
 public:
-  static inline const char* name = "troupe.access";
-
   access_state(caf::event_based_actor* self, finder_options options, access_events events)
     : self_(self),
       events_(std::move(events)),
@@ -78,11 +75,6 @@ public:
 
   access_state(const access_state&) = delete;
   access_state& operator=(const access_state&) = delete;
-
-  caf::behavior make_behavior() {
-    ignore_strays(self_);
-    return {[](caf::ok_atom) {}}; // lives on the actions that arrive
-  }
 
   /// Begins; `gate` outlives this actor. `self` is where this node takes links itself.
   void start(net::gate* gate, const std::optional<net::address>& self = std::nullopt) {
@@ -170,12 +162,6 @@ public:
     self_->request(caf::actor_cast<caf::actor>(entry), within, router::find_service{called})
       .then([done = std::move(done)](const router::service_place& place) { done(place.handle); },
             [](const caf::error&) {});
-  }
-
-  /// Part of the end of the node.
-  void stop() {
-    links_.clear();
-    self_->quit();
   }
 
 private:
@@ -354,6 +340,27 @@ private:
   std::optional<net::address> relays_to_;
   std::optional<net::address> relayed_by_;
   shell<finder, access_state> finder_;
+};
+
+/// The same as an actor of its own: that of a light client.
+class client_access : public access_state {
+public:
+  static inline const char* name = "troupe.access";
+
+  client_access(caf::event_based_actor* self, finder_options options, access_events events)
+    : access_state(self, std::move(options), std::move(events)), self_(self) {}
+
+  caf::behavior make_behavior() {
+    ignore_strays(self_);
+    return {[](caf::ok_atom) {}}; // lives on the actions that arrive
+  }
+
+  void stop() {
+    self_->quit();
+  }
+
+private:
+  caf::event_based_actor* self_;
 };
 
 } // namespace troupe::cluster

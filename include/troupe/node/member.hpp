@@ -17,8 +17,8 @@
 #include "caf/actor_addr.hpp"
 #include "caf/event_based_actor.hpp"
 #include "caf/message.hpp"
+#include "caf/message_handler.hpp"
 #include "caf/result.hpp"
-#include "caf/stateful_actor.hpp"
 #include "caf/system_messages.hpp"
 #include "caf/typed_response_promise.hpp"
 #include "troupe/cluster/agent_change.hpp"
@@ -30,7 +30,6 @@
 #include "troupe/cluster/record_exchange.hpp"
 #include "troupe/core/agent_id.hpp"
 #include "troupe/core/caf/compat.hpp"
-#include "troupe/core/caf/ignore_strays.hpp"
 #include "troupe/core/caf/node_finder.hpp"
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/shell.hpp"
@@ -54,7 +53,7 @@
 
 namespace troupe::cluster {
 
-/// What a member has to know.
+/// What a member has to know, and whom it tells. All are called on its actor; none may block.
 struct member_setup {
   node_id id;
   std::string name;
@@ -107,11 +106,10 @@ struct member_setup {
 };
 
 /// Speaks for one node in the cluster: carries out what its `node_core` decides, so that the router
-/// finds the agents of all nodes, and makes links when there is something to send.
+/// finds the agents of all nodes, and makes links when there is something to send. Part of a
+/// node_shell.
 class member_state {
 public:
-  static inline const char* name = "troupe.member";
-
   member_state(caf::event_based_actor* self, member_setup setup)
     : self_(self),
       setup_(std::move(setup)),
@@ -143,8 +141,8 @@ public:
     setup_.records->show(nullptr);
   }
 
-  caf::behavior make_behavior() {
-    ignore_strays(self_);
+  /// For what others ask it.
+  caf::message_handler handlers() {
     return {
       [this](const show_node&) { return show(); },
       [this](const registry::get_record& what) { return answer(what); },
@@ -339,10 +337,9 @@ public:
     return links_;
   }
 
-  /// Part of the end of the node.
+  /// Part of the end of the actor.
   void stop() {
     reader_.stop();
-    self_->quit();
   }
 
 private:

@@ -15,6 +15,7 @@
 
 #include "caf/actor_cast.hpp"
 #include "caf/event_based_actor.hpp"
+#include "caf/message_handler.hpp"
 #include "caf/result.hpp"
 #include "troupe/cluster/card_pause.hpp"
 #include "troupe/cluster/card_wishes.hpp"
@@ -23,7 +24,6 @@
 #include "troupe/cluster/node_core.hpp"
 #include "troupe/cluster/record_exchange.hpp"
 #include "troupe/cluster/sealed_swim.hpp"
-#include "troupe/core/caf/ignore_strays.hpp"
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/timer_queue.hpp"
 #include "troupe/core/caf/to_error.hpp"
@@ -75,10 +75,10 @@ struct membership_setup {
 ///
 /// Each peer is asked for cards once at a time; so many nodes wait for that as card_wishes has room
 /// for.
+///
+/// Part of a node_shell, and ends before that does.
 class membership_keeper {
 public:
-  static inline const char* name = membership_name;
-
   membership_keeper(caf::event_based_actor* self, membership_setup setup)
     : self_(self),
       setup_(std::move(setup)),
@@ -88,8 +88,8 @@ public:
       questions_(self, setup_.peers),
       desk_(self, keepers_, questions_, setup_.find_records) {}
 
-  caf::behavior make_behavior() {
-    ignore_strays(self_);
+  /// For what members ask it.
+  caf::message_handler handlers() {
     return {
       [this](exchange_cards& what) -> caf::result<std::string> {
         auto from = questions_.who_asks();
@@ -128,12 +128,12 @@ public:
         return page_behind(*from, what.after);
       },
       [this](const exchange_records& what) -> caf::result<std::string> {
-        return desk_.answer(what);
+        return has_ended_ ? has_stopped() : desk_.answer(what);
       },
     };
   }
 
-  /// `thread` outlives this actor. Begins once this node has said what its records are.
+  /// `thread` lives until stop() at least. Begins once this node has said what its records are.
   void start(swim_thread* thread) {
     begins_ = thread;
     begin_if_it_can();
@@ -223,14 +223,21 @@ public:
     });
   }
 
-  /// What its thread has for it.
-  void perform(sealed_swim::effect& what) {
-    troupe::visit([this](auto& each) { this->carry_out(each); }, what);
+  /// What its thread has for it, in that order.
+  void perform(sealed_swim::effects& all) {
+    for (auto& what : all)
+      troupe::visit([this](auto& each) { this->carry_out(each); }, what);
   }
 
+  /// Leaves its thread alone, and members without answers.
   void stop() {
+    has_ended_ = true;
     thread_ = begins_ = nullptr;
-    self_->quit();
+    questions_.stop();
+  }
+
+  [[nodiscard]] bool has_ended() const {
+    return has_ended_;
   }
 
 private:
@@ -313,6 +320,8 @@ private:
   /// A member whose certificate has ended gets no link any more: it is out of reach for all that
   /// needs one, whatever its datagrams say.
   void bar_expired() {
+    if (has_ended_)
+      return;
     timers_.after(look_for_expired_every, [this] { bar_expired(); });
     std::erase_if(admitted_, [this, now = read_calendar()](const auto& each) {
       auto& [node, what] = each;
@@ -529,6 +538,8 @@ private:
 
   /// Runs `job` here once all has shown that the thread has got so far.
   void behind_thread(std::function<void()> job) {
+    if (thread_ == nullptr)
+      return;
     thread_->ask([home = caf::weak_actor_ptr{self_->ctrl()},
                   job = std::move(job)](const sealed_swim&) { run_on(home, job); });
   }
@@ -547,7 +558,7 @@ private:
   }
 
   void end_first_comparison() {
-    if (first_.ends() && thread_ != nullptr)
+    if (first_.ends())
       behind_thread([this] { setup_.tell(node_core::compared{}); });
   }
 
@@ -613,6 +624,7 @@ private:
   /// What it says of its records.
   std::optional<registry::records_head> records_;
   swim_thread* begins_ = nullptr;
+  bool has_ended_ = false;
   /// The certificates of members that count.
   std::map<node_id, admitted> admitted_;
 };

@@ -17,8 +17,8 @@
 
 namespace troupe::cluster {
 
-/// Finds the membership_keeper of other nodes, and knows which of those are linked. Part of the
-/// state of this node's one.
+/// Finds the actors that answer for the membership_keeper of other nodes, and knows which of those
+/// are linked. Part of this node's one.
 class peer_keepers {
 public:
   using handle_taker = std::function<void(const caf::strong_actor_ptr&)>;

@@ -55,10 +55,16 @@ public:
     return promise;
   }
 
+  /// Nobody gets an answer any more: those who wait for one get an error.
+  void stop() {
+    promises_.clear();
+  }
+
 private:
   void answer(request_id number, std::string what) {
     open_.end(number);
-    promises_.extract(number).mapped().deliver(std::move(what));
+    if (auto found = promises_.extract(number))
+      found.mapped().deliver(std::move(what));
   }
 
   caf::event_based_actor* self_;

@@ -11,32 +11,31 @@
 #include <string>
 #include <utility>
 
-#include "caf/actor.hpp"
 #include "caf/actor_cast.hpp"
+#include "caf/actor_control_block.hpp"
 #include "caf/actor_system.hpp"
-#include "caf/stateful_actor.hpp"
-#include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/core/caf/wait.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/group/group.hpp"
+#include "troupe/node/node_shell.hpp"
 #include "troupe/node/options.hpp"
 #include "troupe/node/services.hpp"
 #include "troupe/node/voters.hpp"
 
 namespace troupe::cluster {
 
-/// What a node with a data folder has of the group that keeps the services of its cluster: the
-/// log, the services on it, and the actor that speaks with the other members. A node has
-/// it before the group takes it in, and also if it never does.
+/// What a node with a data folder has of the group that keeps the services of its cluster: the log,
+/// and the services on it. The voters_state of its node_shell speaks with the other members. A node
+/// has it before the group takes it in, and also if it never does.
 class seat {
 public:
-  /// Reads the log in `file`, so it blocks. `setup` lacks only the group. Errors: damaged,
-  /// incompatible, in_use, storage_full, with what to do.
+  /// Reads the log in `file`, so it blocks. `nodes`: who sends a command of another process.
+  /// Errors: damaged, incompatible, in_use, storage_full, with what to do.
   static result<std::unique_ptr<seat>> open(caf::actor_system& sys,
                                             const std::filesystem::path& file,
                                             const host::group_options& how,
-                                            const service_options& bounds, voters_setup setup) {
+                                            const service_options& bounds, node_finder nodes) {
     auto made = std::unique_ptr<seat>{new seat(sys)};
     auto named = how;
     named.name_of = [](const std::string& contact) {
@@ -44,17 +43,14 @@ public:
       return where.empty() ? std::string{digits_in(contact)} : where;
     };
     auto group = host::group::open(sys, file, hosted_services::numbers(), named,
-                                   made->listener(setup.nodes), hosted_services::own(bounds));
+                                   made->listener(nodes), hosted_services::own(bounds));
     if (!group)
       return to_problem(group.error());
     made->group_ = std::move(*group);
-    auto services = hosted_services::start(sys, made->group_, bounds, setup.nodes);
+    auto services = hosted_services::start(sys, made->group_, bounds, std::move(nodes));
     if (!services)
       return services.error();
     made->services_ = std::make_unique<hosted_services>(std::move(*services));
-    setup.group = made->group_;
-    made->voters_ = sys.spawn<caf::stateful_actor<voters_state>>(std::move(setup));
-    *made->home_ = caf::actor_cast<caf::weak_actor_ptr>(made->voters_);
     return made;
   }
 
@@ -65,9 +61,14 @@ public:
     stop();
   }
 
-  /// Takes part from here on.
-  void start() {
+  /// Takes part from here on; the node_shell hears what the group says.
+  void start(const caf::actor& shell) {
+    *home_ = caf::actor_cast<caf::weak_actor_ptr>(shell);
     group_.start();
+  }
+
+  [[nodiscard]] const host::group& group() const {
+    return group_;
   }
 
   /// Whether the log is empty: the group is to be founded, or joined.
@@ -104,41 +105,16 @@ public:
     return services_->gauges();
   }
 
-  [[nodiscard]] const caf::actor& voters() const {
-    return voters_;
-  }
-
   /// What this node knows of the quorum, see host::group. Contacts are seat_contacts.
   [[nodiscard]] host::quorum_view quorum() const {
     return group_.quorum();
   }
 
-  /// Runs `job(voters_state&)`.
-  template <class Job>
-  void run(Job job) const {
-    run_on_state<voters_state>(voters_, std::move(job));
-  }
-
-  /// Has another node lead, if this one does. Blocks for `within` at most.
-  void hand_over(duration within) {
-    wait_for<bool>(
-      [this](std::function<void(bool)> done) {
-        run([done = std::move(done)](voters_state& state) {
-          state.hand_over([done] { done(true); });
-        });
-      },
-      within, [](unheard) { return false; });
-  }
-
   /// Ends all of it and waits until the file is closed.
+  /// @pre the node_shell has ended
   void stop() {
     if (services_)
       services_->stop();
-    if (voters_) {
-      wait_for_ends(sys_, {caf::actor_cast<caf::strong_actor_ptr>(voters_)},
-                    [this] { run([](voters_state& state) { state.stop(); }); });
-      voters_ = nullptr;
-    }
     if (group_.handle()) {
       wait_for_ends(sys_, {caf::actor_cast<caf::strong_actor_ptr>(group_.handle())},
                     [this] { group_.stop(); });
@@ -178,7 +154,7 @@ private:
   host::group_listener listener(node_finder nodes) {
     auto to_voters = [home = home_](auto job) {
       if (auto there = home->lock())
-        run_on_state<voters_state>(caf::actor_cast<caf::actor>(there), std::move(job));
+        run_on_part<voters_state>(caf::actor_cast<caf::actor>(there), std::move(job));
     };
     host::group_listener made;
     made.changed_role = [to_voters](const host::group_core::changed_role& what) {
@@ -218,11 +194,10 @@ private:
 
   caf::actor_system& sys_;
   std::shared_ptr<birth> birth_ = std::make_shared<birth>();
-  /// The actor, once there is one.
+  /// The node_shell, once the group has started.
   std::shared_ptr<caf::weak_actor_ptr> home_ = std::make_shared<caf::weak_actor_ptr>();
   host::group group_;
   std::unique_ptr<hosted_services> services_;
-  caf::actor voters_;
 };
 
 } // namespace troupe::cluster

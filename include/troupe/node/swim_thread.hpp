@@ -39,9 +39,9 @@ namespace troupe::cluster {
 /// Thread-safe. The destructor tells nobody anything; stop() does.
 class swim_thread {
 public:
-  /// Called on the thread with all that is not about datagrams, signatures and sockets. Must not
-  /// block.
-  using teller = std::function<void(sealed_swim::effect&)>;
+  /// Called on the thread with all that is not about datagrams, signatures and sockets: with what
+  /// has come of one turn of the thread, in its order, never empty. Must not block.
+  using teller = std::function<void(sealed_swim::effects)>;
 
   /// `sockets` are open. The node says of itself that it is at `address`.
   swim_thread(sealed_swim_setup how, std::uint64_t seed, security::key_pair key,
@@ -77,9 +77,13 @@ public:
     jobs_->post([this, what = std::move(what)]() mutable { step(std::move(what)); });
   }
 
-  /// Calls `use` on the thread, and not at all once it is stopped.
+  /// Calls `use` on the thread once all is told that has come before, and not at all once it is
+  /// stopped.
   void ask(std::function<void(sealed_swim&)> use) {
-    jobs_->post([this, use = std::move(use)] { use(*machine_); });
+    jobs_->post([this, use = std::move(use)] {
+      tell();
+      use(*machine_);
+    });
   }
 
   /// The node goes on as a later life, and knows nobody.
@@ -140,6 +144,7 @@ private:
       for (auto& each : jobs_->take())
         each();
       if (is_ending_) {
+        tell();
         jobs_->close();
         return;
       }
@@ -147,7 +152,14 @@ private:
         read(each);
       if (auto next = machine_->next_deadline(); next && *next <= now())
         tick();
+      tell();
     }
+  }
+
+  /// In one piece, as each piece wakes the owner.
+  void tell() {
+    if (!untold_.empty())
+      tell_(std::exchange(untold_, {}));
   }
 
   /// In milliseconds, rounded up: a deadline has passed when it wakes.
@@ -197,7 +209,7 @@ private:
                 send> || std::is_same_v<effect, sealed_swim::reply> || std::is_same_v<effect, swim::sign>)
             carry_out(what);
           else
-            tell_(each);
+            untold_.push_back(std::move(each));
         },
         each);
   }
@@ -279,6 +291,8 @@ private:
   std::function<void(const std::string&)> reply_;
   /// Lookups may outlive this.
   const std::shared_ptr<net::job_queue> jobs_ = std::make_shared<net::job_queue>();
+  /// What has come of this turn, for the owner.
+  sealed_swim::effects untold_;
   bool is_ending_ = false;
   std::thread thread_;
 };

@@ -15,9 +15,8 @@
 #include "caf/actor_cast.hpp"
 #include "caf/actor_clock.hpp"
 #include "caf/event_based_actor.hpp"
+#include "caf/message_handler.hpp"
 #include "caf/result.hpp"
-#include "caf/stateful_actor.hpp"
-#include "troupe/core/caf/ignore_strays.hpp"
 #include "troupe/core/caf/timer_queue.hpp"
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/core/ids.hpp"
@@ -59,11 +58,10 @@ struct trust_setup {
 
 /// Keeps what a running node trusts up to date: takes a renewed certificate and a list of revoked
 /// ones from its data folder, and exchanges that list with the members it is linked to. The rules
-/// are security::revocation_book's; this reads and writes the files, sends and asks.
+/// are security::revocation_book's; this reads and writes the files, sends and asks. Part of a
+/// node_shell.
 class trust_keeper {
 public:
-  static inline const char* name = "troupe.trust";
-
   trust_keeper(caf::event_based_actor* self, trust_setup setup)
     : self_(self),
       setup_(std::move(setup)),
@@ -73,9 +71,13 @@ public:
       list_file_(setup_.folder.empty() ? setup_.folder
                                        : setup_.folder / security::revocation_list_file) {}
 
-  caf::behavior make_behavior() {
-    ignore_strays(self_);
+  /// Looks at the folder from here on.
+  void begin() {
     look();
+  }
+
+  /// For what members tell it.
+  caf::message_handler handlers() {
     return {
       [this](tell_revocations& what) -> caf::result<std::uint64_t> {
         auto from = setup_.peers->find(self_->current_sender());
@@ -108,10 +110,6 @@ public:
         found != links_.end() && found->second->number() == which->number())
       links_.erase(found);
     step(security::revocations::link_down{peer.node, which->number()});
-  }
-
-  void stop() {
-    self_->quit();
   }
 
 private:

@@ -13,15 +13,14 @@
 #include "caf/actor.hpp"
 #include "caf/actor_cast.hpp"
 #include "caf/actor_clock.hpp"
-#include "caf/behavior.hpp"
 #include "caf/event_based_actor.hpp"
+#include "caf/message_handler.hpp"
 #include "caf/result.hpp"
 #include "caf/sec.hpp"
 #include "caf/typed_response_promise.hpp"
 #include "troupe/cluster/kept_backup.hpp"
 #include "troupe/cluster/seats.hpp"
 #include "troupe/core/caf/deadline_timer.hpp"
-#include "troupe/core/caf/ignore_strays.hpp"
 #include "troupe/core/caf/node_finder.hpp"
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/shell.hpp"
@@ -38,8 +37,8 @@
 
 namespace troupe::cluster {
 
-/// What a node's part in the group has to know and whom it tells. All functions are called on
-/// its actor; none may block.
+/// What a node's part in the group has to know and whom it tells. All functions are called on its
+/// actor; none may block.
 struct voters_setup {
   /// This node.
   node_id node;
@@ -75,10 +74,9 @@ struct voters_setup {
 
 /// A node's part in the group of nodes that keeps the services of its cluster: the shell of its
 /// `seats`. Finds the actors of the other members, and makes backups of what the group keeps.
+/// Part of a node_shell.
 class voters_state {
 public:
-  static inline const char* name = voters_name;
-
   voters_state(caf::event_based_actor* self, voters_setup setup)
     : self_(self),
       setup_(std::move(setup)),
@@ -86,8 +84,8 @@ public:
              seats_options{.voters = setup_.voters, .replace_after = setup_.replace_after},
              random_seed()) {}
 
-  caf::behavior make_behavior() {
-    ignore_strays(self_);
+  /// For what members and operators ask it.
+  caf::message_handler handlers() {
     return {
       [this](const exchange_seats& what) { return exchange(what); },
       [this](const list_voters&) {
@@ -194,10 +192,6 @@ public:
   void hand_over(std::function<void()> done) {
     hand_overs_.emplace(++last_asker_, std::move(done));
     seats_.step(seats::hand_over{}, last_asker_);
-  }
-
-  void stop() {
-    self_->quit();
   }
 
 private:

@@ -69,8 +69,8 @@ TROUPE_COMPILED cluster_client::~cluster_client() {
   clients_->close(std::chrono::seconds{1}); // before the links
   if (access_) {
     wait_for_ends(system_, {caf::actor_cast<caf::strong_actor_ptr>(access_)}, [this] {
-      run_on_state<cluster::access_state>(access_,
-                                          [](cluster::access_state& state) { state.stop(); });
+      run_on_state<cluster::client_access>(access_,
+                                           [](cluster::client_access& state) { state.stop(); });
     });
   }
   if (gate_)
@@ -184,7 +184,7 @@ cluster_client::knowledge(const caf::strong_actor_ptr& entry,
 TROUPE_COMPILED void cluster_client::know_by(const caf::strong_actor_ptr& entry) {
   if (!entry)
     return; // another node may answer soon
-  run_on_state<cluster::access_state>(access_, [this, entry](cluster::access_state& access) {
+  run_on_state<cluster::client_access>(access_, [this, entry](cluster::access_state& access) {
     auto use = [this, entry](const caf::strong_actor_ptr& found) {
       std::unique_lock guard{mutex_};
       if (!found || denied_ || entry != (entry_ ? entry_ : contact_))
@@ -302,10 +302,10 @@ TROUPE_COMPILED problem cluster_client::start(std::vector<net::address> addresse
                                   clients_->refuse(now);
                                 }};
   access_
-    = system_.spawn<caf::stateful_actor<cluster::access_state>>(std::move(how), std::move(events));
+    = system_.spawn<caf::stateful_actor<cluster::client_access>>(std::move(how), std::move(events));
   clients_->on_doubt([access = access_] {
-    run_on_state<cluster::access_state>(access,
-                                        [](cluster::access_state& state) { state.doubt(); });
+    run_on_state<cluster::client_access>(access,
+                                         [](cluster::access_state& state) { state.doubt(); });
   });
   net::hello self;
   self.as = net::role::client;
@@ -319,7 +319,7 @@ TROUPE_COMPILED problem cluster_client::start(std::vector<net::address> addresse
       closing_.erase(which->number());
       changed_.notify_all();
     }
-    run_on_state<cluster::access_state>(
+    run_on_state<cluster::client_access>(
       access_,
       [number = which->number()](cluster::access_state& state) { state.link_down(number); });
   };
@@ -335,7 +335,7 @@ TROUPE_COMPILED problem cluster_client::start(std::vector<net::address> addresse
   if (!made)
     return made.error();
   gate_ = std::move(*made);
-  run_on_state<cluster::access_state>(
+  run_on_state<cluster::client_access>(
     access_, [gate = gate_.get()](cluster::access_state& state) { state.start(gate); });
   return {};
 }

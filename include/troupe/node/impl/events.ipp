@@ -16,6 +16,7 @@
 #include "troupe/node/leader_hint.hpp"
 #include "troupe/node/member.hpp"
 #include "troupe/node/membership_keeper.hpp"
+#include "troupe/node/voters.hpp"
 #include "troupe/platform/entropy.hpp"
 #include "troupe/router/router_access.hpp"
 
@@ -51,12 +52,15 @@ inline void node::inside::show_group(cluster::node_view seen,
     access.show(seen, own);
     if (!group_)
       return then(seen);
-    group_->show([seen = std::move(seen), votes = access.votes(), then = std::move(then)](
-                   const cluster::voters_view& group, const problem& why) mutable {
-      seen.group = group;
-      if (votes || why)
-        seen.why = why;
-      then(seen);
+    on_voters([seen = std::move(seen), votes = access.votes(),
+               then = std::move(then)](cluster::voters_state& voters) mutable {
+      voters.show([seen = std::move(seen), votes, then = std::move(then)](
+                    const cluster::voters_view& group, const problem& why) mutable {
+        seen.group = group;
+        if (votes || why)
+          seen.why = why;
+        then(seen);
+      });
     });
   });
 }

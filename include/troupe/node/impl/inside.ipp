@@ -39,6 +39,7 @@
 #include "troupe/node/membership_keeper.hpp"
 #include "troupe/node/node.hpp"
 #include "troupe/node/node_log.hpp"
+#include "troupe/node/node_shell.hpp"
 #include "troupe/node/own_authority.hpp"
 #include "troupe/node/own_system.hpp"
 #include "troupe/node/service_clients.hpp"
@@ -46,6 +47,7 @@
 #include "troupe/node/singleton_state.hpp"
 #include "troupe/node/swim_thread.hpp"
 #include "troupe/node/trust_keeper.hpp"
+#include "troupe/node/voters.hpp"
 #include "troupe/node/voters_client.hpp"
 #include "troupe/router/detail/outbox_file.hpp"
 #include "troupe/router/detail/outbox_keeper.hpp"
@@ -84,7 +86,7 @@ struct node::inside {
     stop();
     router_.reset();
     clients_.reset();
-    member_ = access_ = trust_ = keeper_ = nullptr;
+    shell_ = nullptr;
     end_system(); // before the gate
   }
 
@@ -113,16 +115,14 @@ struct node::inside {
   /// A try to reach the cluster has ended so.
   problem note_try(const problem& how);
 
-  /// Of a node with certificates.
-  void keep_trust();
+  /// The one actor of this node, see cluster::node_shell.
+  void begin_shell();
 
   problem open_membership_log();
   problem open_outbox();
 
   /// With what helps there in place of what helps with other files.
   static problem of_outbox(problem why);
-
-  void keep_membership(const std::shared_ptr<caf::weak_actor_ptr>& member);
 
   /// With keys that no other life has had.
   [[nodiscard]] cluster::sealed_swim_setup life_among_members() const;
@@ -132,6 +132,11 @@ struct node::inside {
 
   cluster::member_setup member_setup();
 
+  cluster::membership_setup membership_setup() const;
+
+  /// Of a node with certificates.
+  cluster::trust_setup trust_setup() const;
+
   problem open_gate();
 
   /// For those who join with a token.
@@ -140,8 +145,8 @@ struct node::inside {
   /// For those who found a cluster with this node.
   [[nodiscard]] net::founders_desk founders_desk() const;
 
-  /// The actor that answers for this node under that name.
-  void say_where(const char* called, const caf::actor& which);
+  /// The shell answers for this node under that name.
+  void say_where(const char* called);
 
   void say_who_i_am(bool is_host);
 
@@ -215,7 +220,7 @@ struct node::inside {
 
   // -- what happens to it: events.ipp --------------------------------------------------------
 
-  /// On the access actor.
+  /// On the shell.
   cluster::access_events access_events(std::shared_ptr<cluster::hint_board> board);
 
   void bound(const cluster::service_binding& how);
@@ -227,10 +232,10 @@ struct node::inside {
   /// Keeps what the next start needs, when it is new.
   void remember(const cluster::service_binding& how);
 
-  /// On the access actor, which writes the data folder. Remembers it before anybody is told.
+  /// On the shell, which writes the data folder. Remembers it before anybody is told.
   void maintain(bool on, const done_handler& done);
 
-  /// The cluster has heard of a later life of this node. On the access actor.
+  /// The cluster has heard of a later life of this node. On the shell.
   void rise_above(boot_number heard);
 
   void tell_router(const net::link_ptr& which, bool is_full);
@@ -242,6 +247,14 @@ struct node::inside {
                   std::function<void(const cluster::node_view&)> then) const;
 
   // -- how it leaves and ends: leave.ipp -----------------------------------------------------
+
+  /// Has another node lead, if this one does.
+  void hand_over_lead(duration within) const;
+
+  /// Its swim_thread ends after the part that uses it.
+  void end_membership();
+
+  void end_shell();
 
   void stop();
 
@@ -329,28 +342,39 @@ struct node::inside {
   template <class Job>
   static void run_on_member(const caf::weak_actor_ptr& where, Job job) {
     if (auto there = where.lock())
-      run_on_state<cluster::member_state>(caf::actor_cast<caf::actor>(there), std::move(job));
+      cluster::run_on_part<cluster::member_state>(caf::actor_cast<caf::actor>(there),
+                                                  std::move(job));
+  }
+
+  /// What needs no part of it, and not two threads at once.
+  template <class Job>
+  void on_shell(Job job) const {
+    run_on(caf::actor_cast<caf::strong_actor_ptr>(shell_), std::move(job));
   }
 
   template <class Job>
-  void on_member(Job job) {
-    run_on_state<cluster::member_state>(member_, std::move(job));
+  void on_member(Job job) const {
+    cluster::run_on_part<cluster::member_state>(shell_, std::move(job));
   }
 
   template <class Job>
-  void on_trust(Job job) {
-    if (trust_)
-      run_on_state<cluster::trust_keeper>(trust_, std::move(job));
+  void on_trust(Job job) const {
+    cluster::run_on_part<cluster::trust_keeper>(shell_, std::move(job));
   }
 
   template <class Job>
   void on_keeper(Job job) const {
-    run_on_state<cluster::membership_keeper>(keeper_, std::move(job));
+    cluster::run_on_part<cluster::membership_keeper>(shell_, std::move(job));
   }
 
   template <class Job>
   void on_access(Job job) const {
-    run_on_state<cluster::access_state>(access_, std::move(job));
+    cluster::run_on_part<cluster::access_state>(shell_, std::move(job));
+  }
+
+  template <class Job>
+  void on_voters(Job job) const {
+    cluster::run_on_part<cluster::voters_state>(shell_, std::move(job));
   }
 
   /// Runs `job` on the router and waits for what it returns; `if_gone` if the router has ended.
@@ -388,15 +412,6 @@ struct node::inside {
     });
   }
 
-  /// Lets an actor end by itself and waits until it is gone.
-  template <class State, class Job>
-  void end(const caf::actor& which, Job job) {
-    if (!which)
-      return;
-    wait_for_ends(*system_, {caf::actor_cast<caf::strong_actor_ptr>(which)},
-                  [&] { run_on_state<State>(which, std::move(job)); });
-  }
-
   static constexpr auto log_file = "group.db";
   static constexpr auto outbox_name = "outbox.db";
   /// For actors to end that have nothing to wait for.
@@ -413,7 +428,7 @@ struct node::inside {
   const net::credentials_ptr credentials_;      // null: its links are insecure
   cluster::own_authority ca_;
   const std::shared_ptr<net::peer_book> peers_ = std::make_shared<net::peer_book>();
-  std::shared_ptr<std::atomic<boot_number>> boot_; // as in data_, which only the access actor reads
+  std::shared_ptr<std::atomic<boot_number>> boot_; // as in data_, which only the shell reads
   std::optional<cluster::join_desk> desk_;         // outlives the gate
   std::shared_ptr<cluster::founding> founding_; // outlives the gate; null: nothing is to be asked
   std::unique_ptr<net::gate> gate_;             // outlives the system
@@ -424,10 +439,8 @@ struct node::inside {
   const std::shared_ptr<registry::local_records> records_
     = std::make_shared<registry::local_records>();
   std::optional<router::router_access> router_;
-  caf::actor member_;
-  caf::actor access_;
-  caf::actor trust_; // null without certificates
-  caf::actor keeper_;
+  /// A node_shell, which ends before all that its parts use.
+  caf::actor shell_;
   /// Of node_options::membership_log; its thread writes it.
   std::ofstream membership_file_;
   std::optional<cluster::membership_log> membership_log_;
@@ -447,7 +460,7 @@ struct node::inside {
   bool joined_ = false;
   /// Its data folder was of a cluster when it started.
   const bool had_cluster_ = data_.self().cluster != cluster_id{};
-  /// On the access actor, both.
+  /// On the shell, both.
   bool has_led_ = false;
   bool was_bound_ = false;
   bool caught_up_ = false;

@@ -17,12 +17,16 @@
 #include "caf/send.hpp"
 #include "troupe/cluster/departure.hpp"
 #include "troupe/core/caf/answer_path.hpp"
-#include "troupe/node/cluster_access.hpp"
+#include "troupe/core/caf/run_on.hpp"
+#include "troupe/core/caf/wait.hpp"
+#include "troupe/core/time.hpp"
+#include "troupe/core/wait_for.hpp"
 #include "troupe/node/group_part.hpp"
 #include "troupe/node/impl/inside.ipp"
 #include "troupe/node/member.hpp"
 #include "troupe/node/membership_keeper.hpp"
-#include "troupe/node/trust_keeper.hpp"
+#include "troupe/node/node_shell.hpp"
+#include "troupe/node/voters.hpp"
 #include "troupe/router/router_access.hpp"
 
 /// How a node leaves its cluster, and ends.
@@ -102,20 +106,13 @@ inline problem node::inside::carry_out(const cluster::departure::run& what,
       break;
     }
     case hand_over:
-      if (group_)
-        group_->own_seat().hand_over(what.within);
+      hand_over_lead(what.within);
       break;
     case say_farewell:
-      end<cluster::membership_keeper>(keeper_,
-                                      [](cluster::membership_keeper& state) { state.stop(); });
-      if (swim_)
-        swim_->stop();
-      swim_.reset();
+      end_membership();
       break;
     case fall_silent:
-      end<cluster::member_state>(member_, [](cluster::member_state& state) { state.stop(); });
-      end<cluster::access_state>(access_, [](cluster::access_state& state) { state.stop(); });
-      end<cluster::trust_keeper>(trust_, [](cluster::trust_keeper& state) { state.stop(); });
+      end_shell();
       break;
     case end_sessions:
       clients_->close();
@@ -153,6 +150,38 @@ inline problem node::inside::deliver_accepted(std::uint64_t last, duration withi
                           + " not delivered yet, the first for agent '" + first.text()
                           + "'; try again once they are, as nobody delivers them when it has "
                             "left, or force it to leave (leave_options::force)"};
+}
+
+inline void node::inside::hand_over_lead(duration within) const {
+  wait_for<bool>(
+    [this](std::function<void(bool)> done) {
+      on_voters([done = std::move(done)](cluster::voters_state& state) {
+        state.hand_over([done] { done(true); });
+      });
+    },
+    within, [](unheard) { return false; });
+}
+
+inline void node::inside::end_membership() {
+  wait_for<bool>(
+    [this](std::function<void(bool)> done) {
+      on_keeper([done = std::move(done)](cluster::membership_keeper& state) {
+        state.stop();
+        done(true);
+      });
+    },
+    longest_span, [](unheard) { return false; });
+  if (swim_)
+    swim_->stop();
+  swim_.reset();
+}
+
+inline void node::inside::end_shell() {
+  if (!shell_)
+    return;
+  wait_for_ends(*system_, {caf::actor_cast<caf::strong_actor_ptr>(shell_)}, [this] {
+    run_on_state<cluster::node_shell>(shell_, [](cluster::node_shell& shell) { shell.stop(); });
+  });
 }
 
 inline problem node::inside::resign(bool force, duration within) {

@@ -274,7 +274,7 @@ node::agent_begin(const agent_id& id, const agent_options& registered) const {
   // Weak: in an actor system of somebody else the agent may outlive this node.
   return [id, store = registered.once, log = inside_->log_,
           member
-          = caf::actor_cast<caf::weak_actor_ptr>(inside_->member_)](caf::scheduled_actor* self) {
+          = caf::actor_cast<caf::weak_actor_ptr>(inside_->shell_)](caf::scheduled_actor* self) {
     ignore_strays(self);
     auto on_stranger = [id, log](caf::scheduled_actor* me, const caf::message& what) {
       problem why{errc::wrong_type, "agent '" + id.text() + "' has no function for "
@@ -398,9 +398,8 @@ TROUPE_COMPILED result<void> node::maintain(bool on) {
   if (inside_->stopped_)
     return problem{errc::cancelled, "this node has stopped; nothing has changed"};
   return inside::wait_until_done([&](done_handler done) {
-    inside_->on_access([there = inside_.get(), on, done = std::move(done)](cluster::access_state&) {
-      there->maintain(on, done);
-    });
+    inside_->on_shell(
+      [there = inside_.get(), on, done = std::move(done)] { there->maintain(on, done); });
   });
 }
 

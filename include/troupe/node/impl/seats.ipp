@@ -41,8 +41,6 @@ inline problem node::inside::open_group() {
   around.nodes = finder();
   around.address = [this] { return own_address(); };
   around.entry = [this] { return entry(); };
-  around.on_member = [this](auto job) { on_member(std::move(job)); };
-  around.on_access = [this](auto job) { on_access(std::move(job)); };
   around.set_timeout
     = [this](const net::link_ptr& which, duration silence) { gate_->set_timeout(which, silence); };
   around.log = log_;
@@ -65,11 +63,11 @@ inline problem node::inside::take_seat() {
                              + data_.file(log_file).string()
                              + "; restore a backup, or give nodes of the cluster to join"};
   on_member([all = seat.services()](cluster::member_state& state) { state.guard(all); });
-  seat.start();
+  seat.start(shell_);
   router_->run([gauges = seat.gauges()](router::router_state& state) {
     state.set_gauges({gauges.begin(), gauges.end()});
   });
-  say_where(cluster::seat_name, seat.voters());
+  say_where(cluster::seat_name);
   return {};
 }
 
@@ -84,9 +82,8 @@ inline problem node::inside::found_group() {
 inline problem node::inside::found_cluster() {
   auto cluster = random_id<cluster_id>();
   if (auto why = wait_until_done([&](done_handler done) {
-        on_access([this, cluster, done = std::move(done)](cluster::access_state&) {
-          done(data_.belong_to(cluster, true, {}));
-        });
+        on_shell(
+          [this, cluster, done = std::move(done)] { done(data_.belong_to(cluster, true, {})); });
       }))
     return why;
   gate_->found(cluster);
@@ -120,8 +117,7 @@ inline void node::inside::prepare_founding() {
   cluster::founding::surroundings around;
   around.keep = [this](const cluster::founding_record& what) {
     return wait_until_done([&](done_handler done) {
-      on_access(
-        [this, what, done = std::move(done)](cluster::access_state&) { done(data_.keep(what)); });
+      on_shell([this, what, done = std::move(done)] { done(data_.keep(what)); });
     });
   };
   around.standing = [this](const problem& why) { note_founding(why); };
@@ -130,7 +126,7 @@ inline void node::inside::prepare_founding() {
 }
 
 inline void node::inside::note_founding(const problem& why) {
-  on_access([this, why](cluster::access_state&) {
+  on_shell([this, why] {
     auto said = note_try(why);
     clients_->hinder(said);
     log_.follow("no cluster is founded yet", said);

@@ -47,7 +47,7 @@ inline cluster::singleton_setup node::inside::singleton_setup(const agent_id& id
                                 std::move(make),
                                 {}};
   // Weak: they may be called after the end of this node.
-  auto member = caf::actor_cast<caf::weak_actor_ptr>(member_);
+  auto member = caf::actor_cast<caf::weak_actor_ptr>(shell_);
   auto router = caf::actor_cast<caf::weak_actor_ptr>(router_->handle());
   made.add = [=, agents = agents_](const caf::actor& agent, const done_handler& done) {
     agents->add(id, agent);

@@ -34,6 +34,7 @@
 #include "troupe/node/link_rules.hpp"
 #include "troupe/node/member.hpp"
 #include "troupe/node/membership_keeper.hpp"
+#include "troupe/node/node_shell.hpp"
 #include "troupe/node/swim_thread.hpp"
 #include "troupe/node/trust_keeper.hpp"
 #include "troupe/platform/calendar.hpp"
@@ -45,16 +46,16 @@ namespace troupe {
 inline problem node::inside::set_up() {
   if (auto why = open_membership_log())
     return why;
-  auto member = std::make_shared<caf::weak_actor_ptr>();
+  auto shell = std::make_shared<caf::weak_actor_ptr>();
   router::router_events asks;
-  asks.link_wanted = [member](const node_id& where) {
-    run_on_member(*member, [where](cluster::member_state& state) { state.links().want(where); });
+  asks.link_wanted = [shell](const node_id& where) {
+    run_on_member(*shell, [where](cluster::member_state& state) { state.links().want(where); });
   };
-  asks.agent_ended = [member](const agent_id& agent) {
-    run_on_member(*member, [agent](cluster::member_state& state) { state.agent_ended(agent); });
+  asks.agent_ended = [shell](const agent_id& agent) {
+    run_on_member(*shell, [agent](cluster::member_state& state) { state.agent_ended(agent); });
   };
-  asks.called = [member](const node_id& node, const agent_id& agent, router::call_end how) {
-    run_on_member(*member, [node, agent, how](cluster::member_state& state) {
+  asks.called = [shell](const node_id& node, const agent_id& agent, router::call_end how) {
+    run_on_member(*shell, [node, agent, how](cluster::member_state& state) {
       state.call_ended(node, agent,
                        how == router::call_end::answered    ? registry::call_outcome::succeeded
                        : how == router::call_end::timed_out ? registry::call_outcome::timed_out
@@ -75,15 +76,14 @@ inline problem node::inside::set_up() {
     if (!std::exchange(is_told, true))
       tell({force});
   };
-  auto access = std::make_shared<caf::weak_actor_ptr>();
-  asks.maintain = [this, access](bool on, done_handler done) {
-    if (auto there = access->lock()) // as long as that lives, so does this
+  asks.maintain = [this, shell](bool on, done_handler done) {
+    if (auto there = shell->lock()) // as long as that lives, so does this
       run_on(there, [this, on, done = std::move(done)] { maintain(on, done); });
     else
       done({errc::cancelled, "this node has stopped"});
   };
-  asks.link_idle = [member](const node_id& where, net::connection_id number) {
-    run_on_member(*member, [where, number](cluster::member_state& state) {
+  asks.link_idle = [shell](const node_id& where, net::connection_id number) {
+    run_on_member(*shell, [where, number](cluster::member_state& state) {
       state.links().close_idle(where, number);
     });
   };
@@ -100,25 +100,8 @@ inline problem node::inside::set_up() {
     return why;
   system_->registry().put(answer_path::name,
                           caf::actor_cast<caf::strong_actor_ptr>(router_->handle()));
-  auto board = std::make_shared<cluster::hint_board>(*router_, group_ != nullptr);
-  member_ = system_->spawn<caf::stateful_actor<cluster::member_state>>(member_setup());
-  *member = caf::actor_cast<caf::weak_actor_ptr>(member_);
-  say_where(cluster::knowledge_name, member_);
-  clients_->know_by(caf::actor_cast<caf::strong_actor_ptr>(member_));
-  keep_membership(member);
-  if (credentials_)
-    keep_trust();
-  access_ = system_->spawn<caf::stateful_actor<cluster::access_state>>(
-    cluster::finder_options{.addresses = addresses(),
-                            .retry = options_.retry,
-                            .check_at_rest = std::chrono::seconds{10},
-                            .has_guide = false},
-    access_events(std::move(board)));
-  *access = caf::actor_cast<caf::weak_actor_ptr>(access_);
-  clients_->on_doubt([access = access_] {
-    run_on_state<cluster::access_state>(access,
-                                        [](cluster::access_state& state) { state.doubt(); });
-  });
+  begin_shell();
+  *shell = caf::actor_cast<caf::weak_actor_ptr>(shell_);
   prepare_founding();
   if (auto why = open_gate())
     return why;
@@ -144,26 +127,37 @@ inline problem node::inside::set_up() {
   return {};
 }
 
-inline void node::inside::keep_trust() {
-  cluster::trust_setup how{data_.path(), credentials_, peers_, log_};
-  how.changed = [keeper = keeper_, credentials = credentials_] {
-    run_on_state<cluster::membership_keeper>(
-      keeper, [own = credentials->own_certificate()](cluster::membership_keeper& state) {
-        state.certificate_is(own);
-        state.look_at_certificates();
-      });
-  };
-  how.expelled = [member = member_](const std::map<node_id, wall_time>& revoked) {
-    cluster::node_core::expelled what;
-    for (auto& [node, since] : revoked)
-      what.nodes.insert(node);
-    run_on_state<cluster::member_state>(
-      member, [what = std::move(what)](cluster::member_state& state) { state.expel(what); });
-  };
+inline void node::inside::begin_shell() {
+  auto board = std::make_shared<cluster::hint_board>(*router_, group_ != nullptr);
+  cluster::node_setup how{.member = member_setup(), .membership = membership_setup()};
+  if (credentials_)
+    how.trust = trust_setup();
+  if (group_) {
+    how.voters = group_->voters(options_);
+    how.here = [this] { return group_->here(); };
+  }
+  how.finder = {.addresses = addresses(),
+                .retry = options_.retry,
+                .check_at_rest = std::chrono::seconds{10},
+                .has_guide = false};
+  how.access = access_events(std::move(board));
+  shell_ = system_->spawn<caf::stateful_actor<cluster::node_shell>>(std::move(how));
+  say_where(cluster::knowledge_name);
+  say_where(cluster::membership_name);
+  if (credentials_)
+    say_where(cluster::trust_name);
+  clients_->know_by(caf::actor_cast<caf::strong_actor_ptr>(shell_));
+  clients_->on_doubt([shell = shell_] {
+    cluster::run_on_part<cluster::access_state>(
+      shell, [](cluster::access_state& access) { access.doubt(); });
+  });
+}
+
+inline cluster::trust_setup node::inside::trust_setup() const {
+  cluster::trust_setup made{data_.path(), credentials_, peers_, log_};
   if (options_.on_revoked)
-    how.lost = options_.on_revoked;
-  trust_ = system_->spawn<caf::stateful_actor<cluster::trust_keeper>>(std::move(how));
-  say_where(cluster::trust_name, trust_);
+    made.lost = options_.on_revoked;
+  return made;
 }
 
 inline problem node::inside::open_outbox() {
@@ -215,38 +209,13 @@ inline problem node::inside::open_membership_log() {
   return {};
 }
 
-inline void node::inside::keep_membership(const std::shared_ptr<caf::weak_actor_ptr>& member) {
-  cluster::membership_setup how;
-  how.key = data_.key().public_half();
-  how.credentials = credentials_;
-  how.peers = peers_;
-  how.log = log_;
-  how.find_entry = [member](const node_id& node, auto done) {
-    run_on_member(*member, [node, done](cluster::member_state& state) {
-      state.links().find_entry(node, done, false);
-    });
-  };
-  how.tell = [member](cluster::node_core::event what) {
-    run_on_member(*member, [what = std::move(what)](cluster::member_state& state) mutable {
-      state.hear(std::move(what));
-    });
-  };
-  how.spoke = [member](const cluster::signed_statement& what) {
-    run_on_member(*member, [what](cluster::member_state& state) { state.spoke(what); });
-  };
-  how.say_all = [member](const done_handler& done) {
-    run_on_member(*member, [done](cluster::member_state& state) { state.say_all(done); });
-  };
-  how.find_records = [member](std::vector<cluster::record_wish> what, auto done) {
-    run_on_member(*member, [what = std::move(what), done](cluster::member_state& state) mutable {
-      state.ask_records(std::move(what), done);
-    });
-  };
-  how.doubted = [this](const node_id& node) {
-    on_access([node](cluster::access_state& access) { access.doubt(node); });
-  };
-  keeper_ = system_->spawn<caf::stateful_actor<cluster::membership_keeper>>(std::move(how));
-  say_where(cluster::membership_name, keeper_);
+inline cluster::membership_setup node::inside::membership_setup() const {
+  cluster::membership_setup made;
+  made.key = data_.key().public_half();
+  made.credentials = credentials_;
+  made.peers = peers_;
+  made.log = log_;
+  return made;
 }
 
 inline cluster::sealed_swim_setup node::inside::life_among_members() const {
@@ -269,14 +238,16 @@ inline void node::inside::begin_membership() {
     where.port = port;
   swim_ = std::make_unique<cluster::swim_thread>(
     life_among_members(), random_seed(), data_.key(), std::move(datagrams_), to_string(where),
-    [keeper = keeper_,
-     log = membership_log_ ? &*membership_log_ : nullptr](cluster::sealed_swim::effect& what) {
-      if (auto* seen = std::get_if<cluster::swim::shows>(&what); seen != nullptr && log != nullptr)
-        log->write(time_point{std::chrono::steady_clock::now().time_since_epoch()}, *seen);
-      run_on_state<cluster::membership_keeper>(
-        keeper, [what = std::move(what)](cluster::membership_keeper& state) mutable {
-          state.perform(what);
-        });
+    [shell = shell_,
+     log = membership_log_ ? &*membership_log_ : nullptr](cluster::sealed_swim::effects all) {
+      auto now = time_point{std::chrono::steady_clock::now().time_since_epoch()};
+      for (auto& what : all)
+        if (auto* seen = std::get_if<cluster::swim::shows>(&what);
+            seen != nullptr && log != nullptr)
+          log->write(now, *seen);
+      cluster::run_on_part<cluster::membership_keeper>(
+        shell,
+        [all = std::move(all)](cluster::membership_keeper& state) mutable { state.perform(all); });
     });
   on_keeper([thread = swim_.get()](cluster::membership_keeper& state) { state.start(thread); });
 }
@@ -337,9 +308,7 @@ inline cluster::member_setup node::inside::member_setup() {
                                caught_up_ = true;
                                changed_.notify_all();
                              }};
-  made.risen = [this](boot_number boot) {
-    on_access([this, boot](cluster::access_state&) { rise_above(boot - 1); });
-  };
+  made.risen = [this](boot_number boot) { on_shell([this, boot] { rise_above(boot - 1); }); };
   made.show
     = [this](std::function<void(const cluster::node_view&)> then) { show(std::move(then)); };
   made.nodes = finder();
@@ -347,32 +316,12 @@ inline cluster::member_setup node::inside::member_setup() {
   made.records = records_;
   made.forget_after = options_.membership.keep_gone;
   made.revision_floor = random_seed() >> 12U; // exact in JSON
-  made.seen = [this](const cluster::known_nodes::presence& what) {
-    on_access([what](cluster::access_state& access) { access.see({what.there, what.all}); });
-  };
-  made.restate = [this](const registry::records_head& what) {
-    on_keeper([what](cluster::membership_keeper& keeper) { keeper.restate(what); });
-  };
-  made.ask_member = [this](const cluster::record_exchange::ask& what) {
-    on_keeper([this, what](cluster::membership_keeper& keeper) {
-      keeper.ask_records(what, [this, id = what.id](auto answer) {
-        on_member([id, answer = std::move(answer)](cluster::member_state& state) mutable {
-          state.answered(id, std::move(answer));
-        });
-      });
-    });
-  };
-  made.learned = [this](const cluster::record_exchange::learned& what) {
-    on_keeper([what](cluster::membership_keeper& keeper) { keeper.learned(what.from, what.what); });
-  };
-  if (group_)
-    group_->listen_to(made);
   return made;
 }
 
-inline void node::inside::say_where(const char* called, const caf::actor& which) {
+inline void node::inside::say_where(const char* called) {
   router_->run(
-    [called, handle = caf::actor_cast<caf::strong_actor_ptr>(which)](router::router_state& state) {
+    [called, handle = caf::actor_cast<caf::strong_actor_ptr>(shell_)](router::router_state& state) {
       state.set_service(called, {handle, {}});
     });
 }
@@ -407,9 +356,8 @@ inline problem node::inside::open_gate() {
     on_access(
       [number = which->number()](cluster::access_state& state) { state.link_down(number); });
   };
-  events.on_outlived = [this](boot_number heard) {
-    on_access([this, heard](cluster::access_state&) { rise_above(heard); });
-  };
+  events.on_outlived
+    = [this](boot_number heard) { on_shell([this, heard] { rise_above(heard); }); };
   events.on_dropped = [log = log_](const net::link_ptr& which, const std::string& why) {
     auto who = which->who(); // by name or kind: ids of clients are new each time
     auto whose = who.name.empty() ? "a " + std::string{name_of(who.as)} : "'" + who.name + "'";
