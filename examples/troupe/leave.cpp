@@ -62,8 +62,9 @@ int run_leave(const common_options& common, const leave_command& what) {
   if (!entry)
     return complain(
       common, {errc::unreachable, place + " closed the link at once; it may be ending already"});
+  auto id = (*link)->peer().node;
   // A voter is replaced before it stops voting.
-  if (auto why = give_up_vote(**client, to_string((*link)->peer().node), what.force, common.wait()))
+  if (auto why = give_up_vote(**client, to_string(id), what.force, common.wait()))
     return complain(common, why);
   caf::scoped_actor self{(*client)->system()};
   self->monitor(entry);
@@ -78,7 +79,7 @@ int run_leave(const common_options& common, const leave_command& what) {
                                                   "troupe status, or wait longer with --timeout"});
   if (others_know) {
     auto is_gone_there = [](const registry::record_view* seen) { return seen == nullptr; };
-    auto forgotten = await_shown(**client, *node, is_gone_there, common.wait());
+    auto forgotten = await_shown(**client, id, is_gone_there, common.wait());
     if (!forgotten)
       return complain(common, forgotten.error());
     if (!*forgotten)

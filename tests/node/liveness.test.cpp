@@ -23,13 +23,13 @@ using test::operator""_node;
 namespace {
 
 registry::record_key agent(const std::string& name) {
-  return {registry::record_kind::agent, name, to_string("n1"_node)};
+  return {registry::record_kind::agent, name, "n1"_node};
 }
 
 /// What a node says that the test calls so, as people do.
 registry::record_view record_of(const std::string& node) {
   registry::record_view made;
-  made.value.key = {registry::record_kind::node, node, to_string(test::node_named(node))};
+  made.value.key = {registry::record_kind::node, node, test::node_named(node)};
   return made;
 }
 
@@ -773,15 +773,6 @@ TEST_CASE("agents that callers did not reach are pinged until they answer", "[no
     j.pass(10s);
     CHECK(j.only<liveness::ping>().agent == "a");
   }
-}
-
-TEST_CASE("an agent is pinged by way of its node only", "[node][liveness]") {
-  judging j;
-  registry::record_key what{registry::record_kind::agent, "a", "n1"}; // that is no id
-  j.step(liveness::ill{what, "a"});
-  CHECK_FALSE(j.it.is_ill(what));
-  j.pass(1min);
-  CHECK(j.has_none<liveness::ping>());
 }
 
 TEST_CASE("a check pings a bounded number of agents, in turn", "[node][liveness]") {

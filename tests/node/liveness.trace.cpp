@@ -80,7 +80,7 @@ class traced_liveness : public test::traced_machine<liveness> {
   node_id node_called(const std::string& name) {
     auto node = test::node_named(name);
     registry::record_view shown;
-    shown.value.key = {registry::record_kind::node, name, to_string(node)};
+    shown.value.key = {registry::record_kind::node, name, node};
     nodes_.put(node, shown);
     return node;
   }
@@ -105,7 +105,7 @@ class traced_liveness : public test::traced_machine<liveness> {
   }
 
   registry::record_key agent(const std::string& name, std::istream& in) {
-    return {registry::record_kind::agent, name, read_id(in)};
+    return {registry::record_kind::agent, name, node_called(test::read_word(in))};
   }
 
   /// As a service or a record has the node whose name is next.

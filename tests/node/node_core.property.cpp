@@ -51,7 +51,7 @@ public:
 
   void run() {
     record made;
-    made.key = {record_kind::node, "one", self_};
+    made.key = {record_kind::node, "one", it_.id()};
     step(claims::put{made}, ask());
     for (auto round = 0; round < 200; ++round) {
       act();
@@ -201,7 +201,7 @@ private:
         continue;
       auto of = said_[who->number].back();
       auto& from = random_.below(12) == 0 ? any() : *who; // at times what another one has said
-      auto all = from.table.records_of(to_string(from.who), from.book.boot());
+      auto all = from.table.records_of(from.who, from.book.boot());
       if (!all)
         continue;
       auto after = random_.below(12) == 0 ? random_.below(5) : wish.after;
@@ -394,7 +394,7 @@ private:
   /// The table has of this node what it says.
   void check_own_records() {
     std::size_t count = 0;
-    it_.table().for_each_of(self_, [&](const record& each, const auto&) {
+    it_.table().for_each_of(it_.id(), [&](const record& each, const auto&) {
       ++count;
       auto said = it_.book().find(each.key.kind, each.key.name);
       CHECK((said == std::optional{each} || refuses_));
@@ -407,10 +407,9 @@ private:
     std::map<std::pair<agent_id, node_id>, std::vector<record>> wanted;
     it_.for_each_record([&](const registry::record_view& each) {
       auto& key = each.value.key;
-      if (key.kind == record_kind::agent && key.owner != self_
+      if (key.kind == record_kind::agent && key.owner != it_.id()
           && each.status <= record_status::maintenance)
-        wanted[{registry::agent_of(each.value), *node_id::from_string(key.owner)}].push_back(
-          each.value);
+        wanted[{registry::agent_of(each.value), key.owner}].push_back(each.value);
     });
     CHECK(wanted.size() == routes_.size());
     for (auto& [where, which] : routes_) {
@@ -423,7 +422,7 @@ private:
   // -- what it does ------------------------------------------------------------------------
 
   void perform(const node_core::found& what) {
-    CHECK(what.what.key.owner == to_string(what.node));
+    CHECK(what.what.key.owner == what.node);
     if (what.node != it_.id())
       routes_.insert_or_assign({what.id, what.node}, what.what);
   }

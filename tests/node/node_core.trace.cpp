@@ -86,7 +86,7 @@ class traced_core : public test::traced_machine<node_core> {
     else if (!more.empty())
       made.token = std::stoull(more);
     if (verb == "agent" && made.token == 0)
-      made.key.name = registry::unclaimed_name(name, to_string(of.who));
+      made.key.name = registry::unclaimed_name(name, of.who);
     of.put(of.book.put(made));
   }
 
@@ -132,7 +132,7 @@ class traced_core : public test::traced_machine<node_core> {
       return node_core::compared{};
     if (verb == "speaks") {
       record self;
-      self.key = {record_kind::node, "one", to_string(it_.id())};
+      self.key = {record_kind::node, "one", it_.id()};
       return claims::put{self};
     }
     if (verb == "bound")

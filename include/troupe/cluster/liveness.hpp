@@ -600,11 +600,9 @@ private:
   // -- agents ----------------------------------------------------------------------------
 
   void handle(request_id, ill& what) {
-    auto node = node_id::from_string(what.what.owner);
-    if (!node)
-      return;
+    auto node = what.what.owner;
     if (ill_.size() < options_.max_ill || ill_.contains(what.what))
-      ill_.insert_or_assign(std::move(what.what), unreached{*node, std::move(what.id)});
+      ill_.insert_or_assign(std::move(what.what), unreached{node, std::move(what.id)});
     if (!check_at_ && options_.check_every > duration::zero())
       check_at_ = now_ + options_.check_every;
   }

@@ -51,7 +51,7 @@ public:
         awaited_.clear();
         leaving_.clear();
         node.for_each_record([&](const registry::record_view& each) {
-          auto owner = id_of(each.value.key.owner);
+          auto& owner = each.value.key.owner;
           auto is_lost = each.liveness == registry::record_status::disconnected;
           if (owner != node.id() && !there(owner))
             awaited_[owner] = {is_lost ? now : now + lost_after_, each.value.boot};
@@ -107,7 +107,7 @@ public:
       auto news = node.table().answer(watched_);
       watched_ = watched_.next(news);
       for (auto& change : news.changes)
-        if (id_of(change.what.value.key.owner) != node.id())
+        if (change.what.value.key.owner != node.id())
           follow(now, change);
     }
   }
@@ -208,7 +208,7 @@ private:
   }
 
   void follow(time_point now, const registry::change& news) {
-    auto node = id_of(news.what.value.key.owner);
+    auto& node = news.what.value.key.owner;
     if (news.kind == registry::change_kind::removed) {
       if (news.what.value.key.kind == registry::record_kind::node)
         left(node, news.what.value.boot);
@@ -292,7 +292,7 @@ void check_copies(const node_sights& nodes, Broken broken) {
     };
     node.core->for_each_record([&](const registry::record_view& each) {
       auto& key = each.value.key;
-      auto owner = find_owner(nodes, key.owner);
+      auto owner = nodes.find(key.owner);
       if (owner == nodes.end()) {
         if (each.liveness != registry::record_status::disconnected)
           shows(each, "as there, which is gone");
@@ -330,7 +330,7 @@ void check_routes(const node_sights& nodes, Broken broken) {
     node_routes wanted;
     auto want = [&](const registry::record& what, bool rests) {
       auto agent = agent_of(what);
-      auto owner = *node_id::from_string(what.key.owner);
+      auto& owner = what.key.owner;
       if (what.key.kind == registry::record_kind::agent)
         wanted[{agent, owner}] = {what, agent, owner, rests};
     };
@@ -344,8 +344,7 @@ void check_routes(const node_sights& nodes, Broken broken) {
         want(each, rests);
     node.core->for_each_record([&, own = &id](const registry::record_view& each) {
       auto is_resting = each.status == record_status::maintenance;
-      if (each.value.key.owner != to_string(*own)
-          && (is_resting || each.status == record_status::active))
+      if (each.value.key.owner != *own && (is_resting || each.status == record_status::active))
         want(each.value, is_resting);
     });
     auto wrong = [&, from = &id](const node_routes::key_type& which, const std::string& how) {
@@ -394,8 +393,8 @@ void check_receivers(const node_id& id, const node_sight& node, Broken broken) {
     auto shown = node.core->table()
                    .answer(registry::get_record{registry::record_kind::agent, name.text(), {}})
                    .found;
-    if (own && shown && shown->value.key.owner != to_string(id) && shown->value.token > own->token)
-      broken("keeps the name " + name.text() + ", which node " + shown->value.key.owner
+    if (own && shown && shown->value.key.owner != id && shown->value.token > own->token)
+      broken("keeps the name " + name.text() + ", which node " + to_string(shown->value.key.owner)
              + " has claimed later");
   }
 }
