@@ -129,9 +129,9 @@ TEST_CASE("the service of names is asked once at a time for a later boot", "[nod
   n.it.look_for_claims(n.now, n.out);
   CHECK(asked() == 0);
   n.it.found(n.now, {}, n.out);
-  n.it.found(n.now, {{{"x", to_string("n1"_node), 5, 1}}}, n.out);
+  n.it.found(n.now, {{{"x", "n1"_node, 5, 1}}}, n.out);
   CHECK(n.wished().empty());
-  n.it.found(n.now, {{{"x", to_string("n1"_node), 6, 1}}}, n.out);
+  n.it.found(n.now, {{{"x", "n1"_node, 6, 1}}}, n.out);
   CHECK(n.wished() == std::vector<boot_number>{7});
 }
 

@@ -34,9 +34,8 @@ namespace {
 constexpr auto agent_kind = registry::record_kind::agent;
 const auto self_id = "n1"_node;
 const auto rival_id = "n2"_node;
-/// As the service of names has them.
-const auto self = to_string(self_id);
-const auto rival = to_string(rival_id);
+const owner_id self{self_id};
+const owner_id rival{rival_id};
 constexpr std::array<const char*, 4> all_names{"a", "b", "c", "d"};
 
 /// How often what the test is about has happened, in all worlds.
@@ -348,7 +347,8 @@ private:
 
   void add() {
     auto is_claimed = !random_.one_in(4);
-    std::string name = is_claimed ? all_names.at(random_.below(all_names.size())) : "x@" + self;
+    std::string name
+      = is_claimed ? all_names.at(random_.below(all_names.size())) : "x@" + self.text();
     if (living_.contains(name))
       return; // the router has it
     registry::record made;

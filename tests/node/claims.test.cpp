@@ -27,8 +27,7 @@ namespace names = registry::names;
 namespace {
 
 constexpr auto agent_kind = registry::record_kind::agent;
-/// As the service of names has the node.
-const auto self = to_string("n1"_node);
+const owner_id self{"n1"_node};
 
 constexpr auto same_identity = "another live process has this node's identity";
 

@@ -132,7 +132,7 @@ private:
       auto boot = read_number(in);
       names::claim_page page;
       for (std::string name; in >> name;)
-        page.claimed.push_back({name, to_string("n1"_node), boot, 1});
+        page.claimed.push_back({name, "n1"_node, boot, 1});
       return claims::heard<names::claim_page>{page};
     }
     if (verb != "refused")

@@ -85,7 +85,7 @@ class traced_liveness : public test::traced_machine<liveness> {
     return node;
   }
 
-  static std::string name_of(const cluster::owner_id& who) {
+  static std::string name_of(const owner_id& who) {
     return test::short_name(to_string(who));
   }
 
@@ -122,7 +122,7 @@ class traced_liveness : public test::traced_machine<liveness> {
     auto id = test::read_number(in);
     registry::names::claim_page page;
     for (std::string name; in >> name;) {
-      registry::names::name_claim claim{.name = name, .owner = read_id(in)};
+      registry::names::name_claim claim{.name = name, .owner = owner_id{read_id(in)}};
       claim.boot = test::read_number(in);
       claim.is_fleeting = test::read_word(in) == "fleeting";
       page.claimed.push_back(std::move(claim));
@@ -134,7 +134,7 @@ class traced_liveness : public test::traced_machine<liveness> {
     auto id = test::read_number(in);
     std::vector<liveness::worker> page;
     for (std::uint64_t number = 0; in >> number;) {
-      liveness::worker found{number, cluster::owner_id{read_id(in)}, test::read_number(in)};
+      liveness::worker found{number, owner_id{read_id(in)}, test::read_number(in)};
       found.is_silent = test::read_word(in) == "silent";
       page.push_back(std::move(found));
     }

@@ -234,7 +234,7 @@ private:
         page.more = random_.below(4) == 0;
         for (auto rest = random_.below(4); rest > 0; --rest)
           page.claimed.push_back(
-            {any_name(), any_id(), any_boot(), random_.below(9), random_.below(2) == 0});
+            {any_name(), owner_id{any_id()}, any_boot(), random_.below(9), random_.below(2) == 0});
         return step(liveness::names_listed{page}, any_request());
       }
       case 3: {
@@ -282,9 +282,9 @@ private:
         registry::names::claims granted;
         if (claimed != questions_.end() && random_.below(8) != 0)
           for (auto& each : claimed->second)
-            granted.claimed.push_back({each, self_, 5, 1 + random_.below(20)});
+            granted.claimed.push_back({each, it_.id(), 5, 1 + random_.below(20)});
         else if (random_.below(2) == 0)
-          granted.claimed.push_back({any_name(), self_, 5, 7});
+          granted.claimed.push_back({any_name(), it_.id(), 5, 7});
         if (fails)
           return step(claims::heard<registry::names::claims>{problem{code, "no"}}, id);
         return step(claims::heard<registry::names::claims>{granted}, id);
@@ -297,7 +297,7 @@ private:
         registry::names::claim_page page;
         page.more = random_.below(4) == 0;
         if (random_.below(2) == 0)
-          page.claimed.push_back({any_name(), self_, any_boot(), 7, false});
+          page.claimed.push_back({any_name(), it_.id(), any_boot(), 7, false});
         return step(claims::heard<registry::names::claim_page>{page}, id);
       }
     }
@@ -442,7 +442,7 @@ private:
   void perform(const claims::ask& what) {
     last_request_ = what.id;
     if (auto* claim = std::get_if<registry::names::claim>(&what.what)) {
-      CHECK(claim->owner == self_);
+      CHECK(claim->owner == it_.id());
       CHECK(claim->boot == it_.book().boot());
       questions_[what.id] = claim->names;
     }
@@ -458,12 +458,12 @@ private:
 
   void perform(const liveness::give_up& what) {
     CHECK(leads_);
-    CHECK(to_string(what.owner) != self_);
+    CHECK(what.owner != it_.id());
   }
 
   void perform(const liveness::free_names& what) {
     CHECK(leads_);
-    CHECK(to_string(what.owner) != self_);
+    CHECK(what.owner != it_.id());
   }
 
   void perform(const liveness::list_names& what) {
@@ -484,7 +484,7 @@ private:
     CHECK(to_string(what.whom) != self_);
     CHECK(open_.emplace(what.id, what).second);
     for (auto& each : what.what)
-      CHECK(to_string(each.owner) != self_);
+      CHECK(each.owner != it_.id());
   }
 
   void perform(const record_exchange::reply& what) {

@@ -201,7 +201,7 @@ public:
     auto asked = question<registry::names::claim>();
     REQUIRE(asked);
     registry::names::claims granted;
-    granted.claimed.push_back({.name = id, .owner = self, .boot = 1, .token = token});
+    granted.claimed.push_back({.name = id, .owner = self_id, .boot = 1, .token = token});
     step(claims::heard<registry::names::claims>{granted}, asked->first);
     out.clear();
   }
@@ -950,7 +950,7 @@ TEST_CASE_METHOD(one_node, "an agent changes while its name is being claimed", "
     out.clear();
   }
   registry::names::claims granted;
-  granted.claimed.push_back({.name = "a", .owner = self, .boot = 1, .token = 5});
+  granted.claimed.push_back({.name = "a", .owner = self_id, .boot = 1, .token = 5});
   step(claims::heard<registry::names::claims>{granted}, asked->first);
   auto own = said("a");
   REQUIRE(own);
@@ -1072,7 +1072,7 @@ TEST_CASE("a node shows what it says, also if others have filled its table meanw
   }
   it.out.clear();
   registry::names::claims granted;
-  granted.claimed.push_back({.name = "a", .owner = self, .boot = 1, .token = 1});
+  granted.claimed.push_back({.name = "a", .owner = self_id, .boot = 1, .token = 1});
   it.step(claims::heard<registry::names::claims>{granted}, asked->first);
   CHECK(it.ended(1) == errc::none);
   auto shown = it.core().table().answer(registry::get_record{record_kind::agent, "a", self_id});
@@ -1297,8 +1297,8 @@ TEST_CASE_METHOD(one_node, "who leads looks through all names but its own", "[no
   REQUIRE(asked);
   registry::names::claim_page page;
   auto other = id_of(key_number(2));
-  for (auto& each : {self, to_string(other)})
-    page.claimed.push_back({"name of " + each, each, 1, 7, true});
+  for (auto& each : {self_id, other})
+    page.claimed.push_back({"name of " + to_string(each), each, 1, 7, true});
   step(liveness::names_listed{page}, asked->id);
   pass(5s);
   CHECK(only<liveness::give_up>()->owner == other);

@@ -15,6 +15,7 @@ using namespace std::literals;
 using namespace troupe;
 using namespace troupe::registry;
 using test::operator""_node;
+using test::operator""_owner;
 using Catch::Matchers::ContainsSubstring;
 
 namespace {
@@ -165,7 +166,8 @@ TEST_CASE("a kind or status of another release is refused on the wire", "[regist
 }
 
 TEST_CASE("names are saved and read whole", "[registry][wire][snapshot]") {
-  names::name_snapshot saved{7, {{"echo", "n1", 2, 6}, {"ping", "n2", 1, 7}}, {5, 4}};
+  names::name_snapshot saved{
+    7, {{"echo", "n1"_owner, 2, 6}, {"ping", owner_id{"n2"_node}, 1, 7}}, {5, 4}};
   CHECK(from_bytes<names::name_snapshot>(to_bytes(saved)) == saved);
 }
 

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "troupe/core/ids.hpp"
+#include "troupe/core/owner_id.hpp"
 #include "troupe/sim/world/named_nodes.hpp"
 
 namespace troupe::test {
@@ -15,6 +16,11 @@ using sim::node_named;
 /// `"a"_node`
 inline node_id operator""_node(const char* name, std::size_t size) {
   return node_named({name, size});
+}
+
+/// `"a"_owner`: what is of a program that is no node.
+inline owner_id operator""_owner(const char* text, std::size_t size) {
+  return owner_id{std::string{text, size}};
 }
 
 /// As name_of(), of a text that has the id of a node; of another one, that.

@@ -40,9 +40,8 @@ public:
   /// The service of names may have heard of one: asks it.
   void look_for_claims(time_point now, effects& out) {
     if (!questions_.contains(search_names_))
-      search_names_
-        = questions_.ask(now, registry::names::list_claims{to_string(book_.owner()), {}, 1},
-                         service_questions::search_names{}, out);
+      search_names_ = questions_.ask(now, registry::names::list_claims{book_.owner(), {}, 1},
+                                     service_questions::search_names{}, out);
   }
 
   /// The answer to look_for_claims.

@@ -335,7 +335,7 @@ private:
     if (leavers_.empty() || is_giving_back_ || names_.is_under_way())
       return;
     is_giving_back_ = true;
-    questions_.ask(now_, registry::names::owner_gone{to_string(book_.owner()), book_.boot()},
+    questions_.ask(now_, registry::names::owner_gone{book_.owner(), book_.boot()},
                    questions::all_given_back{}, *out_);
   }
 

@@ -15,12 +15,12 @@
 
 #include "troupe/cluster/known_nodes.hpp"
 #include "troupe/cluster/log_effects.hpp"
-#include "troupe/cluster/owner_id.hpp"
 #include "troupe/cluster/swim_types.hpp"
 #include "troupe/core/agent_id.hpp"
 #include "troupe/core/flaw.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/machine.hpp"
+#include "troupe/core/owner_id.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/core/visit.hpp"
@@ -575,7 +575,7 @@ private:
     if (!what.what)
       return; // until the next sweep
     for (auto& each : what.what->claimed) {
-      owner_id owner{each.owner};
+      auto& owner = each.owner;
       if ((each.is_fleeting || expelled_.contains(owner)) && owner != self_)
         if (auto* awaited = await_unlinked(owner, each.boot))
           awaited->is_fleeting = true;

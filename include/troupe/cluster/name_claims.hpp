@@ -200,7 +200,7 @@ public:
     for (auto& each : batches(names)) {
       for (auto& name : each)
         ++releasing_[name];
-      questions_.ask(now, registry::names::release{each, to_string(book_.owner()), book_.boot()},
+      questions_.ask(now, registry::names::release{each, book_.owner(), book_.boot()},
                      given_back{each}, out);
     }
   }
@@ -302,9 +302,8 @@ public:
   /// already.
   void look(time_point now, const agent_id& after, effects& out) {
     if (!questions_.contains(look_))
-      look_ = questions_.ask(
-        now, registry::names::list_claims{to_string(book_.owner()), after, max_claims},
-        service_questions::look_at_names{after}, out);
+      look_ = questions_.ask(now, registry::names::list_claims{book_.owner(), after, max_claims},
+                             service_questions::look_at_names{after}, out);
   }
 
   /// The answer to look: claims again those that are missing, and looks at the rest.
@@ -412,7 +411,7 @@ private:
   }
 
   [[nodiscard]] registry::names::claim claim_for(std::vector<agent_id> names) const {
-    return {std::move(names), to_string(book_.owner()), book_.boot(), options_.is_fleeting};
+    return {std::move(names), book_.owner(), book_.boot(), options_.is_fleeting};
   }
 
   void withdraw(std::map<agent_id, claiming>::iterator which, request_id asker, effects& out) {

@@ -86,8 +86,8 @@ public:
         if (names_page_ != id || !leads_ || !each.what)
           return;
         for (auto& claim : each.what->claimed)
-          if (claim.is_fleeting && id_of(claim.owner) != node.id())
-            await(now, id_of(claim.owner), claim.boot);
+          if (claim.is_fleeting && claim.owner != node.id())
+            await(now, *claim.owner.node(), claim.boot);
       },
       [&](const cluster::liveness::workers_listed& each) {
         if (workers_page_ != id || !leads_ || !each.what)
@@ -147,11 +147,6 @@ public:
   }
 
 private:
-  /// All owners are nodes here.
-  static node_id id_of(const std::string& owner) {
-    return *node_id::from_string(owner);
-  }
-
   /// The latest boot that is there.
   [[nodiscard]] std::optional<boot_number> there(const node_id& node) const {
     std::optional<boot_number> latest;
@@ -277,9 +272,9 @@ inline bool is_fleeting(const node_id& id) {
   return id.bytes.front() >= std::byte{0xf0};
 }
 
-/// By the owner of a record, a name or a worker: all are nodes here.
-inline node_sights::const_iterator find_owner(const node_sights& nodes, const std::string& owner) {
-  return nodes.find(*node_id::from_string(owner));
+/// By the owner of a name or a worker: all are nodes here.
+inline node_sights::const_iterator find_owner(const node_sights& nodes, const owner_id& owner) {
+  return nodes.find(*owner.node());
 }
 
 /// Checks, some time after the last fault, that each node shows of the others what they say, and
@@ -407,12 +402,12 @@ void check_names(const node_sights& nodes, const Names& names, Broken broken) {
   for (auto& each : names.answer(registry::names::list_claims{{}, {}, 1'000}).claimed) {
     auto owner = find_owner(nodes, each.owner);
     if (owner == nodes.end()) {
-      if (is_fleeting(*node_id::from_string(each.owner)))
-        broken("node " + each.owner + " keeps the name " + each.name.text()
+      if (is_fleeting(*each.owner.node()))
+        broken("node " + each.owner.text() + " keeps the name " + each.name.text()
                + ", and is gone and has no data folder");
     } else if (each.boot == owner->second.book->boot() && !owner->second.is_twin
                && !owner->second.receivers->contains(each.name)) {
-      broken("node " + each.owner + " keeps the name " + each.name.text()
+      broken("node " + each.owner.text() + " keeps the name " + each.name.text()
              + ", and has no such agent");
     }
   }
@@ -423,10 +418,10 @@ void check_names(const node_sights& nodes, const Names& names, Broken broken) {
     for (auto& name : *node.receivers) {
       auto granted = names.answer(registry::names::find_claim{name}).found;
       auto said = node.book->find(registry::record_kind::agent, name.text());
-      if (!granted || granted->owner != to_string(id))
+      if (!granted || granted->owner != id)
         wrong(id, name,
               " gets messages, and its name is that of "
-                + (granted ? "node " + granted->owner : std::string{"nobody"}));
+                + (granted ? "node " + granted->owner.text() : std::string{"nobody"}));
       else if (!said || said->token != granted->token)
         wrong(id, name, " is not said with the token of its claim");
     }
@@ -438,7 +433,7 @@ template <class Broken>
 void check_workers(const node_sights& nodes, const scheduler::worker_list& list, Broken broken) {
   std::set<std::string> found;
   for (auto& each : list.workers) {
-    auto is_there = find_owner(nodes, each.owner) != nodes.end();
+    auto is_there = find_owner(nodes, owner_id{each.owner}) != nodes.end();
     auto worker = "the worker of boot " + std::to_string(each.boot) + " of node " + each.owner;
     if (!is_there)
       broken(worker + " is kept, which is gone");

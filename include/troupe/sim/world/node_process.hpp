@@ -426,12 +426,11 @@ private:
   /// Names of a node that can come back stay its, unless this node has forgotten it.
   void perform(cluster::liveness::free_names& what) {
     ++here_.setting().names_freed;
-    auto owner = to_string(what.owner);
     auto is_known = table().answer(registry::find_owner{*what.owner.node()}).boot != 0;
     if (!is_fleeting(*what.owner.node()) && is_known)
-      broken("frees the names of node " + owner + ", which may come back");
-    clients_.names().ask(registry::names::owner_gone{owner, what.boot}, node_times::answer_within,
-                         [](auto&) {});
+      broken("frees the names of node " + to_string(what.owner) + ", which may come back");
+    clients_.names().ask(registry::names::owner_gone{what.owner, what.boot},
+                         node_times::answer_within, [](auto&) {});
   }
 
   // -- what it asks others -------------------------------------------------------------------
