@@ -77,10 +77,12 @@ public:
 private:
   registry::record record(std::uint64_t which) {
     registry::record made;
-    auto owner = to_string(id());
-    made.key = which == 0 ? registry::record_key{registry::record_kind::node, "node", owner}
-                          : registry::record_key{registry::record_kind::agent,
-                                                 "a" + std::to_string(which) + "@" + owner, owner};
+    auto owner = id();
+    made.key
+      = which == 0
+          ? registry::record_key{registry::record_kind::node, "node", owner}
+          : registry::record_key{registry::record_kind::agent,
+                                 "a" + std::to_string(which) + "@" + to_string(owner), owner};
     made.boot = 1;
     made.version = ++version_;
     return made;

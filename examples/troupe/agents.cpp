@@ -10,6 +10,7 @@
 #include "connect.hpp"
 #include "troupe/core/agent_id.hpp"
 #include "troupe/core/base64.hpp"
+#include "troupe/core/ids.hpp"
 #include "troupe/core/utf8.hpp"
 
 namespace cli {
@@ -62,9 +63,8 @@ problem where_it_is(cluster_client& cluster, const common_options& common, const
   if (!nodes)
     return why;
   for (auto& node : *nodes)
-    if (auto& id = node.value.key.owner; !id.empty())
-      if (auto place = why.detail.find(id); place != std::string::npos)
-        why.detail.replace(place, id.size(), node.value.key.name);
+    if (auto id = to_string(node.value.key.owner); why.detail.find(id) != std::string::npos)
+      why.detail.replace(why.detail.find(id), id.size(), node.value.key.name);
   if (why.code == errc::outcome_unknown)
     return why;
   for (auto& each : *agents)
@@ -94,13 +94,13 @@ int run_agents(const common_options& common) {
   auto found = find_agents(**cluster, common);
   if (!found)
     return complain(common, found.error());
-  std::map<std::string, std::string> names; // names of nodes, by their ids
+  std::map<node_id, std::string> names;
   for (auto& each : found->nodes)
     names[each.value.key.owner] = each.value.key.name;
   for (auto& each : found->agents) {
     auto& what = each.value;
     auto known = names.find(what.key.owner);
-    auto node = known != names.end() ? known->second : what.key.owner;
+    auto node = known != names.end() ? known->second : to_string(what.key.owner);
     if (common.json) {
       print({{"agent", what.key.name},
              {"node", node},

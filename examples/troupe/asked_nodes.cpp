@@ -72,9 +72,8 @@ void tell_of_away(const common_options& common, const asked_nodes& nodes) {
 std::string name_of_node(const asked_nodes& nodes, const node_id& which) {
   if (which == node_id{})
     return {};
-  auto id = to_string(which);
-  auto found = nodes.names.find(id);
-  return found != nodes.names.end() ? found->second : id;
+  auto found = nodes.names.find(which);
+  return found != nodes.names.end() ? found->second : to_string(which);
 }
 
 problem at_node(const registry::record& node, problem why) {

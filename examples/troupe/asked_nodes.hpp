@@ -18,8 +18,8 @@ struct asked_nodes {
   std::vector<troupe::registry::record> to_ask;
   /// As they are away: by their names, or else their addresses.
   std::vector<std::string> away;
-  /// Names of nodes, these and others, by their ids.
-  std::map<std::string, std::string> names;
+  /// Names of nodes, these and others.
+  std::map<troupe::node_id, std::string> names;
   /// Those that agents are on, or were when they were heard of last, by the names of these.
   std::map<std::string, std::string> agents;
 };

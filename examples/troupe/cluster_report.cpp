@@ -115,7 +115,7 @@ std::uint32_t tasks_over(const scheduler::run_view& run) {
 
 std::string name_of_node(const cluster_report& found, const std::string& id) {
   for (auto& each : found.nodes)
-    if (each.value.key.owner == id)
+    if (to_string(each.value.key.owner) == id)
       return each.value.key.name;
   return id.substr(0, 8);
 }
@@ -126,7 +126,7 @@ bool leads(const registry::record& node, const cluster_report& found) {
   auto& seats = found.seen.group.seats;
   if (!seats.empty())
     return std::ranges::any_of(
-      seats, [&](auto& each) { return each.leads && each.node == node.key.owner; });
+      seats, [&](auto& each) { return each.leads && each.node == to_string(node.key.owner); });
   auto role = node.metadata.find("role");
   return role != node.metadata.end() && role->second == "host";
 }
@@ -153,8 +153,8 @@ std::vector<cluster::seat_view> seats_unheard_of(const cluster_report& found) {
   std::vector<cluster::seat_view> unheard;
   auto is_known = [&](const cluster::seat_view& seat) {
     return seat.is_reached || seat.node == found.seen.node
-           || std::ranges::any_of(found.nodes,
-                                  [&](auto& each) { return each.value.key.owner == seat.node; });
+           || std::ranges::any_of(
+             found.nodes, [&](auto& each) { return to_string(each.value.key.owner) == seat.node; });
   };
   for (auto& seat : found.seen.group.seats)
     if (!is_known(seat))
@@ -204,13 +204,13 @@ json to_json(const cluster_report& found) {
     if (leads(each.value, found))
       leader = each.value.key.name;
     json member{{"node", each.value.key.name},
-                {"id", each.value.key.owner},
+                {"id", to_string(each.value.key.owner)},
                 {"address", place_of(each.value)},
                 {"status", std::string{name_of(each.status)}},
                 {"boot", each.value.boot}};
     if (found.services)
       member["unseen_s"] = seconds(each.unseen_for);
-    auto seen = seen_as(found, each.value.key.owner);
+    auto seen = seen_as(found, to_string(each.value.key.owner));
     member["seen_as"] = seen.empty() ? json(nullptr) : json(seen);
     members.push_back(std::move(member));
   }

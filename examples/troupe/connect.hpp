@@ -24,6 +24,7 @@
 #include "caf/scoped_actor.hpp"
 #include "cli.hpp"
 #include "troupe/core/caf/to_error.hpp"
+#include "troupe/core/ids.hpp"
 #include "troupe/core/log_line.hpp"
 #include "troupe/core/names.hpp"
 #include "troupe/node/cluster_client.hpp"
@@ -389,7 +390,7 @@ all_records(troupe::cluster_client& cluster, troupe::registry::record_kind kind,
 /// Waits until the node that answers shows of that one what is meant (null: nothing of it), which
 /// others hear of a moment later. Returns whether it does in time.
 template <class Condition>
-troupe::result<bool> await_shown(troupe::cluster_client& cluster, const std::string& node,
+troupe::result<bool> await_shown(troupe::cluster_client& cluster, const troupe::node_id& node,
                                  Condition is_meant, troupe::duration wait) {
   auto end = std::chrono::steady_clock::now() + wait;
   for (;;) {
@@ -417,7 +418,7 @@ troupe::result<typename Question::result> ask_node(troupe::cluster_client& clien
   if (!link)
     return link.error();
   auto entry = (*link)->entry_point();
-  if (!entry || to_string((*link)->peer().node) != node.key.owner)
+  if (!entry || (*link)->peer().node != node.key.owner)
     return troupe::problem{troupe::errc::unreachable,
                            "node '" + node.key.name + "' is not at its address "
                              + to_string(troupe::net::address{endpoint.host, endpoint.port})
@@ -444,9 +445,10 @@ find_node(troupe::cluster_client& client, const std::string& called, troupe::dur
         found.push_back(each.value);
     return found;
   };
-  auto found = nodes_that([&](auto& key) { return key.name == called || key.owner == called; });
+  auto found
+    = nodes_that([&](auto& key) { return key.name == called || to_string(key.owner) == called; });
   if (found.empty())
-    found = nodes_that([&](auto& key) { return troupe::begins_id(called, key.owner); });
+    found = nodes_that([&](auto& key) { return troupe::begins_id(called, to_string(key.owner)); });
   if (found.empty())
     return troupe::problem{troupe::errc::not_found, "no node is called '"
                                                       + troupe::shortened(called)

@@ -114,8 +114,9 @@ int run_leave(const common_options& common, const leave_command& what) {
   if (!what.force)
     if (auto why = await_delivery(self, entry, place, common.wait()))
       return complain(common, why);
+  auto id = (*link)->peer().node;
   // A voter is replaced before it stops voting.
-  if (auto why = give_up_vote(**client, to_string((*link)->peer().node), what.force, common.wait()))
+  if (auto why = give_up_vote(**client, to_string(id), what.force, common.wait()))
     return complain(common, why);
   self->monitor(entry);
   auto node = ask_to_leave(self, entry, what.force, common.wait());
@@ -129,7 +130,7 @@ int run_leave(const common_options& common, const leave_command& what) {
                                                   "troupe status, or wait longer with --timeout"});
   if (others_know) {
     auto is_gone_there = [](const registry::record_view* seen) { return seen == nullptr; };
-    auto forgotten = await_shown(**client, *node, is_gone_there, common.wait());
+    auto forgotten = await_shown(**client, id, is_gone_there, common.wait());
     if (!forgotten)
       return complain(common, forgotten.error());
     if (!*forgotten)

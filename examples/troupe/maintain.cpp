@@ -26,7 +26,7 @@ int run_maintain(const common_options& common, const maintain_command& what) {
   if (common.json)
     print({{"event", "maintenance"},
            {"node", node->key.name},
-           {"id", node->key.owner},
+           {"id", to_string(node->key.owner)},
            {"on", done->on}});
   else
     std::cout << "node " << node->key.name

@@ -150,13 +150,13 @@ std::string with_names(node& me, std::string sentence) {
   if (!nodes)
     return sentence;
   for (auto& each : *nodes)
-    if (auto at = sentence.find(each.value.key.owner); at != std::string::npos) {
+    if (auto id = to_string(each.value.key.owner); sentence.find(id) != std::string::npos) {
       auto name = each.value.key.name;
       if (!each.value.endpoints.empty()) {
         auto& endpoint = each.value.endpoints.front();
         name += " at " + to_string(net::address{endpoint.host, endpoint.port});
       }
-      sentence.replace(at, each.value.key.owner.size(), name);
+      sentence.replace(sentence.find(id), id.size(), name);
     }
   return sentence;
 }

@@ -32,14 +32,14 @@ void print_ending_certificates(const cluster_report& found) {
 void print_text(const cluster_report& found) {
   std::set<std::string> ids;
   for (auto& each : found.nodes)
-    ids.insert(each.value.key.owner);
+    ids.insert(to_string(each.value.key.owner));
   auto called = [&](const std::string& id) { return name_of_node(found, id); };
   auto shown = told_apart(ids, called);
   for (auto& each : found.nodes) {
-    auto seen = seen_as(found, each.value.key.owner);
-    std::cout << shown(each.value.key.owner) << "  " << name_of(each.status) << "  "
-              << place_of(each.value) << "  started " << each.value.boot
-              << (each.value.boot == 1 ? " time" : " times")
+    auto id = to_string(each.value.key.owner);
+    auto seen = seen_as(found, id);
+    std::cout << shown(id) << "  " << name_of(each.status) << "  " << place_of(each.value)
+              << "  started " << each.value.boot << (each.value.boot == 1 ? " time" : " times")
               << (leads(each.value, found) ? "  leader" : "")
               << (seen.empty() || seen == "alive" ? "" : "  seen as " + seen) << '\n';
   }

@@ -42,14 +42,14 @@ std::string role_of(const registry::record& node, const cluster_report& found) {
   if (leads(node, found))
     return "leader";
   for (auto& each : found.seen.group.seats)
-    if (each.node == node.key.owner)
+    if (each.node == to_string(node.key.owner))
       return each.votes ? "voter" : "learner";
   return {};
 }
 
 std::string lag_of(const registry::record& node, const cluster_report& found) {
   for (auto& each : found.seen.group.seats)
-    if (each.node == node.key.owner && each.lag)
+    if (each.node == to_string(node.key.owner) && each.lag)
       return std::to_string(*each.lag);
   return {};
 }

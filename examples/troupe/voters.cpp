@@ -89,7 +89,7 @@ int run_voters(const common_options& common, const voters_command& what) {
   auto called = [&](const std::string& id) {
     if (nodes)
       for (auto& each : *nodes)
-        if (each.value.key.owner == id)
+        if (to_string(each.value.key.owner) == id)
           return each.value.key.name;
     for (auto& each : found->seats) // also of a node that has no record any more
       if (each.node == id)
@@ -110,7 +110,7 @@ int run_voters(const common_options& common, const voters_command& what) {
   std::set<std::string> ids;
   if (nodes)
     for (auto& each : *nodes)
-      ids.insert(each.value.key.owner);
+      ids.insert(to_string(each.value.key.owner));
   for (auto& each : found->seats)
     ids.insert(each.node);
   auto shown = told_apart(ids, called);

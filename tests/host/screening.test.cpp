@@ -119,9 +119,10 @@ TEST_CASE("a claim of names that is too large is refused before it is written", 
   namespace names = registry::names;
   none_is_written<registry::name_table>(
     names::configure{},
-    {names::claim{{"echo", megabyte}, "n1", 1}, names::claim{{"echo"}, megabyte, 1},
-     names::claim{std::vector<agent_id>(100'000, "echo"), "n1", 1},
-     names::release{{megabyte}, "n1", 1}, names::owner_gone{megabyte, 1}});
+    {names::claim{{"echo", megabyte}, owner_id{"n1"}, 1},
+     names::claim{{"echo"}, owner_id{megabyte}, 1},
+     names::claim{std::vector<agent_id>(100'000, "echo"), owner_id{"n1"}, 1},
+     names::release{{megabyte}, owner_id{"n1"}, 1}, names::owner_gone{owner_id{megabyte}, 1}});
 }
 
 TEST_CASE("a state request that is too large is refused before it is written", "[host]") {

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "router/named_nodes.hpp"
 #include "support/take.hpp"
 
 namespace boot_rise_test {
@@ -13,6 +14,7 @@ using namespace std::literals;
 using namespace troupe;
 using cluster::boot_rise;
 using cluster::claims_types;
+using test::operator""_node;
 
 namespace {
 
@@ -26,7 +28,7 @@ struct living {
   }
 
   cluster::claims_options options{.max_rises = 2};
-  registry::own_records book{"n1", 5};
+  registry::own_records book{"n1"_node, 5};
   cluster::service_questions questions{10s};
   boot_rise it{options, book, questions};
   claims_types::effects out;
@@ -127,9 +129,9 @@ TEST_CASE("the service of names is asked once at a time for a later boot", "[nod
   n.it.look_for_claims(n.now, n.out);
   CHECK(asked() == 0);
   n.it.found(n.now, {}, n.out);
-  n.it.found(n.now, {{{"x", "n1", 5, 1}}}, n.out);
+  n.it.found(n.now, {{{"x", "n1"_node, 5, 1}}}, n.out);
   CHECK(n.wished().empty());
-  n.it.found(n.now, {{{"x", "n1", 6, 1}}}, n.out);
+  n.it.found(n.now, {{{"x", "n1"_node, 6, 1}}}, n.out);
   CHECK(n.wished() == std::vector<boot_number>{7});
 }
 

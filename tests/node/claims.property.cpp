@@ -3,6 +3,7 @@
 // names whose questions wait on the way. All that a node says is shown at once.
 
 #include "troupe/cluster/claims.hpp"
+#include "router/named_nodes.hpp"
 #include "support/seeds.hpp"
 #include "troupe/core/visit.hpp"
 #include "troupe/registry/name_table.hpp"
@@ -25,13 +26,16 @@ namespace claims_property {
 using namespace std::literals;
 using namespace troupe;
 using cluster::claims;
+using test::operator""_node;
 namespace names = registry::names;
 
 namespace {
 
 constexpr auto agent_kind = registry::record_kind::agent;
-const auto self = "n1"s;
-const auto rival = "n2"s;
+const auto self_id = "n1"_node;
+const auto rival_id = "n2"_node;
+const owner_id self{self_id};
+const owner_id rival{rival_id};
 constexpr std::array<const char*, 4> all_names{"a", "b", "c", "d"};
 
 /// How often what the test is about has happened, in all worlds.
@@ -182,7 +186,7 @@ private:
 
   void add_in_vain() {
     registry::record made;
-    made.key = {agent_kind, all_names.at(random_.below(all_names.size())), self};
+    made.key = {agent_kind, all_names.at(random_.below(all_names.size())), self_id};
     waiting_[++last_id_] = made.key.name;
     step(claims::add{made, true}, last_id_);
     CHECK_FALSE(waiting_.contains(last_id_));
@@ -221,7 +225,7 @@ private:
     cluster::claims_options how;
     how.is_fleeting = is_fleeting_;
     how.max_rises = 1'000'000;
-    it_.emplace(self, boot_, how);
+    it_.emplace(self_id, boot_, how);
     said_.clear();
     living_.clear();
     waiting_.clear();
@@ -229,7 +233,7 @@ private:
     last_asked_ = 0;
     wished_.reset();
     registry::record node;
-    node.key = {registry::record_kind::node, "one", self};
+    node.key = {registry::record_kind::node, "one", self_id};
     step(claims::put{node});
     is_bound_wanted_ = true;
   }
@@ -343,11 +347,12 @@ private:
 
   void add() {
     auto is_claimed = !random_.one_in(4);
-    std::string name = is_claimed ? all_names.at(random_.below(all_names.size())) : "x@" + self;
+    std::string name
+      = is_claimed ? all_names.at(random_.below(all_names.size())) : "x@" + self.text();
     if (living_.contains(name))
       return; // the router has it
     registry::record made;
-    made.key = {agent_kind, name, self};
+    made.key = {agent_kind, name, self_id};
     auto id = ++last_id_;
     living_[name] = id;
     waiting_[id] = name;
@@ -380,7 +385,7 @@ private:
 
   void put() {
     registry::record made;
-    made.key = {registry::record_kind::service, "s", self};
+    made.key = {registry::record_kind::service, "s", self_id};
     made.load = static_cast<std::uint32_t>(random_.below(100));
     waiting_[++last_id_] = {};
     step(claims::put{made}, last_id_);
@@ -533,7 +538,7 @@ private:
     auto& value = news.what.value;
     auto is_taken = news.kind == registry::change_kind::taken;
     if (value.key.kind == agent_kind && has(value.key.name)
-        && (value.key.owner == self ? is_taken : registry::is_shown(news.kind)))
+        && (value.key.owner == self_id ? is_taken : registry::is_shown(news.kind)))
       step(claims::seen{value.key.name, value.key.owner, value.token, is_taken, "somebody"});
   }
 
@@ -586,7 +591,7 @@ private:
     if (found == nullptr)
       return false;
     registry::record made;
-    made.key = {agent_kind, name, rival};
+    made.key = {agent_kind, name, rival_id};
     made.token = found->value.claimed.front().token;
     put_as_rival(rivals_.put(made));
     return true;
@@ -648,7 +653,7 @@ private:
   std::uint64_t revision_ = 0;
   std::uint64_t watched_ = 0;
   std::set<std::pair<std::string, std::uint64_t>> granted_;
-  registry::own_records rivals_{rival, 1};
+  registry::own_records rivals_{rival_id, 1};
 };
 
 } // namespace

@@ -12,6 +12,8 @@
 #include <variant>
 #include <vector>
 
+#include "router/named_nodes.hpp"
+
 namespace claims_test {
 
 using namespace std::literals;
@@ -19,16 +21,19 @@ using namespace troupe;
 using Catch::Matchers::ContainsSubstring;
 using cluster::claims;
 using cluster::claims_options;
+using test::operator""_node;
 namespace names = registry::names;
 
 namespace {
 
 constexpr auto agent_kind = registry::record_kind::agent;
+const owner_id self{"n1"_node};
+
 constexpr auto same_identity = "another live process has this node's identity";
 
 registry::record agent(const std::string& name, const std::string& node = "n1") {
   registry::record made;
-  made.key = {agent_kind, name, node};
+  made.key = {agent_kind, test::with_whole_id(name), test::node_named(node)};
   return made;
 }
 
@@ -39,7 +44,7 @@ problem no(errc code) {
 /// The claims of node n1, and what they lead to. It answers nothing by itself.
 class speaker {
 public:
-  explicit speaker(boot_number boot = 5, claims_options how = {}) : it_("n1", boot, how) {}
+  explicit speaker(boot_number boot = 5, claims_options how = {}) : it_("n1"_node, boot, how) {}
 
   void step(claims::event what, request_id id = 0) {
     it_.step(now, id, std::move(what), out);
@@ -176,7 +181,7 @@ TEST_CASE_METHOD(speaker, "an agent that takes the place of one that ended gets 
   step(claims::add{agent("painter"), true}, 9);
   CHECK(ended(9) == errc::in_use);
   SECTION("which is granted") {
-    answer<names::claims>(names::claims{{{"painter", "n1", 5, 3}}});
+    answer<names::claims>(names::claims{{{"painter", self, 5, 3}}});
     CHECK(ended(7) == errc::withdrawn);
     CHECK_FALSE(question<names::release>());
     said();
@@ -193,7 +198,7 @@ TEST_CASE_METHOD(speaker, "an agent that takes the place of one that ended gets 
   SECTION("unless it has ended, too") {
     step(claims::remove{"painter"});
     CHECK(ended(8) == errc::withdrawn);
-    answer<names::claims>(names::claims{{{"painter", "n1", 5, 3}}});
+    answer<names::claims>(names::claims{{{"painter", self, 5, 3}}});
     CHECK(ended(7) == errc::withdrawn);
     CHECK(question<names::release>());
   }
@@ -229,7 +234,7 @@ TEST_CASE_METHOD(speaker, "a name is released before others hear that its agent 
 TEST_CASE_METHOD(speaker, "an answer about another name is none", "[node][names]") {
   step(claims::add{agent("painter"), true}, 7);
   REQUIRE(question<names::claim>());
-  answer<names::claims>(names::claims{{{"sculptor", "n1", 5, 3}}});
+  answer<names::claims>(names::claims{{{"sculptor", self, 5, 3}}});
   CHECK(ended(7) == errc::failed);
   CHECK_FALSE(next<claims::show>());
   CHECK(question<names::release>());
@@ -242,8 +247,8 @@ TEST_CASE_METHOD(speaker, "answers after their question was given up change noth
   auto old = asked;
   pass(10s);
   out.clear();
-  step(claims::heard<names::claims>{names::claims{{{"painter", "n1", 5, 3}}}}, old);
-  step(claims::heard<names::claim_page>{names::claim_page{{{"x", "n1", 9, 1}}, false}}, old);
+  step(claims::heard<names::claims>{names::claims{{{"painter", self, 5, 3}}}}, old);
+  step(claims::heard<names::claim_page>{names::claim_page{{{"x", self, 9, 1}}, false}}, old);
   CHECK(out.empty());
 }
 
@@ -295,7 +300,7 @@ TEST_CASE_METHOD(speaker, "a node that leaves gives back what an earlier life of
   step(claims::leave{}, 7);
   auto all = question<names::owner_gone>();
   REQUIRE(all);
-  CHECK(all->owner == "n1");
+  CHECK(all->owner == self);
   CHECK(all->boot == 5);
   CHECK(out.empty());
   SECTION("once that is heard") {
@@ -320,7 +325,7 @@ TEST_CASE_METHOD(speaker, "a name that is being claimed when its node leaves is 
     REQUIRE(question<names::claim>());
     step(claims::leave{}, 8);
     CHECK_FALSE(question<names::owner_gone>());
-    names::claims given{{{"sculptor", "n1", 5, 4}}};
+    names::claims given{{{"sculptor", self, 5, 4}}};
     answer<names::claims>(given);
     CHECK(ended(7) == errc::withdrawn);
     REQUIRE(question<names::release>());
@@ -338,7 +343,7 @@ TEST_CASE_METHOD(speaker, "a name that is being claimed when its node leaves is 
     step(claims::leave{}, 8);
     CHECK_FALSE(question<names::owner_gone>());
     asked = asked_again;
-    answer<names::claims>(names::claims{{{"painter", "n1", 5, 3}}});
+    answer<names::claims>(names::claims{{{"painter", self, 5, 3}}});
     REQUIRE(question<names::release>());
   }
   CHECK_FALSE(question<names::owner_gone>());
@@ -369,17 +374,17 @@ TEST_CASE_METHOD(speaker, "a node that has left claims no name and says nothing 
 TEST_CASE_METHOD(speaker, "a claim that is older loses its name, another word does not",
                  "[node][names]") {
   have("painter", 3);
-  step(claims::seen{"painter", "n2", 2, false, "two"});
-  step(claims::seen{"painter", "n2", 3, false, "two"});
-  step(claims::seen{"painter", "n2", 9, true, "two"});
-  step(claims::seen{"painter", "n1", 2, true, "one"});
-  step(claims::seen{"sculptor", "n2", 9, false, "two"});
+  step(claims::seen{"painter", "n2"_node, 2, false, "two"});
+  step(claims::seen{"painter", "n2"_node, 3, false, "two"});
+  step(claims::seen{"painter", "n2"_node, 9, true, "two"});
+  step(claims::seen{"painter", "n1"_node, 2, true, "one"});
+  step(claims::seen{"sculptor", "n2"_node, 9, false, "two"});
   CHECK(out.empty());
   SECTION("another has a newer one") {
-    step(claims::seen{"painter", "n2", 4, false, "two"});
+    step(claims::seen{"painter", "n2"_node, 4, false, "two"});
   }
   SECTION("its own record shows as taken") {
-    step(claims::seen{"painter", "n1", 3, true, "one"});
+    step(claims::seen{"painter", "n1"_node, 3, true, "one"});
   }
   REQUIRE(next<claims::lost_name>());
   CHECK(said().front().removed);
@@ -393,8 +398,8 @@ TEST_CASE_METHOD(speaker,
                  "[node][names]") {
   step(claims::add{agent("painter"), true}, 7);
   SECTION("of a claim of before") {
-    step(claims::seen{"painter", "n2", 9, false, "two"});
-    step(claims::seen{"painter", "n3", 4, false, "three"});
+    step(claims::seen{"painter", "n2"_node, 9, false, "two"});
+    step(claims::seen{"painter", "n3"_node, 4, false, "three"});
     grant(8);
     CHECK_FALSE(next<claims::show>());
     auto done = next<claims::done>();
@@ -404,14 +409,14 @@ TEST_CASE_METHOD(speaker,
     CHECK_FALSE(question<names::release>()); // it is not this node's
   }
   SECTION("of a later one it is one") {
-    step(claims::seen{"painter", "n2", 9, false, "two"});
+    step(claims::seen{"painter", "n2"_node, 9, false, "two"});
     grant(10);
     CHECK(next<claims::show>());
   }
   SECTION("what was taken from others, or of this node, tells nothing") {
-    step(claims::seen{"painter", "n2", 9, true, "two"});
-    step(claims::seen{"painter", "n1", 9, false, "one"});
-    step(claims::seen{"sculptor", "n2", 9, false, "two"});
+    step(claims::seen{"painter", "n2"_node, 9, true, "two"});
+    step(claims::seen{"painter", "n1"_node, 9, false, "one"});
+    step(claims::seen{"sculptor", "n2"_node, 9, false, "two"});
     grant(8);
     CHECK(next<claims::show>());
   }
@@ -450,7 +455,7 @@ TEST_CASE_METHOD(speaker, "a node goes above a later boot once that is on its di
     answer<names::claims>(no(errc::in_use));
     CHECK(ended(7) == errc::in_use);
     REQUIRE(question<names::list_claims>());
-    answer<names::claim_page>(names::claim_page{{{"x", "n1", 9, 1}}, false});
+    answer<names::claim_page>(names::claim_page{{{"x", self, 9, 1}}, false});
   }
   SECTION("that somebody else knows of") {
     step(claims::outlived{9});
@@ -488,7 +493,7 @@ TEST_CASE_METHOD(speaker, "a node believes no word of a start that cannot be, an
     REQUIRE(question<names::claim>());
     answer<names::claims>(no(errc::in_use));
     REQUIRE(question<names::list_claims>());
-    answer<names::claim_page>(names::claim_page{{{"x", "n1", registry::max_boot, 1}}, false});
+    answer<names::claim_page>(names::claim_page{{{"x", self, registry::max_boot, 1}}, false});
     is_ignored();
   }
   SECTION("of anybody else") {
@@ -531,14 +536,14 @@ TEST_CASE("a node without a data folder looks whether its names are still its", 
   auto looks = [&] {
     auto what = it.question<names::list_claims>();
     if (what) {
-      CHECK(what->owner == "n1");
+      CHECK(what->owner == self);
       CHECK(what->after.empty());
       CHECK(what->limit == 1'000);
     }
     return what.has_value();
   };
-  names::name_claim painter{"painter", "n1", 5, 3};
-  names::name_claim sculptor{"sculptor", "n1", 5, 4};
+  names::name_claim painter{"painter", self, 5, 3};
+  names::name_claim sculptor{"sculptor", self, 5, 4};
   SECTION("each time after that span") {
     it.pass(30s - 1ms);
     CHECK(it.out.empty());
@@ -567,7 +572,7 @@ TEST_CASE("a node without a data folder looks whether its names are still its", 
     auto again = it.question<names::claim>();
     REQUIRE(again);
     CHECK(again->names == std::vector<agent_id>{"painter", "sculptor"});
-    it.answer<names::claims>(names::claims{{{"painter", "n1", 5, 7}, {"sculptor", "n1", 5, 8}}});
+    it.answer<names::claims>(names::claims{{{"painter", self, 5, 7}, {"sculptor", self, 5, 8}}});
     CHECK(it.it_.book().find(agent_kind, "painter")->token == 7);
     CHECK(it.said().size() == 2);
   }
@@ -658,7 +663,7 @@ TEST_CASE_METHOD(speaker, "a claim under way is made anew with a new boot", "[no
   REQUIRE(question<names::claim>());
   auto old = asked;
   step(claims::risen{6});
-  step(claims::heard<names::claims>{names::claims{{{"painter", "n1", 5, 3}}}}, old);
+  step(claims::heard<names::claims>{names::claims{{{"painter", self, 5, 3}}}}, old);
   CHECK_FALSE(next<claims::show>());
   CHECK(question<names::claim>()->boot == 6);
 }
@@ -762,7 +767,7 @@ TEST_CASE_METHOD(speaker, "claims and releases that failed are made again after 
     CHECK(next<claims::complain>());
     wait();
     CHECK(question<names::claim>()->names == std::vector<agent_id>{"painter"});
-    answer<names::claims>(names::claims{{{"painter", "n1", 5, 3}}});
+    answer<names::claims>(names::claims{{{"painter", self, 5, 3}}});
     CHECK(next<claims::settle>());
     wait();
     CHECK_FALSE(question<names::claim>());
@@ -792,7 +797,7 @@ TEST_CASE_METHOD(speaker,
   out.clear();
   auto heard
     = [&](result<names::claims> what) { step(claims::heard<names::claims>{std::move(what)}, all); };
-  names::claims granted{{{"a", "n1", 5, 3}, {"b", "n1", 5, 2}}};
+  names::claims granted{{{"a", self, 5, 3}, {"b", self, 5, 2}}};
   SECTION("which was granted") {
     heard(granted);
     CHECK(question<names::release>()->names == std::vector<agent_id>{"a"});
@@ -857,7 +862,7 @@ TEST_CASE_METHOD(speaker, "a claim that a service has granted before it was anot
   REQUIRE(what);
   step(claims::bound{});
   CHECK_FALSE(question<names::claim>()); // not two at a time
-  answer<names::claims>(names::claims{{{"painter", "n1", 5, 3}}});
+  answer<names::claims>(names::claims{{{"painter", self, 5, 3}}});
   grant(9); // by the new service
   CHECK(it_.book().find(agent_kind, "painter")->token == 9);
 }

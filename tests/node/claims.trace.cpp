@@ -1,6 +1,7 @@
 // Replays traces/*.trace against the claims of node n1, boot 5.
 
 #include "troupe/cluster/claims.hpp"
+#include "router/named_nodes.hpp"
 #include "support/traced_machine.hpp"
 #include "troupe/core/overloaded.hpp"
 #include "troupe/core/visit.hpp"
@@ -21,6 +22,7 @@ namespace claims_trace {
 using namespace std::literals;
 using namespace troupe;
 using cluster::claims;
+using test::operator""_node;
 namespace names = registry::names;
 
 namespace {
@@ -60,7 +62,7 @@ private:
 
   static registry::record read_agent(std::istream& in) {
     registry::record made;
-    made.key = {registry::record_kind::agent, read_word(in), "n1"};
+    made.key = {registry::record_kind::agent, test::with_whole_id(read_word(in)), "n1"_node};
     return made;
   }
 
@@ -109,7 +111,8 @@ private:
     claims::seen what;
     what.holder = "somebody";
     what.name = read_word(in);
-    in >> what.owner >> what.token;
+    what.owner = test::node_named(read_word(in));
+    in >> what.token;
     what.taken = read_word(in) == "taken";
     return what;
   }
@@ -129,7 +132,7 @@ private:
       auto boot = read_number(in);
       names::claim_page page;
       for (std::string name; in >> name;)
-        page.claimed.push_back({name, "n1", boot, 1});
+        page.claimed.push_back({name, "n1"_node, boot, 1});
       return claims::heard<names::claim_page>{page};
     }
     if (verb != "refused")
@@ -201,10 +204,10 @@ private:
       troupe::visit(print, what);
       text << '\n';
     }
-    return text.str();
+    return test::with_short_names(text.str());
   }
 
-  claims it_{"n1", 5, {.is_fleeting = true}};
+  claims it_{"n1"_node, 5, {.is_fleeting = true}};
   std::map<request_id, claims::ask> asked_;
   time_point now_{};
 };

@@ -472,7 +472,7 @@ TEST_CASE("a program looks up and watches who is there", "[node][clients]") {
   CHECK(registry.agent("echo")->has_value());
   CHECK(registry.agent("nobody").value() == std::nullopt);
   REQUIRE(registry.node(c[1].name()).value());
-  CHECK(registry.node(c[1].name()).value()->value.key.owner == to_string(c[1].id()));
+  CHECK(registry.node(c[1].name()).value()->value.key.owner == c[1].id());
   auto by_ones = registry.find({.limit = 1});
   REQUIRE(by_ones);
   CHECK(by_ones->size() >= 3); // two nodes, an agent

@@ -17,7 +17,7 @@ namespace {
 
 void put(known_nodes& nodes, const node_id& id, registry::record_status liveness) {
   registry::record_view seen;
-  seen.value.key = {registry::record_kind::node, "place", to_string(id)};
+  seen.value.key = {registry::record_kind::node, "place", id};
   seen.liveness = liveness;
   nodes.put(id, seen);
 }
@@ -78,7 +78,7 @@ TEST_CASE("a node is found by its id as that is written, and by nothing else lik
 TEST_CASE("the address of a node is found by the first digits of its id", "[node]") {
   known_nodes nodes;
   registry::record_view seen;
-  seen.value.key = {registry::record_kind::node, "place", to_string("n1"_node)};
+  seen.value.key = {registry::record_kind::node, "place", "n1"_node};
   seen.value.endpoints = {{"h", 1}};
   nodes.put("n1"_node, seen);
   auto id = to_string("n1"_node);
@@ -108,7 +108,7 @@ TEST_CASE("a node says whether it has a data folder, and what people call it", "
   known_nodes nodes;
   put(nodes, "a"_node, registry::record_status::active);
   registry::record_view seen;
-  seen.value.key = {registry::record_kind::node, "", to_string("b"_node)};
+  seen.value.key = {registry::record_kind::node, "", "b"_node};
   seen.value.metadata.emplace(known_nodes::fleeting_mark, "");
   nodes.put("b"_node, seen);
   CHECK_FALSE(nodes.is_fleeting("a"_node));

@@ -23,13 +23,13 @@ using test::operator""_node;
 namespace {
 
 registry::record_key agent(const std::string& name) {
-  return {registry::record_kind::agent, name, to_string("n1"_node)};
+  return {registry::record_kind::agent, name, "n1"_node};
 }
 
 /// What a node says that the test calls so, as people do.
 registry::record_view record_of(const std::string& node) {
   registry::record_view made;
-  made.value.key = {registry::record_kind::node, node, to_string(test::node_named(node))};
+  made.value.key = {registry::record_kind::node, node, test::node_named(node)};
   return made;
 }
 
@@ -101,7 +101,7 @@ struct sweeping : judging {
 
 registry::names::name_claim claim_of(const std::string& node, const std::string& name = "painter",
                                      bool is_fleeting = true) {
-  return {name, to_string(test::node_named(node)), 1, 7, is_fleeting};
+  return {name, test::node_named(node), 1, 7, is_fleeting};
 }
 
 /// Of a node without a data folder.
@@ -597,7 +597,7 @@ TEST_CASE("the owner of a silent worker is given up, also where it is no node",
   sweeping j;
   j.begin();
   auto text = GENERATE("a program", "", "n1"); // a node of that name is another matter
-  j.give_workers({{7, cluster::owner_id{text}, 4, true}});
+  j.give_workers({{7, owner_id{text}, 4, true}});
   j.step(liveness::link_up{"n1"_node, 4});
   j.pass(5s);
   auto lost = j.only<liveness::give_up>();
@@ -610,8 +610,8 @@ TEST_CASE("names are freed whose owner is no node and cannot come back",
           "[node][liveness][names]") {
   sweeping j;
   j.begin();
-  registry::names::name_claim of_program{"painter", "a program", 1, 7, true};
-  j.give({of_program, {"sculptor", "a longer lived one", 1, 8, false}});
+  registry::names::name_claim of_program{"painter", owner_id{"a program"}, 1, 7, true};
+  j.give({of_program, {"sculptor", owner_id{"a longer lived one"}, 1, 8, false}});
   j.pass(5s);
   CHECK(to_string(j.only<liveness::give_up>().owner) == "a program");
   CHECK(to_string(j.only<liveness::free_names>().owner) == "a program");
@@ -773,15 +773,6 @@ TEST_CASE("agents that callers did not reach are pinged until they answer", "[no
     j.pass(10s);
     CHECK(j.only<liveness::ping>().agent == "a");
   }
-}
-
-TEST_CASE("an agent is pinged by way of its node only", "[node][liveness]") {
-  judging j;
-  registry::record_key what{registry::record_kind::agent, "a", "n1"}; // that is no id
-  j.step(liveness::ill{what, "a"});
-  CHECK_FALSE(j.it.is_ill(what));
-  j.pass(1min);
-  CHECK(j.has_none<liveness::ping>());
 }
 
 TEST_CASE("a check pings a bounded number of agents, in turn", "[node][liveness]") {

@@ -80,12 +80,12 @@ class traced_liveness : public test::traced_machine<liveness> {
   node_id node_called(const std::string& name) {
     auto node = test::node_named(name);
     registry::record_view shown;
-    shown.value.key = {registry::record_kind::node, name, to_string(node)};
+    shown.value.key = {registry::record_kind::node, name, node};
     nodes_.put(node, shown);
     return node;
   }
 
-  static std::string name_of(const cluster::owner_id& who) {
+  static std::string name_of(const owner_id& who) {
     return test::short_name(to_string(who));
   }
 
@@ -105,7 +105,7 @@ class traced_liveness : public test::traced_machine<liveness> {
   }
 
   registry::record_key agent(const std::string& name, std::istream& in) {
-    return {registry::record_kind::agent, name, read_id(in)};
+    return {registry::record_kind::agent, name, node_called(test::read_word(in))};
   }
 
   /// As a service or a record has the node whose name is next.
@@ -122,7 +122,7 @@ class traced_liveness : public test::traced_machine<liveness> {
     auto id = test::read_number(in);
     registry::names::claim_page page;
     for (std::string name; in >> name;) {
-      registry::names::name_claim claim{.name = name, .owner = read_id(in)};
+      registry::names::name_claim claim{.name = name, .owner = owner_id{read_id(in)}};
       claim.boot = test::read_number(in);
       claim.is_fleeting = test::read_word(in) == "fleeting";
       page.claimed.push_back(std::move(claim));
@@ -134,7 +134,7 @@ class traced_liveness : public test::traced_machine<liveness> {
     auto id = test::read_number(in);
     std::vector<liveness::worker> page;
     for (std::uint64_t number = 0; in >> number;) {
-      liveness::worker found{number, cluster::owner_id{read_id(in)}, test::read_number(in)};
+      liveness::worker found{number, owner_id{read_id(in)}, test::read_number(in)};
       found.is_silent = test::read_word(in) == "silent";
       page.push_back(std::move(found));
     }

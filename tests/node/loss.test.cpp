@@ -107,7 +107,7 @@ TEST_CASE("an agent whose name another has claimed gets nothing more and is told
   caf::scoped_actor self{c[1].system()};
   self->monitor(made);
   // As if the leader had given up a node that is there.
-  REQUIRE(names_of(c[0]).ask(registry::names::owner_gone{to_string(c[1].id()), c[1].boot()}, 5s));
+  REQUIRE(names_of(c[0]).ask(registry::names::owner_gone{c[1].id(), c[1].boot()}, 5s));
   REQUIRE(c[0].agent("only", echo()));
   if (asks_to_be_told) {
     CHECK(c.until([&] { return told->load(); }));

@@ -27,7 +27,7 @@ struct standing {
   /// A record of that life comes.
   void comes(boot_number boot) {
     registry::record made;
-    made.key = {registry::record_kind::node, "two", to_string(node)};
+    made.key = {registry::record_kind::node, "two", node};
     made.boot = boot;
     made.version = 1;
     registry::effects none;
@@ -53,7 +53,7 @@ struct standing {
   }
 
   [[nodiscard]] registry::owner_view known() const {
-    return table.answer(registry::find_owner{to_string(node)});
+    return table.answer(registry::find_owner{node});
   }
 
   [[nodiscard]] bool is_active() const {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "router/named_nodes.hpp"
 #include "support/take.hpp"
 
 namespace name_claims_test {
@@ -15,6 +16,7 @@ using namespace troupe;
 using cluster::claims_types;
 using cluster::name_claims;
 using cluster::service_questions;
+using test::operator""_node;
 namespace names = registry::names;
 
 namespace {
@@ -24,7 +26,7 @@ struct claiming {
   static name_claims::wish agent(const std::string& name, request_id asker) {
     name_claims::wish made;
     made.asker = asker;
-    made.what.key = {registry::record_kind::agent, name, "n1"};
+    made.what.key = {registry::record_kind::agent, name, "n1"_node};
     return made;
   }
 
@@ -60,7 +62,7 @@ struct claiming {
   }
 
   cluster::claims_options options;
-  registry::own_records book{"n1", 3};
+  registry::own_records book{"n1"_node, 3};
   service_questions questions{10s};
   name_claims it{options, book, questions};
   claims_types::effects out;

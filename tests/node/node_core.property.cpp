@@ -51,7 +51,7 @@ public:
 
   void run() {
     record made;
-    made.key = {record_kind::node, "one", self_};
+    made.key = {record_kind::node, "one", it_.id()};
     step(claims::put{made}, ask());
     for (auto round = 0; round < 200; ++round) {
       act();
@@ -201,7 +201,7 @@ private:
         continue;
       auto of = said_[who->number].back();
       auto& from = random_.below(12) == 0 ? any() : *who; // at times what another one has said
-      auto all = from.table.records_of(to_string(from.who), from.book.boot());
+      auto all = from.table.records_of(from.who, from.book.boot());
       if (!all)
         continue;
       auto after = random_.below(12) == 0 ? random_.below(5) : wish.after;
@@ -234,7 +234,7 @@ private:
         page.more = random_.below(4) == 0;
         for (auto rest = random_.below(4); rest > 0; --rest)
           page.claimed.push_back(
-            {any_name(), any_id(), any_boot(), random_.below(9), random_.below(2) == 0});
+            {any_name(), owner_id{any_id()}, any_boot(), random_.below(9), random_.below(2) == 0});
         return step(liveness::names_listed{page}, any_request());
       }
       case 3: {
@@ -282,9 +282,9 @@ private:
         registry::names::claims granted;
         if (claimed != questions_.end() && random_.below(8) != 0)
           for (auto& each : claimed->second)
-            granted.claimed.push_back({each, self_, 5, 1 + random_.below(20)});
+            granted.claimed.push_back({each, it_.id(), 5, 1 + random_.below(20)});
         else if (random_.below(2) == 0)
-          granted.claimed.push_back({any_name(), self_, 5, 7});
+          granted.claimed.push_back({any_name(), it_.id(), 5, 7});
         if (fails)
           return step(claims::heard<registry::names::claims>{problem{code, "no"}}, id);
         return step(claims::heard<registry::names::claims>{granted}, id);
@@ -297,7 +297,7 @@ private:
         registry::names::claim_page page;
         page.more = random_.below(4) == 0;
         if (random_.below(2) == 0)
-          page.claimed.push_back({any_name(), self_, any_boot(), 7, false});
+          page.claimed.push_back({any_name(), it_.id(), any_boot(), 7, false});
         return step(claims::heard<registry::names::claim_page>{page}, id);
       }
     }
@@ -394,7 +394,7 @@ private:
   /// The table has of this node what it says.
   void check_own_records() {
     std::size_t count = 0;
-    it_.table().for_each_of(self_, [&](const record& each, const auto&) {
+    it_.table().for_each_of(it_.id(), [&](const record& each, const auto&) {
       ++count;
       auto said = it_.book().find(each.key.kind, each.key.name);
       CHECK((said == std::optional{each} || refuses_));
@@ -407,10 +407,9 @@ private:
     std::map<std::pair<agent_id, node_id>, std::vector<record>> wanted;
     it_.for_each_record([&](const registry::record_view& each) {
       auto& key = each.value.key;
-      if (key.kind == record_kind::agent && key.owner != self_
+      if (key.kind == record_kind::agent && key.owner != it_.id()
           && each.status <= record_status::maintenance)
-        wanted[{registry::agent_of(each.value), *node_id::from_string(key.owner)}].push_back(
-          each.value);
+        wanted[{registry::agent_of(each.value), key.owner}].push_back(each.value);
     });
     CHECK(wanted.size() == routes_.size());
     for (auto& [where, which] : routes_) {
@@ -423,7 +422,7 @@ private:
   // -- what it does ------------------------------------------------------------------------
 
   void perform(const node_core::found& what) {
-    CHECK(what.what.key.owner == to_string(what.node));
+    CHECK(what.what.key.owner == what.node);
     if (what.node != it_.id())
       routes_.insert_or_assign({what.id, what.node}, what.what);
   }
@@ -443,7 +442,7 @@ private:
   void perform(const claims::ask& what) {
     last_request_ = what.id;
     if (auto* claim = std::get_if<registry::names::claim>(&what.what)) {
-      CHECK(claim->owner == self_);
+      CHECK(claim->owner == it_.id());
       CHECK(claim->boot == it_.book().boot());
       questions_[what.id] = claim->names;
     }
@@ -459,12 +458,12 @@ private:
 
   void perform(const liveness::give_up& what) {
     CHECK(leads_);
-    CHECK(to_string(what.owner) != self_);
+    CHECK(what.owner != it_.id());
   }
 
   void perform(const liveness::free_names& what) {
     CHECK(leads_);
-    CHECK(to_string(what.owner) != self_);
+    CHECK(what.owner != it_.id());
   }
 
   void perform(const liveness::list_names& what) {
@@ -485,7 +484,7 @@ private:
     CHECK(to_string(what.whom) != self_);
     CHECK(open_.emplace(what.id, what).second);
     for (auto& each : what.what)
-      CHECK(to_string(each.owner) != self_);
+      CHECK(each.owner != it_.id());
   }
 
   void perform(const record_exchange::reply& what) {

@@ -86,7 +86,7 @@ class traced_core : public test::traced_machine<node_core> {
     else if (!more.empty())
       made.token = std::stoull(more);
     if (verb == "agent" && made.token == 0)
-      made.key.name = registry::unclaimed_name(name, to_string(of.who));
+      made.key.name = registry::unclaimed_name(name, of.who);
     of.put(of.book.put(made));
   }
 
@@ -132,7 +132,7 @@ class traced_core : public test::traced_machine<node_core> {
       return node_core::compared{};
     if (verb == "speaks") {
       record self;
-      self.key = {record_kind::node, "one", to_string(it_.id())};
+      self.key = {record_kind::node, "one", it_.id()};
       return claims::put{self};
     }
     if (verb == "bound")
@@ -208,7 +208,7 @@ class traced_core : public test::traced_machine<node_core> {
   node_core::event read_owned(std::istream& in) {
     names::claim_page page;
     for (std::string name; in >> name;) {
-      names::name_claim claim{.name = name, .owner = to_string(read_node(in).who)};
+      names::name_claim claim{.name = name, .owner = read_node(in).who};
       claim.boot = 1;
       claim.is_fleeting = true;
       page.claimed.push_back(claim);
@@ -232,7 +232,7 @@ class traced_core : public test::traced_machine<node_core> {
 
   // -- answers ---------------------------------------------------------------------------
 
-  std::string number_of(const cluster::owner_id& who) const {
+  std::string number_of(const owner_id& who) const {
     for (auto number = 0; number < 10; ++number)
       if (who == node_number(number))
         return std::to_string(number);
@@ -240,9 +240,8 @@ class traced_core : public test::traced_machine<node_core> {
   }
 
   std::string to_text(const record& what) const {
-    auto text = registry::agent_of(what).text() + " of "
-                + number_of(cluster::owner_id{what.key.owner}) + ", version "
-                + std::to_string(what.version);
+    auto text = registry::agent_of(what).text() + " of " + number_of(owner_id{what.key.owner})
+                + ", version " + std::to_string(what.version);
     if (what.token != 0)
       text += ", token " + std::to_string(what.token);
     if (what.load != 0)

@@ -83,11 +83,11 @@ TEST_CASE("a service of names serves here and elsewhere", "[node][placement]") {
   auto is_remote = GENERATE(false, true);
   INFO((is_remote ? "on another node" : "here"));
   placed<registry::name_service, registry::names_protocol> at{is_remote};
-  CHECK(at.client.ask(registry::names::claim{{"echo"}, "ann", 1}, 5s));
-  CHECK(at.client.ask(registry::names::claim{{"echo"}, "bob", 1}, 5s).error().code
+  CHECK(at.client.ask(registry::names::claim{{"echo"}, owner_id{"ann"}, 1}, 5s));
+  CHECK(at.client.ask(registry::names::claim{{"echo"}, owner_id{"bob"}, 1}, 5s).error().code
         == errc::name_taken);
-  CHECK(at.client.ask(registry::names::release{{"echo"}, "ann", 1}, 5s));
-  CHECK(at.client.ask(registry::names::claim{{"echo"}, "bob", 1}, 5s));
+  CHECK(at.client.ask(registry::names::release{{"echo"}, owner_id{"ann"}, 1}, 5s));
+  CHECK(at.client.ask(registry::names::claim{{"echo"}, owner_id{"bob"}, 1}, 5s));
 }
 
 TEST_CASE("a state service serves here and elsewhere", "[node][placement]") {

@@ -100,7 +100,7 @@ private:
     node_state(std::size_t which, boot_number boot, duration restate)
       : number(which),
         id(id_of(key_number(which))),
-        book(to_string(id), boot),
+        book(id, boot),
         machine(id, {.restate_every = restate, .max_answer = 2'000}, table, &sim::is_signed_with) {}
 
     std::size_t number;
@@ -188,9 +188,9 @@ private:
     if (it.number == whom.number)
       return;
     registry::effects none;
-    it.table.step(now_, 0, registry::forget{to_string(whom.id), whom.book.boot()}, none);
+    it.table.step(now_, 0, registry::forget{whom.id, whom.book.boot()}, none);
     it.heard.erase(whom.id);
-    std::erase_if(it.shown, [&](auto& each) { return each.first.owner == to_string(whom.id); });
+    std::erase_if(it.shown, [&](auto& each) { return each.first.owner == whom.id; });
     step(it, record_exchange::forgotten{whom.id});
   }
 
@@ -216,13 +216,13 @@ private:
   void say_as_another(node_state& it, const registry::records_head& what) {
     auto& victim = nodes_[1 + random_.below(nodes_.size() - 1)]->id;
     registry::record made;
-    made.key = {registry::record_kind::agent, "a0@" + to_string(victim), to_string(victim)};
+    made.key = {registry::record_kind::agent, "a0@" + to_string(victim), victim};
     made.boot = it.book.boot();
     made.version = what.version + 1;
     made.load = 5'000;
     std::map<registry::record_key, registry::records_digest> all{
       {made.key, registry::digest_of(made)}};
-    it.table.for_each_of(to_string(it.id), [&](const registry::record& one, const auto& digest) {
+    it.table.for_each_of(it.id, [&](const registry::record& one, const auto& digest) {
       all.emplace(one.key, digest);
     });
     registry::set_digest whole;
@@ -334,7 +334,7 @@ private:
       for (auto& flaw : each->machine.flaws())
         FAIL("flaw of node " << each->number << ": " << flaw);
       for (auto& other : nodes_)
-        each->table.for_each_of(to_string(other->id), [&](const registry::record& one, auto&) {
+        each->table.for_each_of(other->id, [&](const registry::record& one, auto&) {
           if (!ever_[{other->id, one.boot}].contains(registry::digest_of(one)))
             FAIL("node " << each->number << " shows " << to_text(one.key) << " as never said");
           if (each == other)
@@ -352,7 +352,7 @@ private:
   [[nodiscard]] bool is_level(const node_state& it) const {
     return std::ranges::all_of(nodes_, [&](auto& other) {
       std::vector<registry::record> shown;
-      it.table.for_each_of(to_string(other->id),
+      it.table.for_each_of(other->id,
                            [&](const registry::record& one, auto&) { shown.push_back(one); });
       std::vector<registry::record> said;
       for (auto& one : other->book.all())

@@ -101,7 +101,7 @@ private:
     if (of.number != 0)
       return;
     registry::effects none;
-    auto all = of.table.records_of(to_string(of.who), of.book.boot());
+    auto all = of.table.records_of(of.who, of.book.boot());
     table_.step(now_, 0, registry::put_records{registry::page_of(*all, before, 1'000).records},
                 none);
     step(record_exchange::changed{of.book.boot(), of.book.version()});
@@ -124,7 +124,7 @@ private:
   }
 
   void show(const owner& of) {
-    table_.for_each_of(to_string(of.who), [this](const registry::record& each, auto&) {
+    table_.for_each_of(of.who, [this](const registry::record& each, auto&) {
       text_ << each.key.name.substr(0, each.key.name.find('@')) << ' ' << each.load << '\n';
     });
   }

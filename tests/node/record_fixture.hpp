@@ -34,7 +34,7 @@ inline node_id node_number(int number) {
 class owner {
 public:
   explicit owner(int which, boot_number boot = 1)
-    : number(which), who(node_number(which)), book(to_string(who), boot) {
+    : number(which), who(node_number(which)), book(who, boot) {
     registry::effects none;
     table.step({}, 0, registry::configure{registry::registry_options{}, 0}, none);
   }
@@ -58,7 +58,7 @@ public:
   /// Signed anew.
   cluster::signed_statement state() {
     registry::set_digest whole;
-    table.for_each_of(to_string(who), [&](auto&, auto& each) { whole.add(each); });
+    table.for_each_of(who, [&](auto&, auto& each) { whole.add(each); });
     return sign({who, {book.boot(), ++times}, false, "p:1", {book.version(), whole.finish()}});
   }
 
@@ -69,7 +69,7 @@ public:
   [[nodiscard]] cluster::told_records page(const cluster::signed_statement& of,
                                            std::uint64_t after = 0,
                                            std::size_t room = 1'000'000) const {
-    return {of, registry::page_of(*table.records_of(to_string(who), book.boot()), after, room)};
+    return {of, registry::page_of(*table.records_of(who, book.boot()), after, room)};
   }
 
   int number;
@@ -144,7 +144,7 @@ struct asking : test::seen_effects<Machine> {
   /// What is shown of that node, by loads.
   [[nodiscard]] std::vector<std::string> shows(const owner& of) const {
     std::vector<std::string> found;
-    table.for_each_of(to_string(of.who), [&](const registry::record& each, auto&) {
+    table.for_each_of(of.who, [&](const registry::record& each, auto&) {
       found.push_back(each.key.name.substr(0, each.key.name.find('@')) + ' '
                       + std::to_string(each.load));
     });

@@ -28,11 +28,6 @@ using test::operator""_node;
 
 namespace {
 
-/// As records have that node.
-std::string id_of(const std::string& node) {
-  return to_string(test::node_named(node));
-}
-
 using agents = std::set<std::pair<agent_id, node_id>>;
 
 /// What node "n1" says of its table, which keeps its last two changes only: more than two at once,
@@ -104,14 +99,14 @@ record agent(const std::string& name, std::uint64_t token) {
 
 /// One that nobody has claimed.
 record plain_agent(const std::string& id, const std::string& node) {
-  return agent(registry::unclaimed_name(id, id_of(node)), 0);
+  return agent(registry::unclaimed_name(id, test::node_named(node)), 0);
 }
 
 } // namespace
 
 TEST_CASE_METHOD(one_table, "a snapshot ends with the agents that it has shown, by their ids",
                  "[node][core]") {
-  own_records two{id_of("n2"), 1};
+  own_records two{"n2"_node, 1};
   put({two.put(node_called("two")), two.put(agent("a", 7)), two.put(plain_agent("b", "n2")),
        two.put(plain_agent("c", "n2"))});
   follow();
@@ -127,13 +122,13 @@ TEST_CASE_METHOD(one_table, "a snapshot ends with the agents that it has shown, 
 
 TEST_CASE_METHOD(one_table, "an agent is gone though the record of another one is called as it is",
                  "[node][core]") {
-  own_records two{id_of("n2"), 1};
+  own_records two{"n2"_node, 1};
   auto of_a = plain_agent("a", "n2");
   auto other = of_a.key.name;
   put({two.put(of_a), two.put(plain_agent(other, "n2"))});
   follow();
   CHECK(take<record_news::found>(out).size() == 2);
-  put({*two.remove(record_kind::agent, registry::unclaimed_name(other, id_of("n2")))});
+  put({*two.remove(record_kind::agent, registry::unclaimed_name(other, "n2"_node))});
   follow();
   auto gone = take<record_news::gone>(out);
   REQUIRE(gone.size() == 1);
@@ -142,7 +137,7 @@ TEST_CASE_METHOD(one_table, "an agent is gone though the record of another one i
 }
 
 TEST_CASE_METHOD(one_table, "who leads hears in which life a node has left", "[node][core]") {
-  own_records two{id_of("n2"), 6};
+  own_records two{"n2"_node, 6};
   put({two.put(node_called("two"))});
   follow();
   CHECK(take<liveness::shown>(out).size() == 1);
@@ -155,27 +150,9 @@ TEST_CASE_METHOD(one_table, "who leads hears in which life a node has left", "[n
   CHECK(left.front().boot == 6);
 }
 
-TEST_CASE_METHOD(one_table, "what no node can have said is not told", "[node][core]") {
-  own_records forged{"n2", 1}; // that is no id
-  put({forged.put(node_called("two")), forged.put(agent("a", 7))});
-  follow();
-  put({*forged.remove(record_kind::node, "two"), *forged.remove(record_kind::agent, "a")});
-  follow();
-  CHECK(ends() == std::vector(1, agents{}));
-  CHECK_FALSE(nodes().find("two"));
-  CHECK(take<record_news::found>(out).empty());
-  CHECK(take<record_news::gone>(out).empty());
-  CHECK(take<record_news::node_is>(out).empty());
-  CHECK(take<record_news::node_left>(out).empty());
-  CHECK(take<claims_types::seen>(out).empty());
-  CHECK(take<liveness::shown>(out).empty());
-  CHECK(take<liveness::ill>(out).empty());
-  CHECK(take<liveness::well>(out).empty());
-}
-
 TEST_CASE_METHOD(one_table, "what was missed is gone with the next snapshot", "[node][core]") {
-  own_records two{id_of("n2"), 1};
-  own_records three{id_of("n3"), 1};
+  own_records two{"n2"_node, 1};
+  own_records three{"n3"_node, 1};
   put({two.put(node_called("two")), two.put(agent("a", 7)), three.put(node_called("three")),
        three.put(agent("b", 8)), three.put(agent("c", 9))});
   follow();
@@ -190,12 +167,12 @@ TEST_CASE_METHOD(one_table, "what was missed is gone with the next snapshot", "[
   auto listed = take<liveness::listed>(out);
   REQUIRE(listed.size() == 1);
   CHECK(listed.front().all
-        == std::set<registry::record_key>{{record_kind::node, "three", id_of("n3")},
-                                          {record_kind::agent, "c", id_of("n3")}});
+        == std::set<registry::record_key>{{record_kind::node, "three", "n3"_node},
+                                          {record_kind::agent, "c", "n3"_node}});
 }
 
 TEST_CASE_METHOD(one_table, "a snapshot ends with its last page", "[node][core]") {
-  own_records two{id_of("n2"), 1};
+  own_records two{"n2"_node, 1};
   put({two.put(node_called("two"))});
   agents all;
   for (auto each = 0; each < 2'500; ++each) { // a page has 1,000
@@ -219,7 +196,7 @@ TEST_CASE_METHOD(one_table, "a snapshot ends with its last page", "[node][core]"
 
 TEST_CASE_METHOD(one_table, "a snapshot that begins anew forgets what it has shown before",
                  "[node][core]") {
-  own_records two{id_of("n2"), 1};
+  own_records two{"n2"_node, 1};
   put({two.put(node_called("two"))});
   for (auto each = 0; each < 1'500; ++each)
     put({two.put(agent("a" + std::to_string(10'000 + each), 7))});
@@ -236,7 +213,7 @@ TEST_CASE_METHOD(one_table, "a snapshot that begins anew forgets what it has sho
 TEST_CASE_METHOD(one_table,
                  "an agent that claims its name takes the place of one of that id on its node",
                  "[node][core]") {
-  own_records two{id_of("n2"), 1};
+  own_records two{"n2"_node, 1};
   auto plain = two.put(plain_agent("a", "n2"));
   SECTION("in a snapshot, whose changes come in the order of their names") {
     auto b = two.put(agent("b", 3));
@@ -271,7 +248,7 @@ TEST_CASE_METHOD(one_table,
     put({plain, two.put(plain_agent("a@n2", "n2"))});
     follow();
     out.clear();
-    put({*two.remove(record_kind::agent, registry::unclaimed_name("a@n2", id_of("n2")))});
+    put({*two.remove(record_kind::agent, registry::unclaimed_name("a@n2", "n2"_node))});
     follow();
     CHECK(take<record_news::found>(out).empty());
     CHECK(take<record_news::gone>(out).size() == 1);
@@ -281,7 +258,7 @@ TEST_CASE_METHOD(one_table,
     put({two.put(agent("a", 8))});
     follow();
     out.clear();
-    step(registry::verdict{id_of("n2"), 1, registry::record_status::disconnected});
+    step(registry::verdict{"n2"_node, 1, registry::record_status::disconnected});
     follow();
     CHECK(take<record_news::found>(out).empty());
     CHECK_FALSE(take<record_news::gone>(out).empty());
@@ -290,7 +267,7 @@ TEST_CASE_METHOD(one_table,
 
 TEST_CASE_METHOD(one_table, "what goes while a snapshot comes is not among what it has shown",
                  "[node][core]") {
-  own_records two{id_of("n2"), 1};
+  own_records two{"n2"_node, 1};
   for (auto each = 0; each < 1'500; ++each)
     put({two.put(agent("a" + std::to_string(10'000 + each), 7))});
   for (auto each = 0; each < 1'001; ++each)
@@ -305,7 +282,7 @@ TEST_CASE_METHOD(one_table, "what goes while a snapshot comes is not among what 
 
 TEST_CASE("a snapshot remembers no more than a table has", "[node][core]") {
   one_table it{2};
-  own_records two{id_of("n2"), 1};
+  own_records two{"n2"_node, 1};
   it.put({two.put(node_called("two")), two.put(agent("a", 7)), two.put(agent("b", 8)),
           two.put(agent("c", 9))});
   it.follow();
@@ -314,13 +291,13 @@ TEST_CASE("a snapshot remembers no more than a table has", "[node][core]") {
 
 TEST_CASE_METHOD(one_table, "a claim that another node shows is told, and not the end of one",
                  "[node][core]") {
-  own_records two{id_of("n2"), 1};
+  own_records two{"n2"_node, 1};
   put({two.put(node_called("two")), two.put(agent("a", 7))});
   follow();
   auto seen = take<claims_types::seen>(out);
   REQUIRE(seen.size() == 1);
   CHECK(seen.front().name == "a");
-  CHECK(seen.front().owner == id_of("n2"));
+  CHECK(seen.front().owner == "n2"_node);
   CHECK(seen.front().token == 7);
   CHECK(seen.front().holder == "two");
   CHECK_FALSE(seen.front().taken);
@@ -328,7 +305,7 @@ TEST_CASE_METHOD(one_table, "a claim that another node shows is told, and not th
     put({*two.remove(record_kind::agent, "a")});
   }
   SECTION("as its node is forgotten") {
-    step(registry::forget{id_of("n2"), 1});
+    step(registry::forget{"n2"_node, 1});
   }
   follow();
   CHECK(take<record_news::gone>(out).size() == 1);
@@ -337,8 +314,8 @@ TEST_CASE_METHOD(one_table, "a claim that another node shows is told, and not th
 
 TEST_CASE_METHOD(one_table, "that a name of this node is taken is told, and nothing else of it",
                  "[node][core]") {
-  own_records one{id_of("n1"), 1};
-  own_records two{id_of("n2"), 1};
+  own_records one{"n1"_node, 1};
+  own_records two{"n2"_node, 1};
   put({one.put(agent("a", 5))});
   follow();
   CHECK(take<claims_types::seen>(out).empty());
@@ -347,10 +324,10 @@ TEST_CASE_METHOD(one_table, "that a name of this node is taken is told, and noth
   follow();
   auto seen = take<claims_types::seen>(out);
   REQUIRE(seen.size() == 2);
-  CHECK(seen.front().owner == id_of("n1"));
+  CHECK(seen.front().owner == "n1"_node);
   CHECK(seen.front().token == 5);
   CHECK(seen.front().taken);
-  CHECK(seen.back().owner == id_of("n2"));
+  CHECK(seen.back().owner == "n2"_node);
   CHECK_FALSE(seen.back().taken);
 }
 

@@ -616,7 +616,7 @@ TEST_CASE_METHOD(asking_node, "what is not what the node has signed is not merge
     lie.page.records.pop_back();
   }
   SECTION("a record of another node") {
-    lie.page.records.front().key.owner = to_string(node_number(3));
+    lie.page.records.front().key.owner = node_number(3);
     why = not_its;
   }
   SECTION("a record of another life") {
@@ -978,7 +978,7 @@ TEST_CASE_METHOD(asking_node,
       std::vector<told_records> told;
       if (asks(three)) {
         registry::record one;
-        one.key = {registry::record_kind::agent, "a@" + to_string(three.who), to_string(three.who)};
+        one.key = {registry::record_kind::agent, "a@" + to_string(three.who), three.who};
         one.boot = 1;
         one.version = version + 1;
         told.push_back({of_three, {version, version + 1, false, {one}}});
@@ -1007,7 +1007,7 @@ TEST_CASE_METHOD(asking_node, "who tells ever more of a node does not keep other
   for (auto what = asked(); what.whom == node_number(3) && now < begun + 1min; what = asked()) {
     auto after = what.what.front().after;
     registry::record one;
-    one.key = {registry::record_kind::agent, "a@" + to_string(two.who), to_string(two.who)};
+    one.key = {registry::record_kind::agent, "a@" + to_string(two.who), two.who};
     one.boot = 1;
     one.version = after + 1;
     pass(1s);

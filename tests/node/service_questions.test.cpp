@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "router/named_nodes.hpp"
 #include "support/take.hpp"
 
 namespace service_questions_test {
@@ -15,6 +16,7 @@ using namespace std::literals;
 using namespace troupe;
 using cluster::claims_types;
 using cluster::service_questions;
+using test::operator""_node;
 using questions = service_questions;
 
 namespace {
@@ -45,14 +47,14 @@ TEST_CASE("each question has a number of its own and the same time", "[node][cla
   CHECK(a.it.next_deadline() == std::nullopt);
   auto first = a.claim("painter");
   a.now += 1s;
-  auto second = a.ask(registry::names::list_claims{"n1", {}, 1}, questions::search_names{});
+  auto second = a.ask(registry::names::list_claims{"n1"_node, {}, 1}, questions::search_names{});
   CHECK(first != second);
   auto asked = test::take<claims_types::ask>(a.out);
   REQUIRE(asked.size() == 2);
   CHECK(asked[0].id == first);
   CHECK(asked[0].wait == 10s);
   CHECK(std::holds_alternative<registry::names::claim>(asked[0].what));
-  CHECK(std::get<registry::names::list_claims>(asked[1].what).owner == "n1");
+  CHECK(std::get<registry::names::list_claims>(asked[1].what).owner == "n1"_node);
   CHECK(a.it.size() == 2);
   CHECK(a.it.contains(second));
   CHECK(a.it.next_deadline() == a.now + 9s);

@@ -276,7 +276,7 @@ TEST_CASE("others dial what a node advertises", "[node][start]") {
                        }
                      }};
   auto found = c[0].registry().service().ask(
-    registry::get_record{registry::record_kind::node, "n1", to_string(c[1].id())}, 5s);
+    registry::get_record{registry::record_kind::node, "n1", c[1].id()}, 5s);
   REQUIRE((found && found->found));
   auto& endpoints = found->found->value.endpoints;
   REQUIRE(endpoints.size() == 1);
@@ -339,7 +339,7 @@ TEST_CASE("agents of a node in maintenance get messages", "[node][start]") {
   REQUIRE(c[1].maintain());
   REQUIRE(c.until([&] {
     auto seen = c[0].registry().service().ask(
-      registry::get_record{registry::record_kind::agent, "echo", to_string(c[1].id())}, 5s);
+      registry::get_record{registry::record_kind::agent, "echo", c[1].id()}, 5s);
     return seen && seen->found && seen->found->status == registry::record_status::maintenance;
   }));
   for (auto each = 0; each < 20; ++each)

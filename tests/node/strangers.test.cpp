@@ -214,9 +214,9 @@ SCENARIO("no node speaks for another one", "[node]") {
       auto names = third.find(cluster::names_name);
       auto scheduler = third.find(cluster::scheduler_name);
       const std::string refusals[]{
-        third.ask(names, plain, registry::names::claim{{"echo"}, owner, later}),
-        third.ask(names, plain, registry::names::release{{"echo"}, owner, later}),
-        third.ask(names, plain, registry::names::owner_gone{owner, later}),
+        third.ask(names, plain, registry::names::claim{{"echo"}, owner_id{owner}, later}),
+        third.ask(names, plain, registry::names::release{{"echo"}, owner_id{owner}, later}),
+        third.ask(names, plain, registry::names::owner_gone{owner_id{owner}, later}),
         third.ask(scheduler, plain, scheduler::worker_lost{owner, later, {}}),
         third.ask(scheduler, plain,
                   scheduler::register_worker{.name = "w", .owner = owner, .boot = later}),
@@ -246,8 +246,9 @@ TEST_CASE("who sends as nobody speaks for no node, either", "[node]") {
   REQUIRE(victim->agent("echo", test::echo()));
   auto names = third.find(cluster::names_name);
   constexpr std::uint64_t later = std::uint64_t{1} << 62U;
-  third.say_as_nobody(names, host::call{}, registry::names::release{{"echo"}, owner, later});
-  third.say_as_nobody(names, host::call{}, registry::names::owner_gone{owner, later});
+  third.say_as_nobody(names, host::call{},
+                      registry::names::release{{"echo"}, owner_id{owner}, later});
+  third.say_as_nobody(names, host::call{}, registry::names::owner_gone{owner_id{owner}, later});
   auto after = third.answer_of(names, registry::names::find_claim{"echo"}); // behind those
   REQUIRE(after.found);
   CHECK(after.found->owner == owner);

@@ -8,15 +8,17 @@
 #include <variant>
 #include <vector>
 
+#include "router/named_nodes.hpp"
+#include "troupe/registry/agent_name.hpp"
 #include "troupe/registry/record_table.hpp"
 
 namespace troupe::test {
 
 using namespace registry;
 
-/// Returns what node `owner` says of itself.
+/// Returns what the node says of itself that a test calls `owner`.
 inline record node(const std::string& owner, std::uint64_t version = 1, std::uint64_t boot = 1) {
-  return {.key = {record_kind::node, owner, owner},
+  return {.key = {record_kind::node, owner, node_named(owner)},
           .boot = boot,
           .version = version,
           .endpoints = {{"10.0.0.1", 6767}}};
@@ -25,19 +27,24 @@ inline record node(const std::string& owner, std::uint64_t version = 1, std::uin
 /// Returns an agent with a name of its node's own.
 inline record agent(const std::string& name, const std::string& owner, std::uint64_t version = 1,
                     std::uint64_t boot = 1) {
-  return {.key = {record_kind::agent, name + '@' + owner, owner}, .boot = boot, .version = version};
+  auto node = node_named(owner);
+  return {.key = {record_kind::agent, unclaimed_name(name, node), node},
+          .boot = boot,
+          .version = version};
 }
 
 /// Returns an agent with a claimed name.
 inline record claimed(const std::string& name, const std::string& owner, std::uint64_t token,
                       std::uint64_t version = 1, std::uint64_t boot = 1) {
-  return {
-    .key = {record_kind::agent, name, owner}, .boot = boot, .version = version, .token = token};
+  return {.key = {record_kind::agent, name, node_named(owner)},
+          .boot = boot,
+          .version = version,
+          .token = token};
 }
 
 inline record service(const std::string& name, const std::string& owner, std::uint64_t version = 1,
                       std::uint64_t boot = 1) {
-  return {.key = {record_kind::service, name, owner}, .boot = boot, .version = version};
+  return {.key = {record_kind::service, name, node_named(owner)}, .boot = boot, .version = version};
 }
 
 /// Returns the removal of `value`, one version later.
@@ -90,11 +97,11 @@ struct clocked_table {
     return table.answer(get_record{key.kind, key.name, key.owner}).found.has_value();
   }
 
-  /// Returns the names of what is found, in order.
+  /// Returns the names of what is found, in order, as "a@n1" those of a node's own.
   [[nodiscard]] std::vector<std::string> find(const find_records& question) const {
     std::vector<std::string> result;
     for (auto& each : table.answer(question).records)
-      result.push_back(each.value.key.name);
+      result.push_back(with_short_names(each.value.key.name));
     return result;
   }
 };

@@ -1,6 +1,7 @@
 // Journals of earlier releases, which this one has to go on with. The record table has none: it
 // is kept in memory, and nodes put their records again.
 
+#include "router/named_nodes.hpp"
 #include "support/journal_fixture.hpp"
 #include "troupe/registry/name_table.hpp"
 
@@ -16,6 +17,7 @@ using namespace std::literals;
 using namespace troupe;
 using namespace troupe::registry::names;
 using registry::name_table;
+using test::operator""_owner;
 
 namespace {
 
@@ -30,16 +32,16 @@ std::vector<host::record<name_table>> a_life() {
   using command = host::command<name_table>;
   add(host::notice<name_table>{configure{{.max_names = 4, .max_batch = 3}, 1'000}});
   add(host::open_session{});
-  add(command{{{2}, 1, 0}, claim{{"echo", "ping"}, "n1", 1}});
-  add(command{{{2}, 2, 1}, claim{{"echo"}, "n2", 1}});    // taken
-  add(command{{}, claim{{"ping", "tick"}, "n1", 2}});     // a later boot
-  add(command{{}, claim{{"a", "b", "c", "d"}, "n3", 1}}); // too many at once
-  add(command{{}, release{{"ping", "echo"}, "n2", 1}});   // not its own
-  add(command{{}, release{{"tick"}, "n1", 2}});
-  add(command{{}, claim{{"a", "b"}, "n3", 1}});
-  add(command{{}, owner_gone{"n3", 1}});
+  add(command{{{2}, 1, 0}, claim{{"echo", "ping"}, "n1"_owner, 1}});
+  add(command{{{2}, 2, 1}, claim{{"echo"}, "n2"_owner, 1}});    // taken
+  add(command{{}, claim{{"ping", "tick"}, "n1"_owner, 2}});     // a later boot
+  add(command{{}, claim{{"a", "b", "c", "d"}, "n3"_owner, 1}}); // too many at once
+  add(command{{}, release{{"ping", "echo"}, "n2"_owner, 1}});   // not its own
+  add(command{{}, release{{"tick"}, "n1"_owner, 2}});
+  add(command{{}, claim{{"a", "b"}, "n3"_owner, 1}});
+  add(command{{}, owner_gone{"n3"_owner, 1}});
   add(host::notice<name_table>{configure{{}, 5'000}}); // another start
-  add(command{{{2}, 3, 2}, claim{{"late"}, "n2", 1}});
+  add(command{{{2}, 3, 2}, claim{{"late"}, "n2"_owner, 1}});
   add(host::open_session{});
   add(host::close_session{{13}});
   return result;

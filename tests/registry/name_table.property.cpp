@@ -68,7 +68,7 @@ private:
 };
 
 event random_event(random_source& random) {
-  auto owner = "n" + std::to_string(random.below(4));
+  owner_id owner{"n" + std::to_string(random.below(4))};
   auto boot = 1 + random.below(6);
   std::vector<agent_id> wanted;
   for (auto count = random.below(4); count > 0; --count)
@@ -80,7 +80,7 @@ event random_event(random_source& random) {
     case 2:
       return release{wanted, owner, boot};
     default:
-      return claim{wanted, owner, boot, owner == "n3"};
+      return claim{wanted, owner, boot, owner == owner_id{"n3"}};
   }
 }
 
@@ -119,7 +119,7 @@ TEST_CASE("a restored table of names answers as the original does",
       table.step({}, id, what, out);
       twin.step({}, id, what, twin_out);
       REQUIRE(out == twin_out);
-      list_claims question{.owner = random.one_in(2) ? "n1" : "", .limit = 3};
+      list_claims question{.owner = owner_id{random.one_in(2) ? "n1" : ""}, .limit = 3};
       REQUIRE(table.answer(question) == twin.answer(question));
       if (random.one_in(20)) {
         auto saved = from_bytes<name_snapshot>(to_bytes(table.snapshot()));

@@ -40,10 +40,11 @@ private:
   static event read_event(const std::string& verb, std::istream& in) {
     if (std::uint64_t floor = 0; verb == "era" && in >> floor)
       return configure{{}, floor};
-    std::string owner;
+    std::string called;
     std::uint64_t boot = 0;
-    if (!(in >> owner >> boot))
+    if (!(in >> called >> boot))
       throw std::invalid_argument{"expected an owner and a boot"};
+    const owner_id owner{called};
     std::vector<agent_id> wanted;
     for (std::string each; in >> each;)
       wanted.emplace_back(each);
@@ -59,8 +60,8 @@ private:
   static std::string to_text(const std::vector<name_claim>& all) {
     std::string result;
     for (auto& each : all)
-      result += each.name.text() + " owner=" + each.owner + " boot=" + std::to_string(each.boot)
-                + " token=" + std::to_string(each.token) + '\n';
+      result += each.name.text() + " owner=" + each.owner.text() + " boot="
+                + std::to_string(each.boot) + " token=" + std::to_string(each.token) + '\n';
     return result.empty() ? "(nothing)\n" : result;
   }
 

@@ -1,3 +1,5 @@
+#include "router/named_nodes.hpp"
+#include "troupe/registry/agent_name.hpp"
 #include "troupe/registry/local_records.hpp" // the header under test
 
 #include <catch2/catch_test_macros.hpp>
@@ -10,19 +12,20 @@ namespace local_records_test {
 
 using namespace troupe;
 using namespace troupe::registry;
+using test::operator""_node;
 
 namespace {
 
 record agent(const std::string& name, std::uint64_t version) {
   record made;
-  made.key = {record_kind::agent, name + "@n1", "n1"};
+  made.key = {record_kind::agent, unclaimed_name(name, "n1"_node), "n1"_node};
   made.boot = 1;
   made.version = version;
   return made;
 }
 
 get_record question(const std::string& name) {
-  return {record_kind::agent, name + "@n1", {}};
+  return {record_kind::agent, unclaimed_name(name, "n1"_node), {}};
 }
 
 void put(record_table& table, record what) {

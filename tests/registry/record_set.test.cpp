@@ -30,7 +30,8 @@ std::vector<std::uint64_t> versions(const record_page& page) {
 
 records_digest digest_in(const clocked_table& of) {
   set_digest whole;
-  of.table.for_each_of("n1", [&](const record&, const records_digest& each) { whole.add(each); });
+  of.table.for_each_of("n1"_node,
+                       [&](const record&, const records_digest& each) { whole.add(each); });
   return whole.finish();
 }
 

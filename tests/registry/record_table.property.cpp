@@ -42,22 +42,22 @@ public:
       case 1:
         if (!said_.empty())
           return put_records{{said_[random.below(said_.size())]}};
-        return verdict{owners[owner], book.boot(), record_status::active};
+        return verdict{node_named(owners[owner]), book.boot(), record_status::active};
       case 2:
       case 3:
       case 4:
-        return verdict{owners[owner], book.boot() - random.below(2),
+        return verdict{node_named(owners[owner]), book.boot() - random.below(2),
                        random.one_in(2) ? record_status::disconnected : record_status::active};
       case 5:
         if (random.one_in(5))
-          return forget{owners[owner], book.boot()};
+          return forget{node_named(owners[owner]), book.boot()};
         return put_records{book.all()};
       case 6:
         return report_outcome{random_key(random, owners[owner]), call_outcome(random.below(3))};
       case 7:
         if (auto gone = book.remove(record_kind::agent, random_key(random, owners[owner]).name))
           return say(*gone);
-        return verdict{owners[owner], book.boot(), record_status::active};
+        return verdict{node_named(owners[owner]), book.boot(), record_status::active};
       default:
         return say(book.put(random_record(random, owners[owner])));
     }
@@ -72,9 +72,9 @@ private:
   static record_key random_key(random_source& random, const std::string& owner) {
     switch (random.below(4)) {
       case 0:
-        return {record_kind::agent, "echo", owner};
+        return {record_kind::agent, "echo", node_named(owner)};
       case 1:
-        return {record_kind::node, owner, owner};
+        return {record_kind::node, owner, node_named(owner)};
       default:
         return agent(std::string(1, static_cast<char>('a' + random.below(3))), owner).key;
     }
@@ -96,8 +96,9 @@ private:
     return result;
   }
 
-  std::array<own_records, owners.size()> books_{own_records{"n1", 1}, own_records{"n2", 1},
-                                                own_records{"n3", 1}, own_records{"n4", 1}};
+  std::array<own_records, owners.size()> books_{
+    own_records{"n1"_node, 1}, own_records{"n2"_node, 1}, own_records{"n3"_node, 1},
+    own_records{"n4"_node, 1}};
   std::vector<record> said_;
   std::uint64_t last_token_ = 0;
 };
@@ -117,7 +118,7 @@ find_records random_question(random_source& random) {
   if (random.one_in(3))
     result.kind = record_kind(random.below(2));
   if (random.one_in(3))
-    result.owner = owners[random.below(owners.size())];
+    result.owner = node_named(owners[random.below(owners.size())]);
   if (random.one_in(3))
     result.name = "echo";
   for (auto* each : {"draw", "paint"})
@@ -145,7 +146,8 @@ std::vector<record_view> everything(const record_table& table) {
 std::vector<record> heard_by(const record_table& table) {
   std::vector<record> result;
   for (auto& owner : owners)
-    if (auto all = table.records_of(owner, table.answer(find_owner{owner}).boot))
+    if (auto all
+        = table.records_of(node_named(owner), table.answer(find_owner{node_named(owner)}).boot))
       for (auto& each : all->records)
         result.push_back(*each);
   return result;
@@ -159,7 +161,7 @@ struct common_ground {
 
   explicit common_ground(const record_table& table) {
     for (auto& each : owners)
-      boots.emplace(each, table.answer(find_owner{each}).boot);
+      boots.emplace(each, table.answer(find_owner{node_named(each)}).boot);
     records = heard_by(table);
     for (auto& each : everything(table))
       shown.push_back(each.value);
@@ -276,7 +278,7 @@ TEST_CASE("a look-up finds what a search through everything would", "[registry][
         auto has = [&](auto& capability) { return capabilities.contains(capability); };
         if ((!question.kind || key.kind == *question.kind)
             && (question.name.empty() || key.name == question.name)
-            && (question.owner.empty() || key.owner == question.owner)
+            && (question.owner == node_id{} || key.owner == question.owner)
             && std::ranges::all_of(question.capabilities, has)
             && (question.group.empty() || groups.contains(question.group))
             && (question.metadata.empty() || (metadata.contains("zone") && metadata["zone"] == "a"))

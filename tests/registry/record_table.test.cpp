@@ -40,9 +40,9 @@ TEST_CASE("whatever a record has finds it", "[registry]") {
   CHECK(registry.find({.metadata = {{"zone", "a"}, {"colour", "blue"}}}).empty());
   CHECK(registry.find({.kind = record_kind::service, .name = "render"}) == names{"render"});
   CHECK(registry.find({.name = "render"}) == names{"render"});
-  CHECK(registry.find({.owner = "n1"}) == names{"n1", "painter@n1", "render"});
-  CHECK(registry.find({.owner = "n9"}).empty());
-  CHECK(registry.find({.kind = record_kind::agent, .owner = "n1", .capabilities = {"draw"}})
+  CHECK(registry.find({.owner = "n1"_node}) == names{"n1", "painter@n1", "render"});
+  CHECK(registry.find({.owner = "n9"_node}).empty());
+  CHECK(registry.find({.kind = record_kind::agent, .owner = "n1"_node, .capabilities = {"draw"}})
         == names{"painter@n1"});
   CHECK(registry.find({.capabilities = {"sing"}}).empty());
   CHECK(registry.find({}).size() == 4);
@@ -76,7 +76,7 @@ TEST_CASE("what is found comes in pages", "[registry]") {
         auto page = registry.table.answer(question);
         REQUIRE((page.records.size() == limit || !page.more));
         for (auto& each : page.records)
-          together.push_back(each.value.key.name);
+          together.push_back(with_short_names(each.value.key.name));
         more = page.more;
         if (more)
           question.after = page.records.back().value.key;
@@ -105,7 +105,7 @@ TEST_CASE("counts tell how many there are of each kind and status", "[registry]"
   registry.put({resting, agent("a", "n1", 2), node("n2"), agent("b", "n2", 2),
                 service("s", "n2", 3), agent("c", "n2", 4)});
   registry.put({removal(agent("c", "n2", 4))});
-  registry.ask(verdict{"n2", 1, record_status::disconnected});
+  registry.ask(verdict{"n2"_node, 1, record_status::disconnected});
   registry.ask(report_outcome{agent("b", "n2").key, call_outcome::unreachable});
   auto counts = registry.table.answer(count_records{});
   CHECK(counts.nodes == status_counts{0, 1, 0, 1});
@@ -185,7 +185,7 @@ TEST_CASE("a new boot of a node ends all that the last one said", "[registry]") 
   CHECK(registry.shows(agent("a", "n1").key));
   CHECK_FALSE(registry.shows(agent("b", "n1").key));
   CHECK(registry.put({agent("b", "n1", 9, 1)}).stale == 1);
-  CHECK(registry.table.answer(find_owner{"n1"}).boot == 2);
+  CHECK(registry.table.answer(find_owner{"n1"_node}).boot == 2);
 }
 
 SCENARIO("of a forgotten node nothing is left", "[registry]") {
@@ -193,22 +193,22 @@ SCENARIO("of a forgotten node nothing is left", "[registry]") {
     clocked_table registry{{.max_owners = 1}};
     registry.put({node("n1", 1, 4), agent("a", "n1", 2, 4), agent("b", "n1", 3, 4)});
     registry.put({removal(agent("b", "n1", 3, 4))});
-    registry.ask(verdict{"n1", 4, record_status::disconnected});
+    registry.ask(verdict{"n1"_node, 4, record_status::disconnected});
     auto seen = registry.table.answer(count_records{}).revision;
     WHEN("a wish comes that is about an earlier boot") {
-      registry.ask(forget{"n1", 3});
+      registry.ask(forget{"n1"_node, 3});
       THEN("it is kept") {
         CHECK(registry.shows(node("n1").key));
-        CHECK(registry.table.answer(find_owner{"n1"}).boot == 4);
+        CHECK(registry.table.answer(find_owner{"n1"_node}).boot == 4);
       }
     }
     WHEN("it is forgotten") {
-      auto out = registry.ask(forget{"n1", 4});
+      auto out = registry.ask(forget{"n1"_node, 4});
       THEN("no record of it is found, and it counts as unknown") {
-        CHECK(out.front() == effect{owner_done{registry.last_id, {.owner = "n1"}}});
-        CHECK(registry.find({.owner = "n1", .statuses = all_statuses()}).empty());
+        CHECK(out.front() == effect{owner_done{registry.last_id, {.owner = "n1"_node}}});
+        CHECK(registry.find({.owner = "n1"_node, .statuses = all_statuses()}).empty());
         CHECK_FALSE(registry.shows(node("n1").key));
-        CHECK_FALSE(registry.table.records_of("n1", 4));
+        CHECK_FALSE(registry.table.records_of("n1"_node, 4));
         auto counts = registry.table.answer(count_records{});
         CHECK(counts.owners == 0);
         CHECK(counts.removed == 0);
@@ -234,9 +234,9 @@ SCENARIO("of a forgotten node nothing is left", "[registry]") {
       }
     }
     WHEN("one is to be forgotten that is not known") {
-      auto out = registry.ask(forget{"n9", 1});
+      auto out = registry.ask(forget{"n9"_node, 1});
       THEN("it stays unknown") {
-        CHECK(out.front() == effect{owner_done{registry.last_id, {.owner = "n9"}}});
+        CHECK(out.front() == effect{owner_done{registry.last_id, {.owner = "n9"_node}}});
         CHECK(registry.table.answer(count_records{}).owners == 1);
       }
     }
@@ -246,7 +246,7 @@ SCENARIO("of a forgotten node nothing is left", "[registry]") {
 TEST_CASE("a claimed name goes to the next when its node is forgotten", "[registry]") {
   clocked_table registry;
   registry.put({claimed("echo", "n1", 7), claimed("echo", "n2", 8)});
-  registry.ask(forget{"n2", 1});
+  registry.ask(forget{"n2"_node, 1});
   CHECK(registry.table.answer(get_record{record_kind::agent, "echo"}).found->value
         == claimed("echo", "n1", 7));
 }
@@ -258,7 +258,7 @@ TEST_CASE("what membership says of a node shows at once, until it says something
   clocked_table registry;
   auto worker = agent("worker", "n1", 2);
   registry.put({node("n1"), worker});
-  registry.ask(verdict{"n1", 1, record_status::disconnected});
+  registry.ask(verdict{"n1"_node, 1, record_status::disconnected});
   CHECK(registry.look(worker.key).liveness == record_status::disconnected);
   CHECK(registry.look(worker.key).status == record_status::disconnected);
   CHECK(registry.find({}).empty());
@@ -266,7 +266,7 @@ TEST_CASE("what membership says of a node shows at once, until it says something
   CHECK_FALSE(registry.table.next_deadline());
   registry.pass(100 * 24h); // time alone changes nothing
   CHECK(registry.look(worker.key).status == record_status::disconnected);
-  registry.ask(verdict{"n1", 1, record_status::active});
+  registry.ask(verdict{"n1"_node, 1, record_status::active});
   CHECK(registry.look(worker.key).status == record_status::active);
   registry.pass(100 * 24h);
   CHECK(registry.look(worker.key).status == record_status::active);
@@ -278,19 +278,19 @@ TEST_CASE("a node is away since the first verdict that says so", "[registry]") {
   auto away = [&] { return registry.look(node("n1").key).unseen_for; };
   registry.pass(1h);
   CHECK(away() == 0s);
-  registry.ask(verdict{"n1", 1, record_status::disconnected});
+  registry.ask(verdict{"n1"_node, 1, record_status::disconnected});
   CHECK(away() == 0s);
   registry.pass(1min);
   CHECK(away() == 1min);
-  registry.ask(verdict{"n1", 1, record_status::disconnected}); // says it again
+  registry.ask(verdict{"n1"_node, 1, record_status::disconnected}); // says it again
   registry.pass(1min);
   CHECK(away() == 2min);
-  CHECK(registry.table.answer(find_owner{"n1"}).unseen_for == 2min);
-  registry.ask(verdict{"n1", 1, record_status::active});
+  CHECK(registry.table.answer(find_owner{"n1"_node}).unseen_for == 2min);
+  registry.ask(verdict{"n1"_node, 1, record_status::active});
   CHECK(away() == 0s);
   registry.pass(1min);
   CHECK(away() == 0s);
-  registry.ask(verdict{"n1", 1, record_status::disconnected});
+  registry.ask(verdict{"n1"_node, 1, record_status::disconnected});
   registry.pass(1s);
   CHECK(away() == 1s);
 }
@@ -298,7 +298,7 @@ TEST_CASE("a node is away since the first verdict that says so", "[registry]") {
 TEST_CASE("a verdict ends with the boot that it is about", "[registry]") {
   clocked_table registry;
   registry.put({node("n1")});
-  registry.ask(verdict{"n1", 1, record_status::disconnected});
+  registry.ask(verdict{"n1"_node, 1, record_status::disconnected});
   registry.pass(1min);
   registry.put({node("n1", 1, 2)});
   auto seen = registry.look(node("n1").key);
@@ -309,7 +309,7 @@ TEST_CASE("a verdict ends with the boot that it is about", "[registry]") {
 TEST_CASE("a verdict on an earlier boot changes nothing", "[registry]") {
   clocked_table registry;
   registry.put({node("n1", 1, 2)});
-  registry.ask(verdict{"n1", 1, record_status::disconnected});
+  registry.ask(verdict{"n1"_node, 1, record_status::disconnected});
   CHECK(registry.look(node("n1").key).status == record_status::active);
 }
 
@@ -322,10 +322,10 @@ TEST_CASE("a node in maintenance takes no new work for all that is on it", "[reg
   registry.put({resting});
   CHECK(registry.look(worker.key).status == record_status::maintenance);
   CHECK(registry.find({}).empty());
-  registry.ask(verdict{"n1", 1, record_status::disconnected});
+  registry.ask(verdict{"n1"_node, 1, record_status::disconnected});
   CHECK(registry.look(worker.key).status == record_status::disconnected); // the worse one
   registry.put({node("n1", 4)});
-  registry.ask(verdict{"n1", 1, record_status::active});
+  registry.ask(verdict{"n1"_node, 1, record_status::active});
   CHECK(registry.look(worker.key).status == record_status::active);
 }
 
@@ -343,7 +343,7 @@ TEST_CASE("a node of which nothing was known any more is heard of anew", "[regis
   registry.put({first});
   registry.put({removal(first)});
   registry.pass(3h); // the removal is forgotten, and all that is left is the floor
-  registry.ask(verdict{"n1", 1, record_status::disconnected});
+  registry.ask(verdict{"n1"_node, 1, record_status::disconnected});
   auto second = agent("b", "n1", 3);
   registry.put({second});
   CHECK(registry.look(second.key).status == record_status::active);
@@ -478,7 +478,8 @@ namespace {
 names lines(const record_changes& news) {
   names result;
   for (auto& each : news.changes)
-    result.push_back(std::string{name_of(each.kind)} + ' ' + each.what.value.key.name);
+    result.push_back(std::string{name_of(each.kind)} + ' '
+                     + with_short_names(each.what.value.key.name));
   return result;
 }
 
@@ -508,7 +509,7 @@ SCENARIO("a watcher gets a snapshot, then every change in order", "[registry]") 
       }
     }
     WHEN("a verdict changes how they show") {
-      registry.ask(verdict{"n1", 1, record_status::disconnected});
+      registry.ask(verdict{"n1"_node, 1, record_status::disconnected});
       THEN("it hears of each") {
         auto news = registry.table.answer(next);
         CHECK(lines(news) == names{"updated n1", "updated a@n1"});
@@ -516,7 +517,7 @@ SCENARIO("a watcher gets a snapshot, then every change in order", "[registry]") 
       }
     }
     WHEN("nothing changes how anything shows") {
-      registry.ask(verdict{"n1", 1, record_status::active});
+      registry.ask(verdict{"n1"_node, 1, record_status::active});
       registry.put({node("n1")});
       registry.ask(report_outcome{agent("a", "n1").key, call_outcome::succeeded});
       THEN("there is no news") {
@@ -580,7 +581,7 @@ TEST_CASE("an answer is bounded in bytes, too", "[registry]") {
   clocked_table registry;
   for (std::uint64_t version = 1; version <= 100; ++version) {
     auto large = agent("a" + std::to_string(version), "n1", version);
-    large.metadata = {{"text", std::string(16'000, 'x')}};
+    large.metadata = {{"text", std::string(15'875, 'x')}};
     registry.put({large});
   }
   CHECK(registry.table.answer(find_records{.limit = 1000}).records.size() == 66);
@@ -593,27 +594,27 @@ TEST_CASE("all that one life of a node has said is given, with its removals", "[
   clocked_table registry;
   registry.put({node("n1"), agent("b", "n1", 2), agent("a", "n1", 3), node("n2")});
   registry.put({removal(agent("b", "n1", 3))});
-  auto all = registry.table.records_of("n1", 1);
+  auto all = registry.table.records_of("n1"_node, 1);
   REQUIRE(all);
   CHECK(all->records.size() == 3);
   CHECK(std::ranges::count_if(all->records, [](auto& each) { return each->removed; }) == 1);
-  CHECK_FALSE(registry.table.records_of("n1", 2));
-  CHECK_FALSE(registry.table.records_of("n9", 1));
+  CHECK_FALSE(registry.table.records_of("n1"_node, 2));
+  CHECK_FALSE(registry.table.records_of("n9"_node, 1));
   names present;
-  registry.table.for_each_of("n1", [&](const record& each, const records_digest& of) {
-    present.push_back(each.key.name);
+  registry.table.for_each_of("n1"_node, [&](const record& each, const records_digest& of) {
+    present.push_back(with_short_names(each.key.name));
     CHECK(of == digest_of(each));
   });
   CHECK(present == names{"n1", "a@n1"}); // in the order of their keys
-  registry.table.for_each_of("n9", [](auto&, auto&) { FAIL("nobody"); });
+  registry.table.for_each_of("n9"_node, [](auto&, auto&) { FAIL("nobody"); });
   SECTION("nothing of a life that is over") {
     registry.put({node("n1", 1, 2)});
-    CHECK_FALSE(registry.table.records_of("n1", 1));
-    CHECK(registry.table.records_of("n1", 2)->records.size() == 1);
+    CHECK_FALSE(registry.table.records_of("n1"_node, 1));
+    CHECK(registry.table.records_of("n1"_node, 2)->records.size() == 1);
   }
   SECTION("nothing of one that is forgotten") {
-    registry.ask(forget{"n1", 1});
-    CHECK_FALSE(registry.table.records_of("n1", 1));
+    registry.ask(forget{"n1"_node, 1});
+    CHECK_FALSE(registry.table.records_of("n1"_node, 1));
   }
 }
 
@@ -621,9 +622,9 @@ TEST_CASE("which removals may be missing is told with the rest", "[registry]") {
   clocked_table registry{{.retention = 8s}};
   registry.put({node("n1"), agent("a", "n1", 2)});
   registry.put({removal(agent("a", "n1", 2))});
-  CHECK(registry.table.records_of("n1", 1)->floor == 0);
+  CHECK(registry.table.records_of("n1"_node, 1)->floor == 0);
   registry.pass(9s); // removals are forgotten several at a time
-  auto all = registry.table.records_of("n1", 1);
+  auto all = registry.table.records_of("n1"_node, 1);
   REQUIRE(all);
   CHECK(all->floor == 3);
   CHECK(all->records.size() == 1);
@@ -636,8 +637,9 @@ TEST_CASE("the digest of a record follows it", "[registry]") {
   changed.load = 7;
   registry.put({changed});
   auto check = [&](const record_table& table) {
-    table.for_each_of(
-      "n1", [&](const record& each, const records_digest& of) { CHECK(of == digest_of(each)); });
+    table.for_each_of("n1"_node, [&](const record& each, const records_digest& of) {
+      CHECK(of == digest_of(each));
+    });
   };
   check(registry.table);
 }
@@ -658,20 +660,21 @@ TEST_CASE("requests outside the contract are refused by name", "[registry]") {
     many.insert("c" + std::to_string(each));
   const std::vector<std::pair<event, errc>> cases = {
     {with([](auto& r) { r.key.name = ""; }), errc::bad_argument},
-    {with([](auto& r) { r.key.name = std::string(253, 'x') + "@n1"; }), errc::bad_argument},
-    {with([](auto& r) { r.key.name = "a\nb@n1"; }), errc::bad_argument},
-    {with([](auto& r) { r.key.name = "\xff@n1"; }), errc::bad_argument},
+    {with([](auto& r) { r.key.name = unclaimed_name(std::string(191, 'x'), "n1"_node); }),
+     errc::bad_argument},
+    {with([](auto& r) { r.key.name = unclaimed_name("a\nb", "n1"_node); }), errc::bad_argument},
+    {with([](auto& r) { r.key.name = unclaimed_name("\xff", "n1"_node); }), errc::bad_argument},
     {with([](auto& r) { r.key.name = "plain"; }), errc::bad_argument}, // and no token
-    {with([](auto& r) { r.key.name = "@n1"; }), errc::bad_argument},
-    {with([](auto& r) { r.key.name = "x@n2"; }), errc::bad_argument}, // not its own
-    {with([](auto& r) { r.token = 1; }), errc::bad_argument},         // '@' cannot be claimed
+    {with([](auto& r) { r.key.name = unclaimed_name("", "n1"_node); }), errc::bad_argument},
+    {with([](auto& r) { r.key.name = unclaimed_name("x", "n2"_node); }),
+     errc::bad_argument},                                     // not its own
+    {with([](auto& r) { r.token = 1; }), errc::bad_argument}, // '@' cannot be claimed
     {with([](auto& r) {
        r.key.name = "plain";
        r.token = max_token + 1;
      }),
      errc::bad_argument},
-    {with([](auto& r) { r.key.owner = ""; }), errc::bad_argument},
-    {with([](auto& r) { r.key.owner = "n@1"; }), errc::bad_argument},
+    {with([](auto& r) { r.key.owner = {}; }), errc::bad_argument},
     {with([](auto& r) { r.key.kind = record_kind{9}; }), errc::bad_argument},
     {with([](auto& r) { r.boot = 0; }), errc::bad_argument},
     {with([](auto& r) { r.boot = ~std::uint64_t{0}; }), errc::bad_argument},
@@ -699,13 +702,13 @@ TEST_CASE("requests outside the contract are refused by name", "[registry]") {
     {with([](auto&) {}), errc::limit_reached},        // one agent already
     {put_records{{node("n3")}}, errc::limit_reached}, // two owners already
     {put_records{std::vector<record>(5, node("n1"))}, errc::too_large},
-    {verdict{"n9", 1, record_status::active}, errc::not_found},
-    {verdict{"n1", 2, record_status::active}, errc::not_found},
-    {verdict{"n1", 1, record_status::maintenance}, errc::bad_argument},
-    {verdict{"n1", 1, record_status::inactive}, errc::bad_argument},
-    {verdict{"n1", 1, record_status{9}}, errc::bad_argument},
-    {forget{"", 1}, errc::bad_argument},
-    {forget{"n1", 0}, errc::bad_argument},
+    {verdict{"n9"_node, 1, record_status::active}, errc::not_found},
+    {verdict{"n1"_node, 2, record_status::active}, errc::not_found},
+    {verdict{"n1"_node, 1, record_status::maintenance}, errc::bad_argument},
+    {verdict{"n1"_node, 1, record_status::inactive}, errc::bad_argument},
+    {verdict{"n1"_node, 1, record_status{9}}, errc::bad_argument},
+    {forget{{}, 1}, errc::bad_argument},
+    {forget{"n1"_node, 0}, errc::bad_argument},
     {report_outcome{agent("x", "n1").key, call_outcome::timed_out}, errc::not_found},
   };
   auto before = registry.table.revision();
@@ -725,7 +728,7 @@ TEST_CASE("a batch with one bad record is refused as a whole, by its name", "[re
   auto bad = agent("b", "n1", 2);
   bad.groups = {""};
   auto why = refusal(registry.ask(put_records{{agent("a", "n1"), bad}}));
-  CHECK_THAT(why.detail, ContainsSubstring("agent b@n1 of n1"));
+  CHECK_THAT(with_short_names(why.detail), ContainsSubstring("agent b@n1 of n1"));
   CHECK(registry.find({}).empty());
 }
 
@@ -761,7 +764,7 @@ TEST_CASE("a full registry still shows each node", "[registry]") {
     CHECK(is_full());
     CHECK(registry.put({node("n2", 1, 2)}).merged == 1); // and that of the last life is gone
     CHECK(is_full());
-    registry.ask(forget{"n2", 2});
+    registry.ask(forget{"n2"_node, 2});
     CHECK(is_full());
   }
   SECTION("and has room for as much else as before") {
@@ -778,7 +781,7 @@ TEST_CASE("a full registry still shows each node", "[registry]") {
 TEST_CASE("a registry takes what its own node says, however full it is", "[registry]") {
   clocked_table registry;
   effects none;
-  registry.table.step(registry.now, 0, configure{{.max_records = 2}, 0, "n1"}, none);
+  registry.table.step(registry.now, 0, configure{{.max_records = 2}, 0, "n1"_node}, none);
   registry.put({agent("a", "n2"), agent("b", "n3")});
   CHECK(refusal(registry.ask(put_records{{agent("c", "n4")}})).code == errc::limit_reached);
   CHECK(registry.put({node("n1"), agent("a", "n1", 2), agent("b", "n1", 3)}).merged == 3);
@@ -802,7 +805,7 @@ TEST_CASE("no node fills a registry for others", "[registry]") {
   };
   SECTION("and hears of that") {
     CHECK(takes("n1") == 6);
-    CHECK_THAT(refusal(registry.ask(put_records{{agent("b", "n1", 21)}})).detail,
+    CHECK_THAT(with_short_names(refusal(registry.ask(put_records{{agent("b", "n1", 21)}})).detail),
                ContainsSubstring("node n1 has 6 of 11 records, and one may have half"));
   }
   SECTION("nor at once") {
@@ -831,10 +834,10 @@ TEST_CASE("no node fills a registry for others", "[registry]") {
 TEST_CASE("a node adds a record of its own while it has fewer than are free", "[registry]") {
   clocked_table registry{{.max_records = 10}};
   registry.put({agent("a1", "n1", 1), agent("a1", "n2", 1), agent("a2", "n2", 2)});
-  auto may_add = [&](std::size_t has) { return !registry.table.check_share("n1", has); };
+  auto may_add = [&](std::size_t has) { return !registry.table.check_share("n1"_node, has); };
   CHECK(may_add(3)); // and 5 are free
   CHECK_FALSE(may_add(4));
-  CHECK_THAT(registry.table.check_share("n1", 4).detail,
+  CHECK_THAT(with_short_names(registry.table.check_share("n1"_node, 4).detail),
              ContainsSubstring("node n1 has 4 of 10 records"));
 }
 

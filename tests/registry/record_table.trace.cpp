@@ -1,6 +1,7 @@
 // Replays traces/records/*.trace against record_table.
 
 #include "troupe/registry/record_table.hpp"
+#include "router/named_nodes.hpp"
 #include "support/traces.hpp"
 #include "troupe/core/overloaded.hpp"
 #include "troupe/core/visit.hpp"
@@ -36,6 +37,11 @@ public:
   }
 
   std::string answer(const std::string& command) {
+    return test::with_short_names(answer_with_ids(command));
+  }
+
+private:
+  std::string answer_with_ids(const std::string& command) {
     std::istringstream in{command};
     std::string verb;
     in >> verb;
@@ -44,7 +50,7 @@ public:
     if (verb == "find")
       return to_text(table_.answer(read_find(in)));
     if (verb == "owner")
-      return to_text(table_.answer(find_owner{test::read_word(in)}));
+      return to_text(table_.answer(find_owner{read_node(in)}));
     if (verb == "count")
       return to_text(table_.answer(count_records{}));
     if (verb == "watch")
@@ -57,7 +63,6 @@ public:
     return to_text(out);
   }
 
-private:
   // -- commands ----------------------------------------------------------------------
 
   template <class Enum, std::size_t Size>
@@ -68,10 +73,18 @@ private:
     return Enum(found - names.begin());
   }
 
+  static node_id read_node(std::istream& in) {
+    return test::node_named(test::read_word(in));
+  }
+
+  static std::string read_name(std::istream& in) {
+    return test::with_whole_id(test::read_word(in));
+  }
+
   static record_key read_key(std::istream& in) {
     auto kind = named<record_kind>(test::read_word(in), record_kind_names);
-    auto name = test::read_word(in);
-    return {kind, name, test::read_word(in)};
+    auto name = read_name(in);
+    return {kind, name, read_node(in)};
   }
 
   static event read_event(const std::string& verb, std::istream& in) {
@@ -82,7 +95,7 @@ private:
       auto outcome = named<call_outcome>(test::read_word(in), names);
       return report_outcome{read_key(in), outcome};
     }
-    auto owner = test::read_word(in);
+    auto owner = read_node(in);
     auto boot = test::read_number(in);
     if (verb == "verdict")
       return verdict{owner, boot, named<record_status>(test::read_word(in), record_status_names)};
@@ -115,7 +128,7 @@ private:
 
   static get_record read_get(std::istream& in) {
     auto kind = named<record_kind>(test::read_word(in), record_kind_names);
-    return {kind, test::read_word(in), {}};
+    return {kind, read_name(in), {}};
   }
 
   static find_records read_find(std::istream& in) {
@@ -169,7 +182,7 @@ private:
   }
 
   static std::string to_text(const owner_view& view) {
-    return view.owner + " boot=" + std::to_string(view.boot) + ' '
+    return to_string(view.owner) + " boot=" + std::to_string(view.boot) + ' '
            + std::string{name_of(view.liveness)} + " records=" + std::to_string(view.records)
            + '\n';
   }

@@ -217,7 +217,9 @@ bool change(T& value, std::size_t way, std::size_t depth) {
     return true;
   } else if constexpr (kind == shape::text) {
     constexpr auto more = "another-text-that-is-not-short";
-    if constexpr (text_like<T>)
+    if constexpr (requires { value.value(); })
+      return change(value.value());
+    else if constexpr (text_like<T>)
       value = T{value.text() + more};
     else
       value += more;

@@ -61,9 +61,9 @@ namespace troupe::cluster {
 /// any order; what has ended without an answer is carried out before a later question, or never.
 class claims : public claims_types {
 public:
-  claims(std::string node, boot_number boot, const claims_options& options)
+  claims(const node_id& node, boot_number boot, const claims_options& options)
     : options_(options),
-      book_(std::move(node), boot),
+      book_(node, boot),
       questions_(options.answer_within),
       names_(options_, book_, questions_),
       boots_(options_, book_, questions_) {}

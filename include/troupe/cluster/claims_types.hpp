@@ -96,7 +96,7 @@ struct claims_types {
   /// `taken`. `holder` is for people.
   struct seen {
     agent_id name;
-    std::string owner;
+    node_id owner{};
     std::uint64_t token = 0;
     bool taken = false;
     std::string holder{};

@@ -15,12 +15,12 @@
 
 #include "troupe/cluster/known_nodes.hpp"
 #include "troupe/cluster/log_effects.hpp"
-#include "troupe/cluster/owner_id.hpp"
 #include "troupe/cluster/swim_types.hpp"
 #include "troupe/core/agent_id.hpp"
 #include "troupe/core/flaw.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/machine.hpp"
+#include "troupe/core/owner_id.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/core/visit.hpp"
@@ -575,7 +575,7 @@ private:
     if (!what.what)
       return; // until the next sweep
     for (auto& each : what.what->claimed) {
-      owner_id owner{each.owner};
+      auto& owner = each.owner;
       if ((each.is_fleeting || expelled_.contains(owner)) && owner != self_)
         if (auto* awaited = await_unlinked(owner, each.boot))
           awaited->is_fleeting = true;
@@ -600,11 +600,9 @@ private:
   // -- agents ----------------------------------------------------------------------------
 
   void handle(request_id, ill& what) {
-    auto node = node_id::from_string(what.what.owner);
-    if (!node)
-      return;
+    auto node = what.what.owner;
     if (ill_.size() < options_.max_ill || ill_.contains(what.what))
-      ill_.insert_or_assign(std::move(what.what), unreached{*node, std::move(what.id)});
+      ill_.insert_or_assign(std::move(what.what), unreached{node, std::move(what.id)});
     if (!check_at_ && options_.check_every > duration::zero())
       check_at_ = now_ + options_.check_every;
   }

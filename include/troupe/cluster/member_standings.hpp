@@ -69,7 +69,7 @@ public:
     auto place = standings_.find(node);
     if (expelled_.contains(node) && (place == standings_.end() || !place->second.is_there))
       return clear(now, node); // others may say it once more
-    auto known = table_.answer(registry::find_owner{to_string(node)});
+    auto known = table_.answer(registry::find_owner{node});
     if (place == standings_.end() || known.boot == 0)
       return;
     auto& each = place->second;
@@ -78,7 +78,7 @@ public:
       = is_active ? registry::record_status::active : registry::record_status::disconnected;
     registry::effects none;
     if (known.liveness != shows)
-      table_.step(now, 0, registry::verdict{to_string(node), known.boot, shows}, none);
+      table_.step(now, 0, registry::verdict{node, known.boot, shows}, none);
   }
 
   void forget(time_point now, const node_id& node) {
@@ -170,10 +170,10 @@ private:
   using due = std::set<std::pair<time_point, node_id>>;
 
   void clear(time_point now, const node_id& node) {
-    auto known = table_.answer(registry::find_owner{to_string(node)});
+    auto known = table_.answer(registry::find_owner{node});
     registry::effects none;
     if (known.boot != 0)
-      table_.step(now, 0, registry::forget{to_string(node), known.boot}, none);
+      table_.step(now, 0, registry::forget{node, known.boot}, none);
   }
 
   void stay(time_point until, const node_id& node, standing& what) {

@@ -56,7 +56,7 @@ public:
     : id_(how.node),
       name_(how.name),
       nodes_(how.table.max_owners),
-      claims_(to_string(how.node), how.boot, how.claims),
+      claims_(how.node, how.boot, how.claims),
       exchange_(how.node, how.exchange, table_, check),
       liveness_(nodes_, how.liveness),
       news_(nodes_, how.liveness.max_nodes),
@@ -68,8 +68,8 @@ public:
              table_, nodes_),
       max_batch_(how.table.max_batch) {
     registry::effects none;
-    table_.step(time_point::min(), 0,
-                registry::configure{how.table, how.revision_floor, to_string(how.node)}, none);
+    table_.step(time_point::min(), 0, registry::configure{how.table, how.revision_floor, how.node},
+                none);
   }
 
   node_core(const node_core&) = delete;
@@ -373,9 +373,9 @@ private:
   }
 
   void handle(request_id, call_ended& what) {
-    auto owner = to_string(what.node);
-    for (auto& name : {what.agent.text(), registry::unclaimed_name(what.agent, owner)}) {
-      auto known = table_.answer(registry::get_record{registry::record_kind::agent, name, owner});
+    for (auto& name : {what.agent.text(), registry::unclaimed_name(what.agent, what.node)}) {
+      auto known
+        = table_.answer(registry::get_record{registry::record_kind::agent, name, what.node});
       if (known.found && agent_of(known.found->value) == what.agent)
         return report({known.found->value.key, what.how});
     }
@@ -445,8 +445,8 @@ private:
     begun.self = id_;
     for_each_record([&](const registry::record_view& each) {
       auto is_lost = each.liveness == registry::record_status::disconnected;
-      if (auto node = node_id::from_string(each.value.key.owner); node && *node != id_)
-        (is_lost ? begun.lost : begun.known)[*node] = each.value.boot;
+      if (auto& node = each.value.key.owner; node != id_)
+        (is_lost ? begun.lost : begun.known)[node] = each.value.boot;
     });
     judge(std::move(begun));
   }

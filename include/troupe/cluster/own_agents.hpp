@@ -38,7 +38,7 @@ public:
   /// @pre `said` and `table` outlive this
   own_agents(const node_id& node, std::string name, std::size_t max_record_bytes,
              const claims& said, const registry::record_table& table)
-    : owner_(to_string(node)),
+    : owner_(node),
       name_(std::move(name)),
       max_record_bytes_(max_record_bytes),
       said_(said),
@@ -124,7 +124,7 @@ private:
     if (made.key.name.size() > max_name_bytes && id.text().size() <= max_name_bytes)
       return {errc::bad_argument, "agent id '" + id.text().substr(0, 64) + "' has "
                                     + std::to_string(id.text().size()) + " bytes; give at most "
-                                    + std::to_string(max_name_bytes - 1 - owner_.size())
+                                    + std::to_string(max_name_bytes - 1 - 2 * node_id::size)
                                     + " where it is not unique, or ends with @" + name_};
     if (auto why = registry::check(made))
       return why;
@@ -136,7 +136,7 @@ private:
     return {};
   }
 
-  const std::string owner_;
+  const node_id owner_;
   const std::string name_;
   const std::size_t max_record_bytes_;
   const claims& said_;

@@ -59,7 +59,7 @@ public:
 
   /// @pre `table` outlives this
   own_head(const node_id& self, duration restate_every, const registry::record_table& table)
-    : self_(to_string(self)), restate_every_(restate_every), table_(table) {}
+    : self_(self), restate_every_(restate_every), table_(table) {}
 
   own_head(const own_head&) = delete;
   own_head& operator=(const own_head&) = delete;
@@ -151,7 +151,7 @@ private:
     out.emplace_back(restate{head});
   }
 
-  const std::string self_;
+  const node_id self_;
   const duration restate_every_;
   const registry::record_table& table_;
 

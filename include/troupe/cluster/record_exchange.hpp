@@ -192,7 +192,7 @@ private:
       return std::nullopt;
     if (room == 0)
       return page_of(*have, {}, what, room);
-    auto all = table_.records_of(to_string(what.owner), have->what.when.boot);
+    auto all = table_.records_of(what.owner, have->what.when.boot);
     return all ? std::optional{page_of(*have, *all, what, room)} : std::nullopt;
   }
 

@@ -145,18 +145,16 @@ private:
 
   void take(const registry::change& news, effects& out) {
     auto& value = news.what.value;
-    auto node = node_id::from_string(value.key.owner);
-    if (!node)
-      return; // none says so of itself
+    auto& node = value.key.owner;
     auto is_shown = registry::is_shown(news.kind);
     if (snapshot_)
-      note(*node, value, is_shown);
-    if (is_shown && *node != id_ && news.what.liveness != registry::record_status::disconnected)
-      out.emplace_back(liveness::shown{*node, value.boot});
+      note(node, value, is_shown);
+    if (is_shown && node != id_ && news.what.liveness != registry::record_status::disconnected)
+      out.emplace_back(liveness::shown{node, value.boot});
     if (value.key.kind == registry::record_kind::node)
-      follow_node(*node, news, is_shown, out);
+      follow_node(node, news, is_shown, out);
     else if (value.key.kind == registry::record_kind::agent)
-      follow_agent(*node, news, is_shown, out);
+      follow_agent(node, news, is_shown, out);
   }
 
   void end_page(effects& out) {
@@ -196,7 +194,7 @@ private:
       out.emplace_back(node_left{node, value.boot, value.key.name});
       out.emplace_back(liveness::left{node, value.boot});
     } else if (news.kind == registry::change_kind::lost
-               && table_.answer(registry::find_owner{value.key.owner}).boot == 0) {
+               && table_.answer(registry::find_owner{node}).boot == 0) {
       out.emplace_back(liveness::forgotten{node, value.boot});
     }
   }
@@ -266,8 +264,8 @@ private:
     auto& value = news.what.value;
     auto is_taken = news.kind == registry::change_kind::taken;
     if (node == id_ ? is_taken : is_shown)
-      out.emplace_back(claims_types::seen{value.key.name, value.key.owner, value.token, is_taken,
-                                          nodes_.name_of(node)});
+      out.emplace_back(
+        claims_types::seen{value.key.name, node, value.token, is_taken, nodes_.name_of(node)});
   }
 
   const node_id id_;

@@ -45,14 +45,13 @@ public:
   /// zero and is whole. Errors: limit_reached (there is no room for it), bad_argument (they
   /// are not of that node at that statement). After one of them a part is staged: drop that.
   [[nodiscard]] problem add(const node_id& by, const statement& of, registry::record_page& page) {
-    auto said_by = to_string(of.node);
     auto last = page.after;
     auto& so_far = stages_[of.node];
     so_far.is_of_several = so_far.is_of_several || (so_far.upto > 0 && so_far.by != by);
     so_far.by = by;
     so_far.is_whole = so_far.is_whole || page.after == 0;
     for (auto& one : page.records) {
-      auto is_foreign = one.key.owner != said_by && planted_flaw != flaw::foreign_record_believed;
+      auto is_foreign = one.key.owner != of.node && planted_flaw != flaw::foreign_record_believed;
       if (is_foreign || one.boot != of.when.boot || one.version > of.records.version
           || one.version <= std::exchange(last, one.version))
         return {errc::bad_argument, "records that are not of that node, or not of that time"};
@@ -112,9 +111,8 @@ public:
     std::map<registry::record_key, registry::records_digest> all;
     auto* so_far = find(node);
     if (so_far == nullptr || !so_far->is_whole)
-      table_.for_each_of(to_string(node), [&](const registry::record& one, const auto& what) {
-        all[one.key] = what;
-      });
+      table_.for_each_of(
+        node, [&](const registry::record& one, const auto& what) { all[one.key] = what; });
     if (so_far != nullptr) {
       for (auto& [key, one] : so_far->records)
         if (one.removed)
@@ -131,7 +129,7 @@ public:
   /// Of the records that the table has of that node.
   [[nodiscard]] registry::records_digest digest_in_table(const node_id& node) const {
     registry::set_digest whole;
-    table_.for_each_of(to_string(node), [&](const auto&, const auto& what) { whole.add(what); });
+    table_.for_each_of(node, [&](const auto&, const auto& what) { whole.add(what); });
     return whole.finish();
   }
 
@@ -153,7 +151,7 @@ public:
   /// @pre what is staged is whole
   problem replace(time_point now, const node_id& node, boot_number boot) {
     registry::effects none;
-    table_.step(now, 1, registry::forget{to_string(node), boot}, none);
+    table_.step(now, 1, registry::forget{node, boot}, none);
     return merge(now, node, boot);
   }
 
@@ -234,7 +232,7 @@ private:
     };
     auto& so_far = stages_.at(node);
     if (so_far.is_whole)
-      table_.for_each_of(to_string(node), [&](const registry::record& one, const auto&) {
+      table_.for_each_of(node, [&](const registry::record& one, const auto&) {
         auto ends_anyway = one.boot < boot && !so_far.records.empty();
         if (!ends_anyway && !so_far.records.contains(one.key))
           add({.key = one.key,

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "troupe/core/fields.hpp"
+#include "troupe/core/problem.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/core/time.hpp"
 
@@ -40,7 +41,7 @@ enum class shape : std::uint8_t {
   real,
   span,       ///< duration: int64 nanoseconds
   moment,     ///< time_point: int64 nanoseconds
-  text,       ///< std::string, or a class around one: see text_like
+  text,       ///< std::string, or a class that is written as one: see text_like, read_from_text
   bytes,      ///< std::vector<std::byte>
   byte_block, ///< std::array of std::byte: its size is part of the type
   block,      ///< any other std::array
@@ -68,6 +69,16 @@ concept text_like = requires(const T& value, std::string text) {
   requires bool{T::is_text};
   { value.text() } -> std::same_as<const std::string&>;
   T{std::move(text)};
+};
+
+/// A class that is a text wherever it is written and something else in memory, see as_text: every
+/// form writes the text, and reads with read_text(), which returns why it takes no such text. It
+/// opts in by a constant, `is_text`.
+template <class T>
+concept read_from_text = requires(T& value, const T& same, const std::string& text) {
+  requires bool{T::is_text};
+  { same.text() } -> std::same_as<std::string>;
+  { value.read_text(text) } -> std::same_as<problem>;
 };
 
 /// An enum with names, found by argument-dependent lookup: `name_of(value)`. Numbers count from
@@ -127,7 +138,7 @@ constexpr shape find_shape() {
     return shape::span;
   else if constexpr (is_moment<T>)
     return shape::moment;
-  else if constexpr (std::is_same_v<T, std::string> || text_like<T>)
+  else if constexpr (std::is_same_v<T, std::string> || text_like<T> || read_from_text<T>)
     return shape::text;
   else if constexpr (std::is_same_v<T, std::vector<std::byte>>)
     return shape::bytes;

@@ -26,7 +26,6 @@
 #include "troupe/cluster/known_nodes.hpp"
 #include "troupe/cluster/liveness.hpp"
 #include "troupe/cluster/node_core.hpp"
-#include "troupe/cluster/owner_id.hpp"
 #include "troupe/cluster/record_exchange.hpp"
 #include "troupe/core/agent_id.hpp"
 #include "troupe/core/caf/compat.hpp"
@@ -36,6 +35,7 @@
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/once_all.hpp"
+#include "troupe/core/owner_id.hpp"
 #include "troupe/core/visit.hpp"
 #include "troupe/net/gate.hpp"
 #include "troupe/node/messages.hpp"
@@ -542,7 +542,7 @@ private:
   }
 
   void perform(liveness::free_names& what) {
-    tell_service(setup_.names, registry::names::owner_gone{to_string(what.owner), what.boot});
+    tell_service(setup_.names, registry::names::owner_gone{what.owner, what.boot});
   }
 
   void perform(liveness::ping& what) {

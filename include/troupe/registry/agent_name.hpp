@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "troupe/core/agent_id.hpp"
+#include "troupe/core/ids.hpp"
 #include "troupe/registry/record.hpp"
 
 /// How the record of an agent is called. One that has claimed its id is called by that. One that
@@ -22,21 +23,22 @@ inline bool may_be_claimed(const agent_id& id) {
 }
 
 /// The name of the record of an agent that has claimed no name.
-inline std::string unclaimed_name(const agent_id& agent, const std::string& owner) {
-  return agent.text() + '@' + owner;
+inline std::string unclaimed_name(const agent_id& agent, const node_id& owner) {
+  return agent.text() + '@' + to_string(owner);
 }
 
 /// Whether it is such a name, of a node with the id `owner`.
-inline bool is_unclaimed_name(std::string_view name, std::string_view owner) {
-  return name.size() > owner.size() + 1 && name.ends_with(owner)
-         && name[name.size() - owner.size() - 1] == '@';
+inline bool is_unclaimed_name(std::string_view name, const node_id& owner) {
+  constexpr auto digits = 2 * node_id::size;
+  return name.size() > digits + 1 && name[name.size() - digits - 1] == '@'
+         && name.ends_with(to_string(owner));
 }
 
 /// The id of the agent that a record is of.
 inline agent_id agent_of(const record& what) {
   auto& [kind, name, owner] = what.key;
   return what.token == 0 && is_unclaimed_name(name, owner)
-           ? agent_id{std::string_view{name}.substr(0, name.size() - owner.size() - 1)}
+           ? agent_id{std::string_view{name}.substr(0, name.rfind('@'))}
            : agent_id{name};
 }
 

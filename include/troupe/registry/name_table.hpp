@@ -4,7 +4,6 @@
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -15,6 +14,7 @@
 
 #include "troupe/core/agent_id.hpp"
 #include "troupe/core/machine.hpp"
+#include "troupe/core/owner_id.hpp"
 #include "troupe/core/page_room.hpp"
 #include "troupe/core/visit.hpp"
 #include "troupe/registry/agent_name.hpp"
@@ -204,7 +204,7 @@ private:
     std::set<agent_id> names;
   };
 
-  using owners = std::map<std::string, node_names, std::less<>>;
+  using owners = std::map<owner_id, node_names>;
 
   const names::name_claim& grant(const agent_id& name, const names::claim& request) {
     auto [found, is_new] = claims_.try_emplace(name);
@@ -229,26 +229,32 @@ private:
   template <class Request>
   [[nodiscard]] problem screen(const Request& request) const {
     if constexpr (requires { request.names; }) {
-      auto is_long = [](auto& name) { return name.text().size() > max_name_bytes; };
-      if (request.owner.size() > max_name_bytes || request.names.size() > options_.max_batch
-          || std::ranges::any_of(request.names, is_long))
+      if (is_long(request.owner) || request.names.size() > options_.max_batch
+          || std::ranges::any_of(request.names, [](auto& name) { return is_long(name); }))
         return unfit(request.names, request.owner, request.boot);
     } else if constexpr (requires { request.owner; }) {
-      if (request.owner.size() > max_name_bytes)
+      if (is_long(request.owner))
         return unfit({}, request.owner, request.boot);
     }
     return {};
+  }
+
+  /// Of a name or an owner.
+  template <class Id>
+  static bool is_long(const Id& id) {
+    return id.text().size() > max_name_bytes;
   }
 
   static void refuse(request_id id, problem why, effects& out) {
     out.push_back(names::refused{id, std::move(why)});
   }
 
-  [[nodiscard]] problem unfit(const std::vector<agent_id>& asked, const std::string& owner,
+  [[nodiscard]] problem unfit(const std::vector<agent_id>& asked, const owner_id& owner,
                               std::uint64_t boot) const {
-    if (!is_name(owner) || is_own_name(owner) || boot == 0 || boot > max_boot)
+    auto called = owner.text();
+    if (!is_name(called) || is_own_name(called) || boot == 0 || boot > max_boot)
       return {errc::bad_argument,
-              "owner " + shortened(owner) + " with boot " + std::to_string(boot)
+              "owner " + shortened(called) + " with boot " + std::to_string(boot)
                 + " is invalid; give a node id without '@', and a boot of at least 1"};
     if (asked.size() > options_.max_batch)
       return {errc::too_large, std::to_string(asked.size()) + " names in one request; give at most "
@@ -263,14 +269,15 @@ private:
   }
 
   static problem taken(const names::name_claim& holder) {
-    return {errc::name_taken, "node " + holder.owner + " has the name " + holder.name.text()
+    return {errc::name_taken, "node " + holder.owner.text() + " has the name " + holder.name.text()
                                 + " (token " + std::to_string(holder.token)
                                 + "); choose another, or register name@node"};
   }
 
-  static problem outlived(const std::string& owner, std::uint64_t boot, std::uint64_t latest) {
-    return {errc::in_use, "node " + owner + " has started again as boot " + std::to_string(latest)
-                            + "; boot " + std::to_string(boot) + " may no longer claim names"};
+  static problem outlived(const owner_id& owner, std::uint64_t boot, std::uint64_t latest) {
+    return {errc::in_use, "node " + owner.text() + " has started again as boot "
+                            + std::to_string(latest) + "; boot " + std::to_string(boot)
+                            + " may no longer claim names"};
   }
 
   [[nodiscard]] problem full() const {

@@ -9,18 +9,19 @@
 #include "troupe/core/agent_id.hpp"
 #include "troupe/core/answers.hpp"
 #include "troupe/core/fields.hpp"
-#include "troupe/core/ids.hpp"
 #include "troupe/core/machine.hpp"
+#include "troupe/core/owner_id.hpp"
 #include "troupe/core/problem.hpp"
 
 /// Vocabulary of the name_table: claims of names.
 namespace troupe::registry::names {
 
-/// The id of an agent, which is a name, and the node that holds it. The token grows with every
-/// claim of a table, so that of two records with the same name the newer claim shows.
+/// The id of an agent, which is a name, and the node (or other program) that holds it. The token
+/// grows with every claim of a table, so that of two records with the same name the newer claim
+/// shows.
 struct name_claim {
   agent_id name{};
-  std::string owner{};
+  owner_id owner{};
   std::uint64_t boot = 0;
   std::uint64_t token = 0;
   /// Its owner has no data folder: once that has ended, nobody comes back under its id.
@@ -69,7 +70,7 @@ struct claim {
   using result = claims;
 
   std::vector<agent_id> names{};
-  std::string owner{};
+  owner_id owner{};
   std::uint64_t boot = 0;
   /// The node has no data folder. Kept with its claims since rules 2.
   bool is_fleeting = false;
@@ -86,7 +87,7 @@ struct release {
   using result = freed;
 
   std::vector<agent_id> names{};
-  std::string owner{};
+  owner_id owner{};
   std::uint64_t boot = 0;
 
   [[nodiscard]] bool speaks_only_for(const std::string& node) const {
@@ -100,7 +101,7 @@ struct release {
 struct owner_gone {
   using result = freed;
 
-  std::string owner{};
+  owner_id owner{};
   std::uint64_t boot = 0;
 
   [[nodiscard]] bool speaks_only_for(const std::string& node) const {
@@ -159,7 +160,7 @@ struct claim_page {
 struct list_claims {
   using result = claim_page;
 
-  std::string owner{};
+  owner_id owner{};
   agent_id after{};
   std::uint32_t limit = 100;
 

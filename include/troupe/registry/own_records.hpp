@@ -6,9 +6,9 @@
 #include <map>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
+#include "troupe/core/ids.hpp"
 #include "troupe/registry/record.hpp"
 
 namespace troupe::registry {
@@ -17,9 +17,9 @@ namespace troupe::registry {
 /// their versions. Each change returns the record to put into the table of the node.
 class own_records {
 public:
-  own_records(std::string owner, std::uint64_t boot) : owner_(std::move(owner)), boot_(boot) {}
+  own_records(const node_id& owner, std::uint64_t boot) : owner_(owner), boot_(boot) {}
 
-  [[nodiscard]] const std::string& owner() const {
+  [[nodiscard]] const node_id& owner() const {
     return owner_;
   }
 
@@ -89,7 +89,7 @@ public:
   }
 
 private:
-  std::string owner_;
+  node_id owner_;
   std::uint64_t boot_;
   std::uint64_t last_version_ = 0;
   std::map<record_key, record> records_;

@@ -9,7 +9,9 @@
 #include <string_view>
 #include <vector>
 
+#include "troupe/core/as_text.hpp"
 #include "troupe/core/fields.hpp"
+#include "troupe/core/ids.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/registry/record.hpp"
 
@@ -50,9 +52,14 @@ struct get_record {
 
   record_kind kind = record_kind::agent;
   std::string name{};
-  std::string owner{};
+  node_id owner{};
 
-  TROUPE_FIELDS(get_record, kind, name, owner);
+  template <class Inspector>
+  friend bool inspect(Inspector& f, get_record& x) {
+    as_text owner{x.owner};
+    return f.object(x).fields(f.field("kind", x.kind), f.field("name", x.name),
+                              f.field("owner", owner));
+  }
 };
 
 /// One page of records, in the order of their keys.
@@ -73,7 +80,7 @@ struct find_records {
 
   std::optional<record_kind> kind{};
   std::string name{};
-  std::string owner{};
+  node_id owner{};
   /// The record has all of them.
   std::vector<std::string> capabilities{};
   std::string group{};
@@ -85,8 +92,16 @@ struct find_records {
   std::optional<record_key> after{};
   std::uint32_t limit = 100;
 
-  TROUPE_FIELDS(find_records, kind, name, owner, capabilities, group, metadata, statuses,
-                unhealthy_too, after, limit);
+  template <class Inspector>
+  friend bool inspect(Inspector& f, find_records& x) {
+    as_text owner{x.owner};
+    return f.object(x).fields(f.field("kind", x.kind), f.field("name", x.name),
+                              f.field("owner", owner), f.field("capabilities", x.capabilities),
+                              f.field("group", x.group), f.field("metadata", x.metadata),
+                              f.field("statuses", x.statuses),
+                              f.field("unhealthy_too", x.unhealthy_too), f.field("after", x.after),
+                              f.field("limit", x.limit));
+  }
 };
 
 /// Every status, for find_records::statuses.
@@ -97,7 +112,7 @@ inline std::vector<record_status> all_statuses() {
 
 /// State of a node.
 struct owner_view {
-  std::string owner{};
+  node_id owner{};
   /// The highest boot seen; zero if the node is unknown.
   std::uint64_t boot = 0;
   /// Membership's verdict: active or disconnected.
@@ -109,16 +124,26 @@ struct owner_view {
 
   friend bool operator==(const owner_view&, const owner_view&) = default;
 
-  TROUPE_FIELDS(owner_view, owner, boot, liveness, unseen_for, records);
+  template <class Inspector>
+  friend bool inspect(Inspector& f, owner_view& x) {
+    as_text owner{x.owner};
+    return f.object(x).fields(f.field("owner", owner), f.field("boot", x.boot),
+                              f.field("liveness", x.liveness), f.field("unseen_for", x.unseen_for),
+                              f.field("records", x.records));
+  }
 };
 
 /// Asks for the state of a node.
 struct find_owner {
   using result = owner_view;
 
-  std::string owner{};
+  node_id owner{};
 
-  TROUPE_FIELDS(find_owner, owner);
+  template <class Inspector>
+  friend bool inspect(Inspector& f, find_owner& x) {
+    as_text owner{x.owner};
+    return f.object(x).fields(f.field("owner", owner));
+  }
 };
 
 // -- count ---------------------------------------------------------------------------

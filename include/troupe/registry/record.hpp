@@ -11,7 +11,9 @@
 #include <string_view>
 #include <vector>
 
+#include "troupe/core/as_text.hpp"
 #include "troupe/core/fields.hpp"
+#include "troupe/core/ids.hpp"
 #include "troupe/core/time.hpp"
 
 /// Records of nodes, their agents and their services. No CAF here; messages.hpp gives the
@@ -54,21 +56,26 @@ constexpr record_status worse(record_status left, record_status right) {
   return std::max(left, right);
 }
 
-/// Identifies one record. `owner` is the id of the node that publishes it. Only a claimed agent
-/// name is unique in the cluster; a service has one record for each node.
+/// Identifies one record. `owner` is the id of the node that publishes it, and is written as text.
+/// Only a claimed agent name is unique in the cluster; a service has one record for each node.
 struct record_key {
   record_kind kind = record_kind::agent;
   std::string name{};
-  std::string owner{};
+  node_id owner{};
 
   friend auto operator<=>(const record_key&, const record_key&) = default;
 
-  TROUPE_FIELDS(record_key, kind, name, owner);
+  template <class Inspector>
+  friend bool inspect(Inspector& f, record_key& x) {
+    as_text owner{x.owner};
+    return f.object(x).fields(f.field("kind", x.kind), f.field("name", x.name),
+                              f.field("owner", owner));
+  }
 };
 
-/// Returns `key` in readable form: "agent echo of n1".
+/// Returns `key` in readable form: "agent echo of 5f…", with the whole id.
 inline std::string to_text(const record_key& key) {
-  return std::string{name_of(key.kind)} + ' ' + key.name + " of " + key.owner;
+  return std::string{name_of(key.kind)} + ' ' + key.name + " of " + to_string(key.owner);
 }
 
 // -- records -----------------------------------------------------------------------
@@ -128,7 +135,7 @@ struct record {
 
 /// Returns the bytes of its texts, which bound its size.
 inline std::size_t size_of(const record& value) {
-  auto sum = value.key.name.size() + value.key.owner.size();
+  auto sum = value.key.name.size() + 2 * node_id::size; // the owner is written in hex digits
   for (auto& each : value.endpoints)
     sum += each.host.size() + sizeof(each.port);
   for (auto& each : value.capabilities)

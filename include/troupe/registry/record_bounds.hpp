@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 
+#include "troupe/core/ids.hpp"
 #include "troupe/core/names.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/utf8.hpp"
@@ -59,7 +60,8 @@ inline problem check_claim(const record& value) {
             "token " + std::to_string(value.token) + " is of no service of names; claim the name"};
   if (value.token == 0 && !is_unclaimed_name(name, owner))
     return {errc::bad_argument,
-            "it has no token; claim its name first, or give it a name like name@" + owner};
+            "it has no token; claim its name first, or give it a name like name@"
+              + to_string(owner)};
   return {};
 }
 
@@ -73,9 +75,8 @@ inline problem check(const record& value) {
                                   + "; give node, agent or service"};
   if (!is_name(value.key.name))
     return bad_name("name", value.key.name);
-  if (!is_name(value.key.owner) || is_own_name(value.key.owner))
-    return {errc::bad_argument, "owner " + shortened(value.key.owner)
-                                  + " is not a node id; give 1 to 255 bytes of UTF-8 without '@'"};
+  if (value.key.owner == node_id{})
+    return {errc::bad_argument, to_text(value.key) + " is of no node; give the id of its node"};
   if (value.boot == 0 || value.boot > max_boot || value.version == 0)
     return {errc::bad_argument, to_text(value.key) + " has boot " + std::to_string(value.boot)
                                   + " and version " + std::to_string(value.version)

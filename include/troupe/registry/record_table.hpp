@@ -5,7 +5,6 @@
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -15,6 +14,7 @@
 #include <variant>
 #include <vector>
 
+#include "troupe/core/ids.hpp"
 #include "troupe/core/machine.hpp"
 #include "troupe/core/page_room.hpp"
 #include "troupe/core/shares.hpp"
@@ -107,7 +107,7 @@ public:
              < std::pair{other.shows.status, !other.healthy};
     };
     for_each_of_name(question.kind, question.name, [&](const entry& each) {
-      if (each.shown && (question.owner.empty() || each.key().owner == question.owner)
+      if (each.shown && (question.owner == node_id{} || each.key().owner == question.owner)
           && (best == nullptr || beats(each, *best)))
         best = &each;
     });
@@ -120,9 +120,9 @@ public:
     found_records result;
     page_room room{question.limit};
     auto owner = owners_.find(question.owner);
-    auto* owned = question.owner.empty()   ? nullptr
-                  : owner == owners_.end() ? &nobodys_
-                                           : &owner->second.records;
+    auto* owned = question.owner == node_id{} ? nullptr
+                  : owner == owners_.end()    ? &nobodys_
+                                              : &owner->second.records;
     world_.find(entries_, owned, question, [&](const entry& each) {
       result.more = !room.left();
       if (result.more)
@@ -167,7 +167,7 @@ public:
 
   /// Returns all records of that life of a node; nothing if the table shows another one, or none.
   /// Cost: O(n) in them.
-  [[nodiscard]] std::optional<record_set> records_of(const std::string& owner,
+  [[nodiscard]] std::optional<record_set> records_of(const node_id& owner,
                                                      std::uint64_t boot) const {
     auto found = owners_.find(owner);
     if (found == owners_.end() || found->second.boot != boot)
@@ -182,7 +182,7 @@ public:
   /// Calls `use(const record&, const records_digest&)` for each record that the node has not
   /// removed, in the order of their keys.
   template <class Use>
-  void for_each_of(const std::string& owner, Use use) const {
+  void for_each_of(const node_id& owner, Use use) const {
     auto found = owners_.find(owner);
     if (found == owners_.end())
       return;
@@ -194,10 +194,10 @@ public:
   /// Why that node should add no further record of its own, if it has so many beside that about
   /// itself; errc::none: it may. It leaves others as much room as it takes, see troupe::shares;
   /// beyond half of all, no table takes more of it.
-  [[nodiscard]] problem check_share(const std::string& owner, std::size_t has) const {
+  [[nodiscard]] problem check_share(const node_id& owner, std::size_t has) const {
     auto taken = has + count_present() - count_of(owner);
     auto free = options_.max_records - std::min<std::size_t>(taken, options_.max_records);
-    return shares<std::string>::may_take(has, free)
+    return shares<node_id>::may_take(has, free)
              ? problem{}
              : detail::over_its_share(owner, has, options_.max_records);
   }
@@ -223,7 +223,7 @@ private:
     std::uint32_t removed = 0;
   };
 
-  using owners = std::map<std::string, owner_state, std::less<>>;
+  using owners = std::map<node_id, owner_state>;
 
   // -- requests ----------------------------------------------------------------------
 
@@ -516,9 +516,9 @@ private:
       return {errc::too_large,
               std::to_string(request.records.size()) + " records in one put_records; give at most "
                 + std::to_string(options_.max_batch) + " (registry_options::max_batch)"};
-    std::set<std::string> new_owners;
+    std::set<node_id> new_owners;
     std::set<record_key> new_records;
-    std::map<std::string, std::uint64_t> boots;
+    std::map<node_id, std::uint64_t> boots;
     for (auto& each : request.records) {
       if (auto why = check(each))
         return why;
@@ -545,7 +545,7 @@ private:
     return entries_.size() - gone_.size() - nodes_;
   }
 
-  [[nodiscard]] std::size_t count_of(const std::string& owner) const {
+  [[nodiscard]] std::size_t count_of(const node_id& owner) const {
     auto found = owners_.find(owner);
     if (found == owners_.end())
       return 0;
@@ -561,12 +561,12 @@ private:
   /// `boots`: the life of each owner that the records bring; what a later one takes the place of
   /// does not count.
   [[nodiscard]] problem check_room(const std::set<record_key>& new_records,
-                                   const std::map<std::string, std::uint64_t>& boots) const {
+                                   const std::map<node_id, std::uint64_t>& boots) const {
     struct stock {
       std::size_t counted = 0;
       bool has_node = false;
     };
-    std::map<std::string, stock> has;
+    std::map<node_id, stock> has;
     auto all = count_present();
     for (auto& [owner, boot] : boots) {
       auto known = owners_.find(owner);
@@ -593,7 +593,7 @@ private:
   // -- state -------------------------------------------------------------------------
 
   registry_options options_;
-  std::string self_;
+  node_id self_;
   entries entries_;
   owners owners_;
   detail::showcase world_;

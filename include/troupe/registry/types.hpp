@@ -2,11 +2,11 @@
 
 #include <chrono>
 #include <cstdint>
-#include <string>
 #include <variant>
 #include <vector>
 
 #include "troupe/core/answers.hpp"
+#include "troupe/core/ids.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/registry/queries.hpp"
 #include "troupe/registry/record.hpp"
@@ -80,7 +80,7 @@ struct put_records {
 /// The liveness of a node by membership: active or disconnected. Its records never show better than
 /// that. Has no effect if a boot above `boot` is known.
 struct verdict {
-  std::string owner{};
+  node_id owner{};
   std::uint64_t boot = 0;
   record_status liveness = record_status::active;
 };
@@ -88,7 +88,7 @@ struct verdict {
 /// Forgets a node with all its records, as if it had never been heard of. Has no effect if a boot
 /// above `boot` is known.
 struct forget {
-  std::string owner{};
+  node_id owner{};
   std::uint64_t boot = 0;
 };
 
@@ -114,7 +114,7 @@ struct report_outcome {
 struct configure {
   registry_options options{};
   std::uint64_t revision_floor = 0;
-  std::string self{};
+  node_id self{};
 };
 
 using event = std::variant<put_records, verdict, forget, report_outcome, configure>;

@@ -179,6 +179,15 @@ private:
     return true;
   }
 
+  template <read_from_text T>
+  bool get(as_shape<shape::text> shape, T& value, const tree& from) {
+    std::string text;
+    if (!get(shape, text, from))
+      return false;
+    auto why = value.read_text(text);
+    return !why || fail(std::move(why.detail));
+  }
+
   bool get(as_shape<shape::bytes>, std::vector<std::byte>& value, const tree& from) {
     if (!memory_.take_text(from.is_string()   ? from.get_ref<const std::string&>().size()
                            : from.is_binary() ? from.get_binary().size()

@@ -118,7 +118,8 @@ private:
     return true;
   }
 
-  template <text_like T>
+  template <class T>
+  requires text_like<T> || read_from_text<T>
   bool put(as_shape<shape::text> shape, const T& value, tree& to) {
     return put(shape, value.text(), to);
   }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 
+#include "troupe/core/ids.hpp"
 #include "troupe/core/names.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/registry/record_bounds.hpp"
@@ -14,7 +15,7 @@ namespace troupe::registry::detail {
 
 [[nodiscard]] inline problem unknown(const record_key& key) {
   return {errc::not_found, "there is no " + std::string{name_of(key.kind)} + ' '
-                             + shortened(key.name) + " of " + shortened(key.owner)
+                             + shortened(key.name) + " of " + to_string(key.owner)
                              + "; look it up again"};
 }
 
@@ -24,24 +25,23 @@ namespace troupe::registry::detail {
                                  + " are in use; remove some or raise registry_options::" + option};
 }
 
-[[nodiscard]] inline problem over_its_share(const std::string& owner, std::size_t has,
+[[nodiscard]] inline problem over_its_share(const node_id& owner, std::size_t has,
                                             std::uint32_t bound) {
-  return {errc::limit_reached, "node " + shortened(owner) + " has " + std::to_string(has) + " of "
+  return {errc::limit_reached, "node " + to_string(owner) + " has " + std::to_string(has) + " of "
                                  + std::to_string(bound)
                                  + " records, and no more than that are free for others; remove "
                                    "some or raise registry_options::max_records"};
 }
 
-[[nodiscard]] inline problem over_half(const std::string& owner, std::size_t has,
-                                       std::uint32_t bound) {
-  return {errc::limit_reached, "node " + shortened(owner) + " has " + std::to_string(has) + " of "
+[[nodiscard]] inline problem over_half(const node_id& owner, std::size_t has, std::uint32_t bound) {
+  return {errc::limit_reached, "node " + to_string(owner) + " has " + std::to_string(has) + " of "
                                  + std::to_string(bound)
                                  + " records, and one may have half of them; remove some there or "
                                    "raise registry_options::max_records"};
 }
 
-[[nodiscard]] inline problem without_records(const std::string& owner, std::uint64_t boot) {
-  return {errc::not_found, "no record of node " + shortened(owner) + " with boot "
+[[nodiscard]] inline problem without_records(const node_id& owner, std::uint64_t boot) {
+  return {errc::not_found, "no record of node " + to_string(owner) + " with boot "
                              + std::to_string(boot) + " is known; put its records first"};
 }
 
@@ -53,9 +53,9 @@ namespace troupe::registry::detail {
 }
 
 [[nodiscard]] inline problem unfit(const forget& request) {
-  if (is_name(request.owner) && request.boot != 0 && request.boot <= max_boot)
+  if (request.owner != node_id{} && request.boot != 0 && request.boot <= max_boot)
     return {};
-  return {errc::bad_argument, "owner " + shortened(request.owner) + " with boot "
+  return {errc::bad_argument, "owner " + to_string(request.owner) + " with boot "
                                 + std::to_string(request.boot)
                                 + " is invalid; give a node id, and a boot of at least 1"};
 }

@@ -111,7 +111,7 @@ private:
     auto& [kind, name, owner] = what.key();
     if ((question.kind && kind != *question.kind)
         || (!question.name.empty() && name != question.name)
-        || (!question.owner.empty() && owner != question.owner))
+        || (question.owner != node_id{} && owner != question.owner))
       return false;
     if (question.statuses.empty() ? what.shows.status != record_status::active
                                   : std::ranges::count(question.statuses, what.shows.status) == 0)

@@ -51,7 +51,7 @@ public:
         awaited_.clear();
         leaving_.clear();
         node.for_each_record([&](const registry::record_view& each) {
-          auto owner = id_of(each.value.key.owner);
+          auto& owner = each.value.key.owner;
           auto is_lost = each.liveness == registry::record_status::disconnected;
           if (owner != node.id() && !there(owner))
             awaited_[owner] = {is_lost ? now : now + lost_after_, each.value.boot};
@@ -86,8 +86,8 @@ public:
         if (names_page_ != id || !leads_ || !each.what)
           return;
         for (auto& claim : each.what->claimed)
-          if (claim.is_fleeting && id_of(claim.owner) != node.id())
-            await(now, id_of(claim.owner), claim.boot);
+          if (claim.is_fleeting && claim.owner != node.id())
+            await(now, *claim.owner.node(), claim.boot);
       },
       [&](const cluster::liveness::workers_listed& each) {
         if (workers_page_ != id || !leads_ || !each.what)
@@ -107,7 +107,7 @@ public:
       auto news = node.table().answer(watched_);
       watched_ = watched_.next(news);
       for (auto& change : news.changes)
-        if (id_of(change.what.value.key.owner) != node.id())
+        if (change.what.value.key.owner != node.id())
           follow(now, change);
     }
   }
@@ -147,11 +147,6 @@ public:
   }
 
 private:
-  /// All owners are nodes here.
-  static node_id id_of(const std::string& owner) {
-    return *node_id::from_string(owner);
-  }
-
   /// The latest boot that is there.
   [[nodiscard]] std::optional<boot_number> there(const node_id& node) const {
     std::optional<boot_number> latest;
@@ -208,7 +203,7 @@ private:
   }
 
   void follow(time_point now, const registry::change& news) {
-    auto node = id_of(news.what.value.key.owner);
+    auto& node = news.what.value.key.owner;
     if (news.kind == registry::change_kind::removed) {
       if (news.what.value.key.kind == registry::record_kind::node)
         left(node, news.what.value.boot);
@@ -277,9 +272,9 @@ inline bool is_fleeting(const node_id& id) {
   return id.bytes.front() >= std::byte{0xf0};
 }
 
-/// By the owner of a record, a name or a worker: all are nodes here.
-inline node_sights::const_iterator find_owner(const node_sights& nodes, const std::string& owner) {
-  return nodes.find(*node_id::from_string(owner));
+/// By the owner of a name or a worker: all are nodes here.
+inline node_sights::const_iterator find_owner(const node_sights& nodes, const owner_id& owner) {
+  return nodes.find(*owner.node());
 }
 
 /// Checks, some time after the last fault, that each node shows of the others what they say, and
@@ -292,7 +287,7 @@ void check_copies(const node_sights& nodes, Broken broken) {
     };
     node.core->for_each_record([&](const registry::record_view& each) {
       auto& key = each.value.key;
-      auto owner = find_owner(nodes, key.owner);
+      auto owner = nodes.find(key.owner);
       if (owner == nodes.end()) {
         if (each.liveness != registry::record_status::disconnected)
           shows(each, "as there, which is gone");
@@ -330,7 +325,7 @@ void check_routes(const node_sights& nodes, Broken broken) {
     node_routes wanted;
     auto want = [&](const registry::record& what, bool rests) {
       auto agent = agent_of(what);
-      auto owner = *node_id::from_string(what.key.owner);
+      auto& owner = what.key.owner;
       if (what.key.kind == registry::record_kind::agent)
         wanted[{agent, owner}] = {what, agent, owner, rests};
     };
@@ -344,8 +339,7 @@ void check_routes(const node_sights& nodes, Broken broken) {
         want(each, rests);
     node.core->for_each_record([&, own = &id](const registry::record_view& each) {
       auto is_resting = each.status == record_status::maintenance;
-      if (each.value.key.owner != to_string(*own)
-          && (is_resting || each.status == record_status::active))
+      if (each.value.key.owner != *own && (is_resting || each.status == record_status::active))
         want(each.value, is_resting);
     });
     auto wrong = [&, from = &id](const node_routes::key_type& which, const std::string& how) {
@@ -394,8 +388,8 @@ void check_receivers(const node_id& id, const node_sight& node, Broken broken) {
     auto shown = node.core->table()
                    .answer(registry::get_record{registry::record_kind::agent, name.text(), {}})
                    .found;
-    if (own && shown && shown->value.key.owner != to_string(id) && shown->value.token > own->token)
-      broken("keeps the name " + name.text() + ", which node " + shown->value.key.owner
+    if (own && shown && shown->value.key.owner != id && shown->value.token > own->token)
+      broken("keeps the name " + name.text() + ", which node " + to_string(shown->value.key.owner)
              + " has claimed later");
   }
 }
@@ -408,12 +402,12 @@ void check_names(const node_sights& nodes, const Names& names, Broken broken) {
   for (auto& each : names.answer(registry::names::list_claims{{}, {}, 1'000}).claimed) {
     auto owner = find_owner(nodes, each.owner);
     if (owner == nodes.end()) {
-      if (is_fleeting(*node_id::from_string(each.owner)))
-        broken("node " + each.owner + " keeps the name " + each.name.text()
+      if (is_fleeting(*each.owner.node()))
+        broken("node " + each.owner.text() + " keeps the name " + each.name.text()
                + ", and is gone and has no data folder");
     } else if (each.boot == owner->second.book->boot() && !owner->second.is_twin
                && !owner->second.receivers->contains(each.name)) {
-      broken("node " + each.owner + " keeps the name " + each.name.text()
+      broken("node " + each.owner.text() + " keeps the name " + each.name.text()
              + ", and has no such agent");
     }
   }
@@ -424,10 +418,10 @@ void check_names(const node_sights& nodes, const Names& names, Broken broken) {
     for (auto& name : *node.receivers) {
       auto granted = names.answer(registry::names::find_claim{name}).found;
       auto said = node.book->find(registry::record_kind::agent, name.text());
-      if (!granted || granted->owner != to_string(id))
+      if (!granted || granted->owner != id)
         wrong(id, name,
               " gets messages, and its name is that of "
-                + (granted ? "node " + granted->owner : std::string{"nobody"}));
+                + (granted ? "node " + granted->owner.text() : std::string{"nobody"}));
       else if (!said || said->token != granted->token)
         wrong(id, name, " is not said with the token of its claim");
     }
@@ -439,7 +433,7 @@ template <class Broken>
 void check_workers(const node_sights& nodes, const scheduler::worker_list& list, Broken broken) {
   std::set<std::string> found;
   for (auto& each : list.workers) {
-    auto is_there = find_owner(nodes, each.owner) != nodes.end();
+    auto is_there = find_owner(nodes, owner_id{each.owner}) != nodes.end();
     auto worker = "the worker of boot " + std::to_string(each.boot) + " of node " + each.owner;
     if (!is_there)
       broken(worker + " is kept, which is gone");

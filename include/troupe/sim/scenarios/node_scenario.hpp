@@ -369,7 +369,7 @@ private:
 
   /// Whether there are records of that node, and whether it shows them as there.
   static std::pair<bool, bool> knows_records(const node_process& node, const node_id& of) {
-    auto known = node.table().answer(registry::find_owner{to_string(of)});
+    auto known = node.table().answer(registry::find_owner{of});
     return {known.records > 0, known.liveness != registry::record_status::disconnected};
   }
 

@@ -12,12 +12,12 @@
 #include "troupe/cluster/claims.hpp"
 #include "troupe/cluster/liveness.hpp"
 #include "troupe/cluster/node_core.hpp"
-#include "troupe/cluster/owner_id.hpp"
 #include "troupe/cluster/record_exchange.hpp"
 #include "troupe/core/agent_id.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/machine.hpp"
 #include "troupe/core/overloaded.hpp"
+#include "troupe/core/owner_id.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/core/visit.hpp"
@@ -99,7 +99,7 @@ public:
         return around_.step(cluster::liveness::workers_listed{heard.error()}, id);
       std::vector<cluster::liveness::worker> found;
       for (auto& each : heard->workers)
-        found.push_back({each.worker.value, cluster::owner_id{each.owner}, each.boot,
+        found.push_back({each.worker.value, owner_id{each.owner}, each.boot,
                          each.state == scheduler::worker_state::silent});
       around_.step(cluster::liveness::workers_listed{std::move(found)}, id);
     };

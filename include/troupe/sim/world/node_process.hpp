@@ -107,7 +107,7 @@ public:
   /// One of its services says how much it has to do.
   void put_service(std::uint32_t load) {
     registry::record made;
-    made.key = {registry::record_kind::service, "service", to_string(id_)};
+    made.key = {registry::record_kind::service, "service", id_};
     made.load = load;
     ask_core(cluster::claims::put{made}, "put of a service");
   }
@@ -299,7 +299,7 @@ private:
 
   void put_self() {
     registry::record made;
-    made.key = {registry::record_kind::node, name_, to_string(id_)};
+    made.key = {registry::record_kind::node, name_, id_};
     auto where = *net::address::from_string(way::listens_at(here_.self()));
     made.endpoints = {{where.host, where.port}};
     if (is_fleeting(id_))
@@ -428,12 +428,11 @@ private:
   /// Names of a node that can come back stay its, unless this node has forgotten it.
   void perform(cluster::liveness::free_names& what) {
     ++here_.setting().names_freed;
-    auto owner = to_string(what.owner);
-    auto is_known = table().answer(registry::find_owner{owner}).boot != 0;
+    auto is_known = table().answer(registry::find_owner{*what.owner.node()}).boot != 0;
     if (!is_fleeting(*what.owner.node()) && is_known)
-      broken("frees the names of node " + owner + ", which may come back");
-    clients_.names().ask(registry::names::owner_gone{owner, what.boot}, node_times::answer_within,
-                         [](auto&) {});
+      broken("frees the names of node " + to_string(what.owner) + ", which may come back");
+    clients_.names().ask(registry::names::owner_gone{what.owner, what.boot},
+                         node_times::answer_within, [](auto&) {});
   }
 
   // -- what it asks others -------------------------------------------------------------------
