@@ -130,7 +130,7 @@ bool tell(const common_options& common, const registry::record& node, const std:
   if (common.json)
     print({{"event", "shown"}, {"node", node.key.name}, {"id", id}, {"message", content}});
   else
-    for (auto& line : lines_of(content.dump(2)))
+    for (auto& line : lines_of(content.dump(2, ' ', false, json::error_handler_t::replace)))
       print_line(std::cout, printable(line)); // others choose its texts
   return true;
 }

@@ -162,6 +162,11 @@ struct narrow_inboxes : live_inboxes {
   narrow_inboxes() : live_inboxes{{.max_waiting_bytes = 512U << 10U}} {}
 };
 
+/// Few messages wait for room.
+struct few_pending : live_inboxes {
+  few_pending() : live_inboxes{{.max_pending = 20}} {}
+};
+
 constexpr std::uint64_t held = router::detail::agent_table::inbox::max_held;
 
 } // namespace
@@ -262,6 +267,41 @@ TEST_CASE_METHOD(live_inboxes, "a critical request does not wait behind those th
   for (auto& each : asked)
     CHECK(answer_to(std::move(each)) != "limit_reached");
   CHECK(slow->disorder == 1); // of the 50 some came after it
+}
+
+TEST_CASE_METHOD(live_inboxes,
+                 "whoever waits for room hears at once that the node stops, or that the life of "
+                 "the message is over",
+                 "[router]") {
+  auto& where = GENERATE(0, 1) == 0 ? here : there;
+  add_slow(where, "slow", {.max_messages = 20});
+  CHECK(testing::comes_true([&] { return send("slow", 0) == errc::limit_reached; }));
+  const auto in_inbox = &where == &here ? 20U : 0U;
+  CHECK(testing::comes_true([&] { return statistics(here).waiting == in_inbox; }));
+  dispatch brief{to_agent("slow"), {}, 20s, caf::make_message(std::uint64_t{1})};
+  brief.how = {.ttl = 200ms, .wait_for_room = true};
+  CHECK(answer_to(self->request(here.handle(), 30s, std::move(brief))) == "expired");
+  auto asked = ask_patiently("slow", 2, 20s);
+  CHECK(testing::comes_true([&] { return statistics(here).waiting == in_inbox + 1; }));
+  caf::anon_send_exit(here.handle(), caf::exit_reason::user_shutdown);
+  CHECK(answer_to(std::move(asked)) == "cancelled");
+}
+
+TEST_CASE_METHOD(few_pending, "how many wait for room at a node is bounded", "[router]") {
+  add_slow(here, "slow", {.max_messages = 20});
+  CHECK(testing::comes_true([&] { return send("slow", 0) == errc::limit_reached; }));
+  const auto before = statistics(here);
+  std::vector<decltype(ask("slow", 0))> asked;
+  for (std::uint64_t each = 0; each < 10; ++each) // who sends may have half of what is left
+    asked.push_back(ask_patiently("slow", each, 20s));
+  CHECK(testing::comes_true([&] { return statistics(here).waiting == before.waiting + 10; }));
+  CHECK(statistics(here).waiting_bytes > before.waiting_bytes);
+  problem why;
+  ask_patiently("slow", 10, 20s)
+    .receive([](std::uint64_t) {}, [&](const caf::error& said) { why = to_problem(said); });
+  CHECK(why.code == errc::limit_reached);
+  CHECK(why.detail.find("10 messages wait for room at this node") == 0);
+  CHECK(statistics(here).waiting == before.waiting + 10);
 }
 
 TEST_CASE_METHOD(live_inboxes,

@@ -1,5 +1,6 @@
 #include "troupe/core/caf/message_tree.hpp"
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -54,6 +55,14 @@ struct wide {
   TROUPE_FIELDS(wide, named, nothing, shapes, units, number, kept, real, orders);
 };
 
+/// Has more than its fields.
+struct bulky {
+  std::array<char, 100'000> beside{};
+  std::u16string units = u"ab";
+
+  TROUPE_FIELDS(bulky, units);
+};
+
 /// No message: CAF's have no place that is aligned for it.
 struct of_machine {
   long double weight = 0;
@@ -61,7 +70,7 @@ struct of_machine {
   TROUPE_FIELDS(of_machine, weight);
 };
 
-TROUPE_MESSAGES_AT(of_trees, 61'100, chain, wide);
+TROUPE_MESSAGES_AT(of_trees, 61'100, chain, wide, bulky);
 
 void init() {
   init_messages<caf::id_block::troupe_core, of_mixed_messages, of_trees>();
@@ -141,6 +150,10 @@ TEST_CASE("the tree of a message is as documented") {
   CHECK(!in_json.contains("perhaps"));
   auto packed = parse_msgpack(to_msgpack(caf::make_message(other)).value()).value();
   CHECK(packed.at(0).at("value").at("bytes") == nlohmann::json::binary({0xff, 0}));
+  const caf::byte_buffer raw{caf::byte{0xff}, caf::byte{0}};
+  CHECK(to_json(caf::make_message(raw)).value()
+        == R"([{"type":"caf::byte_buffer","value":[255,0]}])");
+  CHECK(read<caf::byte_buffer>(with("caf::byte_buffer", "[255,0]")) == raw);
   // What json.hpp makes of the same struct is read here.
   CHECK(read<order>(with(an_order, to_json(order{9, "é"}).value())) == order{9, "é"});
 }
@@ -156,6 +169,9 @@ TEST_CASE("who writes a message by hand may leave out, add and choose among form
   auto all = read<mixed>(with("mixed_message::mixed", R"({"perhaps": null, "lines": []})"));
   CHECK(all == mixed{});
   CHECK(read<std::string>(with("std::string", R"("\u00e9")")) == "é");
+  constexpr auto a_bulky = "message_tree_test::bulky";
+  CHECK(read<bulky>(with(a_bulky, R"({"units": [99]})")).units == u"c");
+  CHECK(read<bulky>(with(a_bulky, "{}")).units.empty());
 }
 
 TEST_CASE("what is not of its type is refused, with its place") {
@@ -178,7 +194,15 @@ TEST_CASE("what is not of its type is refused, with its place") {
              ContainsSubstring("[0].value.named[0]: expected a list of 2, found a list of 1"));
   CHECK_THAT(why(with(a_wide, R"({"named": [["a", {}], ["a", {}]]})")),
              ContainsSubstring("[0].value.named[1]: this key is given twice"));
+  CHECK_THAT(why(with(a_wide, R"({"named": [{"a": 1, "b": 2}]})")),
+             ContainsSubstring("[0].value.named[0]: expected a list of 2, found an object of 2"));
   CHECK_THAT(why(with(a_wide, R"({"named": 5})")), ContainsSubstring("an object, or a list"));
+  CHECK_THAT(why(with(a_wide, R"({"orders": {}})")),
+             ContainsSubstring("[0].value.orders: expected a list, found an object of 0"));
+  CHECK_THAT(why(with(a_wide, R"({"shapes": [{"value": [{}]}]})")),
+             ContainsSubstring("expected an object with one member, found a list of 1"));
+  CHECK_THAT(why(R"([{"type":"bool","value":true},{"type":"bool","value":1}])"),
+             ContainsSubstring("[1].value: expected true or false"));
   CHECK_THAT(why(with(a_wide, R"({"shapes": [{"value": {"2": {}}}]})")),
              ContainsSubstring("[0].value.shapes[0].value: expected one member of: "
                                "mixed_message::order, troupe::test::square, found \"2\""));
@@ -199,6 +223,8 @@ TEST_CASE("what is not of its type is refused, with its place") {
   CHECK_THAT(of_mixed(R"({"lines": {"1": []}})"),
              ContainsSubstring(R"([0].value.lines["1"]: expected an integer)"));
   CHECK_THAT(of_mixed(R"({"two": ["a", -1]})"), ContainsSubstring("[0].value.two[1]: expected"));
+  CHECK_THAT(of_mixed(R"({"two": {"a": 1, "b": 2}})"),
+             ContainsSubstring("[0].value.two: expected a list of 2, found an object of 2"));
   CHECK_THAT(of_mixed(R"({"flags": [true, 0]})"),
              ContainsSubstring("[0].value.flags[1]: expected true or false"));
 }
@@ -236,6 +262,44 @@ TEST_CASE("a long double is refused, both ways") {
   CHECK_THAT(source.fault("[0]").detail, ContainsSubstring("[0].weight: a long double"));
 }
 
+TEST_CASE("what has no name within a value is refused, both ways") {
+  auto refused = [](auto write) {
+    detail::tree_sink sink{detail::tree_form::json, 0};
+    REQUIRE(!write(static_cast<caf::serializer&>(sink)));
+    return sink.fault("[0]").detail;
+  };
+  constexpr auto type = caf::invalid_type_id;
+  CHECK_THAT(refused([](auto& to) { return to.value(1) && to.value(2); }),
+             ContainsSubstring("[0]: more than one value without a name"));
+  CHECK_THAT(refused([](auto& to) { return to.begin_object(type, "x") && to.value(1); }),
+             ContainsSubstring("more than one value without a name"));
+  CHECK_THAT(refused([](auto& to) { return to.begin_field("a"); }),
+             ContainsSubstring("a field outside of an object"));
+  CHECK_THAT(refused([](auto& to) {
+               return to.begin_object(type, "x") && to.begin_field("a") && to.value(1)
+                      && to.end_field() && to.begin_field("a");
+             }),
+             ContainsSubstring("two fields are called \"a\""));
+  auto given = nlohmann::json::parse(R"({"a": 1})");
+  auto memory = memory_budget::unlimited();
+  detail::tree_source source{given, {}, memory};
+  caf::type_id_t any{};
+  CHECK(!static_cast<caf::deserializer&>(source).begin_field("a"));
+  CHECK_THAT(source.fault("[0]").detail, ContainsSubstring("a field outside of an object"));
+  CHECK(!static_cast<caf::deserializer&>(source).fetch_next_object_type(any));
+}
+
+TEST_CASE("a map of which two keys are the same stays a list of pairs") {
+  detail::tree_sink sink{detail::tree_form::json, 0};
+  caf::serializer& to = sink;
+  REQUIRE(to.begin_associative_array(2));
+  for (auto each : {1, 2})
+    REQUIRE((to.begin_key_value_pair() && to.value(caf::string_view{"a"}) && to.value(each)
+             && to.end_key_value_pair()));
+  REQUIRE(to.end_associative_array());
+  CHECK(sink.take().dump() == R"([["a",1],["a",2]])");
+}
+
 TEST_CASE("what means nothing elsewhere is refused, both ways") {
   init();
   caf::actor_system_config how;
@@ -257,7 +321,7 @@ TEST_CASE("what means nothing elsewhere is refused, both ways") {
   CHECK_THAT(refused(caf::make_message(order{1, "\xff"})),
              ContainsSubstring("[0].value.article: a text that is not UTF-8"));
   CHECK_THAT(why(with("mixed_message::call", R"({"whom": {"aid": 1}})")),
-             ContainsSubstring("[0].value.whom"));
+             ContainsSubstring("[0].value.whom: the handle of an actor cannot be read"));
   CHECK_THAT(why(with("caf::error", "{}")), ContainsSubstring("[0].value: an error"));
   CHECK_THAT(why(with("caf::message", "{}")), ContainsSubstring("[0].value: an error"));
   wide real;
@@ -303,8 +367,17 @@ TEST_CASE("how deep and how large a message is has bounds") {
   auto list = nlohmann::json::array();
   list.push_back(std::move(element));
   CHECK_THAT(to_message(list).error().detail, ContainsSubstring("nested deeper"));
+  // However many lie beside each other.
+  wide many_orders;
+  many_orders.orders.resize(200);
+  CHECK(message_from_json(to_json(caf::make_message(many_orders)).value())
+          ->get_as<wide>(0)
+          .orders.size()
+        == 200);
   json_limits narrow;
   narrow.spare_memory = 10'000;
+  CHECK(message_from_json(with("message_tree_test::bulky", "{}"), narrow).error().code
+        == errc::too_large);
   std::string many = "{}";
   for (auto index = 0; index < 1'000; ++index)
     many += ",{}";
@@ -316,6 +389,11 @@ TEST_CASE("how deep and how large a message is has bounds") {
   REQUIRE(!refused);
   CHECK(refused.error().code == errc::too_large);
   CHECK_THAT(refused.error().detail, ContainsSubstring("json_limits::memory_per_byte"));
+  // What has no number or text in it costs memory as well.
+  auto links = with("message_tree_test::chain", R"({"next": [)" + many + "]}");
+  narrow.memory_per_byte = 24; // enough for the tree
+  CHECK(parse_json(links, narrow));
+  CHECK(message_from_json(links, narrow).error().code == errc::too_large);
 }
 
 TEST_CASE("what was changed anywhere is refused, or read as another message") {
