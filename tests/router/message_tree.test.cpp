@@ -42,6 +42,27 @@ struct chain {
   TROUPE_FIELDS(chain, next);
 };
 
+struct leaf {
+  std::uint32_t number = 0;
+
+  TROUPE_FIELDS(leaf, number);
+};
+
+struct twig;
+
+struct branch {
+  std::vector<twig> twigs;
+
+  TROUPE_FIELDS(branch, twigs);
+};
+
+/// Contains itself in a variant.
+struct twig {
+  std::variant<leaf, branch> what;
+
+  TROUPE_FIELDS(twig, what);
+};
+
 struct wide {
   std::map<std::string, order> named;
   std::map<std::string, std::uint8_t> nothing;
@@ -70,7 +91,7 @@ struct of_machine {
   TROUPE_FIELDS(of_machine, weight);
 };
 
-TROUPE_MESSAGES_AT(of_trees, 61'100, chain, wide, bulky);
+TROUPE_MESSAGES_AT(of_trees, 61'100, chain, wide, bulky, leaf, branch, twig);
 
 void init() {
   init_messages<caf::id_block::troupe_core, of_mixed_messages, of_trees>();
@@ -394,6 +415,40 @@ TEST_CASE("how deep and how large a message is has bounds") {
   narrow.memory_per_byte = 24; // enough for the tree
   CHECK(parse_json(links, narrow));
   CHECK(message_from_json(links, narrow).error().code == errc::too_large);
+}
+
+TEST_CASE("what surely has more bytes of text than are wanted is not written") {
+  init();
+  wide made;
+  for (std::uint8_t each = 0; each < 200; ++each)
+    made.nothing.emplace("a name that is far longer than its value " + std::to_string(each), each);
+  auto text = to_json(caf::make_message(made)).value();
+  CHECK(to_json(caf::make_message(made), text.size()).value() == text);
+  auto why = to_json(caf::make_message(made), text.size() / 2).error();
+  CHECK(why.code == errc::too_large);
+  CHECK_THAT(why.detail, ContainsSubstring("[0].value.nothing"));
+}
+
+TEST_CASE("what is written of variants in each other is read, or refused where it is too deep") {
+  init();
+  twig made{leaf{1}};
+  auto refusals = 0;
+  for (auto depth = 1; depth < 40; ++depth) {
+    INFO(depth);
+    branch parent;
+    parent.twigs.push_back(std::move(made));
+    made = twig{std::move(parent)};
+    if (auto text = to_json(caf::make_message(made))) {
+      CHECK(refusals == 0);
+      auto again = message_from_json(*text);
+      INFO((again ? "" : again.error().detail));
+      CHECK(again);
+    } else {
+      CHECK(text.error().code == errc::too_large);
+      ++refusals;
+    }
+  }
+  CHECK(refusals > 0);
 }
 
 TEST_CASE("what was changed anywhere is refused, or read as another message") {

@@ -44,13 +44,14 @@ namespace troupe {
 
 namespace detail {
 
-/// Returns the tree of `what` in that form.
-inline result<nlohmann::json> write_message(const caf::message& what, tree_form form) {
+/// Returns the tree of `what` in that form. `most`: refuses an element with so many bytes.
+inline result<nlohmann::json> write_message(const caf::message& what, tree_form form,
+                                            std::size_t most = tree_sink::unbounded) {
   constexpr std::size_t list_and_element = 2;
   auto all = nlohmann::json::array();
   for (std::size_t index = 0; index < what.size(); ++index) {
     auto name = caf::query_type_name(what.types()[index]);
-    tree_sink sink{form, list_and_element};
+    tree_sink sink{form, list_and_element, most};
     if (!compat::save_element(what, index, sink))
       return sink.fault("[" + std::to_string(index) + "].value");
     auto& made = all.emplace_back(nlohmann::json::object());
@@ -138,9 +139,11 @@ inline result<nlohmann::json> to_json_value(const caf::message& what) {
   return detail::write_message(what, detail::tree_form::json);
 }
 
-/// Returns `what` as one line of text, members in the order of their names.
-inline result<std::string> to_json(const caf::message& what) {
-  auto tree = to_json_value(what);
+/// Returns `what` as one line of text, members in the order of their names. `most`: too_large as
+/// soon as an element surely has so many bytes.
+inline result<std::string> to_json(const caf::message& what,
+                                   std::size_t most = detail::tree_sink::unbounded) {
+  auto tree = detail::write_message(what, detail::tree_form::json, most);
   if (!tree)
     return tree.error();
   return tree->dump();

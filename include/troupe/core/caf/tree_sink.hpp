@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <set>
 #include <span>
 #include <string>
@@ -31,8 +32,12 @@ class tree_sink final : public number_writer<tree_sink>, public whole_bytes_sink
 public:
   using tree = nlohmann::json;
 
-  /// `depth`: how many lists and objects the tree will be in.
-  tree_sink(tree_form form, std::size_t depth) : form_(form), depth_(depth) {}
+  /// `depth`: how many lists and objects the tree will be in. `most`: refuses a value of which as
+  /// many bytes of text are certain.
+  tree_sink(tree_form form, std::size_t depth, std::size_t most = unbounded)
+    : form_(form), depth_(depth), most_(most) {}
+
+  static constexpr std::size_t unbounded = std::numeric_limits<std::size_t>::max();
 
   /// @pre the value is complete
   [[nodiscard]] tree take() {
@@ -84,10 +89,13 @@ public:
     field->name += "." + alternative;
     *field->at = tree::object();
     field->at = &(*field->at)[alternative];
+    field->is_nested = true;
+    ++depth_;
     return true;
   }
 
   bool end_field() override {
+    depth_ -= open_.back().is_nested ? 1 : 0;
     open_.pop_back();
     return true;
   }
@@ -132,15 +140,15 @@ public:
   }
 
   bool value(caf::string_view x) override {
-    return put(std::string{x.begin(), x.end()});
+    return take(x.size()) && put(std::string{x.begin(), x.end()});
   }
 
   bool value(const std::u16string& x) override {
-    return put(std::vector<std::uint16_t>(x.begin(), x.end()));
+    return take(x.size()) && put(std::vector<std::uint16_t>(x.begin(), x.end()));
   }
 
   bool value(const std::u32string& x) override {
-    return put(std::vector<std::uint32_t>(x.begin(), x.end()));
+    return take(x.size()) && put(std::vector<std::uint32_t>(x.begin(), x.end()));
   }
 
   /// Within a list these are some of its numbers.
@@ -151,7 +159,7 @@ public:
   }
 
   bool put_bytes(std::span<const std::byte> bytes) override {
-    return put(std::vector<std::byte>(bytes.begin(), bytes.end()));
+    return take(bytes.size()) && put(std::vector<std::byte>(bytes.begin(), bytes.end()));
   }
 
 private:
@@ -162,6 +170,8 @@ private:
     tree* at;
     std::string name{};
     bool is_done = false;
+    /// A field that holds an object with one member, for its variant.
+    bool is_nested = false;
 
     [[nodiscard]] std::string step() const {
       if (part == tree_part::field)
@@ -174,6 +184,8 @@ private:
   /// Returns the place of the next value; nullptr, with a fault, if there is none. It stays where
   /// it is, since only the innermost list grows.
   tree* place() {
+    if (!take(1))
+      return nullptr;
     if (open_.empty() || open_.back().part == tree_part::field) {
       auto& is_done = open_.empty() ? has_root_ : open_.back().is_done;
       if (!std::exchange(is_done, true))
@@ -221,6 +233,8 @@ private:
       fail(errc::bad_argument, "a field outside of an object");
       return nullptr;
     }
+    if (!take(is_present ? name.size() : 0))
+      return nullptr;
     auto* of = open_.back().at;
     tree* at = nullptr;
     if (is_present) {
@@ -248,6 +262,15 @@ private:
     list = std::move(members);
   }
 
+  bool take(std::size_t bytes) {
+    if (bytes <= most_ - used_) {
+      used_ += bytes;
+      return true;
+    }
+    return fail(errc::too_large,
+                "more than " + std::to_string(most_) + " bytes of text until here");
+  }
+
   bool fail_for_depth() {
     return fail(errc::too_large, "nested deeper than " + std::to_string(json_limits{}.max_depth)
                                    + ", which no reader accepts");
@@ -261,6 +284,8 @@ private:
 
   tree_form form_;
   std::size_t depth_;
+  std::size_t most_;
+  std::size_t used_ = 0;
   tree root_;
   bool has_root_ = false;
   /// The last one is the innermost.

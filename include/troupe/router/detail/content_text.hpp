@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 
 #include "caf/fwd.hpp"
@@ -8,8 +9,9 @@
 
 namespace troupe::router::detail {
 
-/// Returns the JSON of a message. Errors: see to_json_value().
-TROUPE_COMPILED result<std::string> content_text(const caf::message& what);
+/// Returns the JSON of a message, if that has no more than `most` bytes by far. Errors: see
+/// to_json().
+TROUPE_COMPILED result<std::string> content_text(const caf::message& what, std::size_t most);
 
 } // namespace troupe::router::detail
 

@@ -100,8 +100,8 @@ public:
     return letters_.list(what.after, what.limit);
   }
 
-  /// The content of one of them. What is large is refused before it is written, as this is the
-  /// thread of all messages: few of its bytes take less than a fifth of one in JSON.
+  /// The content of one of them. What is large is refused before it is written, or as soon as that
+  /// shows, as this is the thread of all messages.
   [[nodiscard]] caf::result<shown_dead_letter> show(const show_dead_letter& what) const {
     auto id = to_message_id(what.id);
     if (!id)
@@ -116,7 +116,7 @@ public:
     constexpr auto most = show_dead_letter::max_bytes;
     if (found->what.bytes > 5 * most)
       return to_error(too_large_to_show(what.id, found->what.bytes, most));
-    auto text = content_text(found->what.payload);
+    auto text = content_text(found->what.payload, most);
     if (!text)
       return to_error(text.error());
     if (text->size() > most)

@@ -1,6 +1,7 @@
 #ifndef TROUPE_ROUTER_IMPL_CONTENT_TEXT_IPP
 #define TROUPE_ROUTER_IMPL_CONTENT_TEXT_IPP
 
+#include <cstddef>
 #include <string>
 
 #include "caf/message.hpp"
@@ -10,8 +11,8 @@
 
 namespace troupe::router::detail {
 
-TROUPE_COMPILED result<std::string> content_text(const caf::message& what) {
-  return to_json(what);
+TROUPE_COMPILED result<std::string> content_text(const caf::message& what, std::size_t most) {
+  return to_json(what, most);
 }
 
 } // namespace troupe::router::detail
