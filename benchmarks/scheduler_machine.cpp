@@ -33,8 +33,11 @@ public:
   pair_of_workers() {
     ask(configure{});
     for (auto* name : {"ann", "bob"})
-      ask(register_worker{
-        .name = name, .owner = "here", .boot = 1, .capacity = {.slots = 64}, .handlers = {"noop"}});
+      ask(register_worker{.name = name,
+                          .owner = owner_id{"here"},
+                          .boot = 1,
+                          .capacity = {.slots = 64},
+                          .handlers = {"noop"}});
   }
 
   void ask(const event& what) {

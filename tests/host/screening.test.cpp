@@ -150,7 +150,7 @@ TEST_CASE("a scheduler request that is too large is refused before it is written
      with([](submit& what) { what.tasks[0].labels["a"] = megabyte; }),
      with([](submit& what) { what.tasks.resize(200'000, what.tasks[0]); }),
      define_schedule{"a", "0 3 * * *", heavy}, define_schedule{"a", megabyte, {}},
-     remove_schedule{megabyte}, register_worker{.name = megabyte, .owner = "n1"}});
+     remove_schedule{megabyte}, register_worker{.name = megabyte, .owner = owner_id{"n1"}}});
 }
 
 TEST_CASE("a request is judged by the options that are on their way", "[host]") {

@@ -48,7 +48,7 @@ public:
   }
 
   worker_id add(const std::string& name) {
-    ask(register_worker{.name = name, .owner = "node", .boot = 1, .handlers = {"work"}});
+    ask(register_worker{.name = name, .owner = owner_id{"node"}, .boot = 1, .handlers = {"work"}});
     return registered.value();
   }
 
@@ -155,7 +155,8 @@ TEST_CASE("signs of life cost no records", "[host]") {
     for (int each = 0; each < 4; ++each) {
       host.pass(3s);
       host.add("ben");
-      host.ask(register_worker{.name = "ann", .owner = "node", .boot = 0, .handlers = {"work"}});
+      host.ask(
+        register_worker{.name = "ann", .owner = owner_id{"node"}, .boot = 0, .handlers = {"work"}});
     }
     CHECK(host.state_of(ann) == worker_state::silent);
   }
@@ -224,11 +225,12 @@ TEST_CASE("under rules 1 leases end by the records, and signs of life have to be
   auto take = [&](request_id index, time_point at, const scheduler::event& what) {
     REQUIRE(old.replay({index, at, command<task_scheduler>{{}, what}}).code == errc::none);
   };
-  take(1, {}, register_worker{.name = "ann", .owner = "node", .boot = 1, .handlers = {"work"}});
+  take(1, {},
+       register_worker{.name = "ann", .owner = owner_id{"node"}, .boot = 1, .handlers = {"work"}});
   auto ann = old.answer(list_workers{}).workers.at(0).worker;
   CHECK(old.answer(check_in{ann, 1}).error().code == errc::conflict);
   take(2, time_point{5s}, renew_worker{ann, 1});
-  take(3, time_point{30s}, worker_lost{"nobody", 1});
+  take(3, time_point{30s}, worker_lost{owner_id{"nobody"}, 1});
   CHECK(old.answer(list_workers{}).workers.at(0).state == worker_state::silent);
 
   SECTION("a start of this release goes over to rules 2") {

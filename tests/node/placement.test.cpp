@@ -111,7 +111,7 @@ TEST_CASE("a scheduler serves here and elsewhere", "[node][placement]") {
   auto is_remote = GENERATE(false, true);
   INFO((is_remote ? "on another node" : "here"));
   placed<scheduler::scheduler_service, scheduler::scheduler_protocol> at{is_remote};
-  scheduler::worker hands{at.c[1].system(), at.client, "node", 1, {}, {}};
+  scheduler::worker hands{at.c[1].system(), at.client, owner_id{"node"}, 1, {}, {}};
   auto run = at.client.ask(
     scheduler::submit{.name = "nap", .tasks = {{.id = "nap", .handler = "sleep", .input = "0"}}},
     5s);

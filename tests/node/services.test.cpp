@@ -158,7 +158,7 @@ TEST_CASE("a node that leaves ends its workers, and none registers again", "[nod
   auto ends = c[1].work({.name = "w"});
   single_task slow{c, {.id = "t", .handler = "sleep", .input = "60"}};
   REQUIRE(c.until([&] { return slow.look().state == scheduler::task_state::running; }));
-  auto goes = to_string(c[1].id());
+  auto goes = c[1].id();
   CHECK(c[1].leave());
   CHECK_FALSE(ends.drain(10s)); // it has ended
   auto list = c[0].workflows().service().ask(scheduler::list_workers{}, 5s);

@@ -207,16 +207,16 @@ SCENARIO("no node speaks for another one", "[node]") {
     REQUIRE(victim->agent("echo", test::echo()));
     REQUIRE(testing::comes_true([&] { return founder->find("echo").has_value(); }));
     stranger third{*founder, net::role::member};
-    auto owner = to_string(victim->id());
+    const owner_id owner{victim->id()};
     constexpr std::uint64_t later = std::uint64_t{1} << 62U;
     const host::call plain{};
     THEN("what it says of others is refused, and they go on") {
       auto names = third.find(cluster::names_name);
       auto scheduler = third.find(cluster::scheduler_name);
       const std::string refusals[]{
-        third.ask(names, plain, registry::names::claim{{"echo"}, owner_id{owner}, later}),
-        third.ask(names, plain, registry::names::release{{"echo"}, owner_id{owner}, later}),
-        third.ask(names, plain, registry::names::owner_gone{owner_id{owner}, later}),
+        third.ask(names, plain, registry::names::claim{{"echo"}, owner, later}),
+        third.ask(names, plain, registry::names::release{{"echo"}, owner, later}),
+        third.ask(names, plain, registry::names::owner_gone{owner, later}),
         third.ask(scheduler, plain, scheduler::worker_lost{owner, later, {}}),
         third.ask(scheduler, plain,
                   scheduler::register_worker{.name = "w", .owner = owner, .boot = later}),
@@ -227,7 +227,8 @@ SCENARIO("no node speaks for another one", "[node]") {
     }
     THEN("what it says of a name that is no node counts") {
       auto scheduler = third.find(cluster::scheduler_name);
-      CHECK(third.ask(scheduler, plain, scheduler::worker_lost{"somebody", 1, {}}) == "answered");
+      CHECK(third.ask(scheduler, plain, scheduler::worker_lost{owner_id{"somebody"}, 1, {}})
+            == "answered");
     }
   }
 }
@@ -242,13 +243,12 @@ TEST_CASE("who sends as nobody speaks for no node, either", "[node]") {
                                      .links = {.insecure = true}});
   REQUIRE(victim);
   stranger third{*founder, net::role::member};
-  auto owner = to_string(victim->id());
+  const owner_id owner{victim->id()};
   REQUIRE(victim->agent("echo", test::echo()));
   auto names = third.find(cluster::names_name);
   constexpr std::uint64_t later = std::uint64_t{1} << 62U;
-  third.say_as_nobody(names, host::call{},
-                      registry::names::release{{"echo"}, owner_id{owner}, later});
-  third.say_as_nobody(names, host::call{}, registry::names::owner_gone{owner_id{owner}, later});
+  third.say_as_nobody(names, host::call{}, registry::names::release{{"echo"}, owner, later});
+  third.say_as_nobody(names, host::call{}, registry::names::owner_gone{owner, later});
   auto after = third.answer_of(names, registry::names::find_claim{"echo"}); // behind those
   REQUIRE(after.found);
   CHECK(after.found->owner == owner);
@@ -357,7 +357,7 @@ SCENARIO("no node speaks for the worker of another one", "[node]") {
       return all.size() == 1;
     }));
     auto [id, boot] = std::pair{all.front().worker, all.front().boot};
-    REQUIRE(all.front().owner == to_string(victim->id()));
+    REQUIRE(all.front().owner == victim->id());
     const host::call plain{};
     THEN("what another one says of it is refused, and its tasks are told to nobody else") {
       const std::string refusals[]{
@@ -376,10 +376,11 @@ SCENARIO("no node speaks for the worker of another one", "[node]") {
     THEN("of a worker that is not there it hears that, and of one that is no node's it may speak") {
       CHECK_THAT(third.ask(scheduler, plain, scheduler::deregister_worker{id, boot + 1}),
                  ContainsSubstring("not_found"));
-      REQUIRE(third.ask(scheduler, plain,
-                        scheduler::register_worker{
-                          .name = "x", .owner = "somebody", .boot = 1, .handlers = {"nothing"}})
-              == "answered");
+      REQUIRE(
+        third.ask(scheduler, plain,
+                  scheduler::register_worker{
+                    .name = "x", .owner = owner_id{"somebody"}, .boot = 1, .handlers = {"nothing"}})
+        == "answered");
       all = third.answer_of(scheduler, scheduler::list_workers{}).workers;
       REQUIRE(all.size() == 2);
       CHECK(third.ask(scheduler, plain, scheduler::deregister_worker{all.back().worker, 1})

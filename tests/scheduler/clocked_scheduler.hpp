@@ -68,7 +68,7 @@ public:
 
   static scheduler::register_worker worker_named(const std::string& name, std::uint64_t slots) {
     return {.name = name,
-            .owner = "node of " + name,
+            .owner = owner_id{"node of " + name},
             .boot = 1,
             .capacity = {.slots = slots},
             .handlers = {"work"}};

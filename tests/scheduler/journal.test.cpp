@@ -41,7 +41,7 @@ submit diamond(std::string key, failure_policy policy) {
 
 register_worker worker(std::string name, std::uint64_t boot) {
   return {.name = std::move(name),
-          .owner = "node",
+          .owner = owner_id{"node"},
           .boot = boot,
           .capacity = {.millicores = 4'000, .memory_bytes = 10'000, .gpus = 1, .slots = 2},
           .handlers = {"work", "undo"},
@@ -102,7 +102,7 @@ std::vector<host::record<task_scheduler>> a_life() {
   add(command{{}, remove_schedule{"daily"}});
   add(notice{wall{wall_time{1'001h}}});
   add(notice{wall{wall_time{1'002h + 5min}}});
-  add(command{{}, worker_lost{"node", 1, "bob"}});
+  add(command{{}, worker_lost{owner_id{"node"}, 1, "bob"}});
   add(command{{}, worker("bob", 2)});
   add(command{{}, resume_run{run_id{1}}});
   now += 15s;

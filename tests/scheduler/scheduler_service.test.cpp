@@ -32,7 +32,11 @@ struct clocked_schedulers
 };
 
 register_worker worker_named(const std::string& name) {
-  return {.name = name, .owner = "node", .boot = 1, .capacity = {.slots = 2}, .handlers = {"work"}};
+  return {.name = name,
+          .owner = owner_id{"node"},
+          .boot = 1,
+          .capacity = {.slots = 2},
+          .handlers = {"work"}};
 }
 
 submit two_in_a_row() {

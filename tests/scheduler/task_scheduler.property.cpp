@@ -476,7 +476,7 @@ private:
 
   register_worker random_words(std::uint32_t number) {
     register_worker words{.name = "w" + std::to_string(number),
-                          .owner = "node" + std::to_string(number),
+                          .owner = owner_id{"node" + std::to_string(number)},
                           .boot = 1,
                           .capacity = {.millicores = 4'000,
                                        .memory_bytes = 1'000 + random_.below(1'000),

@@ -107,7 +107,7 @@ SCENARIO("the tasks of a lost worker run elsewhere, their late results are refus
     auto first = all.attempt(ann, "bake");
     auto bob = all.add("bob", 1);
     WHEN("the node of ann is lost") {
-      auto receipt = all.ask(worker_lost{"node of ann", 1});
+      auto receipt = all.ask(worker_lost{owner_id{"node of ann"}, 1});
       CHECK(receipt == loss_receipt{1, 1});
       THEN("bob gets the task, under a higher number") {
         CHECK(all.attempt(bob, "bake").attempt > first.attempt);
@@ -222,15 +222,15 @@ TEST_CASE("a worker whose loss makes a run be undone is in no line of what undoe
   flow_of_two.policy = failure_policy::compensate;
   auto run = all.ask(flow_of_two).run;
   all.complete(ann, "bake", "bread");
-  all.ask(worker_lost{.owner = "node of ann", .boot = 1});
+  all.ask(worker_lost{.owner = owner_id{"node of ann"}, .boot = 1});
   REQUIRE(all.machine.answer(find_run{run})->run.state == run_state::compensating);
   all.add(undoes("bob", {"undo"}));
-  all.ask(worker_lost{.owner = "node of bob", .boot = 1});
+  all.ask(worker_lost{.owner = owner_id{"node of bob"}, .boot = 1});
   all.ask(flow({{.id = "other", .handler = "undo"}}));
   auto carl = undoes("carl", {"undo"});
   carl.maintenance = true;
   all.add(carl);
-  all.ask(worker_lost{.owner = "node of carl", .boot = 1});
+  all.ask(worker_lost{.owner = owner_id{"node of carl"}, .boot = 1});
   all.pass(2min);
   CHECK(all.machine.answer(list_workers{}).workers.empty());
 }
@@ -858,7 +858,7 @@ TEST_CASE("a task that was lost with its worker goes before its equals", "[sched
   all.pass(1s);
   all.ask(flow({work("new")}));
   all.pass(1s);
-  all.ask(worker_lost{"node of ann", 1});
+  all.ask(worker_lost{owner_id{"node of ann"}, 1});
   all.complete(bob, "other");
   CHECK(all.tasks_of(bob) == names{"lost"});
 }
@@ -866,7 +866,7 @@ TEST_CASE("a task that was lost with its worker goes before its equals", "[sched
 TEST_CASE("a task that fits nowhere does not hold up those that do", "[scheduler]") {
   clocked_scheduler all;
   auto ann = all.add({.name = "ann",
-                      .owner = "node",
+                      .owner = owner_id{"node"},
                       .boot = 1,
                       .capacity = {.millicores = 2'000, .slots = 4},
                       .handlers = {"work"}});
@@ -883,7 +883,7 @@ TEST_CASE("a task that fits nowhere does not hold up those that do", "[scheduler
 TEST_CASE("a task starts at once when a larger one before it is cancelled", "[scheduler]") {
   clocked_scheduler all;
   auto ann = all.add({.name = "ann",
-                      .owner = "node",
+                      .owner = owner_id{"node"},
                       .boot = 1,
                       .capacity = {.millicores = 1'000, .memory_bytes = 100, .slots = 4},
                       .handlers = {"work"}});
@@ -913,7 +913,7 @@ TEST_CASE("a task whose room was kept at a worker that goes into maintenance wai
           "[scheduler]") {
   clocked_scheduler all{{.lease = 1h, .reserve_after = 10s}};
   register_worker words{.name = "ann",
-                        .owner = "node",
+                        .owner = owner_id{"node"},
                         .boot = 1,
                         .capacity = {.millicores = 2'000, .slots = 4},
                         .handlers = {"work"}};
@@ -941,7 +941,7 @@ SCENARIO("small tasks do not keep a large one waiting for ever", "[scheduler]") 
   GIVEN("a worker whose two cores are always in use by tasks of one core") {
     clocked_scheduler all{{.reserve_after = 10s}};
     auto ann = all.add({.name = "ann",
-                        .owner = "node",
+                        .owner = owner_id{"node"},
                         .boot = 1,
                         .capacity = {.millicores = 2'000, .slots = 4},
                         .handlers = {"work"}});
@@ -1016,7 +1016,7 @@ TEST_CASE("the load of a worker is the share of its slots, or of its scarcest re
   auto third_goes_to = [](placement policy) {
     clocked_scheduler all{{.placement = policy}};
     register_worker words{.name = "ann",
-                          .owner = "node",
+                          .owner = owner_id{"node"},
                           .boot = 1,
                           .capacity = {.memory_bytes = 100, .slots = 8},
                           .handlers = {"work"}};
@@ -1040,7 +1040,7 @@ TEST_CASE("the load of a worker is the share of its slots, or of its scarcest re
 TEST_CASE("capacity is never exceeded", "[scheduler]") {
   clocked_scheduler all;
   auto ann = all.add({.name = "ann",
-                      .owner = "node",
+                      .owner = owner_id{"node"},
                       .boot = 1,
                       .capacity = {.millicores = 4'000, .memory_bytes = 100, .gpus = 1, .slots = 3},
                       .handlers = {"work"}});
@@ -1161,7 +1161,7 @@ SCENARIO("a task for which no worker is good waits for one, but not for ever", "
         CHECK(all.statistics().failed == 0);
       }
       THEN("a task waits anew when the last worker for it leaves") {
-        all.ask(worker_lost{"node of bob", 1});
+        all.ask(worker_lost{owner_id{"node of bob"}, 1});
         CHECK(all.states(run) == states{ready});
         all.pass(29s);
         CHECK(all.states(run) == states{ready});
@@ -1492,7 +1492,7 @@ TEST_CASE("requests outside the contract are refused by name", "[scheduler]") {
     {pause_run{run_id{99}}, errc::not_found},
     {resume_run{run_id{99}}, errc::not_found},
     {words([](auto& x) { x.name = ""; }), errc::bad_argument},
-    {words([](auto& x) { x.owner = ""; }), errc::bad_argument},
+    {words([](auto& x) { x.owner = {}; }), errc::bad_argument},
     {words([](auto& x) { x.handlers.clear(); }), errc::bad_argument},
     {words([](auto& x) { x.handlers = {""}; }), errc::bad_argument},
     {words([](auto& x) { x.handlers.resize(1'001, "x"); }), errc::bad_argument},

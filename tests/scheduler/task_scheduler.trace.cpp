@@ -134,7 +134,7 @@ private:
     if (verb == "leave")
       return deregister_worker{who.id, who.boot};
     if (verb == "lost")
-      return worker_lost{"node-" + name, who.boot};
+      return worker_lost{owner_id{"node-" + name}, who.boot};
     throw std::invalid_argument{"unknown command: " + verb};
   }
 
@@ -155,7 +155,7 @@ private:
     in >> words.name >> words.capacity.slots;
     if (!(in >> words.boot))
       words.boot = 1;
-    words.owner = "node-" + words.name;
+    words.owner = owner_id{"node-" + words.name};
     workers_[words.name].boot = words.boot;
     last_registered_ = words.name;
     return words;

@@ -34,7 +34,7 @@ struct live_workers : test::live_system<caf::id_block::troupe_scheduler> {
   worker hands(task_handlers handlers = {}, std::uint64_t slots = 4) {
     worker_options how;
     how.capacity.slots = slots;
-    return {sys, client, "node", 1, how, std::move(handlers)};
+    return {sys, client, owner_id{"node"}, 1, how, std::move(handlers)};
   }
 
   run_id start(std::vector<task_spec> tasks) {
@@ -246,7 +246,7 @@ TEST_CASE_METHOD(live_workers, "what a forgotten worker ran gives its room back 
                        1);
   auto run = start({{.id = "t", .handler = "stubborn"}});
   REQUIRE(comes_true([&] { return *begun == 1; }));
-  REQUIRE(client.ask(worker_lost{"node", 1, {}}, 5s));
+  REQUIRE(client.ask(worker_lost{owner_id{"node"}, 1, {}}, 5s));
   go = true;
   CHECK(end_of(run) == run_state::completed);
   CHECK(end_of(start({{.id = "t", .handler = "stubborn"}})) == run_state::completed);

@@ -37,7 +37,10 @@ class any_worker {
 public:
   explicit any_worker(random_source random)
     : random_(random),
-      core_({.name = "w", .owner = "node", .capacity = {0, 0, 0, slots}, .handlers = {"work"}},
+      core_({.name = "w",
+             .owner = owner_id{"node"},
+             .capacity = {0, 0, 0, slots},
+             .handlers = {"work"}},
             {.answer_within = 1s, .max_attempts = max_attempts}, random_.next()) {}
 
   void run() {

@@ -25,8 +25,9 @@ constexpr duration lease = 9s;
 class hands {
 public:
   explicit hands(std::uint64_t slots = 4, worker_core_options how = {})
-    : core_({.name = "w", .owner = "node", .capacity = {0, 0, 0, slots}, .handlers = {"work"}}, how,
-            1) {
+    : core_(
+      {.name = "w", .owner = owner_id{"node"}, .capacity = {0, 0, 0, slots}, .handlers = {"work"}},
+      how, 1) {
     tick();
   }
 

@@ -168,9 +168,10 @@ class traced_worker : public test::traced_machine<worker_core> {
     return text.str();
   }
 
-  worker_core it_{{.name = "w", .owner = "node", .capacity = {0, 0, 0, 4}, .handlers = {"work"}},
-                  {.retry = {1s, 1s}, .max_attempts = 5, .max_report = 3},
-                  1};
+  worker_core it_{
+    {.name = "w", .owner = owner_id{"node"}, .capacity = {0, 0, 0, 4}, .handlers = {"work"}},
+    {.retry = {1s, 1s}, .max_attempts = 5, .max_report = 3},
+    1};
   std::map<request_id, decltype(worker_core::send::what)> asked_;
 };
 

@@ -18,7 +18,7 @@ using scheduler::worker_maintenance;
 namespace {
 
 struct story : test::seen_effects<worker_maintenance> {
-  worker_maintenance it{"n1"};
+  worker_maintenance it{owner_id{"n1"}};
 
   void step(worker_maintenance::event what, request_id id) {
     it.step({}, id, std::move(what), out);
@@ -34,7 +34,7 @@ struct story : test::seen_effects<worker_maintenance> {
     for (auto each : workers) {
       scheduler::worker_view one;
       one.worker = {static_cast<std::uint64_t>(each < 0 ? -each : each)};
-      one.owner = each < 0 ? "n2" : "n1";
+      one.owner = owner_id{each < 0 ? "n2" : "n1"};
       all.workers.push_back(one);
     }
     step(worker_maintenance::listed{all}, only<worker_maintenance::list>().id);
@@ -167,7 +167,7 @@ TEST_CASE_METHOD(story, "the latest wish counts", "[scheduler]") {
     CHECK(end_of(1) == errc::cancelled);
     scheduler::worker_list late;
     late.workers.emplace_back();
-    late.workers.front().owner = "n1";
+    late.workers.front().owner = owner_id{"n1"};
     step(worker_maintenance::listed{late}, earlier.id);
     CHECK(take<worker_maintenance::tell>().empty());
   }

@@ -124,7 +124,7 @@ public:
               .revision_floor = setup_.revision_floor,
               .forget_after = setup_.forget_after}),
       reader_(self, core_.machine().table(), setup_.nodes),
-      workers_(self, this, to_string(setup_.id)),
+      workers_(self, this, setup_.id),
       links_(self, setup_.router, nodes()) {
     reader_.await_all();
     self_->set_down_handler([this](const caf::down_msg& gone) {
@@ -307,8 +307,7 @@ public:
     auto heard = once_all(3, std::move(done));
     step_then(claims::leave{}, heard);
     say_all(heard);
-    ask_service(self_, setup_.scheduler,
-                scheduler::worker_lost{to_string(setup_.id), book().boot(), {}},
+    ask_service(self_, setup_.scheduler, scheduler::worker_lost{setup_.id, book().boot(), {}},
                 [heard](const auto& answer) { heard(answer ? problem{} : answer.error()); });
   }
 
@@ -531,14 +530,14 @@ private:
                     return core_.step(liveness::workers_listed{heard.error()}, id);
                   std::vector<liveness::worker> found;
                   for (auto& each : heard->workers)
-                    found.push_back({each.worker.value, owner_id{each.owner}, each.boot,
+                    found.push_back({each.worker.value, each.owner, each.boot,
                                      each.state == scheduler::worker_state::silent});
                   core_.step(liveness::workers_listed{std::move(found)}, id);
                 });
   }
 
   void perform(liveness::give_up& what) {
-    tell_service(setup_.scheduler, scheduler::worker_lost{to_string(what.owner), what.boot, {}});
+    tell_service(setup_.scheduler, scheduler::worker_lost{what.owner, what.boot, {}});
   }
 
   void perform(liveness::free_names& what) {

@@ -11,7 +11,7 @@
 
 #include "troupe/core/answers.hpp"
 #include "troupe/core/fields.hpp"
-#include "troupe/core/ids.hpp"
+#include "troupe/core/owner_id.hpp"
 #include "troupe/scheduler/types.hpp"
 
 /// Commands to a task_scheduler, and their results.
@@ -141,8 +141,8 @@ struct register_worker {
 
   /// Unique at its owner; 1 to 255 bytes.
   std::string name{};
-  /// The node it runs on; at most 255 bytes.
-  std::string owner{};
+  /// The node it runs on, or another program; at most 255 bytes.
+  owner_id owner{};
   /// Counts the starts of the owner.
   std::uint64_t boot = 0;
   resources capacity{};
@@ -223,7 +223,7 @@ struct loss_receipt {
 struct worker_lost {
   using result = loss_receipt;
 
-  std::string owner{};
+  owner_id owner{};
   std::uint64_t boot = 0;
   /// Only the worker of this name, if given.
   std::string name{};

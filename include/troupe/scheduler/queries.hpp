@@ -283,7 +283,7 @@ struct list_schedules {
 struct worker_view {
   worker_id worker{};
   std::string name{};
-  std::string owner{};
+  owner_id owner{};
   std::uint64_t boot = 0;
   worker_state state = worker_state::active;
   resources capacity{};

@@ -137,7 +137,7 @@ public:
   }
   [[nodiscard]] std::optional<std::string> owner_of(const Request& what) const {
     auto* who = find(what.worker, what.boot);
-    return who != nullptr ? std::optional{who->words.owner} : std::nullopt;
+    return who != nullptr ? std::optional{who->words.owner.text()} : std::nullopt;
   }
 
   // -- questions -------------------------------------------------------------------

@@ -10,6 +10,7 @@
 
 #include "caf/fwd.hpp"
 #include "troupe/core/compiled.hpp"
+#include "troupe/core/owner_id.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/host/client.hpp"
 #include "troupe/scheduler/messages.hpp"
@@ -98,16 +99,17 @@ TROUPE_COMPILED result<duration> span_from_seconds(const std::string& text);
 /// actor_system, unless its client was closed before, as those of a node are.
 class worker {
 public:
-  /// `owner` and `boot` identify this process. `in_maintenance` is called on an actor at each
-  /// registration: if it returns true, the worker gets no tasks; see set_maintenance.
+  /// `owner` and `boot` identify this process; one that is no node gives a name, as owner_id{"a"}.
+  /// `in_maintenance` is called on an actor at each registration: if it returns true, the worker
+  /// gets no tasks; see set_maintenance.
   TROUPE_COMPILED worker(
-    caf::actor_system& sys, host::client<scheduler_protocol> scheduler, std::string owner,
+    caf::actor_system& sys, host::client<scheduler_protocol> scheduler, owner_id owner,
     std::uint64_t boot, const worker_options& options, task_handlers handlers,
     std::function<bool()> in_maintenance = [] { return false; }, worker_reports reports = {});
 
   /// For a process whose boot may rise: `boot` is called at each registration, on any thread.
   TROUPE_COMPILED worker(
-    caf::actor_system& sys, host::client<scheduler_protocol> scheduler, std::string owner,
+    caf::actor_system& sys, host::client<scheduler_protocol> scheduler, owner_id owner,
     std::function<std::uint64_t()> boot, const worker_options& options, task_handlers handlers,
     std::function<bool()> in_maintenance = [] { return false; }, worker_reports reports = {});
 

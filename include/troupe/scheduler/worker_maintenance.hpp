@@ -77,7 +77,7 @@ public:
   // --------------------------------------------------------------------------------------
 
   /// `owner`: the node whose workers are meant.
-  explicit worker_maintenance(std::string owner) : owner_(std::move(owner)) {}
+  explicit worker_maintenance(owner_id owner) : owner_(std::move(owner)) {}
 
   void step(time_point, request_id id, event what, effects& out) {
     troupe::visit([&](auto& each) { handle(id, each, out); }, what);
@@ -147,7 +147,7 @@ private:
       out.emplace_back(done{each, why});
   }
 
-  const std::string owner_;
+  const owner_id owner_;
   bool on_ = false;
   std::vector<request_id> askers_;
   request_id last_id_ = 0;

@@ -341,7 +341,7 @@ TROUPE_COMPILED scheduler::worker node::work(const scheduler::worker_options& op
       };
   return scheduler::worker{*system_,
                            inside_->clients_->scheduler,
-                           to_string(id()),
+                           id(),
                            present_boot(),
                            options,
                            std::move(handlers),

@@ -246,7 +246,7 @@ inline problem check(const define_schedule& request, const scheduler_options& op
 inline problem check(const register_worker& request) {
   if (auto why = check_name("name", request.name, false))
     return why;
-  if (auto why = check_name("owner", request.owner, false))
+  if (auto why = check_name("owner", request.owner.text(), false))
     return why;
   if (auto why = check_resources("capacity", request.capacity))
     return why;

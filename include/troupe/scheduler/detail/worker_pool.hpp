@@ -91,12 +91,12 @@ public:
   }
 
   /// Returns the worker of that name, whatever its boot.
-  [[nodiscard]] worker* find(const std::string& owner, const std::string& name) {
+  [[nodiscard]] worker* find(const owner_id& owner, const std::string& name) {
     auto found = names_.find({owner, name});
     return found != names_.end() ? find(found->second) : nullptr;
   }
 
-  [[nodiscard]] const worker* find(const std::string& owner, const std::string& name) const {
+  [[nodiscard]] const worker* find(const owner_id& owner, const std::string& name) const {
     auto found = names_.find({owner, name});
     return found != names_.end() ? find(found->second) : nullptr;
   }
@@ -205,7 +205,7 @@ private:
 
   workers workers_;
   /// The latest boot of each worker, by owner and name.
-  std::map<std::pair<std::string, std::string>, worker_id> names_;
+  std::map<std::pair<owner_id, std::string>, worker_id> names_;
   /// Active workers with a free slot, by load.
   std::set<std::pair<std::uint64_t, worker_id>> listed_;
 };

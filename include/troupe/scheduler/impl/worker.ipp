@@ -28,7 +28,7 @@ namespace troupe::scheduler {
 
 TROUPE_COMPILED problem check(const worker_options& what) {
   return detail::check(register_worker{.name = what.name,
-                                       .owner = "node",
+                                       .owner = owner_id{"node"},
                                        .boot = 1,
                                        .capacity = what.capacity,
                                        .handlers = {"sleep"},
@@ -227,7 +227,7 @@ private:
 } // namespace detail
 
 TROUPE_COMPILED worker::worker(caf::actor_system& sys, host::client<scheduler_protocol> scheduler,
-                               std::string owner, std::uint64_t boot, const worker_options& options,
+                               owner_id owner, std::uint64_t boot, const worker_options& options,
                                task_handlers handlers, std::function<bool()> in_maintenance,
                                worker_reports reports)
   : worker(
@@ -235,7 +235,7 @@ TROUPE_COMPILED worker::worker(caf::actor_system& sys, host::client<scheduler_pr
     std::move(handlers), std::move(in_maintenance), std::move(reports)) {}
 
 TROUPE_COMPILED worker::worker(caf::actor_system& sys, host::client<scheduler_protocol> scheduler,
-                               std::string owner, std::function<std::uint64_t()> boot,
+                               owner_id owner, std::function<std::uint64_t()> boot,
                                const worker_options& options, task_handlers handlers,
                                std::function<bool()> in_maintenance, worker_reports reports)
   : inside_(

@@ -431,10 +431,11 @@ void check_names(const node_sights& nodes, const Names& names, Broken broken) {
 /// kept whose node is gone, whether or not the leader has ever heard of that one.
 template <class Broken>
 void check_workers(const node_sights& nodes, const scheduler::worker_list& list, Broken broken) {
-  std::set<std::string> found;
+  std::set<owner_id> found;
   for (auto& each : list.workers) {
-    auto is_there = find_owner(nodes, owner_id{each.owner}) != nodes.end();
-    auto worker = "the worker of boot " + std::to_string(each.boot) + " of node " + each.owner;
+    auto is_there = find_owner(nodes, each.owner) != nodes.end();
+    auto worker
+      = "the worker of boot " + std::to_string(each.boot) + " of node " + each.owner.text();
     if (!is_there)
       broken(worker + " is kept, which is gone");
     if (!found.insert(each.owner).second)
@@ -443,7 +444,7 @@ void check_workers(const node_sights& nodes, const scheduler::worker_list& list,
       broken(worker + " is " + std::string{name_of(each.state)} + ", whose node is there");
   }
   for (auto& [id, node] : nodes)
-    if (!found.contains(to_string(id)))
+    if (!found.contains(id))
       broken("node " + to_string(id) + " has no worker");
 }
 

@@ -22,14 +22,14 @@ public:
   explicit task_laws(duration lease) : lease_(lease) {}
 
   /// A sign of life that its worker sent `at` was answered.
-  void sign(const std::string& node, duration at) {
+  void sign(const node_id& node, duration at) {
     auto& last = signs_[node];
     last = std::max(last, at);
   }
 
   /// What ran on that node up to that boot may run elsewhere; so may what it begins before it gives
   /// a sign of life that is answered again, as the order was on its way.
-  void gone(duration now, const std::string& node, boot_number boot) {
+  void gone(duration now, const node_id& node, boot_number boot) {
     if (auto& last = gone_[node]; boot >= last.boot) // else a late answer says so
       last = {now, boot};
     std::erase_if(places_,
@@ -37,15 +37,15 @@ public:
   }
 
   /// The scheduler is about to hear that this node has no workers any more, up to that boot.
-  void left(const std::string& node, boot_number boot) {
+  void left(const node_id& node, boot_number boot) {
     left_[node] = boot;
   }
 
-  void begins(duration now, const scheduler::attempt_id& what, const std::string& node,
+  void begins(duration now, const scheduler::attempt_id& what, const node_id& node,
               boot_number boot) {
     ++begun_;
     if (auto found = left_.find(node); found != left_.end() && boot <= found->second)
-      violations_.push_back("a task begins on node " + node + ", which leaves");
+      violations_.push_back("a task begins on node " + to_string(node) + ", which leaves");
     auto& gone = gone_[node];
     if (boot <= gone.boot && signs_[node] < gone.at)
       return;
@@ -53,8 +53,8 @@ public:
     auto& where = found->second;
     if (!is_new && where.node != node && now < signs_[where.node] + lease_ / 10 * 9)
       violations_.push_back("task " + std::to_string(what.task) + " of run "
-                            + std::to_string(what.run.value) + " begins on node " + node
-                            + ", and node " + where.node + " runs it and was not lost");
+                            + std::to_string(what.run.value) + " begins on node " + to_string(node)
+                            + ", and node " + to_string(where.node) + " runs it and was not lost");
     where = {node, boot, what};
   }
 
@@ -75,7 +75,7 @@ public:
 
 private:
   struct place {
-    std::string node;
+    node_id node;
     boot_number boot = 0;
     scheduler::attempt_id what{};
   };
@@ -88,11 +88,11 @@ private:
   duration lease_;
   /// Where a task runs that has not ended, as its node sees it.
   std::map<std::pair<scheduler::run_id, std::uint32_t>, place> places_;
-  std::map<std::string, duration> signs_;
+  std::map<node_id, duration> signs_;
   /// When each node was gone last.
-  std::map<std::string, loss> gone_;
+  std::map<node_id, loss> gone_;
   /// The boot with which each node left last.
-  std::map<std::string, boot_number> left_;
+  std::map<node_id, boot_number> left_;
   std::uint64_t begun_ = 0;
   std::vector<std::string> violations_;
 };

@@ -314,8 +314,7 @@ private:
 
   [[nodiscard]] bool has_worker(process_id leads, const node_id& node) {
     auto list = world_.at(leads)->services().task_service().answer(scheduler::list_workers{});
-    return std::ranges::any_of(list.workers,
-                               [&](auto& each) { return each.owner == to_string(node); });
+    return std::ranges::any_of(list.workers, [&](auto& each) { return each.owner == node; });
   }
 
   /// One node is killed, hangs, or leaves and ends.

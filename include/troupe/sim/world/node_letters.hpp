@@ -99,7 +99,7 @@ public:
         return around_.step(cluster::liveness::workers_listed{heard.error()}, id);
       std::vector<cluster::liveness::worker> found;
       for (auto& each : heard->workers)
-        found.push_back({each.worker.value, owner_id{each.owner}, each.boot,
+        found.push_back({each.worker.value, each.owner, each.boot,
                          each.state == scheduler::worker_state::silent});
       around_.step(cluster::liveness::workers_listed{std::move(found)}, id);
     };

@@ -37,7 +37,7 @@ public:
     here.setting().members[id_] = {here.self(), key_};
     note_boot(here, id_, boot_);
     // In an earlier life, whose boot may be this one.
-    here.setting().tasks.gone(here.calendar().time_since_epoch(), to_string(id_), boot_);
+    here.setting().tasks.gone(here.calendar().time_since_epoch(), id_, boot_);
   }
 
   /// That node has that boot from here on.

@@ -73,7 +73,7 @@ public:
       clients_(here, around_clients()),
       letters_(here, clients_, id_, around_letters()),
       departure_(here_, around_departure()),
-      worker_(here, clients_.tasks(), to_string(id_), around_worker()) {
+      worker_(here, clients_.tasks(), id_, around_worker()) {
     begin_as(life_.boot());
     if (life_.has_folder())
       group_.emplace(here, id_, way::listens_at(here.self()), node_times::tasks(), around_group());
@@ -321,10 +321,9 @@ private:
       .take_back =
         [this](done_handler done) {
           here_.setting().facts.wished_away(id_, true);
-          auto owner = to_string(id_);
-          here_.setting().tasks.left(owner, book().boot());
-          tasks_gone(owner, book().boot());
-          lose_worker(owner, book().boot());
+          here_.setting().tasks.left(id_, book().boot());
+          tasks_gone(id_, book().boot());
+          lose_worker(id_, book().boot());
           ask_core(cluster::claims::leave{}, "leave", [done] { done({}); });
         },
       .hand_over =
@@ -405,19 +404,19 @@ private:
 
   void perform(cluster::liveness::give_up& what) {
     ++here_.setting().given_up;
-    auto owner = to_string(what.owner);
+    auto& owner = *what.owner.node();
     tasks_gone(owner, what.boot);
-    auto& latest = here_.setting().lost[*what.owner.node()];
+    auto& latest = here_.setting().lost[owner];
     latest = std::max(latest, what.boot);
     lose_worker(owner, what.boot);
   }
 
-  void tasks_gone(const std::string& owner, boot_number boot) {
+  void tasks_gone(const node_id& owner, boot_number boot) {
     here_.setting().tasks.gone(here_.calendar().time_since_epoch(), owner, boot);
   }
 
   /// Its tasks run elsewhere.
-  void lose_worker(const std::string& owner, boot_number boot) {
+  void lose_worker(const node_id& owner, boot_number boot) {
     clients_.tasks().ask(scheduler::worker_lost{owner, boot, {}}, node_times::answer_within,
                          [this, owner, boot](auto& answer) {
                            if (answer) // the scheduler may have given it a task since it was asked

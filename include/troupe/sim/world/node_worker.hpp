@@ -38,7 +38,7 @@ public:
   };
 
   /// `here` and `services` outlive this.
-  node_worker(home& here, client& services, const std::string& node, surroundings around)
+  node_worker(home& here, client& services, const node_id& node, surroundings around)
     : here_(here),
       services_(services),
       around_(std::move(around)),
@@ -79,9 +79,10 @@ private:
     return here_.calendar().time_since_epoch();
   }
 
-  static scheduler::register_worker words(const std::string& node) {
+  static scheduler::register_worker words(const node_id& node) {
     scheduler::register_worker made;
-    made.name = made.owner = node;
+    made.name = to_string(node);
+    made.owner = node;
     made.capacity.slots = 2;
     made.handlers = {"work"};
     return made;
@@ -178,7 +179,7 @@ private:
   home& here_;
   client& services_;
   surroundings around_;
-  std::string node_;
+  node_id node_;
   judged_worker inside_;
   bool has_begun_ = false;
   bool has_ended_ = false;

@@ -160,7 +160,8 @@ private:
 
   void start() {
     scheduler::register_worker words;
-    words.name = words.owner = name_;
+    words.name = name_;
+    words.owner = owner_id{name_};
     words.capacity.slots = slots_;
     words.handlers = {"work"};
     scheduler::worker_core_options how;
