@@ -3,16 +3,16 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <memory>
 #include <set>
 #include <string>
 #include <utility>
-#include <vector>
 
+#include "caf/actor_control_block.hpp"
 #include "caf/actor_system.hpp"
+#include "troupe/core/caf/node_finder.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/node/cluster_access.hpp"

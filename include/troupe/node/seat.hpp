@@ -11,9 +11,11 @@
 #include <string>
 #include <utility>
 
+#include "caf/actor.hpp"
 #include "caf/actor_cast.hpp"
 #include "caf/actor_control_block.hpp"
 #include "caf/actor_system.hpp"
+#include "troupe/core/caf/node_finder.hpp"
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/core/caf/wait.hpp"
 #include "troupe/core/result.hpp"
