@@ -11,6 +11,7 @@
 #include <variant>
 #include <vector>
 
+#include "troupe/core/owner_id.hpp"
 #include "troupe/scheduler/task_scheduler.hpp"
 #include "troupe/sim/scenarios/service_scenario.hpp"
 #include "troupe/sim/world/scheduler_worker.hpp"
@@ -34,7 +35,7 @@ public:
     if (auto& boots = record().boots; !record().is_over && !boots.empty() && random.one_in(20)) {
       auto which = static_cast<std::ptrdiff_t>(random.below(boots.size()));
       auto& [name, boot] = *std::next(boots.begin(), which);
-      return this->ask(scheduler::worker_lost{name, boot, {}});
+      return this->ask(scheduler::worker_lost{owner_id{name}, boot, {}});
     }
     if (run_)
       return look_at_run();
