@@ -251,13 +251,26 @@ public:
     auto found = by_id_.find(id);
     if (found == by_id_.end())
       return {};
-    auto& it = found->second;
-    if (!it.gives_signs)
-      return {it.agent, true};
-    if (!bytes && it.place.box().wants_size())
-      return {it.agent, false, 0, true};
-    auto size = bytes.value_or(0) + routes::letter_bytes;
-    return {it.agent, inboxes::take(it.place, size, is_critical), size};
+    return take(found->second, bytes, is_critical);
+  }
+
+  struct brought {
+    reservation to{};
+    /// If it is taken and `passes`.
+    std::optional<inbox::passage> how{};
+  };
+
+  /// As take(), and where that takes it and it `passes`, pass() of it as well.
+  [[nodiscard]] brought bring(std::string_view id, const std::optional<std::size_t>& bytes,
+                              bool is_critical, bool passes) {
+    std::lock_guard guard{mutex_};
+    auto found = by_id_.find(id);
+    if (found == by_id_.end())
+      return {};
+    brought result{take(found->second, bytes, is_critical)};
+    if (result.to.is_taken && passes)
+      result.how = pass(found->second, result.to.bytes, true).how;
+    return result;
   }
 
   /// A message comes that does not pass(), and is moved into the inbox, or into `out`. Returns
@@ -354,6 +367,15 @@ private:
   static bool gives_signs(caf::event_based_actor* self, const caf::strong_actor_ptr& agent) {
     return agent->node() == self->node()
            && dynamic_cast<const caf::scheduled_actor*>(agent->get()) != nullptr;
+  }
+
+  static reservation take(row& it, const std::optional<std::size_t>& bytes, bool is_critical) {
+    if (!it.gives_signs)
+      return {it.agent, true};
+    if (!bytes && it.place.box().wants_size())
+      return {it.agent, false, 0, true};
+    auto size = bytes.value_or(0) + routes::letter_bytes;
+    return {it.agent, inboxes::take(it.place, size, is_critical), size};
   }
 
   passage pass(row& it, std::size_t bytes, bool is_taken) {

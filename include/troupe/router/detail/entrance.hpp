@@ -34,6 +34,7 @@
 #include "troupe/router/detail/call_outcomes.hpp"
 #include "troupe/router/detail/confirm_room.hpp"
 #include "troupe/router/detail/delivery.hpp"
+#include "troupe/router/detail/fire_line.hpp"
 #include "troupe/router/detail/open_requests.hpp"
 #include "troupe/router/detail/origin.hpp"
 #include "troupe/router/detail/refusals.hpp"
@@ -76,6 +77,8 @@ public:
   answers going_out;
   /// Of class confirm or once, accepted here.
   confirm_room confirms;
+  /// To the router's actor, from programs.
+  fire_line fires;
 
   /// The number of what a node that does not know the class answers. Like those of requests it has
   /// their flag, or the link would take the answer for one that nobody has asked for.
@@ -266,7 +269,7 @@ public:
   /// Begins a message of which its sender says `how`, if anything, at `now`; it was taken `ago`.
   [[nodiscard]] terms begin(std::shared_ptr<const message_options> how, time_point now,
                             duration ago = {}) {
-    terms made{{own_.id, boot(), last_message_.fetch_add(1, std::memory_order_relaxed) + 1}};
+    terms made{{own_.id, boot(), next_message()}};
     made.now = now;
     if (!how)
       return made;
@@ -274,6 +277,28 @@ public:
     made.age = ago;
     made.how = std::move(how);
     return made;
+  }
+
+  /// The number of a message that begins here.
+  [[nodiscard]] std::uint64_t next_message() {
+    return last_message_.fetch_add(1, std::memory_order_relaxed) + 1;
+  }
+
+  /// The origin of what the program of this node sends. The clock is looked at for those of which
+  /// something is said.
+  [[nodiscard]] origin own_origin(caf::actor_system& sys, const said_by_program& said) {
+    auto moment = said.how ? now(sys) : time_point{};
+    auto ago = said.at != time_point{} ? moment - said.at : duration{};
+    return own_origin(begin(said.how, moment, ago));
+  }
+
+  /// Gives a message of the program, which was taken, to the agent to which it passes.
+  void bring(const caf::strong_actor_ptr& self, const agent_table::passage& to, std::size_t bytes,
+             const caf::message& payload, const said_by_program& said,
+             compat::execution_context* context) {
+    auto made
+      = message_for(to.agent, payload, [&] { return own_origin(*self->home_system, said).info(); });
+    give(self, {}, to, {made, {}, bytes, {}, true, priority_of(said.how.get())}, context);
   }
 
   /// Counts what had expired when it came.
@@ -307,8 +332,8 @@ public:
       [&] { return compat::size_of(sys, payload).value_or(routes::npos); });
   }
 
-  /// Takes a message of class confirm or once; returns why not. `asks`: an answer is wanted of the
-  /// agent.
+  /// Takes a message of class confirm or once, which is on_the_way() then; returns why not. `asks`:
+  /// an answer is wanted of the agent.
   [[nodiscard]] problem take_confirm(const recipients& to, bool asks,
                                      const std::optional<std::size_t>& bytes,
                                      std::size_t said_bytes, duration life,
@@ -327,7 +352,10 @@ public:
     auto all = *bytes + said_bytes + agent.text().size() + routes::letter_bytes;
     if (all > max_message_bytes_)
       return too_large(all, max_message_bytes_);
-    return confirms.take(agent, *bytes + routes::letter_bytes, by);
+    auto why = confirms.take(agent, *bytes + routes::letter_bytes, by);
+    if (!why)
+      fires.on_the_way();
+    return why;
   }
 
   /// Ends all requests and lets go of all agents. The answers have no sender: the router may be
@@ -335,6 +363,7 @@ public:
   void close() {
     agent_table::remains left;
     closed_.store(true, std::memory_order_release);
+    fires.close();
     pending.clear([](call<asker>& each) {
       each.by.tell(nullptr, caf::make_message(caf::make_error(caf::sec::broken_promise)), nullptr);
     });
