@@ -166,6 +166,8 @@ public:
     bool is_taken = false;
     /// Of class confirm or once all are normal: they keep their order.
     message_priority priority = message_priority::normal;
+    /// If whoever brings it has looked at the clock.
+    std::optional<time_point> at{};
   };
 
   /// Gives a message to the agent of that id, to which it passes: at once, or once that has room.
@@ -182,13 +184,15 @@ public:
       what.bytes = compat::size_of(*self->home_system, what.payload).value_or(0);
     if (!what.is_taken)
       what.bytes += routes::letter_bytes;
-    auto taken = agents.arrive(now(*self->home_system), to.agent.place, made, what.bytes,
-                               what.expires_at, what.is_taken, out, what.priority);
+    auto moment = what.at ? *what.at : now(*self->home_system);
+    auto taken = agents.arrive(moment, to.agent.place, made, what.bytes, what.expires_at,
+                               what.is_taken, out, what.priority);
     if (!taken && out.empty()) {
       made.by.tell(self, caf::make_message(to_error(unknown(id))), context);
       return given::gone;
     }
-    carry_out(self, to.agent, std::move(out), context);
+    if (!out.empty())
+      carry_out(self, to.agent, std::move(out), context);
     return taken ? given::waits : given::refused;
   }
 
@@ -437,6 +441,7 @@ private:
     if (arrived.damage)
       counts_.damaged.fetch_add(1, std::memory_order_relaxed);
     std::vector<letter> confirmed;
+    auto moment = now(*self->home_system);
     for (auto& each : arrived.letters) {
       if (!arrived.damage && each.is_confirm()) {
         confirmed.push_back(std::move(each));
@@ -465,7 +470,8 @@ private:
                          each.bytes,
                          expiry(self, each),
                          false,
-                         priority_of(each.how.get())},
+                         priority_of(each.how.get()),
+                         moment},
                         patience(each.patience), [&] { return origin_of(self, asks, each).info(); },
                         context));
     }
@@ -568,9 +574,10 @@ private:
     }
     what.by = going_out.stand_in(self, std::move(what.by), wait, context);
     auto payload = message_for(to.agent, what.payload, find_info);
-    return give(self, id, to,
-                {payload, std::move(what.by), what.bytes, what.expires_at, false, what.priority},
-                context);
+    return give(
+      self, id, to,
+      {payload, std::move(what.by), what.bytes, what.expires_at, false, what.priority, what.at},
+      context);
   }
 
   // -- inboxes -------------------------------------------------------------------------
