@@ -221,7 +221,7 @@ public:
     /// It is taken, for so many bytes: those of the message, and routes::letter_bytes.
     bool is_taken = false;
     std::size_t bytes = 0;
-    /// Ask again with the size.
+    /// The size counts: ask again with it, if it was not said.
     bool wants_size = false;
   };
 
@@ -237,7 +237,7 @@ public:
     return found != by_id_.end() ? pass(found->second, bytes, false) : passage{};
   }
 
-  /// The same for one that take() has taken for that agent.
+  /// The same for one that bring() has taken for that agent.
   [[nodiscard]] passage pass(const reservation& to) {
     std::lock_guard guard{mutex_};
     auto found = by_place_.find(to.agent.place);
@@ -245,22 +245,14 @@ public:
                                     : passage{to.agent};
   }
 
-  [[nodiscard]] reservation take(std::string_view id, const std::optional<std::size_t>& bytes,
-                                 bool is_critical = false) {
-    std::lock_guard guard{mutex_};
-    auto found = by_id_.find(id);
-    if (found == by_id_.end())
-      return {};
-    return take(found->second, bytes, is_critical);
-  }
-
   struct brought {
     reservation to{};
-    /// If it is taken and `passes`.
+    /// If it is taken, and `passes`.
     std::optional<inbox::passage> how{};
   };
 
-  /// As take(), and where that takes it and it `passes`, pass() of it as well.
+  /// Takes a place for a message that a sender of this process is about to send, and where it
+  /// `passes` says how it goes: then it has come, as in pass().
   [[nodiscard]] brought bring(std::string_view id, const std::optional<std::size_t>& bytes,
                               bool is_critical, bool passes) {
     std::lock_guard guard{mutex_};
@@ -372,10 +364,11 @@ private:
   static reservation take(row& it, const std::optional<std::size_t>& bytes, bool is_critical) {
     if (!it.gives_signs)
       return {it.agent, true};
-    if (!bytes && it.place.box().wants_size())
+    auto wants_size = it.place.box().wants_size();
+    if (!bytes && wants_size)
       return {it.agent, false, 0, true};
-    auto size = bytes.value_or(0) + routes::letter_bytes;
-    return {it.agent, inboxes::take(it.place, size, is_critical), size};
+    auto size = (wants_size ? *bytes : 0) + routes::letter_bytes;
+    return {it.agent, inboxes::take(it.place, size, is_critical), size, wants_size};
   }
 
   passage pass(row& it, std::size_t bytes, bool is_taken) {

@@ -79,6 +79,8 @@ public:
   confirm_room confirms;
   /// To the router's actor, from programs.
   fire_line fires;
+  /// Whether the last of these had to say its size: the next one may as well.
+  std::atomic<bool> wants_sizes{false};
 
   /// The number of what a node that does not know the class answers. Like those of requests it has
   /// their flag, or the link would take the answer for one that nobody has asked for.
@@ -162,7 +164,7 @@ public:
     /// Zero: not known. If it `is_taken`: those for which it was.
     std::size_t bytes = 0;
     std::optional<time_point> expires_at{};
-    /// agent_table::take() has taken it.
+    /// agent_table::bring() has taken it.
     bool is_taken = false;
     /// Of class confirm or once all are normal: they keep their order.
     message_priority priority = message_priority::normal;

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+#include <cstddef>
 #include <optional>
 #include <utility>
 
@@ -39,8 +41,14 @@ public:
     if (to.who != audience::agent || expires)
       return send_anywhere(to, payload, std::move(said));
     auto may_pass = shared_.fires.may_pass();
-    auto place = shared_.agents.bring(to.name, std::nullopt, goes_first, may_pass);
-    if (place.to.wants_size)
+    std::optional<std::size_t> bytes;
+    auto says_size = shared_.wants_sizes.load(std::memory_order_relaxed);
+    if (says_size)
+      bytes = compat::size_of(system_, payload);
+    auto place = shared_.agents.bring(to.name, bytes, goes_first, may_pass);
+    if (says_size != place.to.wants_size)
+      shared_.wants_sizes.store(place.to.wants_size, std::memory_order_relaxed);
+    if (place.to.wants_size && !place.to.is_taken && !bytes)
       place = shared_.agents.bring(to.name, compat::size_of(system_, payload).value_or(0),
                                    goes_first, may_pass);
     if (place.to.is_taken && place.how) {
@@ -54,7 +62,8 @@ public:
       return shared_.refuse(agent_id{to.name});
     far_place far;
     question of{false, said.how ? text_bytes(*said.how) : 0, longest_life, goes_first};
-    auto bytes = compat::size_of(system_, payload);
+    if (!bytes)
+      bytes = compat::size_of(system_, payload);
     if (bytes && shared_.ways.take_far(to.name, *bytes, of, far))
       return push({std::move(far), payload, std::move(said)});
     return send_anywhere(to, payload, std::move(said));
