@@ -276,8 +276,8 @@ public:
   /// that was sent before.
   void bring(const detail::agent_table::reservation& to, const caf::message& payload,
              const detail::said_by_program& said = {}) {
-    entrance_->bring(self_->ctrl(), entrance_->agents.pass(to), to.bytes, payload, said,
-                     self_->context());
+    detail::bring(self_->ctrl(), *entrance_, entrance_->agents.pass(to), to.bytes, payload, said,
+                  self_->context());
   }
 
   /// The same, on the disk first: `accepted` hears of that on this actor.
@@ -640,15 +640,15 @@ private:
                              detail::said_by_program&& said) const {
     if (is_confirmed(class_of(said.how.get())))
       return send_surely(to, payload, std::move(said));
-    auto self = caf::actor_cast<caf::strong_actor_ptr>(inside_);
-    auto bring = [&](detail::fire_line::ticket which) {
+    auto bring = [this](detail::fire_line::ticket which) {
+      auto self = caf::actor_cast<caf::strong_actor_ptr>(inside_);
       auto* raw = caf::actor_cast<caf::stateful_actor<router_state>*>(inside_);
       return self->enqueue(self, caf::make_message_id(),
                            caf::make_message(caf::make_action(
                              [raw, which = std::move(which)] { raw->state.send(which); })),
                            compat::bringer);
     };
-    return detail::fires{*system_, *entrance_, self, bring}.send(to, payload, std::move(said));
+    return detail::fires{*system_, *entrance_, inside_, bring}.send(to, payload, std::move(said));
   }
 
   /// Of class confirm or once.

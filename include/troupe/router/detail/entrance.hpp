@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -8,6 +9,7 @@
 #include <set>
 #include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "caf/actor_control_block.hpp"
@@ -177,6 +179,7 @@ public:
              arrival what, compat::execution_context* context) {
     if (to.how.is_open) {
       waiting_message made{what.payload, std::move(what.by)};
+      counts_.delivered.fetch_add(1, std::memory_order_relaxed);
       return hand_over(self, to.agent, std::move(made), to.how.wants_sign, context) ? given::yes
                                                                                     : given::gone;
     }
@@ -296,15 +299,6 @@ public:
     auto moment = said.how ? now(sys) : time_point{};
     auto ago = said.at != time_point{} ? moment - said.at : duration{};
     return own_origin(begin(said.how, moment, ago));
-  }
-
-  /// Gives a message of the program, which was taken, to the agent to which it passes.
-  void bring(const caf::strong_actor_ptr& self, const agent_table::passage& to, std::size_t bytes,
-             const caf::message& payload, const said_by_program& said,
-             compat::execution_context* context) {
-    auto made
-      = message_for(to.agent, payload, [&] { return own_origin(*self->home_system, said).info(); });
-    give(self, {}, to, {made, {}, bytes, {}, true, priority_of(said.how.get())}, context);
   }
 
   /// Counts what had expired when it came.
@@ -584,12 +578,16 @@ private:
 
   // -- inboxes -------------------------------------------------------------------------
 
-  /// Returns false if the agent has just ended; who asks has heard so then.
+  /// Returns false if the agent has just ended; who asks has heard so then. It was counted as
+  /// delivered before, so that nobody sees one delivered that is not counted.
   bool hand_over(const caf::strong_actor_ptr& self, const agent_table::entry& agent,
                  waiting_message what, bool wants_sign, compat::execution_context* context) {
     auto taken = hand_to(agent.handle, what.by.who, what.by.id, what.payload, context,
                          std::move(what.by.stages));
-    (taken ? counts_.delivered : counts_.unknown).fetch_add(1, std::memory_order_relaxed);
+    if (!taken) {
+      counts_.delivered.fetch_sub(1, std::memory_order_relaxed);
+      counts_.unknown.fetch_add(1, std::memory_order_relaxed);
+    }
     if (wants_sign && taken)
       agent.handle->enqueue(self, caf::message_id{sign_flag | agent.place}.with_normal_priority(),
                             ping_, context);
@@ -602,6 +600,10 @@ private:
     using inbox = agent_table::inbox;
     while (!out.empty()) {
       auto hands = false;
+      counts_.delivered.fetch_add(
+        static_cast<std::uint64_t>(std::ranges::count_if(
+          out, [](auto& each) { return std::holds_alternative<inbox::hand>(each); })),
+        std::memory_order_relaxed);
       for (auto& each : out)
         troupe::visit(overloaded{[&](inbox::hand& next) {
                                    hand_over(self, agent, std::move(next.what), next.wants_sign,

@@ -5,6 +5,8 @@
 #include <optional>
 #include <utility>
 
+#include "caf/actor.hpp"
+#include "caf/actor_cast.hpp"
 #include "caf/actor_control_block.hpp"
 #include "caf/actor_system.hpp"
 #include "caf/message.hpp"
@@ -22,6 +24,16 @@
 
 namespace troupe::router::detail {
 
+/// Gives a message of the program, which was taken, to the agent to which it passes. `self` is the
+/// router.
+inline void bring(const caf::strong_actor_ptr& self, entrance& shared,
+                  const agent_table::passage& to, std::size_t bytes, const caf::message& payload,
+                  const said_by_program& said, compat::execution_context* context) {
+  auto made = message_for(to.agent, payload,
+                          [&] { return shared.own_origin(*self->home_system, said).info(); });
+  shared.give(self, {}, to, {made, {}, bytes, {}, true, priority_of(said.how.get())}, context);
+}
+
 /// Sends what a program gives to its router and nobody waits for, in the thread of the program:
 /// finds out where it goes, takes room for it or says why not, and has it on its way. A message to
 /// an agent of this process goes there at once, unless it would overtake what was sent before; all
@@ -29,8 +41,7 @@ namespace troupe::router::detail {
 template <class Bring>
 class fires {
 public:
-  fires(caf::actor_system& sys, entrance& shared, const caf::strong_actor_ptr& self,
-        const Bring& bring)
+  fires(caf::actor_system& sys, entrance& shared, const caf::actor& self, const Bring& bring)
     : system_(sys), shared_(shared), self_(self), bring_(bring) {}
 
   /// Of class fire. Errors: see router_access::send().
@@ -52,8 +63,8 @@ public:
       place = shared_.agents.bring(to.name, compat::size_of(system_, payload).value_or(0),
                                    goes_first, may_pass);
     if (place.to.is_taken && place.how) {
-      shared_.bring(self_, {std::move(place.to.agent), *place.how}, place.to.bytes, payload, said,
-                    nullptr);
+      bring(caf::actor_cast<caf::strong_actor_ptr>(self_), shared_,
+            {std::move(place.to.agent), *place.how}, place.to.bytes, payload, said, nullptr);
       return {};
     }
     if (place.to.is_taken)
@@ -94,7 +105,7 @@ private:
 
   caf::actor_system& system_;
   entrance& shared_;
-  const caf::strong_actor_ptr& self_;
+  const caf::actor& self_;
   const Bring& bring_;
 };
 

@@ -66,7 +66,9 @@ public:
                        .window_bytes = options.window_bytes,
                        .max_turn_letters = bundle::max_letters,
                        .max_visits = options.max_pending}},
-            shared.ways, shared.pending) {}
+            shared.ways, shared.pending) {
+    fired_.to.resize(1);
+  }
 
   outbound(const outbound&) = delete;
   outbound& operator=(const outbound&) = delete;
@@ -504,7 +506,7 @@ private:
   bool is_carrying_out_ = false;
   std::unordered_map<lines::parcel_number, bundle> parcels_;
   /// Of the next fire().
-  letter fired_{.to = std::vector<agent_id>(1)};
+  letter fired_;
   std::map<std::uint64_t, visitor> visitors_;
   std::map<lines::link_number, link_end> ends_;
   std::uint64_t last_visit_ = 0;
