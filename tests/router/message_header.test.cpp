@@ -4,10 +4,12 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "support/seeds.hpp"
@@ -286,6 +288,36 @@ TEST_CASE("no bytes bring the reader of headers down", "[router][wire]") {
       static_cast<void>(said_in(*got));
     }
   });
+}
+
+TEST_CASE("a plain header has the bytes of one of which all else is absent", "[router]") {
+  for (auto& [to, place] : {std::pair{std::string{"far"}, 7}, std::pair{std::string{}, 0},
+                            std::pair{std::string(300, 'x'), 0xFEDC}}) {
+    auto number = static_cast<std::uint16_t>(place);
+    std::vector<std::byte> made{std::byte{1}};
+    append(plain_header{to, number}, made);
+    std::string bytes{reinterpret_cast<const char*>(made.data() + 1), made.size() - 1};
+    CHECK(bytes == bytes_of(message_header{agent_id{to}, number}));
+    CHECK(bytes.size() == plain_header_size(to.size()));
+    auto found = plain_header_in(bytes);
+    REQUIRE(found);
+    CHECK(found->to == to);
+    CHECK(found->place == number);
+  }
+}
+
+TEST_CASE("no other header is taken for a plain one", "[router]") {
+  CHECK_FALSE(plain_header_in(bytes_of(with_all())));
+  for (std::uint8_t wanted : {0, 1})
+    CHECK_FALSE(plain_header_in(bytes_of(message_header{.to = "far", .wanted = wanted})));
+  auto bytes = bytes_of(message_header{"far", 7});
+  for (std::size_t size = 0; size < bytes.size(); ++size)
+    CHECK_FALSE(plain_header_in(std::string_view{bytes}.substr(0, size)));
+  for (auto at : {std::size_t{4}, std::size_t{7}}) { // the length of the name
+    auto changed = bytes;
+    ++changed[at];
+    CHECK_FALSE(plain_header_in(changed));
+  }
 }
 
 } // namespace message_header_test

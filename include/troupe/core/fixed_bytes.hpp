@@ -5,10 +5,12 @@
 #include <cassert>
 #include <compare>
 #include <cstddef>
+#include <cstring>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 #include "troupe/core/fields.hpp"
 #include "troupe/core/hex.hpp"
@@ -26,7 +28,17 @@ struct fixed_bytes {
 
   std::array<std::byte, Size> bytes{};
 
-  friend auto operator<=>(const fixed_bytes&, const fixed_bytes&) = default;
+  // Not defaulted: gcc 12 makes a loop over single bytes of that.
+  friend constexpr bool operator==(const fixed_bytes& left, const fixed_bytes& right) {
+    return std::is_constant_evaluated() ? left.bytes == right.bytes
+                                        : std::memcmp(&left.bytes, &right.bytes, Size) == 0;
+  }
+
+  friend constexpr std::strong_ordering operator<=>(const fixed_bytes& left,
+                                                    const fixed_bytes& right) {
+    return std::is_constant_evaluated() ? left.bytes <=> right.bytes
+                                        : std::memcmp(&left.bytes, &right.bytes, Size) <=> 0;
+  }
 
   /// Returns the bytes in `source`.
   /// @pre source.size() == size

@@ -244,10 +244,14 @@ private:
   }
 
   bool write(compat::execution_context* context, const letter& what, time_point now) {
-    header_sink_.clear();
-    header_sink_.put(header_of(what, now - opened_));
-    auto head = as_span(header_sink_.bytes());
-    bytes_.insert(bytes_.end(), head.begin(), head.end());
+    if (is_plain(what, now - opened_)) {
+      append(plain_header{what.to.front().text(), place_of(what)}, bytes_);
+    } else {
+      header_sink_.clear();
+      header_sink_.put(header_of(what, now - opened_));
+      auto head = as_span(header_sink_.bytes());
+      bytes_.insert(bytes_.end(), head.begin(), head.end());
+    }
     auto size_at = bytes_.size();
     caf::binary_serializer sink{context, bytes_};
     sink.seek(size_at);
@@ -263,9 +267,20 @@ private:
     return std::clamp(span, duration::zero(), longest_span);
   }
 
+  [[nodiscard]] std::uint16_t place_of(const letter& what) const {
+    return static_cast<std::uint16_t>(what.message - header_.first);
+  }
+
+  /// Whether header_of() says nothing beyond what a plain_header has.
+  static bool is_plain(const letter& what, duration after) {
+    return what.wanted == word::nothing && what.to.size() == 1 && !what.is_passed_on
+           && what.from.empty() && after < least_after && what.life == longest_life && !what.how
+           && !what.is_confirm();
+  }
+
   /// Of a letter that is added so long `after` the bundle was opened.
   [[nodiscard]] message_header header_of(const letter& what, duration after) const {
-    message_header made{what.to.front(), static_cast<std::uint16_t>(what.message - header_.first)};
+    message_header made{what.to.front(), place_of(what)};
     if (what.wanted != word::nothing) {
       made.wanted = static_cast<std::uint8_t>(what.wanted);
       made.request = what.number;
@@ -389,12 +404,10 @@ private:
     auto content = source.remainder().subspan(0, size);
     into.bytes = size;
     source.skip(size);
-    message_header header;
-    if (!decoder{header_bytes}.get(header))
-      into.unreadable = {errc::damaged, "the header of a message cannot be read; check the version "
-                                        "of the node it comes from"};
+    if (auto plain = most > 0 ? plain_header_in(header_bytes) : std::nullopt)
+      take_header(*plain, shared, into);
     else
-      take_header(header, shared, most, into);
+      read_header(header_bytes, shared, most, into);
     if (into.unreadable)
       return true;
     caf::binary_deserializer payload{source.context(), content};
@@ -404,6 +417,22 @@ private:
                                              "that both know its types in the same version"};
     }
     return true;
+  }
+
+  static void take_header(const plain_header& header, const bundle_header& shared, letter& into) {
+    into.to.emplace_back(header.to);
+    into.message = shared.first + header.place;
+    into.boot = shared.boot;
+    into.sent_at = shared.opened_at;
+  }
+
+  static void read_header(std::string_view bytes, const bundle_header& shared, std::size_t most,
+                          letter& into) {
+    message_header header;
+    if (decoder{bytes}.get(header))
+      return take_header(header, shared, most, into);
+    into.unreadable = {errc::damaged, "the header of a message cannot be read; check the version "
+                                      "of the node it comes from"};
   }
 
   static void take_header(message_header& header, const bundle_header& shared, std::size_t most,

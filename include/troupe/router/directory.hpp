@@ -102,6 +102,11 @@ public:
     std::uint64_t given = 0;
   };
 
+  /// Returns the agent of that id, null if there is none. Good until the next change.
+  [[nodiscard]] const location* find_agent(std::string_view id) const {
+    return one_of(id);
+  }
+
   /// Returns the agents that `who`, many, stands for, at most `most`, in the order of their ids.
   [[nodiscard]] std::vector<location> find(const recipients& who, std::size_t most) const {
     return list(who, {}, most);

@@ -30,6 +30,8 @@
 #include "troupe/router/detail/delivery.hpp"
 #include "troupe/router/detail/early_desk.hpp"
 #include "troupe/router/detail/entrance.hpp"
+#include "troupe/router/detail/fire_line.hpp"
+#include "troupe/router/detail/fires.hpp"
 #include "troupe/router/detail/inboxes_of.hpp"
 #include "troupe/router/detail/outbound.hpp"
 #include "troupe/router/detail/outbox_file.hpp"
@@ -118,8 +120,14 @@ public:
   caf::behavior make_behavior() {
     ignore_strays(self_);
     return {
-      [this](dispatch& what) { send(what, awaited::answer); },
-      [this](post& what) { send(what, awaited::receipt); },
+      [this](dispatch& what) {
+        detail::fire_line::going it{entrance_->fires};
+        send(what, awaited::answer);
+      },
+      [this](post& what) {
+        detail::fire_line::going it{entrance_->fires};
+        send(what, awaited::receipt);
+      },
       [this](const rest_link& what) { outbound_.let_rest(what); },
       [this](const await_room& what) { await(what); },
       [this](const agents_full& what) { outbound_.hold_back(what); },
@@ -214,10 +222,33 @@ public:
     early_.knows_all_now();
   }
 
+  /// Sends a batch of what programs have given; nobody hears what becomes of it.
+  void send(const detail::fire_line::ticket& which) {
+    auto all = entrance_->fires.take(which);
+    auto moment = now();
+    outbound_.tick(moment);
+    for (auto& each : all)
+      troupe::visit(overloaded{[&](detail::far_place& where) {
+                                 outbound_.fire(moment, where, std::move(each.payload),
+                                                std::move(each.said.how));
+                               },
+                               [&](const detail::agent_table::reservation& to) {
+                                 detail::fire_line::going it{entrance_->fires};
+                                 bring(to, each.payload, each.said);
+                               },
+                               [&](std::vector<detail::stop>& where) {
+                                 detail::fire_line::going it{entrance_->fires};
+                                 send(std::move(where), std::move(each.payload), each.said);
+                               }},
+                    each.where);
+    all.clear();
+    entrance_->fires.give_back(std::move(all));
+  }
+
   /// Sends what was taken for `where`; nobody hears what becomes of it.
   void send(std::vector<detail::stop> where, caf::message payload,
             const detail::said_by_program& said = {}) {
-    auto from = own_origin(said);
+    auto from = entrance_->own_origin(self_->system(), said);
     auto expires_at = from.said.expires_at();
     outbound_.step(detail::outbound::core::message{{.stops = std::move(where)},
                                                    awaited::nothing,
@@ -236,24 +267,24 @@ public:
   /// Delivers a message of class confirm or once, for which there is room. Nobody hears of its end.
   void confirm(const agent_id& to, caf::message payload, const detail::said_by_program& said,
                std::size_t bytes) {
-    confirms_.accept(to, std::move(payload), own_origin(said), bytes);
+    detail::fire_line::going it{entrance_->fires};
+    confirms_.accept(to, std::move(payload), entrance_->own_origin(self_->system(), said), bytes);
   }
 
   /// Gives a message without a ttl to an agent of this node, which has a place for it, behind all
   /// that was sent before.
   void bring(const detail::agent_table::reservation& to, const caf::message& payload,
              const detail::said_by_program& said = {}) {
-    auto from = own_origin(said);
-    auto made = detail::message_for(to.agent, payload, [&] { return from.info(); });
-    entrance_->give(self_->ctrl(), {}, entrance_->agents.pass(to),
-                    {made, {}, to.bytes, {}, true, priority_of(from.said.how.get())},
-                    self_->context());
+    detail::bring(self_->ctrl(), *entrance_, entrance_->agents.pass(to), to.bytes, payload, said,
+                  self_->context());
   }
 
   /// The same, on the disk first: `accepted` hears of that on this actor.
   void keep(const agent_id& to, caf::message payload, const detail::said_by_program& said,
             std::size_t bytes, std::function<void(const problem&)> accepted) {
-    confirms_.keep(to, std::move(payload), own_origin(said), bytes, {}, {}, std::move(accepted));
+    detail::fire_line::going it{entrance_->fires};
+    confirms_.keep(to, std::move(payload), entrance_->own_origin(self_->system(), said), bytes, {},
+                   {}, std::move(accepted));
   }
 
   /// What it has accepted to deliver.
@@ -402,13 +433,6 @@ private:
     return time_point{self_->clock().now().time_since_epoch()};
   }
 
-  /// The clock is looked at for those of which something is said.
-  [[nodiscard]] detail::origin own_origin(const detail::said_by_program& said) {
-    auto moment = said.how ? now() : time_point{};
-    auto ago = said.at != time_point{} ? moment - said.at : duration{};
-    return entrance_->own_origin(entrance_->begin(said.how, moment, ago));
-  }
-
   // -- messages that go out ------------------------------------------------------------
 
   /// A dispatch or a post.
@@ -443,6 +467,7 @@ private:
       = entrance_->take_confirm(to, asks, bytes, from.said_bytes(), from.said.life, from.client());
     if (why)
       return reply(to_error(std::move(why)));
+    detail::fire_line::going it{entrance_->fires};
     auto by = self_->current_message_id().is_request() ? detail::asker::of(self_) : detail::asker{};
     if (from.said.how->durability == durability::synced)
       return confirms_.keep(agent, std::move(payload), std::move(from),
@@ -526,6 +551,11 @@ public:
   bool enqueue(caf::mailbox_element_ptr what, compat::execution_context* context) override {
     if (entrance_->take(ctrl(), *what, context))
       return true;
+    if (what->sender != ctrl()) {
+      entrance_->fires.seal();
+      if (what->payload.match_elements<dispatch>() || what->payload.match_elements<post>())
+        entrance_->fires.on_the_way();
+    }
     return caf::stateful_actor<router_state>::enqueue(std::move(what), context);
   }
 

@@ -7,10 +7,13 @@
 #include <string>
 #include <utility>
 
+#include "caf/action.hpp"
 #include "caf/actor.hpp"
 #include "caf/actor_cast.hpp"
 #include "caf/actor_system.hpp"
 #include "caf/message.hpp"
+#include "caf/message_id.hpp"
+#include "caf/stateful_actor.hpp"
 #include "troupe/core/agent_id.hpp"
 #include "troupe/core/caf/compat.hpp"
 #include "troupe/core/caf/run_on.hpp"
@@ -19,6 +22,8 @@
 #include "troupe/core/time.hpp"
 #include "troupe/core/wait_for.hpp"
 #include "troupe/router/detail/entrance.hpp"
+#include "troupe/router/detail/fire_line.hpp"
+#include "troupe/router/detail/fires.hpp"
 #include "troupe/router/detail/routes.hpp"
 #include "troupe/router/message_options.hpp"
 #include "troupe/router/messages.hpp"
@@ -110,35 +115,17 @@ public:
 private:
   [[nodiscard]] problem send(const recipients& to, const caf::message& payload,
                              detail::said_by_program&& said) const {
-    auto expires = said.how && said.how->ttl;
     if (is_confirmed(class_of(said.how.get())))
       return send_surely(to, payload, std::move(said));
-    auto goes_first = is_critical(said.how.get());
-    if (to.who == audience::agent && !expires) {
-      auto place = entrance_->agents.take(to.name, std::nullopt, goes_first);
-      if (place.wants_size)
-        place = entrance_->agents.take(to.name, compat::size_of(*system_, payload).value_or(0),
-                                       goes_first);
-      if (place.is_taken)
-        return outcome(run([place = std::move(place), payload, said = std::move(said)](
-                             router_state& state) { state.bring(place, payload, said); }));
-      if (place.agent)
-        return entrance_->refuse(agent_id{to.name});
-    }
-    auto where = entrance_->plan(*system_, to,
-                                 {false, said.how ? text_bytes(*said.how) : 0,
-                                  expires ? life_of(*said.how) : longest_life, goes_first},
-                                 payload);
-    if (where.refusal)
-      return where.refusal;
-    auto taken
-      = where.stops.empty()
-        || run([stops = std::move(where.stops), payload, said = std::move(said)](
-                 router_state& state) mutable { state.send(std::move(stops), payload, said); });
-    if (!taken)
-      return outcome(false);
-    return where.report.refused + where.report.left_out > 0 ? detail::not_all(where.report)
-                                                            : problem{};
+    auto bring = [this](detail::fire_line::ticket which) {
+      auto self = caf::actor_cast<caf::strong_actor_ptr>(inside_);
+      auto* raw = caf::actor_cast<caf::stateful_actor<router_state>*>(inside_);
+      return self->enqueue(self, caf::make_message_id(),
+                           caf::make_message(caf::make_action(
+                             [raw, which = std::move(which)] { raw->state.send(which); })),
+                           compat::bringer);
+    };
+    return detail::fires{*system_, *entrance_, inside_, bring}.send(to, payload, std::move(said));
   }
 
   /// Of class confirm or once.

@@ -16,6 +16,7 @@
 #include "caf/actor_system.hpp"
 #include "caf/attachable.hpp"
 #include "caf/behavior.hpp"
+#include "caf/binary_deserializer.hpp"
 #include "caf/config.hpp"
 #include "caf/deserializer.hpp"
 #include "caf/detail/behavior_impl.hpp"
@@ -38,6 +39,7 @@
 #include "caf/thread_hook.hpp"
 #include "caf/timespan.hpp"
 #include "caf/type_id.hpp"
+#include "caf/type_id_list.hpp"
 
 #if CAF_MAJOR_VERSION >= 1
 #include "caf/anon_mail.hpp"
@@ -389,6 +391,32 @@ std::optional<caf::message> load_elements(const std::vector<caf::type_id_t>& typ
     place += its.padded_size;
   }
   return caf::message{caf::message::data_ptr{made.release(), false}};
+}
+
+/// Does what `into.load(from)` does. CAF makes a list of the types of each message that it reads
+/// and looks for an equal one; here the list is that of the message before, if that had this one
+/// type as well.
+inline bool load(caf::binary_deserializer& from, caf::message& into) {
+  constexpr std::size_t front_bytes = 1 + sizeof(caf::type_id_t); // how many types, and which
+  thread_local caf::type_id_list last{nullptr};
+  auto rest = from.remainder();
+  auto is_one = rest.size() >= front_bytes && static_cast<unsigned>(rest[0]) == 1;
+  if (is_one && last.data() != nullptr
+      && (static_cast<unsigned>(rest[1]) << 8U | static_cast<unsigned>(rest[2])) == last[0]) {
+    from.skip(front_bytes);
+    auto made = caf::detail::message_data::make_uninitialized(last);
+    auto& its = caf::detail::global_meta_objects()[last[0]];
+    its.default_construct(made->storage());
+    made->inc_constructed_elements();
+    if (!its.load_binary(from, made->storage()))
+      return false;
+    into = caf::message{caf::message::data_ptr{made.release(), false}};
+    return true;
+  }
+  auto is_read = into.load(from);
+  if (is_read && is_one)
+    last = into.types();
+  return is_read;
 }
 
 /// Ends the wait of `self` for the answer to a request, as a time-out of the request does: its

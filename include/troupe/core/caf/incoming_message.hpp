@@ -22,6 +22,7 @@
 #include "caf/message.hpp"
 #include "caf/sec.hpp"
 #include "caf/type_id.hpp"
+#include "troupe/core/caf/compat.hpp"
 #include "troupe/core/caf/incoming_handles.hpp"
 #include "troupe/core/caf/plain_types.hpp"
 
@@ -385,7 +386,7 @@ private:
     auto why = troupe::incoming_message::refusal(
       {reinterpret_cast<const char*>(rest.data()), rest.size()});
     if (why.empty())
-      return x.load(f);
+      return troupe::compat::load(f, x);
     f.emplace_error(caf::sec::runtime_error, std::string{why});
     return false;
   }

@@ -221,7 +221,7 @@ public:
     /// It is taken, for so many bytes: those of the message, and routes::letter_bytes.
     bool is_taken = false;
     std::size_t bytes = 0;
-    /// Ask again with the size.
+    /// The size counts: ask again with it, if it was not said.
     bool wants_size = false;
   };
 
@@ -237,7 +237,7 @@ public:
     return found != by_id_.end() ? pass(found->second, bytes, false) : passage{};
   }
 
-  /// The same for one that take() has taken for that agent.
+  /// The same for one that bring() has taken for that agent.
   [[nodiscard]] passage pass(const reservation& to) {
     std::lock_guard guard{mutex_};
     auto found = by_place_.find(to.agent.place);
@@ -245,19 +245,24 @@ public:
                                     : passage{to.agent};
   }
 
-  [[nodiscard]] reservation take(std::string_view id, const std::optional<std::size_t>& bytes,
-                                 bool is_critical = false) {
+  struct brought {
+    reservation to{};
+    /// If it is taken, and `passes`.
+    std::optional<inbox::passage> how{};
+  };
+
+  /// Takes a place for a message that a sender of this process is about to send, and where it
+  /// `passes` says how it goes: then it has come, as in pass().
+  [[nodiscard]] brought bring(std::string_view id, const std::optional<std::size_t>& bytes,
+                              bool is_critical, bool passes) {
     std::lock_guard guard{mutex_};
     auto found = by_id_.find(id);
     if (found == by_id_.end())
       return {};
-    auto& it = found->second;
-    if (!it.gives_signs)
-      return {it.agent, true};
-    if (!bytes && it.place.box().wants_size())
-      return {it.agent, false, 0, true};
-    auto size = bytes.value_or(0) + routes::letter_bytes;
-    return {it.agent, inboxes::take(it.place, size, is_critical), size};
+    brought result{take(found->second, bytes, is_critical)};
+    if (result.to.is_taken && passes)
+      result.how = pass(found->second, result.to.bytes, true).how;
+    return result;
   }
 
   /// A message comes that does not pass(), and is moved into the inbox, or into `out`. Returns
@@ -354,6 +359,16 @@ private:
   static bool gives_signs(caf::event_based_actor* self, const caf::strong_actor_ptr& agent) {
     return agent->node() == self->node()
            && dynamic_cast<const caf::scheduled_actor*>(agent->get()) != nullptr;
+  }
+
+  static reservation take(row& it, const std::optional<std::size_t>& bytes, bool is_critical) {
+    if (!it.gives_signs)
+      return {it.agent, true};
+    auto wants_size = it.place.box().wants_size();
+    if (!bytes && wants_size)
+      return {it.agent, false, 0, true};
+    auto size = (wants_size ? *bytes : 0) + routes::letter_bytes;
+    return {it.agent, inboxes::take(it.place, size, is_critical), size, wants_size};
   }
 
   passage pass(row& it, std::size_t bytes, bool is_taken) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -8,6 +9,7 @@
 #include <set>
 #include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "caf/actor_control_block.hpp"
@@ -34,6 +36,7 @@
 #include "troupe/router/detail/call_outcomes.hpp"
 #include "troupe/router/detail/confirm_room.hpp"
 #include "troupe/router/detail/delivery.hpp"
+#include "troupe/router/detail/fire_line.hpp"
 #include "troupe/router/detail/open_requests.hpp"
 #include "troupe/router/detail/origin.hpp"
 #include "troupe/router/detail/refusals.hpp"
@@ -76,6 +79,10 @@ public:
   answers going_out;
   /// Of class confirm or once, accepted here.
   confirm_room confirms;
+  /// To the router's actor, from programs.
+  fire_line fires;
+  /// Whether the last of these had to say its size: the next one may as well.
+  std::atomic<bool> wants_sizes{false};
 
   /// The number of what a node that does not know the class answers. Like those of requests it has
   /// their flag, or the link would take the answer for one that nobody has asked for.
@@ -159,10 +166,12 @@ public:
     /// Zero: not known. If it `is_taken`: those for which it was.
     std::size_t bytes = 0;
     std::optional<time_point> expires_at{};
-    /// agent_table::take() has taken it.
+    /// agent_table::bring() has taken it.
     bool is_taken = false;
     /// Of class confirm or once all are normal: they keep their order.
     message_priority priority = message_priority::normal;
+    /// If whoever brings it has looked at the clock.
+    std::optional<time_point> at{};
   };
 
   /// Gives a message to the agent of that id, to which it passes: at once, or once that has room.
@@ -170,6 +179,7 @@ public:
              arrival what, compat::execution_context* context) {
     if (to.how.is_open) {
       waiting_message made{what.payload, std::move(what.by)};
+      counts_.delivered.fetch_add(1, std::memory_order_relaxed);
       return hand_over(self, to.agent, std::move(made), to.how.wants_sign, context) ? given::yes
                                                                                     : given::gone;
     }
@@ -179,13 +189,15 @@ public:
       what.bytes = compat::size_of(*self->home_system, what.payload).value_or(0);
     if (!what.is_taken)
       what.bytes += routes::letter_bytes;
-    auto taken = agents.arrive(now(*self->home_system), to.agent.place, made, what.bytes,
-                               what.expires_at, what.is_taken, out, what.priority);
+    auto moment = what.at ? *what.at : now(*self->home_system);
+    auto taken = agents.arrive(moment, to.agent.place, made, what.bytes, what.expires_at,
+                               what.is_taken, out, what.priority);
     if (!taken && out.empty()) {
       made.by.tell(self, caf::make_message(to_error(unknown(id))), context);
       return given::gone;
     }
-    carry_out(self, to.agent, std::move(out), context);
+    if (!out.empty())
+      carry_out(self, to.agent, std::move(out), context);
     return taken ? given::waits : given::refused;
   }
 
@@ -266,7 +278,7 @@ public:
   /// Begins a message of which its sender says `how`, if anything, at `now`; it was taken `ago`.
   [[nodiscard]] terms begin(std::shared_ptr<const message_options> how, time_point now,
                             duration ago = {}) {
-    terms made{{own_.id, boot(), last_message_.fetch_add(1, std::memory_order_relaxed) + 1}};
+    terms made{{own_.id, boot(), next_message()}};
     made.now = now;
     if (!how)
       return made;
@@ -274,6 +286,19 @@ public:
     made.age = ago;
     made.how = std::move(how);
     return made;
+  }
+
+  /// The number of a message that begins here.
+  [[nodiscard]] std::uint64_t next_message() {
+    return last_message_.fetch_add(1, std::memory_order_relaxed) + 1;
+  }
+
+  /// The origin of what the program of this node sends. The clock is looked at for those of which
+  /// something is said.
+  [[nodiscard]] origin own_origin(caf::actor_system& sys, const said_by_program& said) {
+    auto moment = said.how ? now(sys) : time_point{};
+    auto ago = said.at != time_point{} ? moment - said.at : duration{};
+    return own_origin(begin(said.how, moment, ago));
   }
 
   /// Counts what had expired when it came.
@@ -307,8 +332,8 @@ public:
       [&] { return compat::size_of(sys, payload).value_or(routes::npos); });
   }
 
-  /// Takes a message of class confirm or once; returns why not. `asks`: an answer is wanted of the
-  /// agent.
+  /// Takes a message of class confirm or once, which is on_the_way() then; returns why not. `asks`:
+  /// an answer is wanted of the agent.
   [[nodiscard]] problem take_confirm(const recipients& to, bool asks,
                                      const std::optional<std::size_t>& bytes,
                                      std::size_t said_bytes, duration life,
@@ -327,7 +352,10 @@ public:
     auto all = *bytes + said_bytes + agent.text().size() + routes::letter_bytes;
     if (all > max_message_bytes_)
       return too_large(all, max_message_bytes_);
-    return confirms.take(agent, *bytes + routes::letter_bytes, by);
+    auto why = confirms.take(agent, *bytes + routes::letter_bytes, by);
+    if (!why)
+      fires.on_the_way();
+    return why;
   }
 
   /// Ends all requests and lets go of all agents. The answers have no sender: the router may be
@@ -335,6 +363,7 @@ public:
   void close() {
     agent_table::remains left;
     closed_.store(true, std::memory_order_release);
+    fires.close();
     pending.clear([](call<asker>& each) {
       each.by.tell(nullptr, caf::make_message(caf::make_error(caf::sec::broken_promise)), nullptr);
     });
@@ -408,6 +437,7 @@ private:
     if (arrived.damage)
       counts_.damaged.fetch_add(1, std::memory_order_relaxed);
     std::vector<letter> confirmed;
+    auto moment = now(*self->home_system);
     for (auto& each : arrived.letters) {
       if (!arrived.damage && each.is_confirm()) {
         confirmed.push_back(std::move(each));
@@ -436,7 +466,8 @@ private:
                          each.bytes,
                          expiry(self, each),
                          false,
-                         priority_of(each.how.get())},
+                         priority_of(each.how.get()),
+                         moment},
                         patience(each.patience), [&] { return origin_of(self, asks, each).info(); },
                         context));
     }
@@ -539,19 +570,24 @@ private:
     }
     what.by = going_out.stand_in(self, std::move(what.by), wait, context);
     auto payload = message_for(to.agent, what.payload, find_info);
-    return give(self, id, to,
-                {payload, std::move(what.by), what.bytes, what.expires_at, false, what.priority},
-                context);
+    return give(
+      self, id, to,
+      {payload, std::move(what.by), what.bytes, what.expires_at, false, what.priority, what.at},
+      context);
   }
 
   // -- inboxes -------------------------------------------------------------------------
 
-  /// Returns false if the agent has just ended; who asks has heard so then.
+  /// Returns false if the agent has just ended; who asks has heard so then. It was counted as
+  /// delivered before, so that nobody sees one delivered that is not counted.
   bool hand_over(const caf::strong_actor_ptr& self, const agent_table::entry& agent,
                  waiting_message what, bool wants_sign, compat::execution_context* context) {
     auto taken = hand_to(agent.handle, what.by.who, what.by.id, what.payload, context,
                          std::move(what.by.stages));
-    (taken ? counts_.delivered : counts_.unknown).fetch_add(1, std::memory_order_relaxed);
+    if (!taken) {
+      counts_.delivered.fetch_sub(1, std::memory_order_relaxed);
+      counts_.unknown.fetch_add(1, std::memory_order_relaxed);
+    }
     if (wants_sign && taken)
       agent.handle->enqueue(self, caf::message_id{sign_flag | agent.place}.with_normal_priority(),
                             ping_, context);
@@ -564,6 +600,10 @@ private:
     using inbox = agent_table::inbox;
     while (!out.empty()) {
       auto hands = false;
+      counts_.delivered.fetch_add(
+        static_cast<std::uint64_t>(std::ranges::count_if(
+          out, [](auto& each) { return std::holds_alternative<inbox::hand>(each); })),
+        std::memory_order_relaxed);
       for (auto& each : out)
         troupe::visit(overloaded{[&](inbox::hand& next) {
                                    hand_over(self, agent, std::move(next.what), next.wants_sign,

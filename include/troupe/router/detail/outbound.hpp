@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -65,7 +66,9 @@ public:
                        .window_bytes = options.window_bytes,
                        .max_turn_letters = bundle::max_letters,
                        .max_visits = options.max_pending}},
-            shared.ways, shared.pending) {}
+            shared.ways, shared.pending) {
+    fired_.to.resize(1);
+  }
 
   outbound(const outbound&) = delete;
   outbound& operator=(const outbound&) = delete;
@@ -80,6 +83,28 @@ public:
   void step(time_point moment, Event what) {
     core_.step(moment, std::move(what), wanted_);
     carry_out();
+  }
+
+  /// Does what is due.
+  void tick(time_point moment) {
+    core_.tick(moment, wanted_);
+    carry_out();
+  }
+
+  /// Puts a message of the program on its way, which nobody waits for and which does not expire.
+  /// @pre `moment` is now, after tick().
+  void fire(time_point moment, far_place& where, caf::message payload,
+            std::shared_ptr<const message_options> how) {
+    auto& made = fired_;
+    made.to.front() = std::move(where.agent);
+    made.payload = std::move(payload);
+    made.message = shared_.next_message();
+    made.how = std::move(how);
+    auto is_written = enclose(where.node, made, moment, where.bytes, 0);
+    made.payload.reset();
+    made.how.reset();
+    if (!is_written)
+      step(moment, core::unwritable{where.node, where.bytes});
   }
 
   /// Calls `then` once there is a link to `node`, behind all that waits for it. See lines::visit.
@@ -480,6 +505,8 @@ private:
   core::effects doing_;
   bool is_carrying_out_ = false;
   std::unordered_map<lines::parcel_number, bundle> parcels_;
+  /// Of the next fire().
+  letter fired_;
   std::map<std::uint64_t, visitor> visitors_;
   std::map<lines::link_number, link_end> ends_;
   std::uint64_t last_visit_ = 0;
