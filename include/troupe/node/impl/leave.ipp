@@ -82,7 +82,7 @@ inline problem node::inside::carry_out(const cluster::departure::run& what,
         what.within);
     case deliver_rest:
       router_->accept_no_more();
-      return deliver_accepted(router::detail::confirm_desk::all, what.within);
+      return deliver_accepted(router::detail::confirm_desk::every_one, what.within);
     case deliver_memory:
       router_->accept_no_more();
       return deliver_accepted(router::detail::confirm_desk::in_memory, what.within);

@@ -218,8 +218,8 @@ public:
   }
 
   /// As a number: all that are accepted; and those that are in memory only.
-  static constexpr std::uint64_t all = std::numeric_limits<std::uint64_t>::max();
-  static constexpr std::uint64_t in_memory = all - 1;
+  static constexpr std::uint64_t every_one = std::numeric_limits<std::uint64_t>::max();
+  static constexpr std::uint64_t in_memory = every_one - 1;
 
   /// The number of the last one that was accepted.
   [[nodiscard]] std::uint64_t last() const {
@@ -234,7 +234,7 @@ public:
       return false;
     auto is_in_memory
       = [](const auto& each) { return each.second.place == 0 || each.second.accepted; };
-    return last == all ? sent_.empty() : std::ranges::none_of(sent_, is_in_memory);
+    return last == every_one ? sent_.empty() : std::ranges::none_of(sent_, is_in_memory);
   }
 
   /// How many of those have not, and the agent of the first one. O(n).

@@ -189,12 +189,12 @@ public:
     auto its = rooms_.find(found->node);
     if (its == rooms_.end() || !its->second.full.empty())
       return false;
-    auto& room = its->second.bytes;
+    auto& left = its->second.bytes;
     auto free = options_.max_all_waiting_bytes
                 - std::min<std::size_t>(options_.max_all_waiting_bytes, waiting_bytes_);
-    if (waiting_bytes_ > 0 && !shares<node_id>::may_take(room.waiting_bytes(), free, bytes))
+    if (waiting_bytes_ > 0 && !shares<node_id>::may_take(left.waiting_bytes(), free, bytes))
       return false;
-    if (!room.take(found->agent, bytes))
+    if (!left.take(found->agent, bytes))
       return false;
     waiting_bytes_ += bytes;
     into = {found->node, found->agent, bytes};
