@@ -7,6 +7,7 @@
 #include "caf/scoped_actor.hpp"
 #include "commands.hpp"
 #include "connect.hpp"
+#include "troupe/cluster/departure.hpp"
 
 namespace cli {
 
@@ -30,9 +31,10 @@ struct undelivered {
   agent_id first{};
 };
 
-/// What the node of `entry` has accepted and not delivered yet; nothing if it does not tell.
+/// What the node of `entry` had accepted so long ago and has not delivered yet; nothing if it does
+/// not tell.
 undelivered ask_for_undelivered(caf::scoped_actor& self, const caf::strong_actor_ptr& entry,
-                                duration wait) {
+                                duration since, duration wait) {
   undelivered found;
   router::list_inboxes question{.limit = 1'000};
   for (auto more = true; more;) {
@@ -41,7 +43,7 @@ undelivered ask_for_undelivered(caf::scoped_actor& self, const caf::strong_actor
       .receive(
         [&](const router::inbox_page& page) {
           for (auto& each : page.inboxes)
-            if (each.accepted > 0) {
+            if (each.accepted > 0 && each.age >= since) {
               found.first = found.messages == 0 ? each.agent : found.first;
               found.messages += each.accepted;
             }
@@ -56,9 +58,11 @@ undelivered ask_for_undelivered(caf::scoped_actor& self, const caf::strong_actor
 /// Waits until the node has delivered what it has accepted, as nobody does once it has left.
 problem await_delivery(caf::scoped_actor& self, const caf::strong_actor_ptr& entry,
                        const std::string& place, duration wait) {
-  auto end = std::chrono::steady_clock::now() + std::min(wait, leave_options{}.deliver_within);
+  auto begin = std::chrono::steady_clock::now();
+  auto end = begin + std::min(wait, leave_options{}.deliver_within);
   for (;;) {
-    auto left = ask_for_undelivered(self, entry, wait);
+    // What it accepts meanwhile is no reason to wait.
+    auto left = ask_for_undelivered(self, entry, std::chrono::steady_clock::now() - begin, wait);
     if (left.messages == 0)
       return {};
     if (std::chrono::steady_clock::now() >= end)
@@ -123,7 +127,10 @@ int run_leave(const common_options& common, const leave_command& what) {
   if (!node)
     return complain(common, node.error());
   auto is_gone = false;
-  self->receive([&](const caf::down_msg&) { is_gone = true; }, caf::after(common.wait()) >> [] {});
+  auto deliveries = cluster::departure_options{}.deliver_rest_within
+                    + (what.force ? duration{} : leave_options{}.deliver_within);
+  self->receive([&](const caf::down_msg&) { is_gone = true; },
+                caf::after(common.wait() + deliveries) >> [] {});
   if (!is_gone)
     return complain(common, {errc::timed_out, place
                                                 + " finishes its tasks and leaves then; see "

@@ -396,11 +396,16 @@ int run_node(const common_options& common, const node_command& what, const held_
   auto how = leave.asked();
   if (!how && what.leave_on_term)
     how.emplace();
+  auto status = ok;
   if (how)
-    if (auto left = me.leave(*how); !left)
-      say(log_level::warning, me, "did not leave the cluster: " + left.error().detail);
+    if (auto left = me.leave(*how); !left) {
+      say(log_level::warning, me,
+          "did not leave the cluster: " + left.error().detail
+            + "; it stops, and the others expect it back");
+      status = leave.asked() ? failed : ok; // who sends SIGTERM has it stop in any case
+    }
   me.stop();
-  return ok;
+  return status;
 }
 
 } // namespace cli

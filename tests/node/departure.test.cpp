@@ -34,7 +34,7 @@ stages of_a_stop(stages all) {
 
 const stages leaves{deliver, give_up_vote, end_workers, deliver_rest, take_back};
 
-const departure::leave leave{.name = "n"};
+const departure::leave leave{.name = "n", .deliver_within = 9s};
 
 /// At a node that votes.
 departure::done end_of(departure::stage which, problem why = {}, bool has_services = false) {
@@ -148,7 +148,8 @@ TEST_CASE("a node goes on whose messages are not delivered, unless it is forced 
   CHECK_FALSE(it.it.is_ending());
   auto forced = leave;
   forced.force = true;
-  it.one(2, forced);
+  auto looks = std::get<departure::run>(it.one(2, forced));
+  CHECK(looks.within == 0s);
   CHECK(stage_of(it.one(2, end_of(deliver, {errc::in_use, "two messages"}))) == give_up_vote);
 }
 

@@ -287,7 +287,7 @@ private:
   [[nodiscard]] duration within(stage which) const {
     switch (which) {
       case stage::deliver:
-        return deliver_within_;
+        return force_ ? duration{} : deliver_within_;
       case stage::give_up_vote:
         return options_.give_up_within;
       case stage::deliver_rest:

@@ -33,6 +33,7 @@
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/shell.hpp"
 #include "troupe/core/caf/to_error.hpp"
+#include "troupe/core/guarded.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/once_all.hpp"
 #include "troupe/core/owner_id.hpp"
@@ -430,7 +431,8 @@ private:
                         caf::make_message(caf::exit_msg{gone->address(), to_error(why)}), nullptr);
       });
     if (agent.on_name_taken)
-      agent.on_name_taken(what.why);
+      if (auto thrown = guarded([&] { agent.on_name_taken(what.why); }))
+        setup_.log.warn("on_name_taken of agent " + what.name.text() + " threw: " + thrown.detail);
   }
 
   void forget_named(const agent_id& id, request_id number) {

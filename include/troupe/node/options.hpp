@@ -233,7 +233,7 @@ struct node_options {
   /// Called with each line that an operator should see, on any thread, one call at a time. Must not
   /// block. A problem that repeats is logged when it begins, changes and ends. Default: no log.
   std::function<void(const log_line&)> log{};
-  /// Called once, on an actor of the node, when this node is asked to leave its cluster (as `troupe
+  /// Called on an actor of the node when this node is asked to leave its cluster (as `troupe
   /// leave` does) and may do so. The program then finishes its work, calls node::leave() from a
   /// thread of its own and ends. Must not block. Default: such requests are refused.
   std::function<void(const leave_options&)> on_leave_asked{};

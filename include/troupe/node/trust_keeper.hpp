@@ -19,6 +19,7 @@
 #include "caf/result.hpp"
 #include "troupe/core/caf/timer_queue.hpp"
 #include "troupe/core/caf/to_error.hpp"
+#include "troupe/core/guarded.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/core/time.hpp"
@@ -163,7 +164,11 @@ private:
     setup_.log.fail("the other nodes refuse this one: " + why);
     if (is_lost && !std::exchange(is_lost_, true)) // its vote may be needed until its links end
       timers_.after(farewell, [this, why] {
-        setup_.lost({errc::denied, "the other nodes refuse this one: " + why});
+        auto thrown = guarded([&] {
+          setup_.lost({errc::denied, "the other nodes refuse this one: " + why});
+        });
+        if (thrown)
+          setup_.log.warn("node_options::on_revoked threw: " + thrown.detail);
       });
   }
 

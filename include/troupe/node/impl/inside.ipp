@@ -453,6 +453,9 @@ struct node::inside {
   std::mutex departing_;
   cluster::departure departure_{{.agents_end_within = options_.agents_end_within}}; // by departing_
   std::atomic<request_id> last_departure_ = 0;
+  /// The program was asked to have it leave. Not with this object: see set_up().
+  const std::shared_ptr<std::atomic<bool>> leave_asked_
+    = std::make_shared<std::atomic<bool>>(false);
   std::atomic<bool> stopped_ = false;
   std::atomic<bool> router_has_ended_ = false;
   std::mutex mutex_;

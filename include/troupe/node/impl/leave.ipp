@@ -43,7 +43,11 @@ inline problem node::inside::leave(const leave_options& how,
                                  .hosts_alone = services_.has_value(),
                                  .deliver_within
                                  = std::clamp(how.deliver_within, duration::zero(), longest_span)};
-  return depart(std::move(what), turn_away);
+  auto why = depart(std::move(what), turn_away);
+  std::lock_guard guard{departing_};
+  if (why && !departure_.is_ending())
+    *leave_asked_ = false; // it goes on, and may be asked again
+  return why;
 }
 
 inline problem node::inside::depart(cluster::departure::event what,
@@ -54,10 +58,11 @@ inline problem node::inside::depart(cluster::departure::event what,
     departure_.step({}, id, std::move(each), out);
     return std::move(out.front());
   };
-  end_founding();
   auto id = ++last_departure_;
   auto next = step(id, std::move(what));
   while (auto* stage = std::get_if<cluster::departure::run>(&next)) {
+    if (stage->which != cluster::departure::stage::deliver) // after which it may go on
+      end_founding();
     cluster::departure::done ended{stage->which, carry_out(*stage, turn_away)};
     ended.has_services = services_are_here();
     {
@@ -76,14 +81,16 @@ inline problem node::inside::carry_out(const cluster::departure::run& what,
   using enum cluster::departure::stage;
   switch (what.which) {
     case deliver:
-      return deliver_accepted(
-        on_router<std::uint64_t>(
-          [](router::router_state& state) { return state.accepted().last(); }, 0, 0),
-        what.within);
+      return deliver_accepted(on_router<std::uint64_t>(
+                                [](router::router_state& state) { return state.accepted().last(); },
+                                0, router::detail::confirm_desk::every_one),
+                              what.within);
     case deliver_rest:
       router_->accept_no_more();
       return deliver_accepted(router::detail::confirm_desk::every_one, what.within);
     case deliver_memory:
+      if (!router_)
+        break; // it could not start
       router_->accept_no_more();
       return deliver_accepted(router::detail::confirm_desk::in_memory, what.within);
     case give_up_vote:

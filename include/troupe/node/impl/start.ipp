@@ -72,8 +72,8 @@ inline problem node::inside::set_up() {
                 : problem{errc::failed, "the program of node " + name
                                           + " does not end when asked to; end it where it runs"};
   };
-  asks.leave = [tell = options_.on_leave_asked, is_told = false](bool force) mutable {
-    if (!std::exchange(is_told, true))
+  asks.leave = [tell = options_.on_leave_asked, is_told = leave_asked_](bool force) {
+    if (!is_told->exchange(true))
       tell({force});
   };
   asks.maintain = [this, shell](bool on, done_handler done) {
