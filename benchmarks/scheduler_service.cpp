@@ -7,6 +7,7 @@
 
 #include "troupe/scheduler/scheduler_service.hpp"
 #include "troupe/core/caf/init.hpp"
+#include "troupe/core/owner_id.hpp"
 #include "troupe/host/client.hpp"
 #include "troupe/scheduler/worker.hpp"
 
@@ -125,8 +126,10 @@ int main(int argc, char** argv) {
       started = clock_type::now();
       call.finish(std::string{});
     });
-    worker ann{sys, all, "here", 1, {.name = "ann", .capacity = {.slots = slots}}, handlers};
-    worker bob{sys, all, "here", 1, {.name = "bob", .capacity = {.slots = slots}}, handlers};
+    worker ann{sys,     all, owner_id{"here"}, 1, {.name = "ann", .capacity = {.slots = slots}},
+               handlers};
+    worker bob{sys,     all, owner_id{"here"}, 1, {.name = "bob", .capacity = {.slots = slots}},
+               handlers};
     for (auto size : {tasks, std::min(tasks, 1'000U)}) {
       auto what = graph(size);
       run(all, what); // warm

@@ -8,6 +8,7 @@
 #include "commands.hpp"
 #include "connect.hpp"
 #include "troupe/cluster/departure.hpp"
+#include "troupe/node/options.hpp"
 
 namespace cli {
 
@@ -59,7 +60,7 @@ undelivered ask_for_undelivered(caf::scoped_actor& self, const caf::strong_actor
 problem await_delivery(caf::scoped_actor& self, const caf::strong_actor_ptr& entry,
                        const std::string& place, duration wait) {
   auto begin = std::chrono::steady_clock::now();
-  auto end = begin + std::min(wait, leave_options{}.deliver_within);
+  auto end = begin + std::min(wait, cluster::leave_options{}.deliver_within);
   for (;;) {
     // What it accepts meanwhile is no reason to wait.
     auto left = ask_for_undelivered(self, entry, std::chrono::steady_clock::now() - begin, wait);
@@ -128,7 +129,7 @@ int run_leave(const common_options& common, const leave_command& what) {
     return complain(common, node.error());
   auto is_gone = false;
   auto deliveries = cluster::departure_options{}.deliver_rest_within
-                    + (what.force ? duration{} : leave_options{}.deliver_within);
+                    + (what.force ? duration{} : cluster::leave_options{}.deliver_within);
   self->receive([&](const caf::down_msg&) { is_gone = true; },
                 caf::after(common.wait() + deliveries) >> [] {});
   if (!is_gone)
