@@ -308,7 +308,7 @@ TEST_CASE("a plain header has the bytes of one of which all else is absent", "[r
 
 TEST_CASE("no other header is taken for a plain one", "[router]") {
   CHECK_FALSE(plain_header_in(bytes_of(with_all())));
-  for (std::uint8_t wanted : {0, 1})
+  for (auto wanted : {std::uint8_t{0}, std::uint8_t{1}})
     CHECK_FALSE(plain_header_in(bytes_of(message_header{.to = "far", .wanted = wanted})));
   auto bytes = bytes_of(message_header{"far", 7});
   for (std::size_t size = 0; size < bytes.size(); ++size)

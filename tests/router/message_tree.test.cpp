@@ -273,19 +273,19 @@ TEST_CASE("what is no message is refused") {
 
 TEST_CASE("a long double is refused, both ways") {
   of_machine value;
-  detail::tree_sink sink{detail::tree_form::json, 0};
+  troupe::detail::tree_sink sink{troupe::detail::tree_form::json, 0};
   CHECK(!static_cast<caf::serializer&>(sink).apply(value));
   CHECK_THAT(sink.fault("[0]").detail, ContainsSubstring("[0].weight: a long double"));
   auto given = nlohmann::json::parse(R"({"weight": 1})");
   auto memory = memory_budget::unlimited();
-  detail::tree_source source{given, {}, memory};
+  troupe::detail::tree_source source{given, {}, memory};
   CHECK(!static_cast<caf::deserializer&>(source).apply(value));
   CHECK_THAT(source.fault("[0]").detail, ContainsSubstring("[0].weight: a long double"));
 }
 
 TEST_CASE("what has no name within a value is refused, both ways") {
   auto refused = [](auto write) {
-    detail::tree_sink sink{detail::tree_form::json, 0};
+    troupe::detail::tree_sink sink{troupe::detail::tree_form::json, 0};
     REQUIRE(!write(static_cast<caf::serializer&>(sink)));
     return sink.fault("[0]").detail;
   };
@@ -303,7 +303,7 @@ TEST_CASE("what has no name within a value is refused, both ways") {
              ContainsSubstring("two fields are called \"a\""));
   auto given = nlohmann::json::parse(R"({"a": 1})");
   auto memory = memory_budget::unlimited();
-  detail::tree_source source{given, {}, memory};
+  troupe::detail::tree_source source{given, {}, memory};
   caf::type_id_t any{};
   CHECK(!static_cast<caf::deserializer&>(source).begin_field("a"));
   CHECK_THAT(source.fault("[0]").detail, ContainsSubstring("a field outside of an object"));
@@ -311,7 +311,7 @@ TEST_CASE("what has no name within a value is refused, both ways") {
 }
 
 TEST_CASE("a map of which two keys are the same stays a list of pairs") {
-  detail::tree_sink sink{detail::tree_form::json, 0};
+  troupe::detail::tree_sink sink{troupe::detail::tree_form::json, 0};
   caf::serializer& to = sink;
   REQUIRE(to.begin_associative_array(2));
   for (auto each : {1, 2})
