@@ -67,6 +67,28 @@ TEST_CASE_METHOD(live_fires, "what one thread sends to an agent keeps its order 
   }
 }
 
+TEST_CASE_METHOD(live_fires,
+                 "what one thread sends to an agent keeps its order while others send as well",
+                 "[router]") {
+  place("other", confirms_test::n1);
+  add(*here, "other", [](std::uint64_t) {});
+  for (auto& name : {"near"s, "far"s}) {
+    auto got = add_counting(name == "near" ? *here : *there, name);
+    std::jthread others{[this](const std::stop_token& ends) {
+      while (!ends.stop_requested()) // by way of the router's actor
+        static_cast<void>(fire("other", 0, {.ttl = 1h}));
+    }};
+    for (std::uint64_t each = 1; each <= many; ++each)
+      if (each % 2 == 0)
+        REQUIRE(fire(name, each).code == errc::none);
+      else
+        dispatch(name, each);
+    others = {};
+    CHECK(testing::comes_true([&] { return got->count == many; }));
+    CHECK(got->disorder == 0);
+  }
+}
+
 TEST_CASE_METHOD(live_fires, "what several threads send at once arrives, each once, and is counted",
                  "[router]") {
   auto near = add_counting(*here, "near");

@@ -551,12 +551,15 @@ public:
   bool enqueue(caf::mailbox_element_ptr what, compat::execution_context* context) override {
     if (entrance_->take(ctrl(), *what, context))
       return true;
-    if (what->sender != ctrl()) {
+    auto is_batch = what->sender == ctrl();
+    if (!what->mid.is_response()
+        && (what->payload.match_elements<dispatch>() || what->payload.match_elements<post>()))
+      entrance_->fires.on_the_way();
+    auto is_taken = caf::stateful_actor<router_state>::enqueue(std::move(what), context);
+    // Not before, as others may have opened a batch since then; a batch is brought under its lock.
+    if (!is_batch)
       entrance_->fires.seal();
-      if (what->payload.match_elements<dispatch>() || what->payload.match_elements<post>())
-        entrance_->fires.on_the_way();
-    }
-    return caf::stateful_actor<router_state>::enqueue(std::move(what), context);
+    return is_taken;
   }
 
 private:

@@ -78,7 +78,7 @@ public:
       spare_ = std::move(done);
   }
 
-  /// Something else goes to the actor: what comes next is behind that.
+  /// Something else has come to the actor: what comes next is behind that.
   void seal() {
     if (!is_open_.load(std::memory_order_relaxed))
       return;
