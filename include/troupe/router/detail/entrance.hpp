@@ -178,10 +178,10 @@ public:
   given give(const caf::strong_actor_ptr& self, const agent_id& id, const agent_table::passage& to,
              arrival what, compat::execution_context* context) {
     if (to.how.is_open) {
-      waiting_message made{what.payload, std::move(what.by)};
-      counts_.delivered.fetch_add(1, std::memory_order_relaxed);
-      return hand_over(self, to.agent, std::move(made), to.how.wants_sign, context) ? given::yes
-                                                                                    : given::gone;
+      auto is_counted = count_delivered(to.agent, 1);
+      auto is_there = hand_over(self, to.agent, {what.payload, std::move(what.by)},
+                                to.how.wants_sign, is_counted, context);
+      return is_there ? given::yes : given::gone;
     }
     agent_table::inbox::effects out;
     waiting_message made{what.payload, std::move(what.by)};
@@ -578,16 +578,24 @@ private:
 
   // -- inboxes -------------------------------------------------------------------------
 
-  /// Returns false if the agent has just ended; who asks has heard so then. It was counted as
-  /// delivered before, so that nobody sees one delivered that is not counted.
+  /// Before they are, so that nobody sees one delivered that is not counted; but if the agent has
+  /// ended, of which whoever asks hears before we do, it counts none and returns false.
+  bool count_delivered(const agent_table::entry& agent, std::size_t messages) {
+    auto counts = !compat::has_ended(agent.handle);
+    counts_.delivered.fetch_add(counts ? messages : 0, std::memory_order_relaxed);
+    return counts;
+  }
+
+  /// Returns false if the agent has just ended; who asks has heard so then.
   bool hand_over(const caf::strong_actor_ptr& self, const agent_table::entry& agent,
-                 waiting_message what, bool wants_sign, compat::execution_context* context) {
+                 waiting_message what, bool wants_sign, bool is_counted,
+                 compat::execution_context* context) {
     auto taken = hand_to(agent.handle, what.by.who, what.by.id, what.payload, context,
                          std::move(what.by.stages));
-    if (!taken) {
-      counts_.delivered.fetch_sub(1, std::memory_order_relaxed);
+    if (taken != is_counted)
+      taken ? ++counts_.delivered : --counts_.delivered;
+    if (!taken)
       counts_.unknown.fetch_add(1, std::memory_order_relaxed);
-    }
     if (wants_sign && taken)
       agent.handle->enqueue(self, caf::message_id{sign_flag | agent.place}.with_normal_priority(),
                             ping_, context);
@@ -599,16 +607,13 @@ private:
                  agent_table::inbox::effects out, compat::execution_context* context) {
     using inbox = agent_table::inbox;
     while (!out.empty()) {
-      auto hands = false;
-      counts_.delivered.fetch_add(
-        static_cast<std::uint64_t>(std::ranges::count_if(
-          out, [](auto& each) { return std::holds_alternative<inbox::hand>(each); })),
-        std::memory_order_relaxed);
+      auto hands = std::ranges::count_if(
+        out, [](auto& each) { return std::holds_alternative<inbox::hand>(each); });
+      auto is_counted = count_delivered(agent, static_cast<std::size_t>(hands));
       for (auto& each : out)
         troupe::visit(overloaded{[&](inbox::hand& next) {
                                    hand_over(self, agent, std::move(next.what), next.wants_sign,
-                                             context);
-                                   hands = true;
+                                             is_counted, context);
                                  },
                                  [&](inbox::refuse& next) {
                                    auto id = agents.id_of(agent.handle->address(), {});
@@ -624,7 +629,7 @@ private:
                                  }},
                       each);
       out.clear();
-      if (hands)
+      if (hands > 0)
         agents.handed(now(*self->home_system), agent.place, out);
     }
   }
