@@ -3,6 +3,7 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include <cstddef>
+#include <new>
 #include <utility>
 #include <vector>
 
@@ -31,9 +32,12 @@ struct hosted {
   fire_line it;
   std::vector<fire_line::ticket> brought{};
   bool has_ended = false;
+  bool throws = false;
 
   bool push(fire what) {
     return it.push(std::move(what), [this](fire_line::ticket which) {
+      if (throws)
+        throw std::bad_alloc{};
       if (!has_ended)
         brought.push_back(std::move(which));
       return !has_ended;
@@ -104,6 +108,18 @@ TEST_CASE("a router that has ended takes no batch", "[router]") {
     CHECK_FALSE(line.push(far(2)));
     CHECK(line.take(0) == numbers{1});
   }
+}
+
+TEST_CASE("a batch for which there is no memory is not open for what comes next", "[router]") {
+  hosted line;
+  line.throws = true;
+  CHECK_THROWS_AS(line.push(far(1)), std::bad_alloc);
+  CHECK_THROWS_AS(line.push(near()), std::bad_alloc);
+  CHECK(line.it.may_pass());
+  line.throws = false;
+  CHECK(line.push(far(2)));
+  REQUIRE(line.brought.size() == 1);
+  CHECK(line.take(0) == numbers{2});
 }
 
 TEST_CASE("a message passes by the router if nothing on its way there could be for its agent",

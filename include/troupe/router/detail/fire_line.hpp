@@ -55,9 +55,10 @@ public:
       return false;
     if (!open_ && !begin(bring))
       return false;
-    if (!what.is_far())
-      on_the_way();
+    auto is_far = what.is_far();
     open_->push_back(std::move(what));
+    if (!is_far)
+      on_the_way();
     if (open_->size() >= max_batch)
       end();
     return true;
@@ -126,12 +127,12 @@ public:
 private:
   template <class Bring>
   bool begin(const Bring& bring) {
-    open_ = std::make_shared<batch>(std::exchange(spare_, {}));
-    is_open_.store(true, std::memory_order_relaxed);
-    if (bring(open_))
-      return true;
-    end();
-    return false;
+    auto made = std::make_shared<batch>(std::exchange(spare_, {}));
+    is_open_.store(true, std::memory_order_relaxed); // before others see it there
+    if (!bring(made))
+      return false;
+    open_ = std::move(made); // not before: bring() may throw
+    return true;
   }
 
   void end() {
