@@ -265,6 +265,74 @@ TEST_CASE_METHOD(bundle_readers,
   CHECK(arrive(content_of(empty)).damage.code == errc::none);
 }
 
+TEST_CASE_METHOD(bundle_readers, "a letter of the types of the one before is read as any other",
+                 "[router][wire]") {
+  auto good = letter_with(message_header{"a"}, caf::make_message("x"s));
+  auto wrong = good;
+  wrong[wrong.size() - 2] = compat::byte{9}; // the length of the text
+  auto next = letter_with(message_header{"a"}, caf::make_message(std::uint64_t{5}));
+  auto arrived = arrive(written(bundle_header{}) + good + wrong + good + next + next).letters;
+  REQUIRE(arrived.size() == 5);
+  for (std::size_t each : {0, 2})
+    CHECK(arrived[each].payload.match_elements<std::string>());
+  CHECK(arrived[1].unreadable.code == errc::incompatible);
+  CHECK(arrived[1].payload.empty());
+  for (std::size_t each : {3, 4})
+    CHECK(arrived[each].payload.match_elements<std::uint64_t>());
+}
+
+TEST_CASE_METHOD(bundle_readers, "a bundle names no more agents than it may, in its last letter",
+                 "[router][wire]") {
+  message_header many{"a"};
+  many.also_to.emplace(bundle::max_recipients - 1, "b");
+  auto arrived
+    = arrive(written(bundle_header{}) + letter_with(many) + letter_with(message_header{"a"}))
+        .letters;
+  REQUIRE(arrived.size() == 2);
+  CHECK(arrived[0].unreadable.code == errc::none);
+  CHECK(arrived[1].unreadable.code == errc::too_large);
+}
+
+TEST_CASE_METHOD(bundle_readers, "one thing that a letter says arrives with it, whichever it is",
+                 "[router][wire]") {
+  std::vector<letter> all(8, fire("a", "x"));
+  all[1].to.emplace_back("b");
+  all[2].from = "me";
+  all[3].is_passed_on = true;
+  all[3].first = node_id::from_string(std::string(62, '0') + "a1").value();
+  all[4].life = 10s;
+  all[5].how = std::make_shared<message_options>(message_options{.correlation = "7"});
+  all[6].frame = channel::frame_header{1, 2, 3, 4, 4};
+  bundle made;
+  made.open(time_point{1h}, wall_time{100s}, 3);
+  for (std::size_t each = 0; each < all.size(); ++each) {
+    all[each].message = 70 + each;
+    auto moment = time_point{1h} + (each == 7 ? least_after : least_after - 1ns);
+    REQUIRE(made.add(nullptr, all[each], moment) == bundle::added::yes);
+  }
+  auto arrived = arrive(content_of(made));
+  CHECK(arrived.damage.code == errc::none);
+  REQUIRE(arrived.letters.size() == all.size());
+  for (std::size_t each = 0; each < all.size(); ++each) {
+    INFO(each);
+    auto& got = arrived.letters[each];
+    CHECK(got.unreadable.code == errc::none);
+    CHECK(got.wanted == word::nothing);
+    CHECK(got.number == 0);
+    CHECK(got.to == all[each].to);
+    CHECK(got.from == all[each].from);
+    CHECK(got.is_passed_on == all[each].is_passed_on);
+    CHECK(got.first == all[each].first);
+    CHECK((got.life == longest_life) == (each != 4));
+    CHECK((got.how && got.how->correlation == "7") == (each == 5));
+    CHECK(got.frame.has_value() == (each == 6));
+    CHECK(got.message == all[each].message);
+    CHECK(got.boot == 3);
+    CHECK(got.sent_at == wall_time{100s} + (each == 7 ? least_after : 0ns));
+    CHECK(got.payload.match_elements<std::string>());
+  }
+}
+
 TEST_CASE_METHOD(bundle_readers,
                  "a letter that has expired when its bundle goes arrives without a "
                  "life",

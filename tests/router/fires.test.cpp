@@ -3,7 +3,9 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <atomic>
 #include <cstdint>
+#include <future>
 #include <memory>
 #include <string>
 #include <thread>
@@ -52,6 +54,10 @@ TEST_CASE_METHOD(live_fires, "what one thread sends to an agent keeps its order 
       switch (each % 7) {
         case 0:
           dispatch(name, each);
+          break;
+        case 1:
+          self->send(here->handle(),
+                     router::post{to_agent(name), {}, 10s, caf::make_message(each), {}});
           break;
         case 3:
           REQUIRE(fire(name, each, {.ttl = 1h}).code == errc::none);
@@ -113,6 +119,12 @@ TEST_CASE_METHOD(live_fires,
                  "is on its way to the router",
                  "[router]") {
   auto got = add_counting(*here, "near");
+  add(*here, "other", [](std::uint64_t) {});
+  CHECK(send("other", 1).code == errc::none);
+  CHECK(fire("other", 2, {.ttl = 1h}).code == errc::none);
+  CHECK(post("other", 3) == "1");
+  CHECK(post("other", 4, {}) == "1");
+  CHECK(statistics(*here).unknown == 0); // behind which none of these is on its way
   std::promise<void> goes_on;
   here->run([held = goes_on.get_future().share()](router_state&) { held.wait(); });
   CHECK(fire("near", 1).code == errc::none);
@@ -122,6 +134,75 @@ TEST_CASE_METHOD(live_fires,
   goes_on.set_value();
   CHECK(testing::comes_true([&] { return got->count == 3; }));
   CHECK(got->disorder == 0);
+}
+
+TEST_CASE_METHOD(live_fires, "an urgent message to an agent here goes before those that wait",
+                 "[router]") {
+  std::promise<void> goes_on;
+  std::atomic<std::uint64_t> count{0};
+  std::atomic<std::uint64_t> place{0};
+  add(*here, "near", [&, held = goes_on.get_future().share()](std::uint64_t number) {
+    held.wait();
+    ++count;
+    if (number == 0)
+      place = count.load();
+  });
+  for (std::uint64_t each = 1; each <= 1'000; ++each)
+    REQUIRE(fire("near", each).code == errc::none);
+  CHECK(fire("near", 0, {.priority = message_priority::high}).code == errc::none);
+  goes_on.set_value();
+  CHECK(testing::comes_true([&] { return count == 1'001; }));
+  CHECK(place > 0);
+  CHECK(place < 500);
+}
+
+TEST_CASE_METHOD(live_fires, "what gives way in an inbox is not counted as delivered", "[router]") {
+  std::promise<void> goes_on;
+  std::atomic<std::uint64_t> got{0};
+  add(*here, "near",
+      [&, held = goes_on.get_future().share()](std::uint64_t) {
+        held.wait();
+        ++got;
+      },
+      {.max_messages = 2, .full = when_full::drop_oldest});
+  for (std::uint64_t each = 1; each <= 500; ++each)
+    CHECK(fire("near", each).code == errc::none);
+  goes_on.set_value();
+  CHECK(testing::comes_true([&] { return got + statistics(*here).refused == 500; }));
+  CHECK(statistics(*here).delivered == got);
+  CHECK(got < 500);
+}
+
+TEST_CASE_METHOD(live_fires, "what is said of a message to another node goes with it, and counts",
+                 "[router]") {
+  std::promise<std::vector<message_info>> all;
+  std::vector<message_info> got;
+  auto agent = sys.spawn([&]() -> caf::behavior {
+    return {[&](const message_info& info, std::uint64_t) {
+      got.push_back(info);
+      if (got.size() == 3)
+        all.set_value(got);
+    }};
+  });
+  agents.push_back(agent);
+  auto handle = caf::actor_cast<caf::strong_actor_ptr>(agent);
+  CHECK(on(*there, [=](router_state& state) { return state.add_agent("far", handle, true); }).code
+        == errc::none);
+  cut();
+  std::vector<std::uint64_t> waiting;
+  for (auto& text : {""s, ""s, "12345"s}) {
+    CHECK(fire("far", 1, {.correlation = text}).code == errc::none);
+    waiting.push_back(statistics(*here).waiting_bytes);
+  }
+  CHECK(waiting[2] - waiting[1] == waiting[1] - waiting[0] + 5);
+  link();
+  auto heard = all.get_future();
+  REQUIRE(heard.wait_for(20s) == std::future_status::ready);
+  auto infos = heard.get();
+  CHECK(infos[0].correlation.empty());
+  CHECK(infos[2].correlation == "12345");
+  for (std::size_t each = 1; each < infos.size(); ++each)
+    CHECK(infos[each].id.number == infos[each - 1].id.number + 1);
 }
 
 TEST_CASE_METHOD(live_fires,

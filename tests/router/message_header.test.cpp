@@ -3,10 +3,12 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <random>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -318,6 +320,33 @@ TEST_CASE("no other header is taken for a plain one", "[router]") {
     ++changed[at];
     CHECK_FALSE(plain_header_in(changed));
   }
+}
+
+TEST_CASE("what is taken for a plain header is what the decoder reads", "[router][wire]") {
+  std::mt19937 draw{7};
+  auto below = [&](std::size_t most) { return static_cast<std::size_t>(draw() % most); };
+  std::size_t plain = 0;
+  for (auto round = 0; round < 20'000; ++round) {
+    auto bytes = bytes_of(below(4) == 0 ? with_all()
+                                        : message_header{std::string(below(20), '\xC3'),
+                                                         static_cast<std::uint16_t>(draw())});
+    for (auto changes = below(3); changes > 0; --changes)
+      bytes.at(below(std::min<std::size_t>(bytes.size(), 12))) = static_cast<char>(below(30));
+    bytes.resize(bytes.size() - below(2), '\1');
+    bytes.resize(bytes.size() + below(2), '\1');
+    if (header_size(bytes) != bytes.size()) // as the reader of a bundle cuts them
+      continue;
+    message_header read;
+    auto is_read = decoder{bytes}.get(read);
+    auto found = plain_header_in(bytes);
+    auto is_plain = is_read && bytes == bytes_of(message_header{read.to, read.place});
+    REQUIRE(found.has_value() == is_plain);
+    if (!found)
+      continue;
+    ++plain;
+    REQUIRE(read == message_header{agent_id{found->to}, found->place});
+  }
+  CHECK(plain > 1'000);
 }
 
 } // namespace message_header_test

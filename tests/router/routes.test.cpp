@@ -5,10 +5,13 @@
 #include <catch2/generators/catch_generators.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
+#include <random>
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace routes_test {
@@ -414,6 +417,58 @@ TEST_CASE("nothing is sent to an agent of this node that can take no more", "[ro
   for (auto time = 0; time < 2; ++time)
     asked.insert(r.plan(to_any("rare"), true).stops.front().agents.front().text());
   CHECK(asked.size() == 2);
+}
+
+TEST_CASE("a message for one agent elsewhere is taken at once where plan() would take it",
+          "[router]") {
+  const router_options how{
+    .max_waiting_bytes = 4'000, .max_message_bytes = 500, .max_all_waiting_bytes = 5'000};
+  known_routes fast{how};
+  known_routes slow{how};
+  std::vector<std::pair<node_id, std::size_t>> taken;
+  auto both = [&](auto job) {
+    job(fast.ways);
+    job(slow.ways);
+  };
+  both([](routes& ways) {
+    ways.put({"more", n2});
+    ways.put({"gone", n1});
+    ways.set_linked(n2, true);
+  });
+  std::mt19937 draw{5};
+  auto below = [&](std::size_t most) { return static_cast<std::size_t>(draw() % most); };
+  constexpr auto names = std::to_array<const char*>({"far", "more", "other", "gone", "nobody"});
+  auto at_once = 0;
+  for (auto round = 0; round < 20'000; ++round) {
+    if (below(200) == 0) // sometimes
+      both([](routes& ways) { ways.hold_back(n2, "far"); });
+    if (below(20) == 0)
+      both([](routes& ways) { ways.may_send(n2, "far"); });
+    if (!taken.empty() && below(2) == 0) {
+      auto each = taken.begin() + static_cast<std::ptrdiff_t>(below(taken.size()));
+      both([&](routes& ways) { ways.drop(each->first, each->second); });
+      taken.erase(each);
+    }
+    const std::string name = names[below(names.size())];
+    question of{false, below(50), longest_life, below(10) == 0};
+    fast.payload = slow.payload = below(500);
+    far_place into;
+    auto is_taken = fast.ways.take_far(name, fast.payload, of, into);
+    auto where = slow.plan(to_agent(name), of);
+    if (is_taken) {
+      ++at_once;
+      REQUIRE(where.refusal.code == errc::none);
+      CHECK(into.node == where.stops.front().node);
+      CHECK(into.agent == where.stops.front().agents.front());
+      CHECK(into.bytes == where.stops.front().bytes);
+    } else {
+      REQUIRE(fast.plan(to_agent(name), of).refusal.code == where.refusal.code);
+    }
+    if (!where.refusal)
+      taken.emplace_back(where.stops.front().node, where.stops.front().bytes);
+    REQUIRE(fast.counted() == slow.counted());
+  }
+  CHECK(at_once > 1'000);
 }
 
 } // namespace routes_test
