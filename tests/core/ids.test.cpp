@@ -2,6 +2,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <cstddef>
 #include <map>
 #include <set>
 #include <string>
@@ -53,6 +54,22 @@ TEST_CASE("ids keep their order in text, so that lists of both agree", "[core][i
   auto text = texts.begin();
   for (auto& each : ids)
     CHECK(to_string(each) == *text++);
+}
+
+TEST_CASE("ids are compared byte by byte, each as a number without a sign", "[core][ids]") {
+  for (std::size_t at = 0; at < node_id::size; ++at)
+    for (auto byte :
+         {std::byte{0}, std::byte{1}, std::byte{0x7F}, std::byte{0x80}, std::byte{0xFF}})
+      for (auto other : {std::byte{0}, std::byte{0x7F}, std::byte{0x80}}) {
+        node_id left;
+        node_id right;
+        left.bytes[at] = byte;
+        right.bytes[at] = other;
+        if (at + 1 < node_id::size)
+          right.bytes.back() = std::byte{1}; // which the order does not come to
+        CHECK((left == right) == (left.bytes == right.bytes));
+        CHECK((left <=> right) == (left.bytes <=> right.bytes));
+      }
 }
 
 TEST_CASE("ids travel as bytes to nodes and as text to people", "[core][ids]") {

@@ -422,7 +422,7 @@ TEST_CASE("nothing is sent to an agent of this node that can take no more", "[ro
 TEST_CASE("a message for one agent elsewhere is taken at once where plan() would take it",
           "[router]") {
   const router_options how{
-    .max_waiting_bytes = 4'000, .max_message_bytes = 500, .max_all_waiting_bytes = 5'000};
+    .max_waiting_bytes = 4'000, .max_message_bytes = 500, .max_all_waiting_bytes = 9'000};
   known_routes fast{how};
   known_routes slow{how};
   std::vector<std::pair<node_id, std::size_t>> taken;
