@@ -219,10 +219,10 @@ bool change(T& value, std::size_t way, std::size_t depth) {
     constexpr auto more = "another-text-that-is-not-short";
     if constexpr (requires { value.value(); })
       return change(value.value());
-    else if constexpr (text_like<T>)
-      value = T{value.text() + more};
-    else
+    else if constexpr (std::is_same_v<T, std::string>)
       value += more;
+    else
+      value = T{value.text() + more};
     return true;
   } else if constexpr (kind == shape::bytes) {
     value.push_back(std::byte{0x99});
