@@ -30,7 +30,7 @@ struct telling {
 
   void name(const std::string& id, const std::string& called) {
     registry::record_view node;
-    node.value.key = {registry::record_kind::node, called, to_string(id_of(id))};
+    node.value.key = {registry::record_kind::node, called, id_of(id)};
     nodes.put(id_of(id), node);
   }
 
