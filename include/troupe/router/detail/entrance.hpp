@@ -581,9 +581,9 @@ private:
   /// Before they are, so that nobody sees one delivered that is not counted; but if the agent has
   /// ended, of which whoever asks hears before we do, it counts none and returns false.
   bool count_delivered(const agent_table::entry& agent, std::size_t messages) {
-    auto counts = !compat::has_ended(agent.handle);
-    counts_.delivered.fetch_add(counts ? messages : 0, std::memory_order_relaxed);
-    return counts;
+    auto lives = !compat::has_ended(agent.handle);
+    counts_.delivered.fetch_add(lives ? messages : 0, std::memory_order_relaxed);
+    return lives;
   }
 
   /// Returns false if the agent has just ended; who asks has heard so then.
@@ -592,8 +592,10 @@ private:
                  compat::execution_context* context) {
     auto taken = hand_to(agent.handle, what.by.who, what.by.id, what.payload, context,
                          std::move(what.by.stages));
-    if (taken != is_counted)
-      taken ? ++counts_.delivered : --counts_.delivered;
+    if (taken && !is_counted)
+      ++counts_.delivered;
+    if (!taken && is_counted)
+      --counts_.delivered;
     if (!taken)
       counts_.unknown.fetch_add(1, std::memory_order_relaxed);
     if (wants_sign && taken)
