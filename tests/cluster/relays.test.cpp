@@ -15,7 +15,7 @@ using namespace troupe::test;
 
 namespace {
 
-constexpr auto port = ":6767";
+constexpr auto at_default_port = ":6767";
 
 /// Three nodes on hosts of their own, of which the first has founded the cluster; this process, and
 /// the commands that it starts, are on a fourth one.
@@ -32,7 +32,7 @@ public:
   }
 
   [[nodiscard]] std::string at(int index) const {
-    return hosts_[index] + port;
+    return hosts_[index] + at_default_port;
   }
 
   json status_of(int index) {
