@@ -33,8 +33,8 @@ struct ticket {
 
   template <class Inspector>
   friend bool inspect(Inspector& f, ticket& x) {
-    as_text holder{x.holder};
-    return f.object(x).fields(f.field("number", x.number), f.field("holder", holder),
+    as_text written{x.holder};
+    return f.object(x).fields(f.field("number", x.number), f.field("holder", written),
                               f.field("price", x.price));
   }
 };

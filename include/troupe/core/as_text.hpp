@@ -13,8 +13,8 @@ namespace troupe {
 ///
 ///     template <class Inspector>
 ///     friend bool inspect(Inspector& f, ticket& x) {
-///       as_text holder{x.holder};
-///       return f.object(x).fields(f.field("number", x.number), f.field("holder", holder));
+///       as_text written{x.holder};
+///       return f.object(x).fields(f.field("number", x.number), f.field("holder", written));
 ///     }
 ///
 /// Other texts than those that are written are refused, so that equal values have equal bytes.

@@ -56,9 +56,9 @@ struct get_record {
 
   template <class Inspector>
   friend bool inspect(Inspector& f, get_record& x) {
-    as_text owner{x.owner};
+    as_text written{x.owner};
     return f.object(x).fields(f.field("kind", x.kind), f.field("name", x.name),
-                              f.field("owner", owner));
+                              f.field("owner", written));
   }
 };
 
@@ -94,9 +94,9 @@ struct find_records {
 
   template <class Inspector>
   friend bool inspect(Inspector& f, find_records& x) {
-    as_text owner{x.owner};
+    as_text written{x.owner};
     return f.object(x).fields(f.field("kind", x.kind), f.field("name", x.name),
-                              f.field("owner", owner), f.field("capabilities", x.capabilities),
+                              f.field("owner", written), f.field("capabilities", x.capabilities),
                               f.field("group", x.group), f.field("metadata", x.metadata),
                               f.field("statuses", x.statuses),
                               f.field("unhealthy_too", x.unhealthy_too), f.field("after", x.after),
@@ -126,8 +126,8 @@ struct owner_view {
 
   template <class Inspector>
   friend bool inspect(Inspector& f, owner_view& x) {
-    as_text owner{x.owner};
-    return f.object(x).fields(f.field("owner", owner), f.field("boot", x.boot),
+    as_text written{x.owner};
+    return f.object(x).fields(f.field("owner", written), f.field("boot", x.boot),
                               f.field("liveness", x.liveness), f.field("unseen_for", x.unseen_for),
                               f.field("records", x.records));
   }
@@ -141,8 +141,8 @@ struct find_owner {
 
   template <class Inspector>
   friend bool inspect(Inspector& f, find_owner& x) {
-    as_text owner{x.owner};
-    return f.object(x).fields(f.field("owner", owner));
+    as_text written{x.owner};
+    return f.object(x).fields(f.field("owner", written));
   }
 };
 

@@ -67,9 +67,9 @@ struct record_key {
 
   template <class Inspector>
   friend bool inspect(Inspector& f, record_key& x) {
-    as_text owner{x.owner};
+    as_text written{x.owner};
     return f.object(x).fields(f.field("kind", x.kind), f.field("name", x.name),
-                              f.field("owner", owner));
+                              f.field("owner", written));
   }
 };
 
