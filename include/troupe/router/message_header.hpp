@@ -186,7 +186,7 @@ struct plain_header {
 };
 
 /// The bytes of one, with its length.
-inline constexpr std::size_t plain_header_size(std::size_t to_bytes) {
+constexpr std::size_t plain_header_size(std::size_t to_bytes) {
   return header_length_bytes + sizeof(std::uint32_t) + to_bytes + sizeof(std::uint16_t);
 }
 

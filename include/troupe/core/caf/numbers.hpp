@@ -12,8 +12,6 @@ namespace troupe::detail {
 template <class Derived>
 class number_writer : public caf::serializer {
 public:
-  number_writer() : caf::serializer(nullptr) {}
-
   using caf::serializer::value;
 
   bool value(caf::byte x) override {
@@ -65,6 +63,10 @@ public:
   }
 
 private:
+  friend Derived;
+
+  number_writer() : caf::serializer(nullptr) {}
+
   Derived& self() {
     return static_cast<Derived&>(*this);
   }
@@ -74,8 +76,6 @@ private:
 template <class Derived>
 class number_reader : public caf::deserializer {
 public:
-  number_reader() : caf::deserializer(nullptr) {}
-
   using caf::deserializer::value;
 
   bool value(caf::byte& x) override {
@@ -130,6 +130,10 @@ public:
   }
 
 private:
+  friend Derived;
+
+  number_reader() : caf::deserializer(nullptr) {}
+
   Derived& self() {
     return static_cast<Derived&>(*this);
   }
