@@ -432,23 +432,37 @@ troupe::result<typename Question::result> ask_node(troupe::cluster_client& clien
   return answer;
 }
 
-/// The record of the node with this name or id.
-inline troupe::result<troupe::registry::record>
-find_node(troupe::cluster_client& client, const std::string& called, troupe::duration wait) {
-  auto nodes = all_records(client, troupe::registry::record_kind::node, wait);
-  if (!nodes)
-    return nodes.error();
-  auto nodes_that = [&](auto is_meant) {
-    std::vector<troupe::registry::record> found;
-    for (auto& each : *nodes)
+/// Those that have this name or id; if there are none, those whose id begins so.
+inline std::vector<troupe::registry::record>
+nodes_called(const std::string& what, const std::vector<troupe::registry::record_view>& all) {
+  std::vector<troupe::registry::record> found;
+  auto add_those = [&](auto is_meant) {
+    for (auto& each : all)
       if (is_meant(each.value.key))
         found.push_back(each.value);
-    return found;
   };
-  auto found
-    = nodes_that([&](auto& key) { return key.name == called || to_string(key.owner) == called; });
+  add_those([&](auto& key) { return key.name == what || to_string(key.owner) == what; });
   if (found.empty())
-    found = nodes_that([&](auto& key) { return troupe::begins_id(called, to_string(key.owner)); });
+    add_those([&](auto& key) { return troupe::begins_id(what, to_string(key.owner)); });
+  return found;
+}
+
+/// The record of the node with this name or id. One that is ready is known to the others a moment
+/// later, and scripts do not wait for that: a name that nobody knows is looked for that long.
+inline troupe::result<troupe::registry::record>
+find_node(troupe::cluster_client& client, const std::string& called, troupe::duration wait) {
+  constexpr troupe::duration others_hear_within = std::chrono::milliseconds{500};
+  auto end = std::chrono::steady_clock::now() + std::min(wait, others_hear_within);
+  std::vector<troupe::registry::record> found;
+  for (;;) {
+    auto nodes = all_records(client, troupe::registry::record_kind::node, wait);
+    if (!nodes)
+      return nodes.error();
+    found = nodes_called(called, *nodes);
+    if (!found.empty() || std::chrono::steady_clock::now() >= end)
+      break;
+    std::this_thread::sleep_for(std::chrono::milliseconds{20});
+  }
   if (found.empty())
     return troupe::problem{troupe::errc::not_found, "no node is called '"
                                                       + troupe::shortened(called)
