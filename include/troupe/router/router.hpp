@@ -192,7 +192,7 @@ public:
 
   /// Hands nothing to the agent from here on. Returns it, null if there was none.
   caf::strong_actor_ptr remove_agent(const agent_id& id) {
-    return entrance_->remove_agent(self_, id);
+    return entrance_->inboxes.remove(self_, id);
   }
 
   /// The same, if `agent` is the one of that id. By then another one may be.
@@ -359,13 +359,7 @@ public:
 
   [[nodiscard]] router_statistics statistics() const {
     router_statistics result;
-    auto& counted = entrance_->counted();
-    result.delivered = counted.delivered.load();
-    result.unknown = counted.unknown.load();
-    result.damaged = counted.damaged.load();
-    result.uninvited = counted.uninvited.load();
-    result.expired = counted.expired.load();
-    result.refused = counted.refused.load();
+    entrance_->add_to(result);
     auto waiting = entrance_->agents.waiting();
     result.waiting = static_cast<std::uint32_t>(waiting.messages());
     result.waiting_bytes = waiting.bytes();
@@ -517,7 +511,7 @@ private:
   }
 
   void end_agent(const caf::actor_addr& who) {
-    auto gone = entrance_->end_agent(self_, who);
+    auto gone = entrance_->inboxes.end_of(self_, who);
     confirms_.agents_gone(gone);
     for (auto& id : gone)
       events_.agent_ended(id);

@@ -285,8 +285,10 @@ struct node::inside {
 
   void end_own_router();
 
-  /// Waits until the messages up to that number that it has accepted have ended.
-  problem deliver_accepted(std::uint64_t last, duration within);
+  using accepted_part = router::detail::confirm_desk::part;
+
+  /// Waits until those of the messages that it has accepted have ended.
+  problem deliver_accepted(const accepted_part& which, duration within);
 
   void end_answer_path();
 

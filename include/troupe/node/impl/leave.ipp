@@ -81,18 +81,20 @@ inline problem node::inside::carry_out(const cluster::departure::run& what,
   using enum cluster::departure::stage;
   switch (what.which) {
     case deliver:
-      return deliver_accepted(on_router<std::uint64_t>(
-                                [](router::router_state& state) { return state.accepted().last(); },
-                                0, router::detail::confirm_desk::every_one),
+      return deliver_accepted(on_router<accepted_part>(
+                                [](router::router_state& state) {
+                                  return accepted_part{.up_to = state.accepted().last()};
+                                },
+                                {.up_to = 0}, {}),
                               what.within);
     case deliver_rest:
       router_->accept_no_more();
-      return deliver_accepted(router::detail::confirm_desk::every_one, what.within);
+      return deliver_accepted({}, what.within);
     case deliver_memory:
       if (!router_)
         break; // it could not start
       router_->accept_no_more();
-      return deliver_accepted(router::detail::confirm_desk::in_memory, what.within);
+      return deliver_accepted({.in_memory = true}, what.within);
     case give_up_vote:
       return resign(what.force, what.within);
     case end_workers:
@@ -142,16 +144,16 @@ inline problem node::inside::carry_out(const cluster::departure::run& what,
   return {};
 }
 
-inline problem node::inside::deliver_accepted(std::uint64_t last, duration within) {
+inline problem node::inside::deliver_accepted(const accepted_part& which, duration within) {
   auto have_ended = [&] {
     return on_router<bool>(
-      [last](router::router_state& state) { return state.accepted().have_ended(last); }, true,
+      [which](router::router_state& state) { return state.accepted().have_ended(which); }, true,
       false);
   };
   if (wait_until(have_ended, within))
     return {};
   auto [count, first] = on_router<std::pair<std::size_t, agent_id>>(
-    [last](router::router_state& state) { return state.accepted().left_of(last); }, {}, {});
+    [which](router::router_state& state) { return state.accepted().left_of(which); }, {}, {});
   return {errc::in_use, "node " + options_.name + " has accepted " + std::to_string(count)
                           + (count == 1 ? " message that is" : " messages that are")
                           + " not delivered yet, the first for agent '" + first.text()

@@ -6,16 +6,13 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string_view>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include "caf/actor_control_block.hpp"
 #include "caf/actor_system.hpp"
 #include "caf/error.hpp"
-#include "caf/event_based_actor.hpp"
 #include "caf/mailbox_element.hpp"
 #include "caf/message.hpp"
 #include "caf/message_id.hpp"
@@ -26,10 +23,8 @@
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/core/enclosed_request.hpp"
 #include "troupe/core/ids.hpp"
-#include "troupe/core/overloaded.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/time.hpp"
-#include "troupe/core/visit.hpp"
 #include "troupe/router/detail/agent_table.hpp"
 #include "troupe/router/detail/answers.hpp"
 #include "troupe/router/detail/asker.hpp"
@@ -37,11 +32,11 @@
 #include "troupe/router/detail/confirm_room.hpp"
 #include "troupe/router/detail/delivery.hpp"
 #include "troupe/router/detail/fire_line.hpp"
+#include "troupe/router/detail/inbox_desk.hpp"
 #include "troupe/router/detail/open_requests.hpp"
 #include "troupe/router/detail/origin.hpp"
 #include "troupe/router/detail/refusals.hpp"
 #include "troupe/router/detail/routes.hpp"
-#include "troupe/router/inbox_space.hpp"
 #include "troupe/router/message_options.hpp"
 #include "troupe/router/messages.hpp"
 
@@ -69,6 +64,8 @@ public:
       max_message_bytes_(options.max_message_bytes) {}
 
   agent_table agents;
+  /// To these.
+  inbox_desk inboxes{agents};
   /// To the agents of all nodes.
   routes ways;
   /// By the numbers of their requests; sent over links, by their numbers.
@@ -91,18 +88,10 @@ public:
   /// delivery.
   static constexpr std::uint64_t handled_flag = std::uint64_t{1} << 54U;
 
-  struct counts {
-    std::atomic<std::uint64_t> delivered{0};
-    std::atomic<std::uint64_t> unknown{0};
-    std::atomic<std::uint64_t> damaged{0};
-    std::atomic<std::uint64_t> uninvited{0};
-    std::atomic<std::uint64_t> expired{0};
-    /// For which there was no room in the inbox of their agent.
-    std::atomic<std::uint64_t> refused{0};
-  };
-
-  [[nodiscard]] const counts& counted() const {
-    return counts_;
+  void add_to(router_statistics& sum) const {
+    sum.damaged = damaged_.load();
+    sum.uninvited = uninvited_.load();
+    inboxes.add_to(sum);
   }
 
   /// Takes `what` if it is a message for agents, or an answer to one or to somebody behind a link;
@@ -144,78 +133,7 @@ public:
     return true;
   }
 
-  // -- agents of this process ------------------------------------------------------------
-
-  /// What has become of a message for an agent.
-  enum class given : std::uint8_t {
-    /// It is in the mailbox.
-    yes,
-    /// It is in the inbox.
-    waits,
-    /// Whoever asks has been told.
-    refused,
-    /// The agent has just ended. Whoever asks has been told.
-    gone,
-  };
-
-  /// A message for an agent, as it came.
-  struct arrival {
-    const caf::message& payload;
-    /// Who asks the agent, if anybody does.
-    asker by{};
-    /// Zero: not known. If it `is_taken`: those for which it was.
-    std::size_t bytes = 0;
-    std::optional<time_point> expires_at{};
-    /// agent_table::bring() has taken it.
-    bool is_taken = false;
-    /// Of class confirm or once all are normal: they keep their order.
-    message_priority priority = message_priority::normal;
-    /// If whoever brings it has looked at the clock.
-    std::optional<time_point> at{};
-  };
-
-  /// Gives a message to the agent of that id, to which it passes: at once, or once that has room.
-  given give(const caf::strong_actor_ptr& self, const agent_id& id, const agent_table::passage& to,
-             arrival what, compat::execution_context* context) {
-    if (to.how.is_open) {
-      auto is_counted = count_delivered(to.agent, 1);
-      auto is_there = hand_over(self, to.agent, {what.payload, std::move(what.by)},
-                                to.how.wants_sign, is_counted, context);
-      return is_there ? given::yes : given::gone;
-    }
-    agent_table::inbox::effects out;
-    waiting_message made{what.payload, std::move(what.by)};
-    if (what.bytes == 0)
-      what.bytes = compat::size_of(*self->home_system, what.payload).value_or(0);
-    if (!what.is_taken)
-      what.bytes += routes::letter_bytes;
-    auto moment = what.at ? *what.at : now(*self->home_system);
-    auto taken = agents.arrive(moment, to.agent.place, made, what.bytes, what.expires_at,
-                               what.is_taken, out, what.priority);
-    if (!taken && out.empty()) {
-      made.by.tell(self, caf::make_message(to_error(unknown(id))), context);
-      return given::gone;
-    }
-    if (!out.empty())
-      carry_out(self, to.agent, std::move(out), context);
-    return taken ? given::waits : given::refused;
-  }
-
-  /// Hands nothing to the agent from here on. Returns it, null if there was none.
-  caf::strong_actor_ptr remove_agent(caf::event_based_actor* self, const agent_id& id) {
-    agent_table::remains left;
-    auto gone = agents.remove(self, id, left);
-    tell(self->ctrl(), std::move(left), self->context());
-    return gone;
-  }
-
-  /// That actor has ended. Returns the ids that it had.
-  std::set<agent_id> end_agent(caf::event_based_actor* self, const caf::actor_addr& who) {
-    agent_table::remains left;
-    auto gone = agents.end_of(who, left);
-    tell(self->ctrl(), std::move(left), self->context());
-    return gone;
-  }
+  // -- of whom, and what of it ---------------------------------------------------------------
 
   /// Answers `by` as soon as there is room for more messages for that agent.
   void await_room(const caf::strong_actor_ptr& self, const agent_id& id, asker by,
@@ -223,8 +141,7 @@ public:
     room_asker who{std::move(by)};
     if (who.by.who)
       who.node = peer_of(who.by.who).id;
-    if (auto space = agents.await_room(id.text(), who))
-      who.by.tell(self, caf::make_message(*space), context);
+    inboxes.await_room(self, id, std::move(who), context);
   }
 
   /// Returns who asks the router for something; an agent of this process may say which of its ids
@@ -301,26 +218,14 @@ public:
     return own_origin(begin(said.how, moment, ago));
   }
 
-  /// Counts what had expired when it came.
-  problem count_expired(std::size_t recipients) {
-    counts_.expired.fetch_add(recipients, std::memory_order_relaxed);
-    return expired();
-  }
-
   /// Counts an answer of a node that was not asked.
   void count_uninvited() {
-    counts_.uninvited.fetch_add(1, std::memory_order_relaxed);
+    uninvited_.fetch_add(1, std::memory_order_relaxed);
   }
 
   /// Counts what of a channel makes no sense.
   void count_damaged() {
-    counts_.damaged.fetch_add(1, std::memory_order_relaxed);
-  }
-
-  /// Counts one that found no place.
-  problem refuse(const agent_id& id) {
-    counts_.refused.fetch_add(1, std::memory_order_relaxed);
-    return inbox_full(id);
+    damaged_.fetch_add(1, std::memory_order_relaxed);
   }
 
   /// Finds out where a message goes and takes it; see routes::plan().
@@ -346,7 +251,7 @@ public:
     if (auto why = check(agent))
       return why;
     if (life <= duration::zero())
-      return count_expired(1);
+      return inboxes.count_expired(1);
     if (!bytes)
       return unwritable();
     auto all = *bytes + said_bytes + agent.text().size() + routes::letter_bytes;
@@ -361,14 +266,12 @@ public:
   /// Ends all requests and lets go of all agents. The answers have no sender: the router may be
   /// at the end of its life, when nobody may hold it any more.
   void close() {
-    agent_table::remains left;
     closed_.store(true, std::memory_order_release);
     fires.close();
     pending.clear([](call<asker>& each) {
       each.by.tell(nullptr, caf::make_message(caf::make_error(caf::sec::broken_promise)), nullptr);
     });
-    agents.clear(left);
-    tell(nullptr, std::move(left), nullptr);
+    inboxes.close();
     going_out.clear();
   }
 
@@ -392,14 +295,8 @@ private:
       return true;
     auto number = what.mid.request_id().integer_value();
     auto is_from_here = !what.sender || what.sender->node() == self->node();
-    if (is_from_here && (number & ~place_mask) == sign_flag) {
-      if (what.payload.match_elements<caf::error>())
-        return true; // it has ended, and gets nothing more
-      agent_table::inbox::effects out;
-      auto agent = agents.signed_for(now(*self->home_system), number & place_mask, out);
-      carry_out(self, agent, std::move(out), context);
+    if (is_from_here && inboxes.take_sign(self, what, number, context))
       return true;
-    }
     if (number == confirm_number)
       return hear_refusal(self, what, context);
     if ((number & ~(handled_flag - 1)) == handled_flag)
@@ -417,7 +314,7 @@ private:
       return true;
     if (!pending.is_open(number))
       return false;
-    counts_.uninvited.fetch_add(1, std::memory_order_relaxed);
+    uninvited_.fetch_add(1, std::memory_order_relaxed);
     return true;
   }
 
@@ -425,8 +322,8 @@ private:
   agents_full deliver(const caf::strong_actor_ptr& self, const caf::strong_actor_ptr& asks,
                       bundle& what, compat::execution_context* context) {
     agents_full full;
-    auto note = [&](const agent_id& id, given how) {
-      auto is_late = how == given::waits || how == given::refused;
+    auto note = [&](const agent_id& id, inbox_desk::given how) {
+      auto is_late = how == inbox_desk::given::waits || how == inbox_desk::given::refused;
       auto& known = full.agents;
       if (is_late && known.size() < agent_table::inboxes::most_full
           && agents.look_for(id.text()) == presence::full
@@ -435,7 +332,7 @@ private:
     };
     auto arrived = what.take(context);
     if (arrived.damage)
-      counts_.damaged.fetch_add(1, std::memory_order_relaxed);
+      damaged_.fetch_add(1, std::memory_order_relaxed);
     std::vector<letter> confirmed;
     auto moment = now(*self->home_system);
     for (auto& each : arrived.letters) {
@@ -449,10 +346,10 @@ private:
                   : caf::message_id{each.number & caf::message_id::request_id_mask}
                       .with_normal_priority();
       if (!arrived.damage && each.unreadable.code == errc::damaged)
-        counts_.damaged.fetch_add(1, std::memory_order_relaxed);
+        damaged_.fetch_add(1, std::memory_order_relaxed);
       auto why = arrived.damage ? arrived.damage : each.unreadable;
       if (!why && each.life <= duration::zero())
-        why = count_expired(each.to.size());
+        why = inboxes.count_expired(each.to.size());
       if (why)
         answer(self, asks, id, to_error(std::move(why)), context);
       else if (each.wanted == word::receipt)
@@ -492,7 +389,7 @@ private:
     auto there = sender ? peer_of(sender) : link_peer{};
     if (there.id != node_id{} && there.is_member)
       return there;
-    counts_.uninvited.fetch_add(1, std::memory_order_relaxed);
+    uninvited_.fetch_add(1, std::memory_order_relaxed);
     return std::nullopt;
   }
 
@@ -531,28 +428,28 @@ private:
   }
 
   /// The receipt is for what the agent has, in its mailbox or its inbox.
-  given deliver_and_say(const caf::strong_actor_ptr& self, const asker& asks, const letter& what,
-                        compat::execution_context* context) {
+  inbox_desk::given deliver_and_say(const caf::strong_actor_ptr& self, const asker& asks,
+                                    const letter& what, compat::execution_context* context) {
     auto& id = what.to.front();
     auto to = agents.pass(id, what.bytes);
     if (!to.agent) {
-      answer(self, asks.who, asks.id, to_error(unknown(id)), context);
-      return given::gone;
+      answer(self, asks.who, asks.id, to_error(inboxes.unknown(id)), context);
+      return inbox_desk::given::gone;
     }
     auto payload
       = message_for(to.agent, what.payload, [&] { return origin_of(self, asks.who, what).info(); });
-    auto how = give(
+    auto how = inboxes.give(
       self, id, to,
       {payload, {}, what.bytes, expiry(self, what), false, priority_of(what.how.get())}, context);
     switch (how) {
-      case given::yes:
-      case given::waits:
+      case inbox_desk::given::yes:
+      case inbox_desk::given::waits:
         answer(self, asks.who, asks.id, send_report{1}, context);
         break;
-      case given::refused:
+      case inbox_desk::given::refused:
         answer(self, asks.who, asks.id, to_error(inbox_full(id)), context);
         break;
-      case given::gone:
+      case inbox_desk::given::gone:
         answer(self, asks.who, asks.id, to_error(no_agent(id)), context);
         break;
     }
@@ -561,94 +458,20 @@ private:
 
   /// Whoever asks waits for `wait`.
   template <class FindInfo>
-  given deliver_to(const agent_id& id, const caf::strong_actor_ptr& self, arrival what,
-                   duration wait, const FindInfo& find_info, compat::execution_context* context) {
+  inbox_desk::given deliver_to(const agent_id& id, const caf::strong_actor_ptr& self,
+                               inbox_desk::arrival what, duration wait, const FindInfo& find_info,
+                               compat::execution_context* context) {
     auto to = agents.pass(id, what.bytes);
     if (!to.agent) {
-      answer(self, what.by.who, what.by.id, to_error(unknown(id)), context);
-      return given::gone;
+      answer(self, what.by.who, what.by.id, to_error(inboxes.unknown(id)), context);
+      return inbox_desk::given::gone;
     }
     what.by = going_out.stand_in(self, std::move(what.by), wait, context);
     auto payload = message_for(to.agent, what.payload, find_info);
-    return give(
+    return inboxes.give(
       self, id, to,
       {payload, std::move(what.by), what.bytes, what.expires_at, false, what.priority, what.at},
       context);
-  }
-
-  // -- inboxes -------------------------------------------------------------------------
-
-  /// Before they are, so that nobody sees one delivered that is not counted; but if the agent has
-  /// ended, of which whoever asks hears before we do, it counts none and returns false.
-  bool count_delivered(const agent_table::entry& agent, std::size_t messages) {
-    auto lives = !compat::has_ended(agent.handle);
-    counts_.delivered.fetch_add(lives ? messages : 0, std::memory_order_relaxed);
-    return lives;
-  }
-
-  /// Returns false if the agent has just ended; who asks has heard so then.
-  bool hand_over(const caf::strong_actor_ptr& self, const agent_table::entry& agent,
-                 waiting_message what, bool wants_sign, bool is_counted,
-                 compat::execution_context* context) {
-    auto taken = hand_to(agent.handle, what.by.who, what.by.id, what.payload, context,
-                         std::move(what.by.stages));
-    if (taken && !is_counted)
-      ++counts_.delivered;
-    if (!taken && is_counted)
-      --counts_.delivered;
-    if (!taken)
-      counts_.unknown.fetch_add(1, std::memory_order_relaxed);
-    if (wants_sign && taken)
-      agent.handle->enqueue(self, caf::message_id{sign_flag | agent.place}.with_normal_priority(),
-                            ping_, context);
-    return taken;
-  }
-
-  /// Hands over in order, also what others leave to this thread meanwhile.
-  void carry_out(const caf::strong_actor_ptr& self, const agent_table::entry& agent,
-                 agent_table::inbox::effects out, compat::execution_context* context) {
-    using inbox = agent_table::inbox;
-    while (!out.empty()) {
-      auto hands = std::ranges::count_if(
-        out, [](auto& each) { return std::holds_alternative<inbox::hand>(each); });
-      auto is_counted = count_delivered(agent, static_cast<std::size_t>(hands));
-      for (auto& each : out)
-        troupe::visit(overloaded{[&](inbox::hand& next) {
-                                   hand_over(self, agent, std::move(next.what), next.wants_sign,
-                                             is_counted, context);
-                                 },
-                                 [&](inbox::refuse& next) {
-                                   auto id = agents.id_of(agent.handle->address(), {});
-                                   tell(self, next.what.by, refuse(id), context);
-                                 },
-                                 [&](inbox::expire& next) {
-                                   tell(self, next.what.by, count_expired(1), context);
-                                 },
-                                 [&](inbox::has_room&) {
-                                   auto told = agents.take_askers(agent.place);
-                                   for (auto& who : told.waiters)
-                                     who.by.tell(self, caf::make_message(told.each), context);
-                                 }},
-                      each);
-      out.clear();
-      if (hands > 0)
-        agents.handed(now(*self->home_system), agent.place, out);
-    }
-  }
-
-  static void tell(const caf::strong_actor_ptr& self, asker& whom, problem why,
-                   compat::execution_context* context) {
-    if (whom.id.is_request())
-      whom.tell(self, caf::make_message(to_error(std::move(why))), context);
-  }
-
-  /// Of agents that are gone.
-  void tell(const caf::strong_actor_ptr& self, agent_table::remains left,
-            compat::execution_context* context) {
-    for (auto& [id, what] : left.messages)
-      tell(self, what.by, unknown(id), context);
-    for (auto& each : left.askers)
-      each.by.tell(self, caf::make_message(inbox_space{}), context);
   }
 
   /// Their ids; empty without any.
@@ -667,11 +490,6 @@ private:
     return origin_of(now(*self->home_system), origin_of(self, sender, agent_id{}), what);
   }
 
-  problem unknown(const agent_id& agent) {
-    counts_.unknown.fetch_add(1, std::memory_order_relaxed);
-    return no_agent(agent);
-  }
-
   /// Answers the request `id` of `whom`, if it is one.
   template <class Answer>
   void answer(const caf::strong_actor_ptr& self, const caf::strong_actor_ptr& whom,
@@ -683,19 +501,14 @@ private:
   /// Of who asks by an envelope, or a service: they say nothing of it.
   static constexpr duration quiet_patience = std::chrono::minutes{1};
 
-  /// In the number of a ping that an agent gives a sign with; the rest is its place. Numbers of CAF
-  /// do not come so far, and those of requests have other flags.
-  static constexpr std::uint64_t sign_flag = std::uint64_t{1} << 56U;
-  static constexpr std::uint64_t place_mask = sign_flag - 1;
-
-  const caf::message ping_ = compat::ping();
   const link_peer_finder peers_;
   const link_peer own_;
   std::atomic<boot_number> boot_;
   const std::uint64_t max_message_bytes_;
   std::atomic<bool> closed_{false};
   std::atomic<std::uint64_t> last_message_{0};
-  counts counts_;
+  std::atomic<std::uint64_t> damaged_{0};
+  std::atomic<std::uint64_t> uninvited_{0};
 };
 
 } // namespace troupe::router::detail

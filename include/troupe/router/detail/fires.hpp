@@ -31,7 +31,8 @@ inline void bring(const caf::strong_actor_ptr& self, entrance& shared,
                   const said_by_program& said, compat::execution_context* context) {
   auto made = message_for(to.agent, payload,
                           [&] { return shared.own_origin(*self->home_system, said).info(); });
-  shared.give(self, {}, to, {made, {}, bytes, {}, true, priority_of(said.how.get())}, context);
+  shared.inboxes.give(self, {}, to, {made, {}, bytes, {}, true, priority_of(said.how.get())},
+                      context);
 }
 
 /// Sends what a program gives to its router and nobody waits for, in the thread of the program:
@@ -70,7 +71,7 @@ public:
     if (place.to.is_taken)
       return push({std::move(place.to), payload, std::move(said)});
     if (place.to.agent)
-      return shared_.refuse(agent_id{to.name});
+      return shared_.inboxes.refuse(agent_id{to.name});
     far_place far;
     question of{false, said.how ? text_bytes(*said.how) : 0, longest_life, goes_first};
     if (!bytes)

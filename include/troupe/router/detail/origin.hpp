@@ -42,6 +42,10 @@ struct terms {
     return class_of(how.get());
   }
 
+  [[nodiscard]] bool is_once() const {
+    return delivery() == delivery_class::once;
+  }
+
   [[nodiscard]] duration age_at(time_point moment) const {
     return age + (moment - now);
   }
@@ -52,7 +56,7 @@ struct terms {
     auto made = *this;
     made.life = made.patience = longest_life;
     ++made.redrives;
-    if (delivery() != delivery_class::once)
+    if (!is_once())
       return made;
     made.age = age_at(moment);
     made.now = moment;

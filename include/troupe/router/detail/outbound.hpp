@@ -234,10 +234,10 @@ private:
                                 : shared_.going_out.stand_in(self_->ctrl(), std::move(what.by),
                                                              what.patience, self_->context());
     auto payload = message_for(to.agent, what.what);
-    shared_.give(self_->ctrl(), what.agent, to,
-                 {payload, std::move(by), 0, what.what.from.said.expires_at(), false,
-                  priority_of(what.what.from.said.how.get())},
-                 self_->context());
+    shared_.inboxes.give(self_->ctrl(), what.agent, to,
+                         {payload, std::move(by), 0, what.what.from.said.expires_at(), false,
+                          priority_of(what.what.from.said.how.get())},
+                         self_->context());
   }
 
   void perform(core::hand& what) {
@@ -245,13 +245,13 @@ private:
     std::uint32_t refused = 0;
     for (auto& agent : what.agents)
       switch (give(agent, what.what)) {
-        case entrance::given::yes:
-        case entrance::given::waits:
+        case inbox_desk::given::yes:
+        case inbox_desk::given::waits:
           break;
-        case entrance::given::refused:
+        case inbox_desk::given::refused:
           ++refused;
           break;
-        case entrance::given::gone:
+        case inbox_desk::given::gone:
           ++missed;
           break;
       }
@@ -259,12 +259,12 @@ private:
       step(core::handed{std::move(*what.owed), missed, refused});
   }
 
-  entrance::given give(const agent_id& agent, const content& what) {
+  inbox_desk::given give(const agent_id& agent, const content& what) {
     auto to = shared_.agents.pass(agent, 0);
     if (!to.agent)
-      return entrance::given::gone;
+      return inbox_desk::given::gone;
     auto payload = message_for(to.agent, what);
-    return shared_.give(
+    return shared_.inboxes.give(
       self_->ctrl(), agent, to,
       {payload, {}, 0, what.from.said.expires_at(), false, priority_of(what.from.said.how.get())},
       self_->context());

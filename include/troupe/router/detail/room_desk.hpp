@@ -216,7 +216,7 @@ private:
     what.message.shorten(now() - what.since);
     auto is_over = what.message.what.from.said.life <= duration::zero();
     tell(self_, what.message.by,
-         is_over ? shared_.count_expired(1) : waited_in_vain(std::move(what.why)));
+         is_over ? shared_.inboxes.count_expired(1) : waited_in_vain(std::move(what.why)));
   }
 
   [[nodiscard]] time_point now() const {
