@@ -11,6 +11,7 @@
 //            it: looks for the agents of a group, with a capability, with metadata; sends a text to
 //            a group, to all with a capability, to everyone; asks any with a capability six times.
 
+#include "program_end.hpp"
 #include "support/test_ca.hpp"
 #include "troupe/core/log_line.hpp"
 #include "troupe/node/node.hpp"
@@ -18,7 +19,6 @@
 
 #include <chrono>
 #include <csignal>
-#include <cstdlib>
 #include <iostream>
 #include <memory>
 #include <set>
@@ -31,14 +31,11 @@
 
 using namespace std::literals;
 using namespace troupe;
+using test::fail;
+using test::value_of;
 using json = nlohmann::json;
 
 namespace {
-
-[[noreturn]] void fail(const std::string& why) {
-  std::cerr << "error: " << why << std::endl;
-  std::exit(1);
-}
 
 node start(node_options how) {
   how.listen = {"127.0.0.1", 0};
@@ -46,10 +43,7 @@ node start(node_options how) {
   how.log = [](const log_line& line) { std::cerr << to_string(line) << std::endl; };
   how.wait_joined = 20s;
   test::certify(how);
-  auto made = node::start(std::move(how));
-  if (!made)
-    fail(made.error().detail);
-  return *std::move(made);
+  return value_of(node::start(std::move(how)));
 }
 
 /// Answers a text with the name of its node.
@@ -61,7 +55,7 @@ void count(node& at, const std::string& group, const std::string& colour) {
     return name;
   });
   if (!made)
-    fail(made.error().detail);
+    fail(made.error());
 }
 
 void add_clerk(node& at, const std::string& group, int number) {
@@ -71,7 +65,7 @@ void add_clerk(node& at, const std::string& group, int number) {
     std::cout << who + " heard " + text + '\n' << std::flush;
   });
   if (!made)
-    fail(made.error().detail);
+    fail(made.error());
 }
 
 /// The nodes of the agents that meet this.
@@ -139,7 +133,7 @@ int main(int argc, char** argv) {
     fail("give ask NAME or serve NAME JOIN GROUP COLOUR [CLERKS]");
   auto join = net::address::from_string(argv[3]);
   if (!join)
-    fail(join.error().detail);
+    fail(join.error());
   auto me = start({.name = argv[2], .join = {*join}});
   count(me, argv[4], argv[5]);
   for (auto clerk = 1; argc == 7 && clerk <= std::stoi(argv[6]); ++clerk)

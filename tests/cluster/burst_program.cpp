@@ -14,6 +14,7 @@
 //        burst_program ask HOST:PORT SECONDS THREADS BYTES
 //            asks so from each of its threads, once, as a client of that node
 
+#include "program_end.hpp"
 #include "support/test_ca.hpp"
 #include "troupe/core/log_line.hpp"
 #include "troupe/node/cluster_client.hpp"
@@ -44,14 +45,11 @@
 
 using namespace std::literals;
 using namespace troupe;
+using test::fail;
+using test::value_of;
 using steady = std::chrono::steady_clock;
 
 namespace {
-
-[[noreturn]] void fail(const std::string& why) {
-  std::cerr << "error: " << why << std::endl;
-  std::exit(1);
-}
 
 node start(const net::address& listen, const std::string& folder, node_options how = {}) {
   how.listen = listen;
@@ -62,10 +60,7 @@ node start(const net::address& listen, const std::string& folder, node_options h
   how.log = [](const log_line& line) { std::cerr << to_string(line) << std::endl; };
   how.wait_joined = 20s;
   test::certify(how);
-  auto made = node::start(std::move(how));
-  if (!made)
-    fail(made.error().detail);
-  return *std::move(made);
+  return value_of(node::start(std::move(how)));
 }
 
 /// Takes (thread, number, text); says how many came, and how many of them out of order, when asked,
@@ -118,7 +113,7 @@ nlohmann::json read_state(node& me, std::size_t bytes, std::size_t threads) {
   auto term_before = me.voters().list(20s);
   state::entry_key key{state::consistency::strong, state::value_type::lww_register, "large"};
   if (auto done = me.state().put(key, state::to_value(std::string(bytes, 'x'))); !done)
-    fail(done.error().detail);
+    fail(done.error());
   std::mutex mutex;
   std::map<std::string, std::uint64_t> answers;
   {
@@ -147,11 +142,11 @@ void serve(char** words, bool has_sink) {
   if (has_sink) {
     auto delay = std::chrono::microseconds{std::stoul(words[5])};
     if (auto made = me.add_agent("sink", me.system().spawn(sink, delay)); !made)
-      fail(made.error().detail);
+      fail(made.error());
     // Answers at once, past all that waits at the sink.
     auto echo = [](std::uint64_t number) { return number; };
     if (auto made = me.agent("echo", echo); !made)
-      fail(made.error().detail);
+      fail(made.error());
   }
   std::cout << "ready" << std::endl;
   while (next_signal() != SIGTERM)
@@ -215,7 +210,7 @@ std::optional<std::pair<std::uint64_t, std::uint64_t>> ask_sink(node& me) {
 nlohmann::json burst(node& me, const order& what, std::uint32_t round) {
   auto echo = me.find("echo", 20s);
   if (!echo)
-    fail(echo.error().detail);
+    fail(echo.error());
   auto before = ask_sink(me);
   if (!before)
     fail("the sink gives no answer");
@@ -300,7 +295,7 @@ std::map<std::string, std::uint64_t> question(caf::actor_system& sys, const caf:
 nlohmann::json question(node& me, const order& what) {
   auto echo = me.find("echo", 20s);
   if (!echo)
-    fail(echo.error().detail);
+    fail(echo.error());
   auto term_before = me.voters().list(20s);
   pinger pings{me, *echo};
   auto answers = question(me.system(), me.router(), what);
@@ -316,7 +311,7 @@ void ask(char** words) {
   auto made = cluster_client::connect({*net::address::from_string(words[0])}, 20s,
                                       test::client_links(), test::client_identity());
   if (!made)
-    fail(made.error().detail);
+    fail(made.error());
   auto& me = **made;
   auto patience = std::chrono::seconds{std::stoul(words[1])};
   auto bytes = std::uint64_t{std::stoul(words[3])};

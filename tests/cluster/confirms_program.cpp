@@ -27,6 +27,7 @@
 //            "deadly", synced. That ends the process by SIGSEGV at the number 1, and says
 //            "handled NUMBER" at others. Once it is there, says "ready PORT".
 
+#include "program_end.hpp"
 #include "support/test_ca.hpp"
 #include "troupe/core/log_line.hpp"
 #include "troupe/node/node.hpp"
@@ -35,7 +36,6 @@
 #include <chrono>
 #include <csignal>
 #include <cstdint>
-#include <cstdlib>
 #include <filesystem>
 #include <iostream>
 #include <string>
@@ -47,13 +47,11 @@
 
 using namespace std::literals;
 using namespace troupe;
+using test::addresses_in;
+using test::fail;
+using test::value_of;
 
 namespace {
-
-[[noreturn]] void fail(const std::string& why) {
-  std::cerr << "error: " << why << std::endl;
-  std::exit(1);
-}
 
 node start(node_options how) {
   how.listen = {"127.0.0.1", 0};
@@ -61,19 +59,7 @@ node start(node_options how) {
   how.log = [](const log_line& line) { std::cerr << to_string(line) << std::endl; };
   how.wait_joined = 20s;
   test::certify(how);
-  auto made = node::start(std::move(how));
-  if (!made)
-    fail(made.error().detail);
-  return *std::move(made);
-}
-
-std::vector<net::address> addresses(const std::string& text) {
-  if (text.empty())
-    return {};
-  auto where = net::address::from_string(text);
-  if (!where)
-    fail(where.error().detail);
-  return {*where};
+  return value_of(node::start(std::move(how)));
 }
 
 void add_clumsy(node& me, const std::string& name, bool is_ordered) {
@@ -87,7 +73,7 @@ void add_clumsy(node& me, const std::string& name, bool is_ordered) {
         return {};
       });
   if (!made)
-    fail(made.error().detail);
+    fail(made.error());
 }
 
 void add_sick(node& me, const std::string& folder) {
@@ -98,13 +84,13 @@ void add_sick(node& me, const std::string& folder) {
     return {};
   });
   if (!made)
-    fail(made.error().detail);
+    fail(made.error());
 }
 
 void add_account(node& me, const std::string& file) {
   auto store = once_store::open(file);
   if (!store)
-    fail(store.error().detail);
+    fail(store.error());
   if (!(*store)->database().run("CREATE TABLE IF NOT EXISTS entries"
                                 "(place INTEGER PRIMARY KEY, value INTEGER NOT NULL)"))
     fail("no table");
@@ -118,12 +104,12 @@ void add_account(node& me, const std::string& file) {
         return {};
       });
   if (!made)
-    fail(made.error().detail);
+    fail(made.error());
 }
 
 [[noreturn]] void serve(const std::string& name, const std::string& folder,
                         const std::string& join) {
-  node_options how{.name = name, .join = addresses(join), .data = folder};
+  node_options how{.name = name, .join = addresses_in(join), .data = folder};
   how.router.max_deliveries = 4;
   auto me = start(std::move(how));
   add_clumsy(me, "strict", true);
@@ -134,7 +120,7 @@ void add_account(node& me, const std::string& file) {
     std::cout << "handled " + std::to_string(number) + '\n' << std::flush;
   });
   if (!made)
-    fail(made.error().detail);
+    fail(made.error());
   std::cout << (join.empty() ? "ready " + std::to_string(me.port()) : "ready") << std::endl;
   for (;;)
     ::pause();
@@ -143,12 +129,12 @@ void add_account(node& me, const std::string& file) {
 [[noreturn]] void keep(const std::string& name, const std::string& folder, const std::string& join,
                        std::uint64_t first, std::uint64_t last, const std::string& agent,
                        router::delivery_class which) {
-  auto me = start({.name = name, .join = addresses(join), .data = folder});
+  auto me = start({.name = name, .join = addresses_in(join), .data = folder});
   std::cout << "ready" << std::endl;
   const router::message_options how{.delivery = which, .durability = router::durability::synced};
   for (auto number = first; number <= last; ++number) {
     if (auto sent = me.send(to_agent(agent), how, number); !sent)
-      fail(sent.error().detail);
+      fail(sent.error());
     std::cout << "accepted " + std::to_string(number) << std::endl;
   }
   for (;;)
@@ -162,10 +148,10 @@ void send(const std::string& name, const std::string& folder, std::uint64_t coun
   const router::message_options how{.delivery = which};
   for (std::uint64_t number = 1; number < count; ++number)
     if (auto sent = me.send(to_agent(to), how, number); !sent)
-      fail(sent.error().detail);
+      fail(sent.error());
   std::cout << "accepted" << std::endl;
   if (auto done = me.messages().post(to_agent(to), 3min, how, count); !done)
-    fail(done.error().detail);
+    fail(done.error());
   std::cout << "done" << std::endl;
 }
 
@@ -182,7 +168,7 @@ void send(const std::string& name, const std::string& folder, std::uint64_t coun
     for (std::uint64_t number = 1; number <= 3; ++number)
       for (auto* agent : {"strict", "loose"})
         if (auto sent = me.send(to_agent(agent), how, number); !sent)
-          fail(sent.error().detail);
+          fail(sent.error());
     auto told = me.messages().post(to_agent("sick"), 1min, how, std::uint64_t{1});
     std::cout << (told ? "handled" : "gave up: " + told.error().detail) << std::endl;
   }
@@ -201,17 +187,17 @@ void send(const std::string& name, const std::string& folder, std::uint64_t coun
                                .durability = router::durability::synced},
                               number);
           !sent)
-        fail(sent.error().detail);
+        fail(sent.error());
   auto store = once_store::open(folder + ".deadly");
   if (!store)
-    fail(store.error().detail);
+    fail(store.error());
   auto made = me.agent("deadly", {.once = *store}, [](std::uint64_t number) {
     if (number == 1)
       std::raise(SIGSEGV);
     std::cout << "handled " + std::to_string(number) + '\n' << std::flush;
   });
   if (!made)
-    fail(made.error().detail);
+    fail(made.error());
   std::cout << "ready " + std::to_string(me.port()) + '\n' << std::flush;
   for (;;)
     ::pause();

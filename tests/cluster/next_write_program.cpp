@@ -4,45 +4,26 @@
 // Says "ready" once both have written. At each SIGUSR1 both write at the same time, and it says
 // "member MS client MS", or why one of them could not.
 
+#include "program_end.hpp"
 #include "support/test_ca.hpp"
 #include "troupe/node/cluster_client.hpp"
 #include "troupe/node/node.hpp"
 
 #include <chrono>
 #include <csignal>
-#include <cstdlib>
 #include <future>
 #include <iostream>
-#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
 
 using namespace std::literals;
 using namespace troupe;
+using test::addresses_in;
+using test::fail;
+using test::value_of;
 
 namespace {
-
-[[noreturn]] void fail(const problem& why) {
-  std::cout << "error: " << name_of(why.code) << ": " << why.detail << std::endl;
-  std::_Exit(1);
-}
-
-template <class T>
-T value_of(result<T> what) {
-  if (!what)
-    fail(what.error());
-  return std::move(*what);
-}
-
-std::vector<net::address> addresses_in(const std::string& list) {
-  std::vector<net::address> all;
-  std::istringstream text{list};
-  for (std::string each; std::getline(text, each, ',');)
-    if (auto address = net::address::from_string(each))
-      all.push_back(*address);
-  return all;
-}
 
 node start_member(std::vector<net::address> where) {
   node_options how;

@@ -15,6 +15,7 @@
 //        state_program ADDRESS,... remove KEY SEEN
 //            takes it away, on top of what a reader has seen
 
+#include "program_end.hpp"
 #include "support/test_ca.hpp"
 #include "troupe/core/hex.hpp"
 #include "troupe/node/cluster_client.hpp"
@@ -31,27 +32,17 @@
 #include <mutex>
 #include <optional>
 #include <span>
-#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
 
 using namespace std::literals;
 using namespace troupe;
+using test::addresses_in;
+using test::fail;
+using test::value_of;
 
 namespace {
-
-[[noreturn]] void fail(const problem& why) {
-  std::cout << "error: " << name_of(why.code) << ": " << why.detail << std::endl;
-  std::_Exit(1);
-}
-
-template <class T>
-T value_of(result<T> what) {
-  if (!what)
-    fail(what.error());
-  return std::move(*what);
-}
 
 state::entry_key key_of(const std::string& text) {
   return {state::consistency::strong, state::value_type::lww_register, text};
@@ -184,15 +175,6 @@ state::vector_clock clock_of(const std::string& seen) {
 
 void say(const result<state::written>& done) {
   std::cout << (done ? "done" : name_of(done.error().code)) << std::endl;
-}
-
-std::vector<net::address> addresses_in(const std::string& list) {
-  std::vector<net::address> result;
-  std::istringstream text{list};
-  for (std::string each; std::getline(text, each, ',');)
-    if (auto address = net::address::from_string(each))
-      result.push_back(*address);
-  return result;
 }
 
 } // namespace
