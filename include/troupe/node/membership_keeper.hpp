@@ -193,11 +193,7 @@ public:
       std::vector<std::pair<node_id, std::string>> all;
       it.for_each_certificate(
         [&all](const node_id& node, const std::string& each) { all.emplace_back(node, each); });
-      run_on(home, [this, all = std::move(all)] {
-        for (auto& [node, each] : all)
-          if (refuse(node, each))
-            step(sealed_swim::barred{node});
-      });
+      run_on(home, [this, all = std::move(all)]() mutable { look_at(std::move(all)); });
     });
   }
 
@@ -315,6 +311,20 @@ private:
       admitted_.clear();
     admitted_.insert_or_assign(node, admitted{certificate, *until});
     return {};
+  }
+
+  /// A few in each job, as each takes a signature to verify and the actor has other parts.
+  void look_at(std::vector<std::pair<node_id, std::string>> certificates) {
+    constexpr auto in_one_job = 4;
+    for (auto left = in_one_job; left > 0 && !certificates.empty(); --left) {
+      auto& [node, each] = certificates.back();
+      if (refuse(node, each))
+        step(sealed_swim::barred{node});
+      certificates.pop_back();
+    }
+    if (!certificates.empty() && !has_ended_)
+      run_on(caf::weak_actor_ptr{self_->ctrl()},
+             [this, left = std::move(certificates)]() mutable { look_at(std::move(left)); });
   }
 
   /// A member whose certificate has ended gets no link any more: it is out of reach for all that

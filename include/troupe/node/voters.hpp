@@ -366,27 +366,39 @@ private:
       found.mapped()();
   }
 
+  struct backup_file {
+    raft::log_index index = 0;
+    std::shared_ptr<std::string> bytes;
+  };
+
+  /// Made of it on the thread that it comes on: it may be as large as all that the group keeps.
+  static result<backup_file> to_file(result<host::group_backup> made) {
+    if (!made)
+      return made.error();
+    made->made = read_calendar();
+    return backup_file{made->index, std::make_shared<std::string>(host::to_file(*made))};
+  }
+
   /// Of all that is committed now.
   caf::result<backup_receipt> back_up() {
     auto asked = self_->make_response_promise<backup_receipt>();
     // It stays here: CAF counts who has it without a lock.
     backups_.emplace(++last_asker_, asked);
-    setup_.group.back_up(on_self<result<host::group_backup>>(
-      [this, asker = last_asker_](const result<host::group_backup>& made) {
-        auto found = backups_.extract(asker);
-        if (!found)
-          return;
-        auto& promise = found.mapped();
-        if (!made)
-          return promise.deliver(to_error(made.error()));
-        auto what = *made;
-        what.made = read_calendar();
-        auto bytes = host::to_file(what);
-        auto size = bytes.size();
-        auto number = backup_.keep(seats_.now(), what.index, std::move(bytes));
-        wake_for_backup();
-        promise.deliver(backup_receipt{number, size});
-      }));
+    auto keep
+      = on_self<result<backup_file>>([this, asker = last_asker_](const result<backup_file>& made) {
+          auto found = backups_.extract(asker);
+          if (!found)
+            return;
+          auto& promise = found.mapped();
+          if (!made)
+            return promise.deliver(to_error(made.error()));
+          auto size = made->bytes->size();
+          auto number = backup_.keep(seats_.now(), made->index, std::move(*made->bytes));
+          wake_for_backup();
+          promise.deliver(backup_receipt{number, size});
+        });
+    setup_.group.back_up(
+      [keep](result<host::group_backup> made) { keep(to_file(std::move(made))); });
     return asked;
   }
 

@@ -452,8 +452,9 @@ private:
     auto found = log.newest();
     if (!found)
       return done(found.error());
-    auto& header = found->header;
-    done(group_backup{header.index, header.term, header.at, {}, *found->bytes});
+    run_aside([what = *found, done = std::move(done)](group_driver&) {
+      done(group_backup{what.header.index, what.header.term, what.header.at, {}, *what.bytes});
+    });
   }
 
   void handle(group_core::load_snapshot&) {
