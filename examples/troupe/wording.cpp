@@ -40,6 +40,8 @@ constexpr std::array phrases{
   phrase{" or raise router_options::max_confirms and max_confirm_bytes",
          "; these bounds cannot be set by command"},
   phrase{" (router_options::max_pending and max_all_waiting_bytes)", ""},
+  phrase{" or raise agent_options::inbox, or router_options::max_all_waiting_bytes there",
+         "; these bounds cannot be set by command"},
   phrase{"check that there is such an agent", "troupe inbox shows where it waits"},
   phrase{"register it with agent_options::once", "its program has to give it one"},
   phrase{"node_options::token", "--token"},

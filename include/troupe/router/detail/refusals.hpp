@@ -142,8 +142,9 @@ inline problem no_answer(std::size_t pending) {
 inline problem inbox_full(const agent_id& id) {
   constexpr std::size_t max_shown = 64;
   return {errc::limit_reached, "as many messages wait for agent '" + id.text().substr(0, max_shown)
-                                 + "' as may; it did not get this one, retry with backoff or raise "
-                                   "agent_options::inbox"};
+                                 + "', or for all agents of its node, as may; it did not get this "
+                                   "one, retry with backoff or raise agent_options::inbox, or "
+                                   "router_options::max_all_waiting_bytes there"};
 }
 
 /// `waiting`: for room, with those of others.
