@@ -53,13 +53,7 @@ public:
 
   template <class Inspector>
   friend bool inspect(Inspector& f, as_text& x) {
-    if constexpr (Inspector::is_loading) {
-      std::string read;
-      return f.apply(read) && !x.read_text(read);
-    } else {
-      auto written = x.text();
-      return f.apply(written);
-    }
+    return inspect_text(f, x);
   }
 
 private:

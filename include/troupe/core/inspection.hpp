@@ -81,6 +81,18 @@ concept read_from_text = requires(T& value, const T& same, const std::string& te
   { value.read_text(text) } -> std::same_as<problem>;
 };
 
+/// The `inspect` of such a class.
+template <class Inspector, read_from_text T>
+bool inspect_text(Inspector& f, T& x) {
+  if constexpr (Inspector::is_loading) {
+    std::string read;
+    return f.apply(read) && !x.read_text(read);
+  } else {
+    auto written = x.text();
+    return f.apply(written);
+  }
+}
+
 /// An enum with names, found by argument-dependent lookup: `name_of(value)`. Numbers count from
 /// zero; the first number without a name is called "unknown".
 template <class T>

@@ -6,6 +6,7 @@
 #include <variant>
 
 #include "troupe/core/ids.hpp"
+#include "troupe/core/inspection.hpp"
 #include "troupe/core/problem.hpp"
 
 namespace troupe {
@@ -64,13 +65,7 @@ public:
 
   template <class Inspector>
   friend bool inspect(Inspector& f, owner_id& x) {
-    if constexpr (Inspector::is_loading) {
-      std::string read;
-      return f.apply(read) && !x.read_text(read);
-    } else {
-      auto written = x.text();
-      return f.apply(written);
-    }
+    return inspect_text(f, x);
   }
 
 private:

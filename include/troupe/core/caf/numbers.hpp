@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <string>
 
 #include "caf/deserializer.hpp"
 #include "caf/fwd.hpp"
@@ -121,6 +123,14 @@ public:
     return self().get(x);
   }
 
+  bool value(std::u16string& x) override {
+    return get_units<std::uint16_t>(x);
+  }
+
+  bool value(std::u32string& x) override {
+    return get_units<std::uint32_t>(x);
+  }
+
   bool value(float& x) override {
     return self().get(x);
   }
@@ -133,6 +143,20 @@ private:
   friend Derived;
 
   number_reader() : caf::deserializer(nullptr) {}
+
+  template <class Unit, class Text>
+  bool get_units(Text& into) {
+    std::size_t size = 0;
+    if (!this->begin_sequence(size))
+      return false;
+    into.clear();
+    for (Unit each = 0; size > 0; --size) {
+      if (!self().get(each))
+        return false;
+      into.push_back(static_cast<typename Text::value_type>(each));
+    }
+    return this->end_sequence();
+  }
 
   Derived& self() {
     return static_cast<Derived&>(*this);

@@ -234,14 +234,6 @@ public:
     return true;
   }
 
-  bool value(std::u16string& x) override {
-    return get_units<std::uint16_t>(x);
-  }
-
-  bool value(std::u32string& x) override {
-    return get_units<std::uint32_t>(x);
-  }
-
   bool value(caf::span<caf::byte> x) override {
     return std::ranges::all_of(x, [this](caf::byte& each) { return value(each); });
   }
@@ -258,20 +250,6 @@ private:
     if (rest.size() < sizeof(T) || !from.get(into))
       return refuse();
     rest.remove_prefix(sizeof(T));
-    return true;
-  }
-
-  template <class Unit, class Text>
-  bool get_units(Text& into) {
-    std::size_t size = 0;
-    if (!begin_sequence(size))
-      return false;
-    into.clear();
-    for (Unit each = 0; size > 0; --size) {
-      if (!get(each))
-        return false;
-      into.push_back(static_cast<typename Text::value_type>(each));
-    }
     return true;
   }
 

@@ -167,14 +167,6 @@ public:
     return get(x);
   }
 
-  bool value(std::u16string& x) override {
-    return get_units<std::uint16_t>(x);
-  }
-
-  bool value(std::u32string& x) override {
-    return get_units<std::uint32_t>(x);
-  }
-
   bool value(caf::span<caf::byte> x) override {
     if (!open_.empty() && open_.back().part == tree_part::list)
       return std::ranges::all_of(x, [this](caf::byte& each) { return value(each); });
@@ -256,20 +248,6 @@ private:
       return true;
     fault_ = reader.fault();
     return refuse();
-  }
-
-  template <class Unit, class Text>
-  bool get_units(Text& into) {
-    std::size_t size = 0;
-    if (!begin_sequence(size))
-      return false;
-    into.clear();
-    for (Unit each = 0; size > 0; --size) {
-      if (!get(each))
-        return false;
-      into.push_back(static_cast<typename Text::value_type>(each));
-    }
-    return end_sequence();
   }
 
   bool open_field(caf::string_view view) {
