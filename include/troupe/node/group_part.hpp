@@ -15,11 +15,11 @@
 #include "troupe/core/caf/node_finder.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/result.hpp"
-#include "troupe/node/cluster_access.hpp"
+#include "troupe/node/access_part.hpp"
 #include "troupe/node/node_log.hpp"
 #include "troupe/node/options.hpp"
 #include "troupe/node/seat.hpp"
-#include "troupe/node/voters.hpp"
+#include "troupe/node/voters_part.hpp"
 
 namespace troupe::cluster {
 

@@ -27,12 +27,12 @@
 #include "troupe/core/time.hpp"
 #include "troupe/net/address.hpp"
 #include "troupe/net/link.hpp"
-#include "troupe/node/cluster_access.hpp"
-#include "troupe/node/member.hpp"
-#include "troupe/node/membership_keeper.hpp"
+#include "troupe/node/access_part.hpp"
+#include "troupe/node/member_part.hpp"
+#include "troupe/node/membership_part.hpp"
 #include "troupe/node/messages.hpp"
-#include "troupe/node/trust_keeper.hpp"
-#include "troupe/node/voters.hpp"
+#include "troupe/node/trust_part.hpp"
+#include "troupe/node/voters_part.hpp"
 #include "troupe/registry/record.hpp"
 
 namespace troupe::cluster {
@@ -69,7 +69,7 @@ public:
       home_(self->ctrl()),
       here_(std::move(how.here)),
       member_(self, wired(std::move(how.member), how.voters.has_value())),
-      keeper_(self, wired(std::move(how.membership))),
+      membership_(self, wired(std::move(how.membership))),
       access_(self, std::move(how.finder), std::move(how.access)) {
     if (how.trust)
       trust_.emplace(self, wired(*std::move(how.trust)));
@@ -82,7 +82,7 @@ public:
 
   caf::behavior make_behavior() {
     ignore_strays(self_);
-    auto all = member_.handlers().or_else(keeper_.handlers());
+    auto all = member_.handlers().or_else(membership_.handlers());
     if (trust_) {
       all = all.or_else(trust_->handlers());
       trust_->begin();
@@ -95,16 +95,16 @@ public:
   /// Null: it has no such part, or that has ended.
   template <class Part>
   [[nodiscard]] Part* find() {
-    if constexpr (std::is_same_v<Part, member_state>)
+    if constexpr (std::is_same_v<Part, member_part>)
       return &member_;
-    else if constexpr (std::is_same_v<Part, membership_keeper>)
-      return keeper_.has_ended() ? nullptr : &keeper_;
-    else if constexpr (std::is_same_v<Part, access_state>)
+    else if constexpr (std::is_same_v<Part, membership_part>)
+      return membership_.has_ended() ? nullptr : &membership_;
+    else if constexpr (std::is_same_v<Part, access_part>)
       return &access_;
-    else if constexpr (std::is_same_v<Part, trust_keeper>)
+    else if constexpr (std::is_same_v<Part, trust_part>)
       return trust_ ? &*trust_ : nullptr;
     else {
-      static_assert(std::is_same_v<Part, voters_state>);
+      static_assert(std::is_same_v<Part, voters_part>);
       return voters_ ? &*voters_ : nullptr;
     }
   }
@@ -127,23 +127,23 @@ private:
 
   member_setup wired(member_setup how, bool has_voters) {
     how.seen = [this](const known_nodes::presence& what) {
-      later<access_state>([what](access_state& access) { access.see({what.there, what.all}); });
+      later<access_part>([what](access_part& access) { access.see({what.there, what.all}); });
     };
     how.restate = [this](const registry::records_head& what) {
-      later<membership_keeper>([what](membership_keeper& keeper) { keeper.restate(what); });
+      later<membership_part>([what](membership_part& members) { members.restate(what); });
     };
     how.ask_member = [this](const record_exchange::ask& what) {
-      later<membership_keeper>([this, what](membership_keeper& keeper) {
-        keeper.ask_records(what, [this, id = what.id](auto answer) {
-          later<member_state>([id, answer = std::move(answer)](member_state& member) mutable {
+      later<membership_part>([this, what](membership_part& members) {
+        members.ask_records(what, [this, id = what.id](auto answer) {
+          later<member_part>([id, answer = std::move(answer)](member_part& member) mutable {
             member.answered(id, std::move(answer));
           });
         });
       });
     };
     how.learned = [this](const record_exchange::learned& what) {
-      later<membership_keeper>(
-        [what](membership_keeper& keeper) { keeper.learned(what.from, what.what); });
+      later<membership_part>(
+        [what](membership_part& members) { members.learned(what.from, what.what); });
     };
     if (has_voters)
       tell_voters(how);
@@ -152,69 +152,69 @@ private:
 
   void tell_voters(member_setup& how) {
     how.linked = [this](const net::link_ptr& which) {
-      later<voters_state>([which](voters_state& voters) { voters.link_up(which); });
+      later<voters_part>([which](voters_part& voters) { voters.link_up(which); });
     };
     how.unlinked = [this](const node_id& node) {
-      later<voters_state>([node](voters_state& voters) { voters.link_down(node); });
+      later<voters_part>([node](voters_part& voters) { voters.link_down(node); });
     };
     how.node_is = [this](const node_id& node, const registry::record& what) {
       if (what.endpoints.empty())
         return;
       auto& where = what.endpoints.front();
-      later<voters_state>(
+      later<voters_part>(
         [node, called = what.key.name, address = to_string(net::address{where.host, where.port})](
-          voters_state& voters) { voters.node_is(node, called, address); });
+          voters_part& voters) { voters.node_is(node, called, address); });
     };
     how.node_left = [this](const node_id& node, boot_number boot) {
-      later<voters_state>([node, boot](voters_state& voters) { voters.node_left(node, boot); });
+      later<voters_part>([node, boot](voters_part& voters) { voters.node_left(node, boot); });
     };
     how.shows = [this](const node_id& node, bool is_there) {
-      later<voters_state>(
-        [node, is_there](voters_state& voters) { voters.member_shows(node, is_there); });
+      later<voters_part>(
+        [node, is_there](voters_part& voters) { voters.member_shows(node, is_there); });
     };
     how.revoked = [this](const std::set<node_id>& nodes) {
-      later<voters_state>([nodes](voters_state& voters) { voters.revoked(nodes); });
+      later<voters_part>([nodes](voters_part& voters) { voters.revoked(nodes); });
     };
   }
 
   membership_setup wired(membership_setup how) {
     how.find_entry = [this](const node_id& node, auto done) {
-      later<member_state>(
-        [node, done](member_state& member) { member.links().find_entry(node, done, false); });
+      later<member_part>(
+        [node, done](member_part& member) { member.links().find_entry(node, done, false); });
     };
     how.tell = [this](node_core::event what) {
-      later<member_state>(
-        [what = std::move(what)](member_state& member) mutable { member.hear(std::move(what)); });
+      later<member_part>(
+        [what = std::move(what)](member_part& member) mutable { member.hear(std::move(what)); });
     };
     how.spoke = [this](const signed_statement& what) {
-      later<member_state>([what](member_state& member) { member.spoke(what); });
+      later<member_part>([what](member_part& member) { member.spoke(what); });
     };
     how.say_all = [this](const done_handler& done) {
-      later<member_state>([done](member_state& member) { member.say_all(done); });
+      later<member_part>([done](member_part& member) { member.say_all(done); });
     };
     how.find_records = [this](std::vector<record_wish> what, auto done) {
-      later<member_state>([what = std::move(what), done](member_state& member) mutable {
+      later<member_part>([what = std::move(what), done](member_part& member) mutable {
         member.ask_records(std::move(what), done);
       });
     };
     how.doubted = [this](const node_id& node) {
-      later<access_state>([node](access_state& access) { access.doubt(node); });
+      later<access_part>([node](access_part& access) { access.doubt(node); });
     };
     return how;
   }
 
   trust_setup wired(trust_setup how) {
     how.changed = [this, credentials = how.credentials] {
-      later<membership_keeper>([own = credentials->own_certificate()](membership_keeper& keeper) {
-        keeper.certificate_is(own);
-        keeper.look_at_certificates();
+      later<membership_part>([own = credentials->own_certificate()](membership_part& members) {
+        members.certificate_is(own);
+        members.look_at_certificates();
       });
     };
     how.expelled = [this](const std::map<node_id, wall_time>& revoked) {
       node_core::expelled what;
       for (auto& [node, since] : revoked)
         what.nodes.insert(node);
-      later<member_state>([what = std::move(what)](member_state& member) { member.expel(what); });
+      later<member_part>([what = std::move(what)](member_part& member) { member.expel(what); });
     };
     return how;
   }
@@ -223,26 +223,26 @@ private:
     how.lead = [this](std::uint64_t turn) {
       auto here = here_();
       here.handles[voters_name] = home_.lock();
-      later<member_state>([](member_state& member) { member.lead(); });
-      later<access_state>([turn, here](access_state& access) { access.lead_here(turn, here); });
+      later<member_part>([](member_part& member) { member.lead(); });
+      later<access_part>([turn, here](access_part& access) { access.lead_here(turn, here); });
     };
     how.follow = [this](std::uint64_t turn, const std::string& leader) {
-      later<member_state>([](member_state& member) { member.follow(); });
-      later<access_state>([turn, leader](access_state& access) { access.follow(turn, leader); });
+      later<member_part>([](member_part& member) { member.follow(); });
+      later<access_part>([turn, leader](access_part& access) { access.follow(turn, leader); });
     };
     how.others = [this](const std::vector<std::string>& others) {
-      later<access_state>([others](access_state& access) { access.know(others); });
+      later<access_part>([others](access_part& access) { access.know(others); });
     };
     how.reach = [this](const seat_contact& where) {
-      later<member_state>(
-        [where](member_state& member) { member.links().reach(where.node, where.address); });
+      later<member_part>(
+        [where](member_part& member) { member.links().reach(where.node, where.address); });
     };
     how.seated = [this, note = std::move(how.seated)](bool is_seated, bool votes) {
       note(is_seated, votes);
-      later<access_state>([votes](access_state& access) { access.seated(votes); });
+      later<access_part>([votes](access_part& access) { access.seated(votes); });
     };
     how.without_quorum = [this](const problem& why) {
-      later<access_state>([why](access_state& access) { access.seat_says(why); });
+      later<access_part>([why](access_part& access) { access.seat_says(why); });
     };
     return how;
   }
@@ -250,11 +250,11 @@ private:
   caf::event_based_actor* self_;
   const caf::weak_actor_ptr home_;
   const std::function<service_binding()> here_;
-  member_state member_;
-  membership_keeper keeper_;
-  access_state access_;
-  std::optional<trust_keeper> trust_;
-  std::optional<voters_state> voters_;
+  member_part member_;
+  membership_part membership_;
+  access_part access_;
+  std::optional<trust_part> trust_;
+  std::optional<voters_part> voters_;
 };
 
 /// Runs `job(Part&)` on a node_shell, from any thread; drops it if there is none, or that has

@@ -17,7 +17,7 @@
 
 namespace troupe::cluster {
 
-/// Finds the actors that answer for the membership_keeper of other nodes, and knows which of those
+/// Finds the actors that answer for the membership_part of other nodes, and knows which of those
 /// are linked. Part of this node's one.
 class peer_keepers {
 public:

@@ -23,7 +23,7 @@
 namespace troupe::cluster {
 
 /// A node's part in the exchange of records with other members, over links: which ones, a
-/// record_exchange decides. Part of its membership_keeper, to which they are sent.
+/// record_exchange decides. Part of its membership_part, to which they are sent.
 class record_desk {
 public:
   using taker = std::function<void(std::optional<std::vector<told_records>>)>;

@@ -23,12 +23,12 @@
 #include "troupe/node/node_shell.hpp"
 #include "troupe/node/options.hpp"
 #include "troupe/node/services.hpp"
-#include "troupe/node/voters.hpp"
+#include "troupe/node/voters_part.hpp"
 
 namespace troupe::cluster {
 
 /// What a node with a data folder has of the group that keeps the services of its cluster: the log,
-/// and the services on it. The voters_state of its node_shell speaks with the other members. A node
+/// and the services on it. The voters_part of its node_shell speaks with the other members. A node
 /// has it before the group takes it in, and also if it never does.
 class seat {
 public:
@@ -156,35 +156,35 @@ private:
   host::group_listener listener(node_finder nodes) {
     auto to_voters = [home = home_](auto job) {
       if (auto there = home->lock())
-        run_on_part<voters_state>(caf::actor_cast<caf::actor>(there), std::move(job));
+        run_on_part<voters_part>(caf::actor_cast<caf::actor>(there), std::move(job));
     };
     host::group_listener made;
     made.changed_role = [to_voters](const host::group_core::changed_role& what) {
-      to_voters([what](voters_state& state) { state.changed_role(what); });
+      to_voters([what](voters_part& state) { state.changed_role(what); });
     };
     made.members_are = [to_voters, birth = birth_](const raft::configuration& members) {
       if (!members.members.empty())
         birth->end({});
-      to_voters([members](voters_state& state) { state.members_are(members); });
+      to_voters([members](voters_part& state) { state.members_are(members); });
     };
     made.wants_peer = [to_voters](raft::member_id which, const std::string& contact) {
-      to_voters([which, contact](voters_state& state) { state.wants_peer(which, contact); });
+      to_voters([which, contact](voters_part& state) { state.wants_peer(which, contact); });
     };
     made.forgot = [to_voters](raft::member_id which) {
-      to_voters([which](voters_state& state) { state.forgot(which); });
+      to_voters([which](voters_part& state) { state.forgot(which); });
     };
     made.ignored = [to_voters](const host::group_core::ignored& what) {
-      to_voters([what](voters_state& state) { state.ignored(what); });
+      to_voters([what](voters_part& state) { state.ignored(what); });
     };
     made.warned = [to_voters](const problem& why) {
-      to_voters([why](voters_state& state) { state.warned(why); });
+      to_voters([why](voters_part& state) { state.warned(why); });
     };
     made.disk_room = [to_voters](const problem& why) {
-      to_voters([why](voters_state& state) { state.disk_room(why); });
+      to_voters([why](voters_part& state) { state.disk_room(why); });
     };
     made.stopped = [to_voters, birth = birth_](const problem& why) {
       birth->end(why);
-      to_voters([why](voters_state& state) { state.stopped(why); });
+      to_voters([why](voters_part& state) { state.stopped(why); });
     };
     made.speaks_for
       = [nodes = std::move(nodes)](const std::string& contact, const caf::strong_actor_ptr& from) {

@@ -12,7 +12,7 @@
 #include "troupe/core/caf/print_to_stderr.hpp"
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/wait.hpp"
-#include "troupe/node/cluster_access.hpp"
+#include "troupe/node/access_part.hpp"
 #include "troupe/node/cluster_client.hpp"
 #include "troupe/node/init.hpp"
 #include "troupe/platform/calendar.hpp"
@@ -184,7 +184,7 @@ cluster_client::knowledge(const caf::strong_actor_ptr& entry,
 TROUPE_COMPILED void cluster_client::know_by(const caf::strong_actor_ptr& entry) {
   if (!entry)
     return; // another node may answer soon
-  run_on_state<cluster::client_access>(access_, [this, entry](cluster::access_state& access) {
+  run_on_state<cluster::client_access>(access_, [this, entry](cluster::access_part& access) {
     auto use = [this, entry](const caf::strong_actor_ptr& found) {
       std::unique_lock guard{mutex_};
       if (!found || denied_ || entry != (entry_ ? entry_ : contact_))
@@ -305,7 +305,7 @@ TROUPE_COMPILED problem cluster_client::start(std::vector<net::address> addresse
     = system_.spawn<caf::stateful_actor<cluster::client_access>>(std::move(how), std::move(events));
   clients_->on_doubt([access = access_] {
     run_on_state<cluster::client_access>(access,
-                                         [](cluster::access_state& state) { state.doubt(); });
+                                         [](cluster::access_part& state) { state.doubt(); });
   });
   net::hello self;
   self.as = net::role::client;
@@ -321,7 +321,7 @@ TROUPE_COMPILED problem cluster_client::start(std::vector<net::address> addresse
     }
     run_on_state<cluster::client_access>(
       access_,
-      [number = which->number()](cluster::access_state& state) { state.link_down(number); });
+      [number = which->number()](cluster::access_part& state) { state.link_down(number); });
   };
   security::credentials_ptr credentials;
   if (!identity.empty()) {
@@ -336,7 +336,7 @@ TROUPE_COMPILED problem cluster_client::start(std::vector<net::address> addresse
     return made.error();
   gate_ = std::move(*made);
   run_on_state<cluster::client_access>(
-    access_, [gate = gate_.get()](cluster::access_state& state) { state.start(gate); });
+    access_, [gate = gate_.get()](cluster::access_part& state) { state.start(gate); });
   return {};
 }
 

@@ -11,12 +11,12 @@
 #include <vector>
 
 #include "troupe/net/gate.hpp"
-#include "troupe/node/cluster_access.hpp"
+#include "troupe/node/access_part.hpp"
 #include "troupe/node/impl/inside.ipp"
 #include "troupe/node/leader_hint.hpp"
-#include "troupe/node/member.hpp"
-#include "troupe/node/membership_keeper.hpp"
-#include "troupe/node/voters.hpp"
+#include "troupe/node/member_part.hpp"
+#include "troupe/node/membership_part.hpp"
+#include "troupe/node/voters_part.hpp"
 #include "troupe/platform/entropy.hpp"
 #include "troupe/router/router_access.hpp"
 
@@ -37,9 +37,9 @@ inline void node::inside::show(std::function<void(const cluster::node_view&)> th
   auto refused = gate_ ? gate_->refused() : std::map<net::verdict, std::uint64_t>{};
   seen.refused_duplicates = refused[net::verdict::duplicate];
   seen.refused_duplicate_ago = gate_ ? gate_->last_refused(net::verdict::duplicate) : std::nullopt;
-  on_keeper([this, seen = std::move(seen),
-             then = std::move(then)](cluster::membership_keeper& keeper) mutable {
-    keeper.show(std::move(seen), [this, then = std::move(then)](cluster::node_view shown) {
+  on_membership([this, seen = std::move(seen),
+                 then = std::move(then)](cluster::membership_part& state) mutable {
+    state.show(std::move(seen), [this, then = std::move(then)](cluster::node_view shown) {
       show_group(std::move(shown), then);
     });
   });
@@ -48,12 +48,12 @@ inline void node::inside::show(std::function<void(const cluster::node_view&)> th
 inline void node::inside::show_group(cluster::node_view seen,
                                      std::function<void(const cluster::node_view&)> then) const {
   on_access([this, seen = std::move(seen), own = to_string(own_address()),
-             then = std::move(then)](cluster::access_state& access) mutable {
+             then = std::move(then)](cluster::access_part& access) mutable {
     access.show(seen, own);
     if (!group_)
       return then(seen);
     on_voters([seen = std::move(seen), votes = access.votes(),
-               then = std::move(then)](cluster::voters_state& voters) mutable {
+               then = std::move(then)](cluster::voters_part& voters) mutable {
       voters.show([seen = std::move(seen), votes, then = std::move(then)](
                     const cluster::voters_view& group, const problem& why) mutable {
         seen.group = group;
@@ -114,7 +114,7 @@ inline void node::inside::bound(const cluster::service_binding& how) {
   changed_.notify_all();
   if (!joined_)
     return;
-  on_member([](cluster::member_state& state) { state.bound(); });
+  on_member([](cluster::member_part& state) { state.bound(); });
 }
 
 inline void node::inside::lead_alone() {
@@ -148,7 +148,7 @@ inline void node::inside::maintain(bool on, const done_handler& done) {
   if (auto why = data_.set_maintenance(on))
     return done(why);
   *in_maintenance_ = on;
-  on_member([on, done](cluster::member_state& state) { state.maintain(on, done); });
+  on_member([on, done](cluster::member_part& state) { state.maintain(on, done); });
 }
 
 inline void node::inside::rise_above(boot_number heard) {
@@ -159,10 +159,9 @@ inline void node::inside::rise_above(boot_number heard) {
   *boot_ = data_.self().boot;
   gate_->rise(data_.self().boot);
   // First, as what the member says then is of that life.
-  on_keeper([how = life_among_members(), seed = random_seed()](cluster::membership_keeper& keeper) {
-    keeper.go_on_as(how, seed);
-  });
-  on_member([boot = data_.self().boot](cluster::member_state& state) { state.go_on_as(boot); });
+  on_membership([how = life_among_members(), seed = random_seed()](
+                  cluster::membership_part& state) { state.go_on_as(how, seed); });
+  on_member([boot = data_.self().boot](cluster::member_part& state) { state.go_on_as(boot); });
   router_->run([boot = data_.self().boot](router::router_state& state) { state.go_on_as(boot); });
 }
 

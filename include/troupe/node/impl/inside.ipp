@@ -28,15 +28,15 @@
 #include "troupe/core/wait_for.hpp"
 #include "troupe/net/gate.hpp"
 #include "troupe/net/listeners.hpp"
-#include "troupe/node/cluster_access.hpp"
+#include "troupe/node/access_part.hpp"
 #include "troupe/node/founding.hpp"
 #include "troupe/node/group_part.hpp"
 #include "troupe/node/identity.hpp"
 #include "troupe/node/join_desk.hpp"
 #include "troupe/node/leader_hint.hpp"
 #include "troupe/node/made_agents.hpp"
-#include "troupe/node/member.hpp"
-#include "troupe/node/membership_keeper.hpp"
+#include "troupe/node/member_part.hpp"
+#include "troupe/node/membership_part.hpp"
 #include "troupe/node/node.hpp"
 #include "troupe/node/node_log.hpp"
 #include "troupe/node/node_shell.hpp"
@@ -46,9 +46,9 @@
 #include "troupe/node/services.hpp"
 #include "troupe/node/singleton_state.hpp"
 #include "troupe/node/swim_thread.hpp"
-#include "troupe/node/trust_keeper.hpp"
-#include "troupe/node/voters.hpp"
+#include "troupe/node/trust_part.hpp"
 #include "troupe/node/voters_client.hpp"
+#include "troupe/node/voters_part.hpp"
 #include "troupe/router/detail/outbox_file.hpp"
 #include "troupe/router/detail/outbox_keeper.hpp"
 #include "troupe/router/router_access.hpp"
@@ -344,8 +344,8 @@ struct node::inside {
   template <class Job>
   static void run_on_member(const caf::weak_actor_ptr& where, Job job) {
     if (auto there = where.lock())
-      cluster::run_on_part<cluster::member_state>(caf::actor_cast<caf::actor>(there),
-                                                  std::move(job));
+      cluster::run_on_part<cluster::member_part>(caf::actor_cast<caf::actor>(there),
+                                                 std::move(job));
   }
 
   /// What needs no part of it, and not two threads at once.
@@ -356,27 +356,27 @@ struct node::inside {
 
   template <class Job>
   void on_member(Job job) const {
-    cluster::run_on_part<cluster::member_state>(shell_, std::move(job));
+    cluster::run_on_part<cluster::member_part>(shell_, std::move(job));
   }
 
   template <class Job>
   void on_trust(Job job) const {
-    cluster::run_on_part<cluster::trust_keeper>(shell_, std::move(job));
+    cluster::run_on_part<cluster::trust_part>(shell_, std::move(job));
   }
 
   template <class Job>
-  void on_keeper(Job job) const {
-    cluster::run_on_part<cluster::membership_keeper>(shell_, std::move(job));
+  void on_membership(Job job) const {
+    cluster::run_on_part<cluster::membership_part>(shell_, std::move(job));
   }
 
   template <class Job>
   void on_access(Job job) const {
-    cluster::run_on_part<cluster::access_state>(shell_, std::move(job));
+    cluster::run_on_part<cluster::access_part>(shell_, std::move(job));
   }
 
   template <class Job>
   void on_voters(Job job) const {
-    cluster::run_on_part<cluster::voters_state>(shell_, std::move(job));
+    cluster::run_on_part<cluster::voters_part>(shell_, std::move(job));
   }
 
   /// Runs `job` on the router and waits for what it returns; `if_gone` if the router has ended.

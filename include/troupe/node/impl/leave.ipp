@@ -23,10 +23,10 @@
 #include "troupe/core/wait_for.hpp"
 #include "troupe/node/group_part.hpp"
 #include "troupe/node/impl/inside.ipp"
-#include "troupe/node/member.hpp"
-#include "troupe/node/membership_keeper.hpp"
+#include "troupe/node/member_part.hpp"
+#include "troupe/node/membership_part.hpp"
 #include "troupe/node/node_shell.hpp"
-#include "troupe/node/voters.hpp"
+#include "troupe/node/voters_part.hpp"
 #include "troupe/router/router_access.hpp"
 
 /// How a node leaves its cluster, and ends.
@@ -103,7 +103,7 @@ inline problem node::inside::carry_out(const cluster::departure::run& what,
     case take_back:
       return wait_until_done(
         [this](done_handler done) {
-          on_member([done = std::move(done)](cluster::member_state& state) { state.leave(done); });
+          on_member([done = std::move(done)](cluster::member_part& state) { state.leave(done); });
         },
         what.within);
     case turn_away: {
@@ -164,7 +164,7 @@ inline problem node::inside::deliver_accepted(const accepted_part& which, durati
 inline void node::inside::hand_over_lead(duration within) const {
   wait_for<bool>(
     [this](std::function<void(bool)> done) {
-      on_voters([done = std::move(done)](cluster::voters_state& state) {
+      on_voters([done = std::move(done)](cluster::voters_part& state) {
         state.hand_over([done] { done(true); });
       });
     },
@@ -174,7 +174,7 @@ inline void node::inside::hand_over_lead(duration within) const {
 inline void node::inside::end_membership() {
   wait_for<bool>(
     [this](std::function<void(bool)> done) {
-      on_keeper([done = std::move(done)](cluster::membership_keeper& state) {
+      on_membership([done = std::move(done)](cluster::membership_part& state) {
         state.stop();
         done(true);
       });

@@ -225,14 +225,14 @@ TROUPE_COMPILED result<void> node::add_agent(const agent_id& id, const caf::stro
   auto number = std::make_shared<request_id>(0); // for the member alone
   why = inside::wait_until_done([&](std::function<void(problem)> done) {
     inside_->on_member(
-      [id, how, number, who = actor->address(), done](cluster::member_state& state) {
+      [id, how, number, who = actor->address(), done](cluster::member_part& state) {
         *number = state.add_agent(id, who, how, done);
       });
   });
   if (!why)
     return {};
   inside_->on_member(
-    [id, number](cluster::member_state& state) { state.give_up_agent(id, *number); });
+    [id, number](cluster::member_part& state) { state.give_up_agent(id, *number); });
   take_back(); // then the id is free
   return why;
 }
@@ -315,7 +315,7 @@ node::agent_begin(const agent_id& id, const agent_options& registered) const {
     };
     auto on_update = [id, log, member](const agent_change& how) {
       auto topic = "agent '" + id.text() + "' cannot change";
-      inside::run_on_member(member, [id, log, topic, how](cluster::member_state& state) {
+      inside::run_on_member(member, [id, log, topic, how](cluster::member_part& state) {
         state.update_agent(id, how, [log, topic](const problem& why) {
           if (why)
             log.complain(topic, why.detail);
@@ -382,14 +382,14 @@ TROUPE_COMPILED result<void> node::update_agent(const agent_id& id, const agent_
   if (inside_->stopped_)
     return problem{errc::cancelled, "this node has stopped; nothing was done"};
   return inside::wait_until_done([&](std::function<void(problem)> done) {
-    inside_->on_member([id, how, done = std::move(done)](cluster::member_state& state) {
+    inside_->on_member([id, how, done = std::move(done)](cluster::member_part& state) {
       state.update_agent(id, how, done);
     });
   });
 }
 
 TROUPE_COMPILED void node::remove_agent(const agent_id& id) {
-  inside_->on_member([id](cluster::member_state& state) { state.remove_agent(id); });
+  inside_->on_member([id](cluster::member_part& state) { state.remove_agent(id); });
   for (auto& [name, each] : inside_->agents_->take(id))
     caf::anon_send_exit(each, caf::exit_reason::user_shutdown);
 }
@@ -409,8 +409,8 @@ TROUPE_COMPILED result<std::vector<cluster::member_view>> node::members() {
     return problem{errc::cancelled, "this node has stopped"};
   return inside::wait_for_result<members>(
     [&](std::function<void(result<members>)> done) {
-      inside_->on_keeper([done = std::move(done)](cluster::membership_keeper& keeper) {
-        keeper.show({}, [done](cluster::node_view seen) { done(std::move(seen.members)); });
+      inside_->on_membership([done = std::move(done)](cluster::membership_part& state) {
+        state.show({}, [done](cluster::node_view seen) { done(std::move(seen.members)); });
       });
     },
     default_wait);
@@ -419,7 +419,7 @@ TROUPE_COMPILED result<std::vector<cluster::member_view>> node::members() {
 TROUPE_COMPILED result<peer> node::find_peer(const std::string& name, duration wait) {
   auto entry = inside::wait_for_result<caf::strong_actor_ptr>(
     [&](std::function<void(result<caf::strong_actor_ptr>)> done) {
-      inside_->on_member([name, done = std::move(done)](cluster::member_state& state) {
+      inside_->on_member([name, done = std::move(done)](cluster::member_part& state) {
         state.links().find_entry(name, done);
       });
     },

@@ -13,11 +13,11 @@
 #include <utility>
 
 #include "troupe/net/gate.hpp"
-#include "troupe/node/cluster_access.hpp"
+#include "troupe/node/access_part.hpp"
 #include "troupe/node/founding.hpp"
 #include "troupe/node/group_part.hpp"
 #include "troupe/node/impl/inside.ipp"
-#include "troupe/node/member.hpp"
+#include "troupe/node/member_part.hpp"
 #include "troupe/node/services.hpp"
 #include "troupe/node/voters_client.hpp"
 #include "troupe/platform/entropy.hpp"
@@ -62,7 +62,7 @@ inline problem node::inside::take_seat() {
     return {errc::damaged, "this node founded its cluster, and its log is gone from "
                              + data_.file(log_file).string()
                              + "; restore a backup, or give nodes of the cluster to join"};
-  on_member([all = seat.services()](cluster::member_state& state) { state.guard(all); });
+  on_member([all = seat.services()](cluster::member_part& state) { state.guard(all); });
   seat.start(shell_);
   router_->run([gauges = seat.gauges()](router::router_state& state) {
     state.set_gauges({gauges.begin(), gauges.end()});
@@ -178,7 +178,7 @@ inline void node::inside::end_founding() {
 }
 
 inline void node::inside::start_search() {
-  on_access([gate = gate_.get(), self = own_address()](cluster::access_state& state) {
+  on_access([gate = gate_.get(), self = own_address()](cluster::access_part& state) {
     state.start(gate, self);
   });
 }
@@ -192,7 +192,7 @@ inline problem node::inside::host_services() {
   services_ = std::move(*started);
   if (auto why = found_cluster())
     return why;
-  on_member([all = services_->handles()](cluster::member_state& state) {
+  on_member([all = services_->handles()](cluster::member_part& state) {
     state.guard(all);
     state.lead();
   });
@@ -202,7 +202,7 @@ inline problem node::inside::host_services() {
                                 .others = {},
                                 .is_here = true,
                                 .has_voters = false};
-  on_access([here](cluster::access_state& access) { access.lead_here(1, here); });
+  on_access([here](cluster::access_part& access) { access.lead_here(1, here); });
   return {};
 }
 

@@ -56,7 +56,7 @@ inline cluster::singleton_setup node::inside::singleton_setup(const agent_id& id
       if (auto why
           = state.add_agent(id, who, takes_info, well.agent.inbox, well.agent.once != nullptr))
         return done(why);
-      run_on_member(member, [=](cluster::member_state& speaks) {
+      run_on_member(member, [=](cluster::member_part& speaks) {
         speaks.add_agent(id, agent->address(), well.agent, done);
       });
     });

@@ -26,17 +26,17 @@
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/net/gate.hpp"
-#include "troupe/node/cluster_access.hpp"
+#include "troupe/node/access_part.hpp"
 #include "troupe/node/founding.hpp"
 #include "troupe/node/impl/inside.ipp"
 #include "troupe/node/join_desk.hpp"
 #include "troupe/node/leader_hint.hpp"
 #include "troupe/node/link_rules.hpp"
-#include "troupe/node/member.hpp"
-#include "troupe/node/membership_keeper.hpp"
+#include "troupe/node/member_part.hpp"
+#include "troupe/node/membership_part.hpp"
 #include "troupe/node/node_shell.hpp"
 #include "troupe/node/swim_thread.hpp"
-#include "troupe/node/trust_keeper.hpp"
+#include "troupe/node/trust_part.hpp"
 #include "troupe/platform/calendar.hpp"
 #include "troupe/router/router_access.hpp"
 
@@ -49,13 +49,13 @@ inline problem node::inside::set_up() {
   auto shell = std::make_shared<caf::weak_actor_ptr>();
   router::router_events asks;
   asks.link_wanted = [shell](const node_id& where) {
-    run_on_member(*shell, [where](cluster::member_state& state) { state.links().want(where); });
+    run_on_member(*shell, [where](cluster::member_part& state) { state.links().want(where); });
   };
   asks.agent_ended = [shell](const agent_id& agent) {
-    run_on_member(*shell, [agent](cluster::member_state& state) { state.agent_ended(agent); });
+    run_on_member(*shell, [agent](cluster::member_part& state) { state.agent_ended(agent); });
   };
   asks.called = [shell](const node_id& node, const agent_id& agent, router::call_end how) {
-    run_on_member(*shell, [node, agent, how](cluster::member_state& state) {
+    run_on_member(*shell, [node, agent, how](cluster::member_part& state) {
       state.call_ended(node, agent,
                        how == router::call_end::answered    ? registry::call_outcome::succeeded
                        : how == router::call_end::timed_out ? registry::call_outcome::timed_out
@@ -83,7 +83,7 @@ inline problem node::inside::set_up() {
       done({errc::cancelled, "this node has stopped"});
   };
   asks.link_idle = [shell](const node_id& where, net::connection_id number) {
-    run_on_member(*shell, [where, number](cluster::member_state& state) {
+    run_on_member(*shell, [where, number](cluster::member_part& state) {
       state.links().close_idle(where, number);
     });
   };
@@ -109,8 +109,8 @@ inline problem node::inside::set_up() {
   if (founds)
     if (auto why = look_for_cluster())
       return why;
-  on_member([gate = gate_.get()](cluster::member_state& state) { state.start(gate); });
-  on_trust([gate = gate_.get()](cluster::trust_keeper& state) { state.start(gate); });
+  on_member([gate = gate_.get()](cluster::member_part& state) { state.start(gate); });
+  on_trust([gate = gate_.get()](cluster::trust_part& state) { state.start(gate); });
   begin_membership();
   say_who_i_am(in_memory);
   if (group_)
@@ -148,8 +148,8 @@ inline void node::inside::begin_shell() {
     say_where(cluster::trust_name);
   clients_->know_by(caf::actor_cast<caf::strong_actor_ptr>(shell_));
   clients_->on_doubt([shell = shell_] {
-    cluster::run_on_part<cluster::access_state>(
-      shell, [](cluster::access_state& access) { access.doubt(); });
+    cluster::run_on_part<cluster::access_part>(
+      shell, [](cluster::access_part& access) { access.doubt(); });
   });
 }
 
@@ -245,11 +245,11 @@ inline void node::inside::begin_membership() {
         if (auto* seen = std::get_if<cluster::swim::shows>(&what);
             seen != nullptr && log != nullptr)
           log->write(now, *seen);
-      cluster::run_on_part<cluster::membership_keeper>(
+      cluster::run_on_part<cluster::membership_part>(
         shell,
-        [all = std::move(all)](cluster::membership_keeper& state) mutable { state.perform(all); });
+        [all = std::move(all)](cluster::membership_part& state) mutable { state.perform(all); });
     });
-  on_keeper([thread = swim_.get()](cluster::membership_keeper& state) { state.start(thread); });
+  on_membership([thread = swim_.get()](cluster::membership_part& state) { state.start(thread); });
 }
 
 inline problem node::inside::wait_until(progress what, duration wait, const std::stop_token& stop) {
@@ -344,17 +344,16 @@ inline problem node::inside::open_gate() {
   events.on_up = [this](const net::link_ptr& which) {
     if (auto entry = which->entry_point())
       router_->answer_over(which->number(), std::move(entry));
-    on_member([which](cluster::member_state& state) { state.link_up(which); });
-    on_trust([which](cluster::trust_keeper& state) { state.link_up(which); });
-    on_keeper([which](cluster::membership_keeper& state) { state.link_up(which); });
+    on_member([which](cluster::member_part& state) { state.link_up(which); });
+    on_trust([which](cluster::trust_part& state) { state.link_up(which); });
+    on_membership([which](cluster::membership_part& state) { state.link_up(which); });
   };
   events.on_down = [this](const net::link_ptr& which, const std::string& why) {
     router_->answer_no_more_over(which->number());
-    on_member([which, why](cluster::member_state& state) { state.link_down(which, why); });
-    on_trust([which](cluster::trust_keeper& state) { state.link_down(which); });
-    on_keeper([which](cluster::membership_keeper& state) { state.link_down(which); });
-    on_access(
-      [number = which->number()](cluster::access_state& state) { state.link_down(number); });
+    on_member([which, why](cluster::member_part& state) { state.link_down(which, why); });
+    on_trust([which](cluster::trust_part& state) { state.link_down(which); });
+    on_membership([which](cluster::membership_part& state) { state.link_down(which); });
+    on_access([number = which->number()](cluster::access_part& state) { state.link_down(number); });
   };
   events.on_outlived
     = [this](boot_number heard) { on_shell([this, heard] { rise_above(heard); }); };
@@ -400,7 +399,7 @@ inline net::join_desk node::inside::open_desk() {
   if (!credentials_)
     return {};
   auto find = [this](security::issuer_id issuer, auto done) {
-    on_member([digits = to_string(issuer), done](cluster::member_state& state) {
+    on_member([digits = to_string(issuer), done](cluster::member_part& state) {
       done(state.nodes().address_of_prefix(digits));
     });
   };
@@ -428,7 +427,7 @@ inline void node::inside::say_who_i_am(bool is_host) {
   self.metadata["role"] = is_host ? "host" : "member";
   if (data_.self().maintenance)
     self.status = registry::record_status::maintenance;
-  on_member([self](cluster::member_state& state) { state.put(self); });
+  on_member([self](cluster::member_part& state) { state.put(self); });
 }
 
 } // namespace troupe

@@ -77,9 +77,9 @@ struct membership_setup {
 /// for.
 ///
 /// Part of a node_shell, and ends before that does.
-class membership_keeper {
+class membership_part {
 public:
-  membership_keeper(caf::event_based_actor* self, membership_setup setup)
+  membership_part(caf::event_based_actor* self, membership_setup setup)
     : self_(self),
       setup_(std::move(setup)),
       own_(id_of(setup_.key)),

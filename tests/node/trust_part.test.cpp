@@ -1,4 +1,4 @@
-#include "troupe/node/trust_keeper.hpp" // the header under test
+#include "troupe/node/trust_part.hpp" // the header under test
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -25,7 +25,7 @@
 #include "troupe/storage/private_file.hpp"
 #include "troupe/storage/small_file.hpp"
 
-namespace trust_keeper_test {
+namespace trust_part_test {
 
 using namespace std::literals;
 using namespace troupe;
@@ -44,7 +44,7 @@ public:
   }
 
 private:
-  cluster::trust_keeper trust_;
+  cluster::trust_part trust_;
 };
 
 /// What keeps the trust of a node, and a member that tells it something.
@@ -130,4 +130,4 @@ TEST_CASE_METHOD(keeper_fixture, "lists of revoked certificates are taken of mem
   CHECK(tell(3).value() == 3);
 }
 
-} // namespace trust_keeper_test
+} // namespace trust_part_test

@@ -75,9 +75,9 @@ struct voters_setup {
 /// A node's part in the group of nodes that keeps the services of its cluster: the shell of its
 /// `seats`. Finds the actors of the other members, and makes backups of what the group keeps.
 /// Part of a node_shell.
-class voters_state {
+class voters_part {
 public:
-  voters_state(caf::event_based_actor* self, voters_setup setup)
+  voters_part(caf::event_based_actor* self, voters_setup setup)
     : self_(self),
       setup_(std::move(setup)),
       seats_(self, this, setup_.node, setup_.group.seat(),
@@ -195,7 +195,7 @@ public:
   }
 
 private:
-  friend class shell<seats, voters_state>;
+  friend class shell<seats, voters_part>;
 
   /// Returns a function for any thread that runs `job` here.
   template <class What>
@@ -448,7 +448,7 @@ private:
 
   caf::event_based_actor* self_;
   voters_setup setup_;
-  shell<seats, voters_state> seats_;
+  shell<seats, voters_part> seats_;
   std::map<node_id, net::link_ptr> links_;
   caf::strong_actor_ptr offered_; // during a step
   /// Who waits for an answer of the machine.

@@ -65,16 +65,16 @@ struct access_events {
 
 /// The way to the services of a cluster: carries out what a `finder` decides. Every node has one in
 /// its node_shell, and every light client has a client_access.
-class access_state {
+class access_part {
 public:
-  access_state(caf::event_based_actor* self, finder_options options, access_events events)
+  access_part(caf::event_based_actor* self, finder_options options, access_events events)
     : self_(self),
       events_(std::move(events)),
       finder_(self, this, std::move(options), self->id(),
               time_point{self->clock().now().time_since_epoch()}) {}
 
-  access_state(const access_state&) = delete;
-  access_state& operator=(const access_state&) = delete;
+  access_part(const access_part&) = delete;
+  access_part& operator=(const access_part&) = delete;
 
   /// Begins; `gate` outlives this actor. `self` is where this node takes links itself.
   void start(net::gate* gate, const std::optional<net::address>& self = std::nullopt) {
@@ -165,7 +165,7 @@ public:
   }
 
 private:
-  friend class shell<finder, access_state>;
+  friend class shell<finder, access_part>;
 
   // -- dials and questions -----------------------------------------------------------------
 
@@ -339,16 +339,16 @@ private:
   /// Where this node relays others to, and who relays it there.
   std::optional<net::address> relays_to_;
   std::optional<net::address> relayed_by_;
-  shell<finder, access_state> finder_;
+  shell<finder, access_part> finder_;
 };
 
 /// The same as an actor of its own: that of a light client.
-class client_access : public access_state {
+class client_access : public access_part {
 public:
   static inline const char* name = "troupe.access";
 
   client_access(caf::event_based_actor* self, finder_options options, access_events events)
-    : access_state(self, std::move(options), std::move(events)), self_(self) {}
+    : access_part(self, std::move(options), std::move(events)), self_(self) {}
 
   caf::behavior make_behavior() {
     ignore_strays(self_);

@@ -109,9 +109,9 @@ struct member_setup {
 /// Speaks for one node in the cluster: carries out what its `node_core` decides, so that the router
 /// finds the agents of all nodes, and makes links when there is something to send. Part of a
 /// node_shell.
-class member_state {
+class member_part {
 public:
-  member_state(caf::event_based_actor* self, member_setup setup)
+  member_part(caf::event_based_actor* self, member_setup setup)
     : self_(self),
       setup_(std::move(setup)),
       core_(self, this,
@@ -135,10 +135,10 @@ public:
     });
   }
 
-  member_state(const member_state&) = delete;
-  member_state& operator=(const member_state&) = delete;
+  member_part(const member_part&) = delete;
+  member_part& operator=(const member_part&) = delete;
 
-  ~member_state() {
+  ~member_part() {
     setup_.records->show(nullptr);
   }
 
@@ -343,8 +343,8 @@ public:
   }
 
 private:
-  friend class shell<node_core, member_state>;
-  friend class shell<scheduler::worker_maintenance, member_state>;
+  friend class shell<node_core, member_part>;
+  friend class shell<scheduler::worker_maintenance, member_part>;
 
   /// As of now.
   template <class Question>
@@ -584,10 +584,10 @@ private:
 
   caf::event_based_actor* self_;
   member_setup setup_;
-  shell<node_core, member_state> core_;
+  shell<node_core, member_part> core_;
   registry_reader reader_;
   bool was_bound_ = false;
-  shell<scheduler::worker_maintenance, member_state> workers_;
+  shell<scheduler::worker_maintenance, member_part> workers_;
   peer_links links_;
   std::map<request_id, done_handler> askers_;
   /// Who has asked what this node knows.

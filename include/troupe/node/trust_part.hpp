@@ -61,9 +61,9 @@ struct trust_setup {
 /// ones from its data folder, and exchanges that list with the members it is linked to. The rules
 /// are security::revocation_book's; this reads and writes the files, sends and asks. Part of a
 /// node_shell.
-class trust_keeper {
+class trust_part {
 public:
-  trust_keeper(caf::event_based_actor* self, trust_setup setup)
+  trust_part(caf::event_based_actor* self, trust_setup setup)
     : self_(self),
       setup_(std::move(setup)),
       timers_(self),
