@@ -234,7 +234,12 @@ TEST_CASE_METHOD(speaker, "a name is released before others hear that its agent 
 TEST_CASE_METHOD(speaker, "an answer about another name is none", "[node][names]") {
   step(claims::add{agent("painter"), true}, 7);
   REQUIRE(question<names::claim>());
-  answer<names::claims>(names::claims{{{"sculptor", self, 5, 3}}});
+  SECTION("but that one") {
+    answer<names::claims>(names::claims{{{"sculptor", self, 5, 3}}});
+  }
+  SECTION("and one about no name") {
+    answer<names::claims>(names::claims{});
+  }
   CHECK(ended(7) == errc::failed);
   CHECK_FALSE(next<claims::show>());
   CHECK(question<names::release>());
@@ -771,6 +776,13 @@ TEST_CASE_METHOD(speaker, "claims and releases that failed are made again after 
     CHECK(next<claims::settle>());
     wait();
     CHECK_FALSE(question<names::claim>());
+  }
+  SECTION("the claim of all, where no answer came") {
+    step(claims::bound{});
+    REQUIRE(question<names::claim>());
+    pass(10s);
+    wait();
+    CHECK(question<names::claim>()->names == std::vector<agent_id>{"painter"});
   }
   SECTION("the claim of all, when a later boot that had names has none any more") {
     step(claims::bound{});

@@ -110,6 +110,19 @@ struct finding : test::seen_effects<finder> {
     step(finder::dialled{number}, dialled(where));
   }
 
+  /// It alone of those that a search dials.
+  void reach(const address& where, net::connection_id number) {
+    for (auto tries = 0; tries < 10; ++tries) {
+      for (auto& each : take<finder::dial>()) {
+        if (each.where == where)
+          return step(finder::dialled{number}, each.id);
+        step(finder::dialled{problem{errc::unreachable, "is closed"}}, each.id);
+      }
+      pass(1s);
+    }
+    FAIL("it is not dialled");
+  }
+
   void refuse(const address& where, problem why = {errc::unreachable, "is closed"}) {
     step(finder::dialled{std::move(why)}, dialled(where));
   }
@@ -776,6 +789,17 @@ TEST_CASE("nobody waits long for a node that hangs", "[node][finder]") {
   }
 }
 
+TEST_CASE("the nodes that the node of the services names are asked once it is gone",
+          "[node][finder]") {
+  finding f{{a}};
+  f.bound_to(a, 1);
+  auto said = here();
+  said.others = {"d:1"};
+  f.answer(f.watch, said);
+  f.step(finder::link_down{1});
+  f.reach(d, 2);
+}
+
 TEST_CASE("services whose link is lost are out of reach", "[node][finder]") {
   finding f{{a, b}};
   f.bound_to(a, 1);
@@ -1351,6 +1375,33 @@ TEST_CASE("a second node says that the services have moved", "[node][finder]") {
       f.answer(next, there("c", 6));
       f.dialled(c);
     }
+  }
+  SECTION("unless its replica knows better and it has looked there") {
+    f.step(finder::follow{1, c}); // they have moved
+    f.bound_to(c, 3);
+    f.step(finder::follow{2, a});
+    f.bound_to(a, 4);
+    f.answer(f.guide, there("c", 5));
+    CHECK(f.has_none<finder::dial>());
+  }
+  SECTION("also where the replica of this node was wrong") {
+    f.step(finder::follow{1, c});
+    f.link(c, 3);
+    f.answer(3, there("a", 2));
+    f.link(a, 4);
+    f.answer(4, here());
+    f.take<finder::bind>();
+    f.answer(f.guide, there("c", 5));
+    f.dialled(c);
+  }
+  SECTION("also where the services were lost at the place that its replica has named") {
+    f.step(finder::follow{1, a});
+    f.step(finder::link_down{1});
+    f.reach(a, 4);
+    f.answer(4, here());
+    f.only<finder::bind>();
+    f.answer(f.guide, there("c", 5));
+    f.dialled(c);
   }
   SECTION("or has no idea") {
     f.answer(f.guide, nowhere(5));

@@ -104,6 +104,19 @@ TEST_CASE("a guide that does not answer is replaced after a pause", "[node][find
   CHECK(g.dialled() == std::vector{c});
 }
 
+TEST_CASE("a guide that cannot be dialled yet is dialled later", "[node][finder]") {
+  guided g;
+  cluster::finder_requests full{1min, 1};
+  REQUIRE(full.dial(g.now, {"other", 1}, g.out) != nullptr);
+  finder_guide it{g.options, g.addresses, full};
+  it.have(g.now, a, std::nullopt, g.out);
+  CHECK(test::take<finder_effects::dial>(g.out).size() == 1); // the other one
+  CHECK(full.dials().take_due(g.now + 1min).size() == 1);
+  REQUIRE(it.next_deadline());
+  it.tick(*it.next_deadline(), g.out);
+  CHECK(test::take<finder_effects::dial>(g.out).size() == 1);
+}
+
 TEST_CASE("where there is no guide at rest there is one soon after a doubt, until that is over",
           "[node][finder]") {
   guided g;

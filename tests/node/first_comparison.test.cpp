@@ -34,6 +34,19 @@ TEST_CASE("the first comparison waits for the cards of those of whom it has told
   CHECK(it.ends());
 }
 
+TEST_CASE("of strangers without end so many are waited for", "[node][swim]") {
+  first_comparison it;
+  constexpr auto most = static_cast<unsigned>(first_comparison::max_missing);
+  for (auto each = 1U; each <= most + 1; ++each)
+    it.misses(node_number(each));
+  CHECK(it.pages_came());
+  for (auto each = 1U; each < most; ++each)
+    it.has_asked(node_number(each));
+  CHECK_FALSE(it.ends());
+  it.has_asked(node_number(most));
+  CHECK(it.ends());
+}
+
 TEST_CASE("cards that come before the last page end nothing", "[node][swim]") {
   first_comparison it;
   it.misses(node_number(1));

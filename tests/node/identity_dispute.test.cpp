@@ -18,9 +18,9 @@ TEST_CASE("a node that starts gives up while another process of its identity run
   its.tried(time_point{6s}, twin);
   its.tried(time_point{15'999ms}, twin);
   CHECK_FALSE(its.lost());
-  its.tried(time_point{17s}, away); // says nothing of its identity
+  its.tried(time_point{15'999ms}, away); // says nothing of its identity
   CHECK_FALSE(its.lost());
-  its.tried(time_point{18s}, twin);
+  its.tried(time_point{16s}, twin);
   CHECK(its.lost() == twin);
 }
 
@@ -33,6 +33,9 @@ TEST_CASE("a member that has refused an identity and is silent then is said to h
   its.tried(time_point{2s}, twin);
   its.tried(time_point{3s}, silent);
   CHECK(its.reason_of(silent) == twin);
+  const problem other{errc::in_use, "n2:1 knows another live process with this node's identity"};
+  its.tried(time_point{4s}, other);
+  CHECK(its.reason_of(silent) == other); // the last one
   CHECK(its.reason_of(away) == away);
   CHECK_FALSE(its.reason_of({}));
   its.joined();

@@ -136,6 +136,19 @@ TEST_CASE("a node is lost once its link has been away for a while", "[node][live
   }
 }
 
+TEST_CASE("a member without a link is there, and not linked", "[node][liveness]") {
+  using enum cluster::member_status;
+  judging j;
+  j.link();
+  CHECK(j.it.is_linked("n1"_node));
+  j.see(alive);
+  j.lose();
+  CHECK_FALSE(j.it.is_linked("n1"_node));
+  CHECK_FALSE(j.it.is_linked("n2"_node));
+  j.pass(1min);
+  CHECK(j.has_none<liveness::give_up>());
+}
+
 TEST_CASE("a member is not lost with its link", "[node][liveness]") {
   using enum cluster::member_status;
   judging j;
@@ -214,6 +227,32 @@ TEST_CASE("a later life that is awaited has its time, though an earlier one is d
   j.see(dead, 5);
   j.pass(0s);
   CHECK(j.has_none<liveness::give_up>());
+}
+
+TEST_CASE("a member that has begun again unseen is lost in its last life", "[node][liveness]") {
+  using enum cluster::member_status;
+  judging j;
+  SECTION("where an earlier one was there") {
+    j.step(liveness::lead{});
+    j.see(alive, 3);
+  }
+  SECTION("where an earlier one is awaited") {
+    j.step(liveness::lead{{{"n1"_node, 3}}});
+  }
+  j.see(dead, 5);
+  j.pass(0s);
+  CHECK(j.only<liveness::give_up>().boot == 5); // it may have workers of that
+}
+
+TEST_CASE("a member that has begun again unseen and has stopped is lost in its last life",
+          "[node][liveness]") {
+  using enum cluster::member_status;
+  judging j;
+  j.step(liveness::lead{});
+  j.see(alive, 3);
+  j.see(left, 5);
+  j.pass(5s);
+  CHECK(j.only<liveness::give_up>().boot == 5);
 }
 
 TEST_CASE("a member is lost once, however often it is called dead", "[node][liveness]") {
@@ -546,6 +585,22 @@ TEST_CASE("names of a node whose identity is revoked are freed once it is gone",
   auto freed = j.only<liveness::free_names>();
   CHECK(freed.owner == "n1"_node);
   CHECK(freed.boot == 1);
+}
+
+TEST_CASE("names of a node whose identity is revoked no more are its own again",
+          "[node][liveness]") {
+  sweeping j;
+  j.begin();
+  j.give({});
+  j.step(liveness::expelled{{"n1"_node}});
+  j.give({});
+  j.step(liveness::link_up{"n1"_node, 1});
+  j.step(liveness::expelled{{"n2"_node}});
+  j.give({});
+  j.lose(1);
+  j.pass(5s);
+  CHECK(j.only<liveness::give_up>().owner == "n1"_node);
+  CHECK(j.has_none<liveness::free_names>());
 }
 
 TEST_CASE("the owner of a silent worker is given up, also where nobody has heard of it",

@@ -1322,9 +1322,34 @@ TEST_CASE_METHOD(leader_of_three, "a group that has stopped is left", "[node][se
   CHECK(end_of(1) == errc::not_leader);
   if (open)
     step(seats::seen{}, open->id);
+  ask(voter_change::remove, "n2", 3); // who asks now hears it as well
+  CHECK(end_of(3) == errc::not_leader);
+  step(seats::hand_over{}, 4);
+  CHECK(only<seats::handed_over>().id == 4);
+  step(seats::link_down{"n2"_node});
+  step(seats::revoked{{"n3"_node}});
+  CHECK(has_none<seats::look>());
   pass(1min);
   CHECK(has_none<seats::propose>());
   CHECK_FALSE(it.next_deadline());
+}
+
+TEST_CASE_METHOD(leader_of_three, "who leads looks at once at what may cost a majority",
+                 "[node][seats]") {
+  answers_looks = false;
+  SECTION("a member whose link has ended") {
+    step(seats::link_down{"n2"_node});
+    CHECK(only<seats::look>().id != 0);
+  }
+  SECTION("a member that the others show dead") {
+    step(seats::member_shows{"n2"_node, false});
+    CHECK(only<seats::look>().id != 0);
+  }
+  SECTION("an identity that is revoked") {
+    answers_looks = true;
+    step(seats::revoked{{"n3"_node}});
+    CHECK(asked_for == words{"remove n3"});
+  }
 }
 
 // -- disks that forget -----------------------------------------------------------------------

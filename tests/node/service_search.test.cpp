@@ -2,6 +2,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <vector>
@@ -94,6 +95,62 @@ TEST_CASE("the pauses of a search grow up to two seconds", "[node][finder]") {
     s.it.again(s.now, {errc::unreachable, "for the test"}, s.out);
   }
   CHECK(*s.it.next_deadline() > s.now + 500ms);
+}
+
+TEST_CASE("the pauses of a search are short again once the services were found", "[node][finder]") {
+  searching s{{a}};
+  auto first_pause = [&s] {
+    s.it.again(s.now, {errc::unreachable, "for the test"}, s.out);
+    return *s.it.next_deadline() - s.now;
+  };
+  auto longest = 0ns;
+  for (auto tries = 0; tries < 20; ++tries)
+    longest = std::max<duration>(longest, first_pause());
+  CHECK(longest > 500ms);
+  s.it.succeed();
+  s.it.begin(s.now, std::nullopt, s.out);
+  CHECK(first_pause() <= 200ms);
+}
+
+TEST_CASE("searches that follow each other for what was found are one loss", "[node][finder]") {
+  searching s{{a}};
+  auto fails = [&s] {
+    s.it.again(s.now, {errc::unreachable, "for the test"}, s.out);
+    return test::take<finder_effects::failed>(s.out).back().lasts;
+  };
+  s.it.succeed();
+  s.it.begin(s.now, std::nullopt, s.out);
+  CHECK_FALSE(fails());
+  s.now += 1s;
+  s.it.begin(s.now, std::nullopt, s.out);
+  s.now += 1s;
+  CHECK(fails());
+  s.it.succeed();
+  s.it.begin(s.now, std::nullopt, s.out);
+  CHECK_FALSE(fails());
+}
+
+TEST_CASE("who answers late has not been named by the node that has shown the way",
+          "[node][finder]") {
+  searching s{{a, b, c}};
+  s.dialled();
+  s.follow(7, a, b);
+  CHECK(s.dialled() == std::vector{b});
+  s.it.take_late(s.now, 8, c, s.out);
+  CHECK(s.it.shown_by().link == 0);
+  s.it.end_question();
+  s.it.again(s.now, {errc::unreachable, "for the test"}, s.out);
+  CHECK(s.it.at() == stage::pausing);
+  SECTION("and its steps are counted anew") {
+    s.it.dial_next(s.now, s.out);
+    s.dialled();
+    for (net::connection_id link = 1; link <= 3; ++link)
+      s.follow(link, link % 2 == 1 ? a : b, link % 2 == 1 ? b : a);
+    s.dialled();
+    s.it.take_late(s.now, 9, c, s.out);
+    s.follow(9, c, b);
+    CHECK(s.dialled() == std::vector{b});
+  }
 }
 
 TEST_CASE("a node that has shown the way is asked again when that leads nowhere",

@@ -359,6 +359,19 @@ TEST_CASE_METHOD(planned_group, "of four voters one goes before a fifth votes", 
   CHECK(run() == steps{"remove b"});
 }
 
+TEST_CASE_METHOD(planned_group, "a learner that is forced out spares no voter less",
+                 "[node][voters]") {
+  for (auto* node : {"b", "c", "d"}) {
+    seat(node, true);
+    link(node);
+  }
+  seat("e", false);
+  wishes.leave = {"b"_node, "e"_node};
+  wishes.forced = {"e"_node};
+  wishes.voters = 5;
+  CHECK(run() == steps{"remove b", "remove e"});
+}
+
 TEST_CASE_METHOD(planned_group, "a voter that is forced out goes once those vote that can",
                  "[node][voters]") {
   auto voters = GENERATE(std::size_t{3}, std::size_t{5});
@@ -546,6 +559,35 @@ TEST_CASE_METHOD(planned_group, "a seat whose disk was lost goes, and its node l
   }
 }
 
+TEST_CASE_METHOD(planned_group, "a node whose identity is revoked loses its seat, and gets none",
+                 "[node][voters]") {
+  for (auto* node : {"b", "c"}) {
+    seat(node, true);
+    link(node);
+  }
+  SECTION("a voter at once, without a replacement") {
+    wishes.revoked = {"b"_node};
+    CHECK(run() == steps{"remove b"});
+  }
+  SECTION("a voter not before the others go on without it") {
+    wishes.revoked = {"b"_node};
+    silent = {seat_of("c")};
+    CHECK(run().empty());
+  }
+  SECTION("a learner also where the voters do not go on") {
+    seat("d", false);
+    silent = {seat_of("b"), seat_of("c")};
+    wishes.revoked = {"d"_node};
+    CHECK(run() == steps{"remove d"});
+  }
+  SECTION("nor does it come where it is asked for") {
+    link("d");
+    wishes.revoked = {"d"_node};
+    wishes.add = {"d"_node};
+    CHECK(run().empty());
+  }
+}
+
 TEST_CASE_METHOD(planned_group, "the leader does not take its own seat away", "[node][voters]") {
   link("b");
   link("c");
@@ -587,6 +629,13 @@ TEST_CASE_METHOD(planned_group, "who leads without a vote hands over to a voter 
     silent.insert(seat_of("d"));
     CHECK(run() == steps{"hand over"});
     CHECK(handed_to == seat_of("c"));
+  }
+
+  SECTION("which is the one with the longest log") {
+    lag[seat_of("c")] = 1;
+    lag[seat_of("d")] = 2;
+    CHECK(run() == steps{"hand over"});
+    CHECK(handed_to == seat_of("b"));
   }
 
   SECTION("and never to a learner") {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <set>
 #include <utility>
 
@@ -16,6 +17,8 @@ namespace troupe::cluster {
 /// Not thread-safe. Cost of a call: O(log n).
 class first_comparison {
 public:
+  /// So many cards are waited for: one member can tell of strangers without end.
+  static constexpr std::size_t max_missing = 10'000;
   /// For the cards, once all pages have come.
   static constexpr duration patience = std::chrono::seconds{5};
   /// A comparison that failed before is made again after this pause.
@@ -23,7 +26,7 @@ public:
 
   /// A node was told of that member, whose card is missing.
   void misses(const node_id& whom) {
-    if (!has_pages_)
+    if (!has_pages_ && missing_.size() < max_missing)
       missing_.insert(whom);
   }
 

@@ -467,15 +467,16 @@ private:
       return;
     each.linked.reset();
     if (before && is_loss(each) && (is_dead || planted_flaw != flaw::stop_forgiven))
-      await(what.node, each, *before);
+      await(what.node, each, what.boot); // which may have begun unseen
     if (is_dead && each.lost_at && each.boot <= what.boot)
-      hasten(what.node, each);
+      hasten(what.node, each, what.boot);
     tidy(what.node);
   }
 
-  void hasten(const owner_id& who, watched& each) {
+  void hasten(const owner_id& who, watched& each, boot_number boot) {
     due_.erase({*each.lost_at, who});
     each.lost_at = now_;
+    each.boot = boot;
     due_.emplace(now_, who);
   }
 
