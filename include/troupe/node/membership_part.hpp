@@ -101,7 +101,7 @@ public:
         if (!meet(*std::move(card), true))
           return to_error({errc::denied, "its certificate does not count here"});
         if (thread_ == nullptr)
-          return has_stopped();
+          return not_there();
         return questions_.later(*from, [&](auto done) { give_own_card(done); });
       },
       [this](const find_cards& what) -> caf::result<std::string> {
@@ -128,7 +128,9 @@ public:
         return page_behind(*from, what.after);
       },
       [this](const exchange_records& what) -> caf::result<std::string> {
-        return has_ended_ ? has_stopped() : desk_.answer(what);
+        if (auto from = questions_.who_asks(); !from)
+          return to_error(from.error());
+        return has_ended_ ? not_there() : desk_.answer(what);
       },
     };
   }
@@ -359,15 +361,16 @@ private:
       });
   }
 
-  static caf::error has_stopped() {
-    return to_error({errc::cancelled, "this node has stopped"});
+  [[nodiscard]] caf::error not_there() const {
+    return to_error(has_ended_ ? problem{errc::cancelled, "this node has stopped"}
+                               : problem{errc::unreachable, "this node is starting; ask again"});
   }
 
   /// Answers the current message, which is of `peer`, with what `find` makes on the thread.
   template <class Find>
   caf::result<std::string> with_members(const node_id& peer, Find find) {
     if (thread_ == nullptr)
-      return has_stopped();
+      return not_there();
     return questions_.later(peer, [&](auto done) {
       thread_->ask([done, find = std::move(find)](sealed_swim& it) { done(find(it)); });
     });
