@@ -1,4 +1,5 @@
-// What the log of a node says of messages that it has accepted, when it starts and when it stops.
+// What the log of a node says of messages that it has accepted, when it starts and when it stops,
+// and of files that are damaged.
 
 #include "troupe_command.hpp"
 
@@ -82,6 +83,25 @@ TEST_CASE("a node without a data folder says what is lost when it stops, if anyt
   CHECK_FALSE(said.says("dead letter"));
   running_node other{{"--name", "n0"}};
   CHECK_FALSE(stop(other).says("the node stops with"));
+}
+
+TEST_CASE("a node whose log of the group is damaged says how it gets another one",
+          "[cluster][cli]") {
+  need_command();
+  temporary_folder folder;
+  const words how{"--name", "n0", "--data", folder / "n0"};
+  {
+    running_node node{how};
+    CHECK(stop(node).status == 0);
+  }
+  write_file(folder / "n0/group.db", std::string(8'192, 'x'));
+  auto said = run(running_node::with_defaults(how, "127.0.0.1:0"));
+  INFO(said);
+  CHECK(said.status == 1);
+  CHECK(said.says("group.db: open: file is not a database; move it and all files beside it whose "
+                  "names begin with group.db away, and start it with addresses of others (--join), "
+                  "which give it the state; if it was the only voter, restore a backup of the "
+                  "cluster"));
 }
 
 TEST_CASE("a node whose kept messages are damaged is not told to restore a backup of them",

@@ -425,11 +425,30 @@ TEST_CASE_METHOD(leader_of_three, "a node is meant by its name, its id or its ad
     ask(each.code == errc::none ? voter_change::add : voter_change::lead, each.called, 1);
     CHECK(end_of(1) == each.code);
     if (each.called == "twin")
-      CHECK_THAT(why.detail, ContainsSubstring("2 nodes are called 'twin'; give the id"));
+      CHECK_THAT(why.detail, ContainsSubstring("2 nodes are called 'twin'; give the id of the one "
+                                               "you mean, or its first digits: "
+                                               + id_of("n7").substr(0, 12) + ", "));
   }
   ask(voter_change::add, std::string(100, 'x'), 2);
   CHECK(end_of(2) == errc::not_found);
   CHECK_THAT(why.detail, ContainsSubstring("'" + std::string(64, 'x') + "' is known"));
+}
+
+TEST_CASE_METHOD(leader_of_three,
+                 "of several nodes of one name the one that is not revoked is meant",
+                 "[node][seats]") {
+  step(seats::node_is{"n7"_node, "twin", "h7:1"});
+  step(seats::node_is{"n8"_node, "twin", "h8:1"});
+  ask(voter_change::lead, "twin", 1);
+  CHECK(end_of(1) == errc::bad_argument);
+  CHECK_THAT(why.detail, ContainsSubstring("2 nodes are called"));
+  step(seats::revoked{{"n7"_node}});
+  ask(voter_change::lead, "twin", 2);
+  CHECK(end_of(2) == errc::bad_argument);
+  CHECK_THAT(why.detail, ContainsSubstring("does not vote"));
+  step(seats::revoked{{"n7"_node, "n8"_node}});
+  ask(voter_change::lead, "twin", 3);
+  CHECK_THAT((end_of(3), why.detail), ContainsSubstring("2 nodes are called"));
 }
 
 TEST_CASE_METHOD(leader_of_three, "a node is meant by a beginning of its id that no other one has",

@@ -259,8 +259,10 @@ public:
   }
 
   /// Returns the id of the node of that name, id or address; where there is none, that of the node
-  /// whose id begins so. Errors: not_found; bad_argument if several are meant. Cost: O(nodes).
-  [[nodiscard]] result<node_id> find_node(const std::string& called) const {
+  /// whose id begins so. Of several one that is `revoked` is not meant. Errors: not_found;
+  /// bad_argument if several are meant. Cost: O(nodes).
+  [[nodiscard]] result<node_id> find_node(const std::string& called,
+                                          const std::set<node_id>& revoked) const {
     auto id = node_id::from_string(called);
     if (id && (*id == node_ || known_.contains(*id)))
       return *id;
@@ -268,6 +270,9 @@ public:
     if (found.empty())
       found = nodes_begun_by(called);
     found.erase(node_id{}); // of a contact without an id
+    auto is_out = [&revoked](const node_id& each) { return revoked.contains(each); };
+    if (!std::ranges::all_of(found, is_out))
+      std::erase_if(found, is_out);
     if (found.size() == 1)
       return *found.begin();
     auto shown = "'" + called.substr(0, 64) + "'";
@@ -276,8 +281,8 @@ public:
                      "no node " + shown + " is known; see troupe status for their names"};
     return problem{errc::bad_argument,
                    std::to_string(found.size()) + " nodes are called " + shown
-                     + "; give the id of the one you mean; troupe voters shows the first "
-                       "digits of each"};
+                     + "; give the id of the one you mean, or its first digits: "
+                     + digits_of(found)};
   }
 
   /// What is wrong with its state, in words; empty if all is well. `last_id`: the greatest number
@@ -305,6 +310,17 @@ private:
     /// To be forgotten once it has no seat.
     bool is_gone = false;
   };
+
+  static std::string digits_of(const std::set<node_id>& nodes) {
+    constexpr std::size_t most = 5;
+    constexpr std::size_t digits = 12;
+    std::string text;
+    std::size_t count = 0;
+    for (auto& each : nodes)
+      if (count++ < most)
+        text += (text.empty() ? "" : ", ") + to_string(each).substr(0, digits);
+    return count > most ? text + ", ..." : text;
+  }
 
   [[nodiscard]] std::set<node_id> nodes_called(const std::string& called) const {
     std::set<node_id> found;

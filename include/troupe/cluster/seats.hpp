@@ -585,7 +585,7 @@ private:
     auto& asked = what.what;
     if (role_ != raft::role::leader)
       return emit(refuse{id, {errc::not_leader, "this node follows; ask the one that leads"}});
-    auto node = cards_.find_node(asked.node);
+    auto node = cards_.find_node(asked.node, wishes_.all().revoked);
     if (!node)
       return emit(refuse{id, node.error()});
     if (count_asked() >= options_.max_changes)

@@ -121,7 +121,9 @@ struct node::inside {
   problem open_membership_log();
   problem open_outbox();
 
-  /// With what helps there in place of what helps with other files.
+  /// With what helps there in place of what helps with other files: to move the file of that name
+  /// away, and what comes after that.
+  static problem of_file(problem why, const std::string& name, const std::string& after);
   static problem of_outbox(problem why);
 
   /// With keys that no other life has had.

@@ -50,7 +50,9 @@ inline problem node::inside::open_group() {
   auto opened = cluster::group_part::open(*system_, data_.file(log_file), options_,
                                           !addresses().empty(), std::move(around));
   if (!opened)
-    return opened.error();
+    return of_file(std::move(opened).error(), log_file,
+                   ", and start it with addresses of others (node_options::join), which give it "
+                   "the state; if it was the only voter, restore a backup of the cluster");
   group_ = std::move(*opened);
   return {};
 }

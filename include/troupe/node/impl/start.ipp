@@ -188,14 +188,19 @@ inline problem node::inside::open_outbox() {
   return {};
 }
 
-inline problem node::inside::of_outbox(problem why) {
+inline problem node::inside::of_file(problem why, const std::string& name,
+                                     const std::string& after) {
   auto& said = why.detail;
   if (auto advice = said.find("restore a backup"); advice != std::string::npos) {
     said.resize(said.rfind("; ", advice));
-    said += "; move it and all files beside it whose names begin with " + std::string{outbox_name}
-            + " away, as no backup has them: the messages in them are not delivered then";
+    said += "; move it and all files beside it whose names begin with " + name + " away" + after;
   }
   return why;
+}
+
+inline problem node::inside::of_outbox(problem why) {
+  return of_file(std::move(why), outbox_name,
+                 ", as no backup has them: the messages in them are not delivered then");
 }
 
 inline problem node::inside::open_membership_log() {
