@@ -33,6 +33,18 @@ outcome stop(running_node& node) {
   return finish(node.process());
 }
 
+/// What a node says that starts on its folder once that file in it is damaged.
+outcome start_with_damaged(const std::string& file) {
+  temporary_folder folder;
+  const words how{"--name", "n0", "--data", folder / "n0"};
+  {
+    running_node node{how};
+    CHECK(stop(node).status == 0);
+  }
+  write_file(folder / ("n0/" + file), std::string(8'192, 'x'));
+  return run(running_node::with_defaults(how, "127.0.0.1:0"));
+}
+
 } // namespace
 
 TEST_CASE("a node that stops says what was not handled, and one that starts with what it goes on",
@@ -88,14 +100,7 @@ TEST_CASE("a node without a data folder says what is lost when it stops, if anyt
 TEST_CASE("a node whose log of the group is damaged says how it gets another one",
           "[cluster][cli]") {
   need_command();
-  temporary_folder folder;
-  const words how{"--name", "n0", "--data", folder / "n0"};
-  {
-    running_node node{how};
-    CHECK(stop(node).status == 0);
-  }
-  write_file(folder / "n0/group.db", std::string(8'192, 'x'));
-  auto said = run(running_node::with_defaults(how, "127.0.0.1:0"));
+  auto said = start_with_damaged("group.db");
   INFO(said);
   CHECK(said.status == 1);
   CHECK(said.says("group.db: open: file is not a database; move it and all files beside it whose "
@@ -107,14 +112,7 @@ TEST_CASE("a node whose log of the group is damaged says how it gets another one
 TEST_CASE("a node whose kept messages are damaged is not told to restore a backup of them",
           "[cluster][cli]") {
   need_command();
-  temporary_folder folder;
-  const words how{"--name", "n0", "--data", folder / "n0"};
-  {
-    running_node node{how};
-    CHECK(stop(node).status == 0);
-  }
-  write_file(folder / "n0/outbox.db", std::string(8'192, 'x'));
-  auto said = run(running_node::with_defaults(how, "127.0.0.1:0"));
+  auto said = start_with_damaged("outbox.db");
   INFO(said);
   CHECK(said.status == 1);
   CHECK(said.says("outbox.db: open: file is not a database; move it and all files beside it whose "
