@@ -4,6 +4,7 @@
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -109,6 +110,72 @@ TEST_CASE_METHOD(seated, "a node is told whether it has a seat and a vote, by it
   members.members.erase(raft::member_id{1});
   it.tell(members, out);
   CHECK_FALSE(only<seats::seated>().is_seated);
+}
+
+TEST_CASE_METHOD(seated, "of two logs the one that has seen more votes given is later",
+                 "[node][own_seat]") {
+  members.promotions = 3;
+  it.tell(members, out);
+  out.clear();
+  auto show = [this](std::uint64_t promotions, std::set<raft::member_id> voters) {
+    return it.compare({"n2"_node, raft::member_id{2}, true, 50, promotions, std::move(voters)},
+                      out);
+  };
+  const std::set<raft::member_id> without{raft::member_id{2}, raft::member_id{3}};
+  const std::set<raft::member_id> with{raft::member_id{1}, raft::member_id{2}};
+  CHECK_FALSE(show(9, {}));      // it has no log
+  CHECK_FALSE(show(2, without)); // it has not seen this node's vote given
+  CHECK(it.votes());
+  CHECK(has_none<seats::seated>());
+  CHECK(show(3, without));
+  CHECK_FALSE(it.votes());
+  CHECK(it.is_outdated());
+  CHECK_FALSE(only<seats::seated>().votes);
+  CHECK_FALSE(show(4, without)); // no news
+  CHECK_FALSE(show(4, with));    // an earlier one of the same time
+  CHECK_FALSE(it.votes());
+  SECTION("until another log shows that it votes again") {
+    CHECK(show(5, with));
+  }
+  SECTION("until its own log does") {
+    members.promotions = 4;
+    it.tell(members, out);
+    CHECK_FALSE(only<seats::seated>().votes);
+    members.promotions = 5;
+    it.tell(members, out);
+  }
+  SECTION("until it hears a leader of a later term") {
+    it.follows(50, out); // late, from before
+    CHECK(has_none<seats::seated>());
+    it.follows(51, out);
+    CHECK(only<seats::seated>().votes);
+    it.follows(52, out);
+    CHECK(has_none<seats::seated>());
+    CHECK_FALSE(show(1, with));
+    return;
+  }
+  CHECK(it.votes());
+  CHECK(only<seats::seated>().is_seated);
+}
+
+TEST_CASE_METHOD(seated, "what is said of a seat says nothing of the next one",
+                 "[node][own_seat]") {
+  it.tell(members, out);
+  CHECK(it.compare({"n2"_node, raft::member_id{2}, true, 50, 9, {raft::member_id{2}}}, out));
+  it.is(raft::member_id{21});
+  members.members[raft::member_id{21}] = {true, contact_of(1)};
+  it.tell(members, out);
+  CHECK(it.votes());
+}
+
+TEST_CASE_METHOD(seated, "who does not vote by its own log has lost nothing", "[node][own_seat]") {
+  members.members[raft::member_id{1}].votes = false;
+  it.tell(members, out);
+  out.clear();
+  CHECK_FALSE(it.compare({"n2"_node, raft::member_id{2}, true, 50, 9, {raft::member_id{2}}}, out));
+  CHECK_FALSE(it.is_outdated());
+  it.follows(51, out);
+  CHECK(has_none<seats::seated>());
 }
 
 TEST_CASE_METHOD(seated, "who sees itself that its disk has forgotten takes another seat",

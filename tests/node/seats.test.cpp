@@ -1048,6 +1048,23 @@ TEST_CASE_METHOD(leader_of_three, "only a voter leads", "[node][seats]") {
   CHECK(has_none<seats::propose>());
 }
 
+TEST_CASE_METHOD(leader_of_three, "only a node that is linked leads", "[node][seats]") {
+  SECTION("from the start") {
+    die("n2");
+    ask(voter_change::lead, "n2", 1);
+  }
+  SECTION("while it is to lead, too") {
+    answers_proposals = false;
+    ask(voter_change::lead, "n2", 1);
+    CHECK(is_open(1));
+    die("n2");
+  }
+  CHECK(end_of(1) == errc::bad_argument);
+  CHECK_THAT(why.detail, ContainsSubstring("node name2 cannot lead, as the leader has no link"));
+  for (auto& each : it.view(status(), quorum).pending)
+    CHECK(each.what == "replacement");
+}
+
 TEST_CASE_METHOD(leader_of_three,
                  "a hand-over that another one keeps from beginning is tried "
                  "again",
@@ -1587,6 +1604,74 @@ TEST_CASE_METHOD(follower_of_two,
     role("n3");
     CHECK_FALSE(it.obstacle(quorum, now));
   }
+}
+
+TEST_CASE_METHOD(follower_of_two, "a node that was voted out unheard says nothing of the quorum",
+                 "[node][seats]") {
+  group.members.promotions = 3;
+  commit();
+  out.clear();
+  quorum.leader = {};
+  quorum.leaderless_for = 30s;
+  quorum.voters = {{seat_of("n1"), contact_of("n1"), true},
+                   {seat_of("n2"), contact_of("n2")},
+                   {seat_of("n3"), contact_of("n3")}};
+  quorum.why = {errc::no_quorum, "seat 2"};
+  role("");
+  CHECK(only<seats::complain>().topic == "no leader");
+  CHECK(only<seats::without_quorum>().why);
+  CHECK(it.view(status(), quorum).seats.size() == 3);
+  auto lost
+    = seats::card{"n3"_node, seat_of("n3"), true, group.term, 3, {seat_of("n2"), seat_of("n3")}};
+  step(seats::exchanged{lost, {}, "n4"_node}, 1); // over the link of another node
+  CHECK(has_none<seats::seated>());
+  SECTION("once the card of another node shows that") {
+    step(seats::exchanged{lost, {}, "n3"_node}, 2);
+  }
+  SECTION("or the answer to its own card") {
+    step(seats::link_up{"n3"_node});
+    step(seats::greeted{lost}, only<seats::greet>().id);
+  }
+  auto seated = only<seats::seated>();
+  CHECK_FALSE(seated.is_seated);
+  CHECK_FALSE(seated.votes);
+  CHECK_FALSE(only<seats::without_quorum>().why);
+  CHECK(only<seats::settle>().topic == "no leader");
+  CHECK_FALSE(it.obstacle(quorum, now));
+  CHECK(it.view(status(), quorum).seats.empty());
+  pass(1min);
+  CHECK(has_none<seats::complain>());
+  quorum.leader = seat_of("n2");
+  role("n2"); // by the log of who leads it votes
+  CHECK(only<seats::seated>().votes);
+  CHECK(it.view(status(), quorum).seats.size() == 3);
+}
+
+TEST_CASE_METHOD(follower_of_two, "a node shows who was voted out its card", "[node][seats]") {
+  link("n4");
+  seat("n4", true);
+  commit();
+  out.clear();
+  SECTION("who leads, too") {
+    role("n1");
+    out.clear();
+  }
+  group.members.members.erase(seat_of("n4"));
+  commit();
+  CHECK(only<seats::greet>().node == "n4"_node);
+  commit();
+  step(seats::members_are{committed, status()});
+  CHECK(has_none<seats::greet>());
+}
+
+TEST_CASE_METHOD(seated_node, "who does not vote shows no voters without a leader",
+                 "[node][seats]") {
+  seat("n1", false);
+  seat("n2", true);
+  begin("n2");
+  CHECK(it.view(status(), quorum).seats.size() == 2);
+  role("");
+  CHECK(it.view(status(), quorum).seats.empty());
 }
 
 TEST_CASE_METHOD(follower_of_two, "a majority that has come back has time to elect a leader",

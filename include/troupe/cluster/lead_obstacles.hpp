@@ -31,7 +31,7 @@ public:
   [[nodiscard]] problem now(const host::quorum_view& known, const own_seat& own,
                             time_point now) const {
     if (known.leader != raft::member_id{} || known.why)
-      return refusal(known);
+      return refusal(known, own);
     if (now < contradicted_until_)
       return {errc::no_quorum, "nobody leads this node: " + contradiction_};
     if (own.is_unheard_of(cards_))
@@ -45,14 +45,18 @@ public:
   }
 
   /// Tells the node, and its operator, what is new. Returns whether no leader is known.
-  bool look(const host::quorum_view& known, time_point now, types::effects& out) {
-    if (auto why = refusal(known); why != said_refusal_)
+  bool look(const host::quorum_view& known, const own_seat& own, time_point now,
+            types::effects& out) {
+    if (auto why = refusal(known, own); why != said_refusal_)
       out.push_back(types::without_quorum{said_refusal_ = std::move(why)});
     if (known.leader != raft::member_id{} || known.voters.empty()) {
-      if (!std::exchange(said_missing_, {}).empty())
-        out.push_back(types::settle{types::no_leader});
+      end_missing(out);
       too_few_at_.reset();
       return false;
+    }
+    if (!is_asked(own)) {
+      end_missing(out);
+      return true; // those that vote by its log may vote no more, so others are asked
     }
     if (!has_majority(known))
       too_few_at_ = now;
@@ -93,14 +97,24 @@ private:
   }
 
   /// As the group has it, but with the names of nodes.
-  [[nodiscard]] problem refusal(const host::quorum_view& known) const {
-    if (!known.why)
+  [[nodiscard]] problem refusal(const host::quorum_view& known, const own_seat& own) const {
+    if (!known.why || !is_asked(own))
       return {};
     auto why = known.no_quorum(
       [this](const std::string& contact) { return cards_.name_at(contact, revoked()); });
     if (is_disk_full_)
       why.detail += "; the disk of this node is full, too: make room there";
     return why;
+  }
+
+  void end_missing(types::effects& out) {
+    if (!std::exchange(said_missing_, {}).empty())
+      out.push_back(types::settle{types::no_leader});
+  }
+
+  /// Whether this node is to know who votes.
+  [[nodiscard]] bool is_asked(const own_seat& own) const {
+    return own.votes() || own.is_unheard_of(cards_);
   }
 
   static bool has_majority(const host::quorum_view& known) {

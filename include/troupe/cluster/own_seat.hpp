@@ -1,12 +1,15 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "troupe/cluster/seat_cards.hpp"
 #include "troupe/cluster/seats_types.hpp"
+#include "troupe/core/flaw.hpp"
 #include "troupe/core/machine.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/time.hpp"
@@ -22,6 +25,9 @@ namespace troupe::cluster {
 /// - It sees that itself, or is told so by the node that leads. The leader takes the seat away
 ///   first, so this node may hear of no leader by then, nor after a restart. Then the word of any
 ///   node counts that it is linked to: what a seat has lost stays lost, whoever leads.
+/// - Its log may be older than that it lost its vote: who is removed hears no more of the group.
+///   Cards of other nodes show that. From then on it says nothing of the quorum, until a leader is
+///   heard or it is made a voter again.
 /// - The other nodes see its card when it has another seat, and every 3 s while no leader is known
 ///   and its log does not have that seat.
 ///
@@ -39,8 +45,11 @@ public:
 
   /// The group says which seat it has. Zero: the group has not started.
   void is(raft::member_id held) {
-    if (held != raft::member_id{})
-      id_ = held;
+    if (held == raft::member_id{})
+      return;
+    if (held != id_)
+      voted_out_.reset(); // it was said of the other one
+    id_ = held;
   }
 
   /// Whether this node has given up that seat last.
@@ -57,8 +66,53 @@ public:
 
   /// Tells the node whether it has a seat, and a vote. By the log, committed or not: after a start,
   /// while there is no majority, nobody says how far the log is committed.
-  void tell(const raft::configuration& logged, types::effects& out) const {
-    out.push_back(types::seated{logged.members.contains(id_), logged.votes(id_)});
+  void tell(const raft::configuration& logged, types::effects& out) {
+    is_seated_ = logged.members.contains(id_);
+    has_vote_ = logged.votes(id_);
+    promotions_ = logged.promotions;
+    say(out);
+  }
+
+  // -- it may have lost its vote unheard -------------------------------------------------------
+
+  /// Another node has shown its card. Returns whether the log of this one is too old from here on,
+  /// or no more.
+  bool compare(const types::card& theirs, types::effects& out) {
+    if (theirs.voters.empty())
+      return false;
+    auto before = is_outdated();
+    auto is_later = !voted_out_ || theirs.promotions > voted_out_->promotions;
+    if (is_later && theirs.voters.contains(id_))
+      voted_out_.reset();
+    else if (!theirs.voters.contains(id_) && theirs.term >= (voted_out_ ? voted_out_->term : 0))
+      voted_out_ = {theirs.term, is_later ? theirs.promotions : voted_out_->promotions};
+    if (before == is_outdated())
+      return false;
+    say(out);
+    return true;
+  }
+
+  /// A leader of that term is heard. Of a later term than that log, it has this node among the
+  /// members, so that what the log said was never committed.
+  void follows(raft::term_number term, types::effects& out) {
+    if (!voted_out_ || term <= voted_out_->term)
+      return;
+    auto before = is_outdated();
+    voted_out_.reset();
+    if (before)
+      say(out);
+  }
+
+  /// Whether this node votes by its log, but not by that of another node, which is later: each vote
+  /// that is given counts, so that a log with no fewer that lacks this one's has seen it go.
+  [[nodiscard]] bool is_outdated() const {
+    return has_vote_ && voted_out_ && voted_out_->promotions >= promotions_
+           && planted_flaw != flaw::old_vote_believed;
+  }
+
+  /// Whether it votes, as far as it knows.
+  [[nodiscard]] bool votes() const {
+    return has_vote_ && !is_outdated();
   }
 
   // -- it is void ------------------------------------------------------------------------------
@@ -140,6 +194,10 @@ public:
   }
 
 private:
+  void say(types::effects& out) const {
+    out.push_back(types::seated{is_seated_ && !is_outdated(), votes()});
+  }
+
   [[nodiscard]] static bool may_say_so(const types::exchanged& what, const seat_cards& cards) {
     auto& theirs = what.theirs;
     auto leads = what.leader == theirs.seat
@@ -167,6 +225,17 @@ private:
 
   raft::member_id id_;
   raft::member_id given_up_; // what this node had last
+  // By its log.
+  bool is_seated_ = false;
+  bool has_vote_ = false;
+  std::uint64_t promotions_ = 0;
+  struct other_log {
+    raft::term_number term = 0;
+    std::uint64_t promotions = 0;
+  };
+
+  /// By that log it has no vote.
+  std::optional<other_log> voted_out_;
   /// The question whose answer counts, and who waits for it; zero: none.
   request_id renewing_ = 0;
   request_id asker_ = 0;

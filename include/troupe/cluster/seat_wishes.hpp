@@ -321,6 +321,10 @@ private:
     if (each.what.what == voter_change::lead && !votes)
       return {errc::bad_argument,
               "node " + name + " does not vote, so it cannot lead; add it first"};
+    if (each.what.what == voter_change::lead && !cards.is_linked(each.node))
+      return {errc::bad_argument, "node " + name
+                                    + " cannot lead, as the leader has no link to it; start it, or "
+                                      "repair the network between them, then ask again"};
     if (each.what.what == voter_change::add && plan.is_revoked(each.node))
       return {errc::denied, "node " + name
                               + " is revoked, and gets no seat; make a new identity for it (troupe "

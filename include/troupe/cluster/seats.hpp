@@ -184,6 +184,8 @@ private:
     review_at_.reset();
     if (has_led)
       seat_news::follows(what, *out_);
+    if (what.leader != raft::member_id{})
+      own_.follows(what.term, *out_);
     losses_.end();
     cause_ = what.cause;
     tells_ = true;
@@ -191,6 +193,7 @@ private:
   }
 
   void handle(request_id, members_are& what) {
+    auto before = cards_.members();
     cards_.members_are(std::move(what.committed));
     losses_.members_are(cards_.members());
     own_.is(what.now.self);
@@ -202,6 +205,7 @@ private:
     for (auto& [node, each] : cards_.links())
       watch(node);
     pace_.accept();
+    tell_removed(before);
     if (role_ == raft::role::leader)
       return review();
     ++turn_; // where the leader is stands in the members
@@ -275,7 +279,7 @@ private:
   /// While no leader is known: tells the node, and its operator.
   void watch_quorum(const host::quorum_view& known) {
     quorum_at_.reset();
-    if (!obstacles_.look(known, now_, *out_))
+    if (!obstacles_.look(known, own_, now_, *out_))
       return;
     if (own_.is_to_be_shown(cards_, now_))
       greet_all();
@@ -412,6 +416,8 @@ private:
   }
 
   void know(const card& theirs, seat_cards::link& from) {
+    if (own_.compare(theirs, *out_) && look_ == 0)
+      look_anew();
     auto before = from.seat;
     if (!cards_.believe(theirs, from))
       return;
@@ -427,6 +433,16 @@ private:
   void doubt_cards(const raft::configuration& members) {
     for (auto& node : cards_.doubt(members))
       ask_card(node);
+  }
+
+  /// Who has no seat any more hears nothing of the group, so its log may not say so. Each member
+  /// shows it its card: the leader may have died since.
+  void tell_removed(const raft::configuration& before) {
+    for (auto& [seat, who] : before.members)
+      if (auto node = to_seat_contact(who.contact).node;
+          who.votes && !cards_.members().votes(seat) && !wishes_.is_void(seat)
+          && cards_.is_linked(node)) // of a void one it is told that
+        ask_card(node);
   }
 
   /// Links between members end sooner: the group waits for them.

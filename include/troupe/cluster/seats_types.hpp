@@ -137,10 +137,15 @@ struct seats_types {
   };
 
   /// What a node says of its seat. `is_reachable`: with the actor that takes messages for it.
+  /// `voters` and `promotions`: of the members in its log, see raft::configuration, in its term;
+  /// without voters, it has no log.
   struct card {
     node_id node;
     raft::member_id seat;
     bool is_reachable = true;
+    raft::term_number term = 0;
+    std::uint64_t promotions = 0;
+    std::set<raft::member_id> voters{};
   };
 
   /// A node shows its card and wants that of this one: `show_card`, or `refuse`. It may say that a

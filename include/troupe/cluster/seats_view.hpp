@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <map>
 #include <string>
 #include <utility>
@@ -44,6 +45,10 @@ public:
                     group.last, wishes_.all().voters,
                     {},         {kept_out.begin(), kept_out.end()},
                     {}};
+    if (group.leader == raft::member_id{} && !own_.votes()) {
+      all.pending = void_seat_of_this_node();
+      return all; // whoever votes knows better
+    }
     std::map<raft::member_id, const raft::replica_types::member_status*> progress;
     for (auto& each : group.others)
       progress[each.seat] = &each;
@@ -149,11 +154,16 @@ private:
       if (auto node = to_seat_contact(who.contact).node; keeps_out(group.members, node))
         found.push_back(
           {to_string(node), removal, "the leader sees to it, and knows what it waits for"});
-    if (own_.is_unheard_of(cards_))
-      found.push_back({to_string(cards_.self()), void_seat,
-                       "the disk of this node has lost what it had synced; it waits for a leader "
-                       "that gives it another seat"});
+    std::ranges::move(void_seat_of_this_node(), std::back_inserter(found));
     return found;
+  }
+
+  [[nodiscard]] std::vector<pending_view> void_seat_of_this_node() const {
+    if (!own_.is_unheard_of(cards_))
+      return {};
+    return {{to_string(cards_.self()), void_seat,
+             "the disk of this node has lost what it had synced; it waits for a leader that gives "
+             "it another seat"}};
   }
 
   [[nodiscard]] std::string reason(const voter_plan& plan, const node_id& node) const {

@@ -139,6 +139,8 @@ enum class flaw : std::uint8_t {
   replacement_overlooked,
   /// A member whose disk has lost entries keeps its member id.
   forgotten_kept,
+  /// A node goes by its own log although cards show that it has lost its vote since.
+  old_vote_believed,
   /// Who waits for a change of voters gets no answer when leadership moves.
   asker_dropped,
   /// A leader asks for a hand-over that nobody waits for.
@@ -224,7 +226,7 @@ enum class flaw : std::uint8_t {
   effect_without_mark,
 };
 
-inline constexpr std::array<std::string_view, 104> flaw_names{"none",
+inline constexpr std::array<std::string_view, 105> flaw_names{"none",
                                                               "vote_not_persisted",
                                                               "sync_skipped",
                                                               "old_terms_counted",
@@ -287,6 +289,7 @@ inline constexpr std::array<std::string_view, 104> flaw_names{"none",
                                                               "foreign_card_believed",
                                                               "replacement_overlooked",
                                                               "forgotten_kept",
+                                                              "old_vote_believed",
                                                               "asker_dropped",
                                                               "hand_over_repeated",
                                                               "names_not_swept",

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -37,13 +38,17 @@ inline constexpr const char* trust_name = "troupe.trust";
 /// compare_members and exchange_records.
 inline constexpr const char* membership_name = "troupe.membership";
 
-/// A node's place in the group, and the actor that takes the messages of the group.
+/// A node's place in the group, and the actor that takes the messages of the group. The rest is of
+/// its log, see seats_types::card.
 struct seat_card {
   std::string node;
   std::uint64_t seat = 0;
   caf::strong_actor_ptr group;
+  std::uint64_t term = 0;
+  std::uint64_t promotions = 0;
+  std::set<std::uint64_t> voters{};
 
-  TROUPE_FIELDS(seat_card, node, seat, group);
+  TROUPE_FIELDS(seat_card, node, seat, group, term, promotions, voters);
 };
 
 /// Sent from node to node on a new link: tells the own seat and asks for that of the other one.

@@ -266,14 +266,23 @@ private:
   // -- the other nodes -----------------------------------------------------------------------
 
   [[nodiscard]] seat_card card() const {
-    return {to_string(setup_.node), setup_.group.seat().value,
-            caf::actor_cast<caf::strong_actor_ptr>(setup_.group.handle())};
+    auto now = status();
+    seat_card made{to_string(setup_.node), setup_.group.seat().value,
+                   caf::actor_cast<caf::strong_actor_ptr>(setup_.group.handle()), now.term,
+                   now.members.promotions};
+    for (auto each : now.members.voters())
+      made.voters.insert(each.value);
+    return made;
   }
 
   /// One that names no node is as if nobody had shown it.
   static seats::card to_card(const seat_card& from) {
     auto node = node_id::from_string(from.node);
-    return {node ? *node : node_id{}, raft::member_id{from.seat}, from.group != nullptr};
+    seats::card shown{node ? *node : node_id{}, raft::member_id{from.seat}, from.group != nullptr,
+                      from.term, from.promotions};
+    for (auto each : from.voters)
+      shown.voters.insert(raft::member_id{each});
+    return shown;
   }
 
   /// A step with a card, whose actor is the one to be trusted.

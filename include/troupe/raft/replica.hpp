@@ -342,12 +342,15 @@ private:
   }
 
   /// Begins a pre-vote, so that a replica that was cut off does not disturb the group with a
-  /// higher term (thesis 9.6).
+  /// higher term (thesis 9.6). Who does not vote only knows of no leader any more.
   void stand() {
     await_leader();
-    if (!detail::elections::may_stand(turn()) || disk_.is_resting(now_) || !may_lead_alone())
-      return;
     auto cause = leader_ == member_id{} ? std::string{"nobody leads"} : "the leader is silent";
+    if (!detail::elections::may_stand(turn()) || disk_.is_resting(now_) || !may_lead_alone()) {
+      if (role_ == role::follower && !has_leader())
+        change_role(role::follower, {}, cause);
+      return;
+    }
     change_role(role::pre_candidate, {}, cause);
     elections_.clear();
     elections_.add(self_, true);

@@ -308,6 +308,8 @@ private:
                + "' for the leader";
       if (node.proposed_within(calm))
         return "node " + name_of(node.node()) + " asks for changes";
+      if (!leads->consensus().members().votes(node.self()) && shows_vote(node))
+        return "node " + name_of(node.node()) + " shows a vote that it has lost";
       if (node.open() > 0)
         return "somebody waits for an answer of node " + name_of(node.node());
     }
@@ -335,6 +337,12 @@ private:
       if (!entered.contains(each))
         return "entry " + std::to_string(each) + ", which was acknowledged, is lost";
     return {};
+  }
+
+  static bool shows_vote(const seats_process& of) {
+    return std::ranges::any_of(of.view().seats, [&](auto& each) {
+      return each.votes && each.node == to_string(of.node());
+    });
   }
 
   /// How all nodes stand, in one line.

@@ -412,7 +412,8 @@ private:
   // -- effects for other nodes -----------------------------------------------------------------
 
   [[nodiscard]] seats::card card() const {
-    return {node_, self()};
+    auto& members = consensus().members();
+    return {node_, self(), true, consensus().term(), members.promotions, members.voters()};
   }
 
   void perform(seats::greet& what) {
