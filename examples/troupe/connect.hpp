@@ -255,9 +255,17 @@ json to_json(const troupe::cluster::voters_view& what, Names called) {
                         {"why_not_here", each.why ? json(each.why.detail) : json(nullptr)},
                         {"lacking", if_led(named(each.lacking))},
                         {"older", if_led(named(each.older))}});
-  return {{"term", what.term},     {"commit", what.commit}, {"last", what.last},
-          {"wanted", what.wanted}, {"voters", seats},       {"kept_out", kept_out},
-          {"services", services},  {"pending", pending},    {"spares", if_led(spares)}};
+  return {{"term", what.term},
+          {"commit", what.commit},
+          {"last", what.last},
+          {"wanted", what.wanted},
+          {"voters", seats},
+          {"kept_out", kept_out},
+          {"kept_out_ids", what.kept_out},
+          {"services", services},
+          {"pending", pending},
+          {"spares", if_led(spares)},
+          {"spare_ids", if_led(what.spares)}};
 }
 
 /// Problems of services that programs add, one line each. `asked` is the node that answered; if

@@ -27,6 +27,68 @@ problem check(const voters_command& what) {
   return {};
 }
 
+/// The id of the voter that `called` means: its name, its address, its id or how that begins.
+result<std::string> find_voter(const cluster::voters_view& group, const std::string& called) {
+  std::set<std::string> found;
+  auto look = [&](auto is_meant) {
+    for (auto& each : group.seats)
+      if (each.votes && is_meant(each))
+        found.insert(each.node);
+  };
+  look([&](auto& each) {
+    return each.name == called || each.node == called || each.address == called;
+  });
+  if (found.empty())
+    look([&](auto& each) { return begins_id(called, each.node); });
+  if (found.size() == 1)
+    return *found.begin();
+  if (found.empty())
+    return problem{errc::not_found,
+                   "no voter '" + called
+                     + "' is known, so there is nothing to replace; see troupe voters for their "
+                       "names, and make another node a voter with troupe voters add"};
+  std::string ids;
+  for (auto& each : found)
+    ids += (ids.empty() ? "" : ", ") + each.substr(0, 12);
+  return problem{errc::bad_argument,
+                 std::to_string(found.size()) + " voters are called '" + called
+                   + "'; give the id of the one you mean, or its first digits: " + ids};
+}
+
+/// The id of the removed node that `called` means.
+std::optional<std::string> find_removed(cluster_client& client, const cluster::voters_view& group,
+                                        const std::string& called, duration wait) {
+  if (group.kept_out.empty())
+    return std::nullopt;
+  auto node = find_node(client, called, wait);
+  if (!node
+      || std::ranges::find(group.kept_out, to_string(node->key.owner)) == group.kept_out.end())
+    return std::nullopt;
+  return to_string(node->key.owner);
+}
+
+/// Makes the new voter first, so that there are never fewer.
+result<cluster::voters_view> replace(cluster_client& client, const voters_command& what,
+                                     duration wait) {
+  using cluster::voter_change;
+  auto group = client.voters().list(wait);
+  if (!group)
+    return group;
+  auto old = find_voter(*group, what.node);
+  if (!old && old.error().code == errc::not_found)
+    if (auto removed = find_removed(client, *group, what.node, wait))
+      old = *removed; // asked again
+  if (!old)
+    return old.error();
+  if (auto added = client.voters().change({voter_change::add, what.by, false}, wait); !added)
+    return added;
+  auto made = client.voters().change({voter_change::remove, *old, what.force}, wait);
+  if (!made)
+    return problem{made.error().code, what.by + " votes by now, but " + what.node
+                                        + " was not removed: " + made.error().detail};
+  return made;
+}
+
 result<cluster::voters_view> change(cluster_client& client, const voters_command& what,
                                     duration wait) {
   using cluster::voter_change;
@@ -36,9 +98,8 @@ result<cluster::voters_view> change(cluster_client& client, const voters_command
     return client.voters().change({voter_change::lead, what.node, false}, wait);
   if (what.verb == "add")
     return client.voters().change({voter_change::add, what.node, false}, wait);
-  if (what.verb == "replace") // the new voter first, so that there are never fewer
-    if (auto added = client.voters().change({voter_change::add, what.by, false}, wait); !added)
-      return added;
+  if (what.verb == "replace")
+    return replace(client, what, wait);
   return client.voters().change({voter_change::remove, what.node, what.force}, wait);
 }
 
@@ -79,8 +140,8 @@ int run_voters(const common_options& common, const voters_command& what) {
       alone = *std::move(seen);
     } else if (found.error().detail.empty()) {
       found = problem{errc::no_quorum, describe_leaderless(*seen) + ", and node " + seen->name
-                                         + " is not a member of the group, so it knows no voters; "
-                                           "give a voter with --at"};
+                                         + " does not vote, so it knows no voters; give a voter "
+                                           "with --at"};
     }
   }
   if (!found)

@@ -153,6 +153,12 @@ TEST_CASE("a dead voter is replaced by a new node", "[cluster][cli]") {
   REQUIRE(run({"put", "colour", "blue", "--at", cluster.addresses()}).status == 0);
   cluster.start_node(3);
   cluster[dead].kill();
+  auto typo = run({"voters", "replace", "nosuch", three_voters::name(3), "--at",
+                   cluster.addresses(), "--timeout", "20"});
+  INFO(typo);
+  CHECK(typo.status == 1);
+  CHECK(typo.says("no voter 'nosuch' is known, so there is nothing to replace"));
+  CHECK(cluster.voters()["voters"].size() == 3); // nobody was added
   words replace{"voters", "replace", cluster[dead].address(), three_voters::name(3), "--json"};
   replace.insert(replace.end(), {"--at", cluster.addresses(), "--timeout", "20"});
   CHECK(comes_true([&] { return run(replace).status == 0; })); // once the new one is known
@@ -163,6 +169,9 @@ TEST_CASE("a dead voter is replaced by a new node", "[cluster][cli]") {
     names.insert(each["node"].get<std::string>());
   CHECK(names.contains(three_voters::name(3)));
   CHECK_FALSE(names.contains(three_voters::name(dead)));
+  CHECK(seen["kept_out_ids"].size() == 1);
+  replace[2] = seen["kept_out_ids"].front().get<std::string>();
+  CHECK(run(replace).status == 0); // it is done
   CHECK(run({"get", "colour", "--at", cluster[3].address()}).output == "blue\n");
 }
 
@@ -283,6 +292,41 @@ TEST_CASE("without a majority commands say so, and nothing is lost", "[cluster][
     auto got = run({"get", "colour", "--at", cluster[2].address()});
     return got.output == "blue\n" || got.output == "red\n"; // the put may have been under way
   }));
+}
+
+TEST_CASE("a node that was removed says who votes now, not who did when it voted",
+          "[cluster][cli]") {
+  three_voters cluster;
+  cluster.start_node(3);
+  auto spare = three_voters::name(3);
+  auto change = [&](const std::string& verb) {
+    return run({"voters", verb, spare, "--at", cluster.addresses(), "--timeout", "20"});
+  };
+  CHECK(comes_true([&] { return change("add").status == 0; })); // once it is known
+  CHECK(cluster.voters()["voters"].size() == 4);
+  auto removed = change("remove");
+  INFO(removed);
+  REQUIRE(removed.status == 0);
+  SECTION("while it runs") {
+  }
+  SECTION("nor after a restart") {
+    cluster[3].kill();
+    cluster[0].kill();
+    cluster.start_node(3);
+  }
+  cluster[0].kill();
+  cluster[1].kill();
+  auto says_so = [&] {
+    auto seen = run({"status", "--json", "--at", cluster[3].address(), "--timeout", "3"});
+    UNSCOPED_INFO(seen);
+    return seen.status == 0 && seen.line()["voters"] == 0
+           && seen.says("1 of 3 voters reachable, not n0");
+  };
+  CHECK(comes_true(says_so));
+  auto voters = run({"voters", "--at", cluster[3].address(), "--timeout", "3"});
+  INFO(voters);
+  CHECK(voters.status != 0);
+  CHECK(voters.says("does not vote, so it knows no voters; give a voter with --at"));
 }
 
 TEST_CASE("the command for voters refuses what makes no sense", "[cluster][cli]") {

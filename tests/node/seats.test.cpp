@@ -542,6 +542,14 @@ TEST_CASE_METHOD(leader_of_three, "a node that has left comes back as any other"
   CHECK(asked() == words{"learner n2 at n2@h2:1", "voter n2"});
 }
 
+TEST_CASE_METHOD(leader_of_three, "a node that is revoked is not made a voter", "[node][seats]") {
+  step(seats::node_is{"n4"_node, "name4", "h4:1"});
+  step(seats::revoked{{"n4"_node}});
+  ask(voter_change::add, "n4", 1);
+  CHECK(end_of(1) == errc::denied);
+  CHECK_THAT(why.detail, ContainsSubstring("node name4 is revoked, and gets no seat; make a new"));
+}
+
 TEST_CASE_METHOD(leader_of_three, "a node that has shown no card cannot vote", "[node][seats]") {
   step(seats::node_is{"n4"_node, "name4", "h4:1"});
   ask(voter_change::add, "n4", 1);
@@ -1662,6 +1670,11 @@ TEST_CASE_METHOD(follower_of_two, "a node shows who was voted out its card", "[n
   commit();
   step(seats::members_are{committed, status()});
   CHECK(has_none<seats::greet>());
+  seat("n4", false);
+  commit();
+  group.members.members.erase(seat_of("n4")); // it had no vote
+  commit();
+  CHECK(has_none<seats::greet>());
 }
 
 TEST_CASE_METHOD(seated_node, "who does not vote shows no voters without a leader",
@@ -1879,8 +1892,13 @@ TEST_CASE_METHOD(leader_of_three, "a hand-over is shown while it is under way", 
   SECTION("as somebody asks for it") {
     ask(voter_change::lead, "n2", 1);
     CHECK(shows(pending(), "n2 hand-over it leads once it has all entries"));
+    ask(voter_change::lead, "n2", 2);
+    CHECK(shows(pending(), "n2 hand-over it leads once it has all entries"));
     step(seats::answered{{errc::busy, "later"}}, only<seats::propose>().id);
     CHECK(shows(pending(), "n2 hand-over another hand-over is under way; it is asked for again"));
+    pass(50ms);
+    step(seats::answered{}, only<seats::propose>().id); // the group moves leadership
+    CHECK(shows(pending(), "n2 hand-over it leads once it has all entries"));
   }
   SECTION("as this node ends") {
     step(seats::hand_over{}, 1);

@@ -7,6 +7,7 @@ namespace voter_losses_test {
 
 using namespace seats_fixture;
 using Catch::Matchers::ContainsSubstring;
+using Catch::Matchers::EndsWith;
 using words = std::vector<std::string>;
 
 namespace {
@@ -90,6 +91,17 @@ TEST_CASE_METHOD(leader_with_spares,
   CHECK(pending("n3").empty());
   CHECK_THAT(first<seats::warn>()->text, ContainsSubstring("voter name3 has been gone for 5 min; "
                                                            "another node takes its place"));
+}
+
+TEST_CASE_METHOD(leader_without_spares,
+                 "that nobody could take the place of a voter is shown from the first moment",
+                 "[node][seats]") {
+  die("n3");
+  CHECK_THAT(pending("n3"),
+             ContainsSubstring("is replaced in 5 min unless it comes back, if a node is free to "
+                               "vote by then; none is now: start one with a data folder"));
+  link("n4");
+  CHECK_THAT(pending("n3"), EndsWith("is replaced in 5 min unless it comes back"));
 }
 
 TEST_CASE_METHOD(leader_with_spares,
@@ -367,7 +379,8 @@ TEST_CASE_METHOD(leader_without_spares, "a voter keeps its seat where no node ca
   CHECK(asked().empty());
   CHECK(pending("n3")
         == "replacement: it has been gone for 10 min; waits for a replacement: no "
-           "node is free to vote; start one with a data folder");
+           "node is free to vote; start one with a data folder, or let one vote again that "
+           "was removed (troupe voters add)");
   CHECK_THAT(first<seats::warn>()->text,
              ContainsSubstring("another node takes its place once one is free to vote"));
   CHECK_FALSE(first<seats::warn>()); // said once

@@ -205,10 +205,10 @@ private:
     if (key.name != name_ || node == id_ || what.liveness != registry::record_status::active
         || namesakes_.size() >= max_namesakes || !namesakes_.insert(node).second)
       return;
-    out.emplace_back(
-      log_effects::warn{"node " + to_string(node).substr(0, 8) + " is called '" + key.name
-                        + "' as well; give one of the two another --name, or commands that name "
-                          "it may mean either"});
+    out.emplace_back(log_effects::warn{
+      "node " + to_string(node).substr(0, 8) + " is called '" + key.name
+      + "' as well; give one of the two another --name, or name it to commands by "
+        "the first digits of its id"});
   }
 
   // -- agents ----------------------------------------------------------------------------

@@ -210,6 +210,13 @@ public:
     return found;
   }
 
+  /// Why a node of that name gets no seat.
+  [[nodiscard]] static problem revoked(const std::string& name) {
+    return {errc::denied, "node " + name
+                            + " is revoked, and gets no seat; make a new identity for it (troupe "
+                              "ca issue)"};
+  }
+
 private:
   static bool takes_seat(voter_change what) {
     return what == voter_change::remove || what == voter_change::leave;
@@ -326,9 +333,7 @@ private:
                                     + " cannot lead, as the leader has no link to it; start it, or "
                                       "repair the network between them, then ask again"};
     if (each.what.what == voter_change::add && plan.is_revoked(each.node))
-      return {errc::denied, "node " + name
-                              + " is revoked, and gets no seat; make a new identity for it (troupe "
-                                "ca issue)"};
+      return revoked(name);
     auto waits = now - each.asked;
     if (takes_seat(each.what.what) && votes && !plan.goes_on_without(each.node)
         && waits >= held_within) {

@@ -606,6 +606,8 @@ private:
       return emit(refuse{id, node.error()});
     if (count_asked() >= options_.max_changes)
       return emit(refuse{id, {errc::limit_reached, "too many changes are under way; retry later"}});
+    if (asked.what == voter_change::add && wishes_.all().revoked.contains(*node))
+      return emit(refuse{id, seat_wishes::revoked(cards_.name_of(*node))});
     if (asked.what == voter_change::add && *node != cards_.self() && !cards_.has_card(*node)
         && !cards_.seat_of(*node))
       return emit(refuse{

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <iterator>
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -93,6 +94,9 @@ private:
   static constexpr const char* replacement = "replacement";
   static constexpr const char* void_seat = "void seat";
   static constexpr const char* handing_over = "hand-over";
+  static constexpr const char* lead_once_ready = "it leads once it has all entries";
+  static constexpr const char* start_one
+    = "start one with a data folder, or let one vote again that was removed (troupe voters add)";
 
   /// @pre this node leads
   [[nodiscard]] std::vector<pending_view> pending_here(const raft::replica_types::status& group,
@@ -114,7 +118,8 @@ private:
                          (plan.is_revoked(node) ? "it is revoked; " : "")
                            + (who.votes ? reason(plan, node) : goes_next())});
       else if (auto gone = losses_.gone().find(node); gone != losses_.gone().end())
-        found.push_back({to_string(node), replacement, reason_for_gone(plan, node, gone->second)});
+        found.push_back({to_string(node), replacement,
+                         reason_for_gone(group, linked, plan, gone->first, gone->second)});
       else if (node != cards_.self() && losses_.is_unknown(node) && !cards_.is_linked(node))
         found.push_back({to_string(node), replacement,
                          "it is not known whether it is there, as there are too many members; "
@@ -128,6 +133,11 @@ private:
         found.push_back({to_string(node), void_seat,
                          "its disk has lost what it had synced; the node gets a seat once it has "
                          "taken another member id, which it is asked to"});
+    std::set<node_id> under_way; // the group has the question, and moves leadership, or gives up
+    for (auto& each : wishes_.changes())
+      if (each.what.what == voter_change::lead && !transfers_.all().contains(each.node)
+          && under_way.insert(each.node).second)
+        found.push_back({to_string(each.node), handing_over, lead_once_ready});
     for (auto& [node, each] : transfers_.all())
       found.push_back({to_string(node == hand_overs::any_node ? cards_.self() : node), handing_over,
                        reason(node, each)});
@@ -176,7 +186,7 @@ private:
         return "it is needed: too few of the other voters are there and have all entries; it goes "
                "once they are back";
       case voter_plan::hold::no_replacement:
-        return "waits for a replacement: no node is free to vote; start one with a data folder";
+        return "waits for a replacement: no node is free to vote; " + std::string{start_one};
       case voter_plan::hold::replacement_learns:
         return "waits for a replacement: a node that can vote has to catch up first";
       case voter_plan::hold::others_learn:
@@ -185,9 +195,20 @@ private:
     return {};
   }
 
+  /// Whether a node that does not vote may do so, or there are enough without one more.
+  [[nodiscard]] bool is_replaceable(const raft::replica_types::status& group,
+                                    const candidates& linked, const voter_plan& plan) const {
+    return group.members.voters().size() > wishes_.all().voters
+           || std::ranges::any_of(linked, [&](auto& each) {
+                return !group.members.votes(each.second.seat) && !plan.is_unwanted(each.first)
+                       && !wishes_.is_void(each.second.seat);
+              });
+  }
+
   /// Since when it is gone, and when another node takes its place.
-  [[nodiscard]] std::string reason_for_gone(const voter_plan& plan, const node_id& node,
-                                            time_point since) const {
+  [[nodiscard]] std::string reason_for_gone(const raft::replica_types::status& group,
+                                            const candidates& linked, const voter_plan& plan,
+                                            const node_id& node, time_point since) const {
     using std::chrono::seconds;
     auto gone = "it has been gone for " + in_words(std::chrono::floor<seconds>(now_ - since));
     auto due = losses_.due_at(since);
@@ -195,7 +216,10 @@ private:
       return gone + "; " + reason(plan, node);
     if (due > now_)
       return gone + ", and is replaced in " + in_words(std::chrono::ceil<seconds>(due - now_))
-             + " unless it comes back";
+             + " unless it comes back"
+             + (is_replaceable(group, linked, plan)
+                  ? ""
+                  : ", if a node is free to vote by then; none is now: " + std::string{start_one});
     return gone + ", and is replaced after voter " + cards_.name_of(losses_.due().value_or(node));
   }
 
@@ -209,7 +233,7 @@ private:
     if (each.again)
       return "another hand-over is under way; it is asked for again";
     return to == hand_overs::any_node ? "this node ends once another one leads, or in 3 s"
-                                      : "it leads once it has all entries";
+                                      : lead_once_ready;
   }
 
   const seat_cards& cards_;

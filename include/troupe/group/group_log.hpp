@@ -249,7 +249,8 @@ private:
   static constexpr std::int64_t format = 1;
   static constexpr auto must_not_vote
     = "this node must not vote: move this file and those beside it that begin with its name "
-      "(-wal, .mark) away; the node then joins again as a new member";
+      "(-wal, .mark) away; the node then joins again as a new member, or, if it was the only "
+      "voter, goes on from a backup of the cluster";
   static constexpr std::size_t mark_bytes = 6 * sizeof(std::uint64_t);
 
   [[nodiscard]] problem damaged(const std::string& what) const {
