@@ -307,8 +307,7 @@ TEST_CASE("a node that was removed says who votes now, not who did when it voted
   auto removed = change("remove");
   INFO(removed);
   REQUIRE(removed.status == 0);
-  SECTION("while it runs") {
-  }
+  SECTION("while it runs") {}
   SECTION("nor after a restart") {
     cluster[3].kill();
     cluster[0].kill();

@@ -340,9 +340,8 @@ private:
   }
 
   static bool shows_vote(const seats_process& of) {
-    return std::ranges::any_of(of.view().seats, [&](auto& each) {
-      return each.votes && each.node == to_string(of.node());
-    });
+    return std::ranges::any_of(
+      of.view().seats, [&](auto& each) { return each.votes && each.node == to_string(of.node()); });
   }
 
   /// How all nodes stand, in one line.
