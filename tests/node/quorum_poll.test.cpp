@@ -187,6 +187,38 @@ TEST_CASE("what a node sees for less than an election makes no minority", "[node
   CHECK(p.said());
 }
 
+TEST_CASE("a node that has looked for long says that it is in a minority once it sees few nodes",
+          "[node][finder]") {
+  polled p{1};
+  p.it.see(p.now, {3, 3}, p.out);
+  p.it.tried(p.now, place('a'), {}, p.out);
+  p.pass(2s);
+  SECTION("after an election at the earliest") {
+    p.it.see(p.now, {1, 3}, p.out);
+    CHECK_FALSE(p.said());
+    CHECK(p.it.next_deadline() == p.now + 1s);
+    p.pass(1s);
+    CHECK(p.said());
+  }
+  SECTION("at once, if that is over") {
+    p.pass(1s);
+    CHECK_FALSE(p.said());
+    p.it.see(p.now, {1, 3}, p.out);
+    auto told = p.said();
+    REQUIRE(told);
+    CHECK(told->why.detail.starts_with("minority: 1 of 3"));
+    CHECK_FALSE(p.it.next_deadline());
+    p.places.learn(place('b')); // which it has not tried
+    p.it.see(p.now, {1, 3}, p.out);
+    told = p.said();
+    REQUIRE(told);
+    CHECK(told->why == problem{});
+    p.it.tried(p.now, place('b'), {}, p.out);
+    CHECK_FALSE(p.said());
+    CHECK(p.it.next_deadline() == p.now + 3s);
+  }
+}
+
 TEST_CASE("the word of the contact counts once all others are tried", "[node][finder]") {
   polled p{3};
   p.hear();

@@ -29,7 +29,8 @@ namespace troupe::cluster {
 ///
 /// - A node that votes has its own word of the quorum, which goes before that of the contact.
 /// - Without a word of either, a node that sees no more than half of the nodes of its cluster, and
-///   tries them in vain for longer than an election takes, is in a minority.
+///   has tried them in vain for longer than an election takes, is in a minority. It may have begun
+///   to try before it saw so few: who is dead is known later.
 /// - Nodes that hang count as asked in time, too; their answers still count.
 ///
 /// Not thread-safe. Cost of a call: O(addresses).
@@ -74,7 +75,10 @@ public:
   }
 
   void see(time_point now, const finder_events::present& what, effects& out) {
+    auto saw_few = sees_few();
     present_ = what;
+    if (saw_few && !sees_few())
+      vain_since_.reset(); // those that are back may elect one
     tell(now, out);
   }
 
@@ -224,16 +228,26 @@ private:
   }
 
   [[nodiscard]] bool may_be_minority() const {
-    return !votes_ && present_.all > 0 && present_.there <= present_.all / 2
-           && vain_.is_over(addresses_.all());
+    return !votes_ && sees_few() && vain_.is_over(addresses_.all());
+  }
+
+  [[nodiscard]] bool sees_few() const {
+    return present_.all > 0 && present_.there <= present_.all / 2;
   }
 
   void tell(time_point now, effects& out) {
+    if (votes_ || !vain_.is_over(addresses_.all()))
+      vain_since_.reset();
+    else if (!vain_since_)
+      vain_since_ = now;
     if (!may_be_minority()) {
       minority_at_.reset();
       is_minority_ = false;
-    } else if (!is_minority_ && !minority_at_) {
-      minority_at_ = now + minority_after;
+    } else if (!is_minority_) {
+      minority_at_ = *vain_since_ + minority_after;
+      is_minority_ = *minority_at_ <= now;
+      if (is_minority_)
+        minority_at_.reset();
     }
     auto why = votes_ ? own_quorum_ : vain_.no_quorum(addresses_.all());
     if (!why && is_minority_)
@@ -255,6 +269,8 @@ private:
   problem own_quorum_;
   finder_events::present present_{};
   bool is_minority_ = false;
+  /// Since when enough nodes have been tried, in vain.
+  std::optional<time_point> vain_since_;
   /// When it will be one, unless something changes.
   std::optional<time_point> minority_at_;
   std::map<net::address, aside> asides_;
