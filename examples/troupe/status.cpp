@@ -44,10 +44,11 @@ void print_text(const cluster_report& found) {
               << (seen.empty() || seen == "alive" ? "" : "  seen as " + seen) << '\n';
   }
   for (auto& each : seats_unheard_of(found))
-    std::cout << each.node.substr(0, 8) << "  away  " << each.address << "  "
-              << (each.votes ? "voter" : "learner")
-              << ", and unknown here: it is revoked, or not back since all nodes were away; or node "
-              << found.seen.name << " has just started\n";
+    std::cout
+      << each.node.substr(0, 8) << "  away  " << each.address << "  "
+      << (each.votes ? "voter" : "learner")
+      << ", and unknown here: it is revoked, or not back since all nodes were away; or node "
+      << found.seen.name << " has just started\n";
   auto& agents = found.agents;
   std::cout << counted(found.nodes.size(), "member") << ", " << counted(agents.active, "agent")
             << " active and " << agents.maintenance + agents.inactive + agents.disconnected
