@@ -157,6 +157,7 @@ TEST_CASE_METHOD(seated_node, "what the group refuses is proposed again", "[node
   static_cast<void>(asked());
   auto longest = 0ms;
   auto times = 0;
+  auto looked = last_look;
   for (auto gap = 0ms, span = 0ms; span < 60s; span += 10ms) { // refusals do not count for the pace
     pass(10ms);
     gap += 10ms;
@@ -170,6 +171,7 @@ TEST_CASE_METHOD(seated_node, "what the group refuses is proposed again", "[node
   }
   CHECK(longest > 800ms);
   CHECK(times < 200);
+  CHECK(last_look - looked < 800); // two numbers for each proposal, and no look while it rests
   refuses = {};
   pass(1'050ms);
   CHECK(asked() == words{"learner n2 at n2@h2:1"});
@@ -1073,6 +1075,22 @@ TEST_CASE_METHOD(leader_of_three,
   CHECK(has_none<seats::propose>());
 }
 
+TEST_CASE_METHOD(leader_of_three,
+                 "a hand-over that waits for another one is given up once its node has no seat",
+                 "[node][seats]") {
+  answers_looks = false;
+  ask(voter_change::lead, "n2", 1);
+  step(seats::answered{{errc::busy, "another one"}}, only<seats::propose>().id);
+  group.members.members.erase(seat_of("n2"));
+  commit();
+  pass(1s);
+  CHECK(has_none<seats::propose>());
+  CHECK(it.view(status(), quorum).pending.empty());
+  answers_looks = true;
+  step(seats::link_down{"n2"_node});
+  CHECK(end_of(1) == errc::bad_argument);
+}
+
 TEST_CASE_METHOD(leader_of_three, "who ends hands over first, and waits for it", "[node][seats]") {
   answers_looks = false;
   step(seats::hand_over{}, 1);
@@ -1470,6 +1488,15 @@ TEST_CASE_METHOD(follower_of_two,
   CHECK(take<seats::warn>().size() == 1);
   CHECK(take<seats::greet>().size() == 2);
   CHECK(has_none<seats::show_card>()); // nobody has asked
+}
+
+TEST_CASE_METHOD(follower_of_two,
+                 "who is told that its seat is void shows another one that it has by then",
+                 "[node][seats]") {
+  step(seats::forgot{seat_of("n1")});
+  group.self = raft::member_id{11}; // and it has not heard yet that the disk has written that
+  say_void(3);
+  CHECK(has_shown(3));
 }
 
 TEST_CASE_METHOD(seated_node, "a seat that is none is not forgotten", "[node][seats]") {
