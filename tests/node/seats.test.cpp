@@ -10,6 +10,7 @@ namespace seats_test {
 
 using namespace seats_fixture;
 using Catch::Matchers::ContainsSubstring;
+using Catch::Matchers::EndsWith;
 using Catch::Matchers::StartsWith;
 using words = std::vector<std::string>;
 
@@ -451,6 +452,22 @@ TEST_CASE_METHOD(leader_of_three,
   step(seats::revoked{{"n7"_node, "n8"_node}});
   ask(voter_change::lead, "twin", 3);
   CHECK_THAT((end_of(3), why.detail), ContainsSubstring("2 nodes are called"));
+}
+
+TEST_CASE_METHOD(leader_of_three, "of five nodes of one name it is shown how to tell them apart",
+                 "[node][seats]") {
+  std::string digits;
+  for (auto* each : {"n61", "n62", "n63", "n64", "n65"}) {
+    digits += (digits.empty() ? "" : ", ") + id_of(each).substr(0, 12);
+    step(seats::node_is{test::node_named(each), "twin", "h:1"});
+  }
+  ask(voter_change::lead, "twin", 1);
+  CHECK_THAT((end_of(1), why.detail), ContainsSubstring("5 nodes are called 'twin'")
+                                        && EndsWith("or its first digits: " + digits));
+  step(seats::node_is{"n66"_node, "twin", "h:1"}); // and that there are others
+  ask(voter_change::lead, "twin", 2);
+  CHECK_THAT((end_of(2), why.detail), ContainsSubstring("6 nodes are called 'twin'")
+                                        && EndsWith("digits: " + digits + ", ..."));
 }
 
 TEST_CASE_METHOD(leader_of_three, "a node is meant by a beginning of its id that no other one has",

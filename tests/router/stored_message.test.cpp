@@ -37,6 +37,16 @@ struct longer_order {
   TROUPE_FIELDS(longer_order, pieces, article, notes, table, instead);
 };
 
+struct wide_texts {
+  std::u16string units;
+  std::u32string points;
+  std::uint8_t last = 0;
+
+  friend bool operator==(const wide_texts&, const wide_texts&) = default;
+
+  TROUPE_FIELDS(wide_texts, units, points, last);
+};
+
 template <class T>
 std::string stored(T what) {
   detail::stored_writer sink;
@@ -73,6 +83,19 @@ TEST_CASE("a stored value that was cut short or changed is refused, or read as a
     mixed other;
     static_cast<void>(read(bytes, other)); // no crash
   });
+}
+
+TEST_CASE("texts of wide letters are read as they were stored") {
+  const wide_texts made{u"ab", U"\U0001F600c", 9};
+  auto bytes = stored(made);
+  wide_texts again{u"what was there before", U"it", 0};
+  REQUIRE(read(bytes, again));
+  CHECK(again == made);
+  for (std::size_t cut = 0; cut < bytes.size(); ++cut)
+    CHECK_FALSE(read(bytes.substr(0, cut), again));
+  auto longer = bytes;
+  longer.replace(0, 4, "\xFF\xFF\xFF\xFF"); // so long it says that it is
+  CHECK_FALSE(read(longer, again));
 }
 
 TEST_CASE("a later release reads what an earlier one has stored, and the other way round") {
