@@ -14,9 +14,11 @@
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include "router/mixed_message.hpp"
+#include "router/named_nodes.hpp"
 #include "support/seeds.hpp"
 #include "troupe/core/codec.hpp"
 #include "troupe/core/random.hpp"
+#include "troupe/registry/messages.hpp"
 
 namespace stored_message_test {
 
@@ -45,6 +47,15 @@ struct wide_texts {
   friend bool operator==(const wide_texts&, const wide_texts&) = default;
 
   TROUPE_FIELDS(wide_texts, units, points, last);
+};
+
+/// What is written in the place of a record_key.
+struct key_in_words {
+  registry::record_kind kind{};
+  std::string name;
+  std::string owner;
+
+  TROUPE_FIELDS(key_in_words, kind, name, owner);
 };
 
 template <class T>
@@ -96,6 +107,17 @@ TEST_CASE("texts of wide letters are read as they were stored") {
   auto longer = bytes;
   longer.replace(0, 4, "\xFF\xFF\xFF\xFF"); // so long it says that it is
   CHECK_FALSE(read(longer, again));
+}
+
+TEST_CASE("a text that stands for a value is refused where it stands for none") {
+  const registry::record_key key{registry::record_kind::node, "n1", test::node_named("n1")};
+  const key_in_words words{key.kind, key.name, to_string(key.owner)};
+  REQUIRE(stored(words) == stored(key));
+  registry::record_key again;
+  REQUIRE(read(stored(key), again));
+  CHECK(again == key);
+  for (auto& text : {"n1"s, std::string(64, '0'), words.owner + "0", words.owner.substr(1)})
+    CHECK_FALSE(read(stored(key_in_words{key.kind, key.name, text}), again));
 }
 
 TEST_CASE("a later release reads what an earlier one has stored, and the other way round") {
