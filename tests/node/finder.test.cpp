@@ -1648,6 +1648,22 @@ TEST_CASE("a node that is asked beside the contact may refuse permanently", "[no
   CHECK(f.only<finder::refused>().why == revoked);
 }
 
+TEST_CASE("those that a node names which is asked beside the contact are asked as well",
+          "[node][finder]") {
+  finding f{{a, b}};
+  f.link(a, 1);
+  f.answer(1, nowhere(1, minority));
+  f.link(b, 2);
+  f.answer(2, nowhere(1, {}, {"c:1"}));
+  CHECK(f.has_none<finder::without_quorum>());
+  f.reach(c, 3);
+  f.answer(3, there("d"));
+  f.link(d, 4);
+  f.answer(4, here());
+  CHECK(f.only<finder::bind>().how.where == d);
+  CHECK(f.has_none<finder::without_quorum>());
+}
+
 TEST_CASE("what may pass is no permanent refusal", "[node][finder]") {
   finding f{{a}};
   f.refuse(a, {errc::limit_reached, "no room for another link"});

@@ -10,6 +10,7 @@ namespace seats_test {
 
 using namespace seats_fixture;
 using Catch::Matchers::ContainsSubstring;
+using Catch::Matchers::EndsWith;
 using Catch::Matchers::StartsWith;
 using words = std::vector<std::string>;
 
@@ -157,6 +158,7 @@ TEST_CASE_METHOD(seated_node, "what the group refuses is proposed again", "[node
   static_cast<void>(asked());
   auto longest = 0ms;
   auto times = 0;
+  auto looked = last_look;
   for (auto gap = 0ms, span = 0ms; span < 60s; span += 10ms) { // refusals do not count for the pace
     pass(10ms);
     gap += 10ms;
@@ -170,6 +172,7 @@ TEST_CASE_METHOD(seated_node, "what the group refuses is proposed again", "[node
   }
   CHECK(longest > 800ms);
   CHECK(times < 200);
+  CHECK(last_look - looked < 800); // two numbers for each proposal, and no look while it rests
   refuses = {};
   pass(1'050ms);
   CHECK(asked() == words{"learner n2 at n2@h2:1"});
@@ -449,6 +452,22 @@ TEST_CASE_METHOD(leader_of_three,
   step(seats::revoked{{"n7"_node, "n8"_node}});
   ask(voter_change::lead, "twin", 3);
   CHECK_THAT((end_of(3), why.detail), ContainsSubstring("2 nodes are called"));
+}
+
+TEST_CASE_METHOD(leader_of_three, "of five nodes of one name it is shown how to tell them apart",
+                 "[node][seats]") {
+  std::string digits;
+  for (auto* each : {"n61", "n62", "n63", "n64", "n65"}) {
+    digits += (digits.empty() ? "" : ", ") + id_of(each).substr(0, 12);
+    step(seats::node_is{test::node_named(each), "twin", "h:1"});
+  }
+  ask(voter_change::lead, "twin", 1);
+  CHECK_THAT((end_of(1), why.detail), ContainsSubstring("5 nodes are called 'twin'")
+                                        && EndsWith("or its first digits: " + digits));
+  step(seats::node_is{"n66"_node, "twin", "h:1"}); // and that there are others
+  ask(voter_change::lead, "twin", 2);
+  CHECK_THAT((end_of(2), why.detail), ContainsSubstring("6 nodes are called 'twin'")
+                                        && EndsWith("digits: " + digits + ", ..."));
 }
 
 TEST_CASE_METHOD(leader_of_three, "a node is meant by a beginning of its id that no other one has",
@@ -1098,6 +1117,22 @@ TEST_CASE_METHOD(leader_of_three,
   CHECK(has_none<seats::propose>());
 }
 
+TEST_CASE_METHOD(leader_of_three,
+                 "a hand-over that waits for another one is given up once its node has no seat",
+                 "[node][seats]") {
+  answers_looks = false;
+  ask(voter_change::lead, "n2", 1);
+  step(seats::answered{{errc::busy, "another one"}}, only<seats::propose>().id);
+  group.members.members.erase(seat_of("n2"));
+  commit();
+  pass(1s);
+  CHECK(has_none<seats::propose>());
+  CHECK(it.view(status(), quorum).pending.empty());
+  answers_looks = true;
+  step(seats::link_down{"n2"_node});
+  CHECK(end_of(1) == errc::bad_argument);
+}
+
 TEST_CASE_METHOD(leader_of_three, "who ends hands over first, and waits for it", "[node][seats]") {
   answers_looks = false;
   step(seats::hand_over{}, 1);
@@ -1495,6 +1530,15 @@ TEST_CASE_METHOD(follower_of_two,
   CHECK(take<seats::warn>().size() == 1);
   CHECK(take<seats::greet>().size() == 2);
   CHECK(has_none<seats::show_card>()); // nobody has asked
+}
+
+TEST_CASE_METHOD(follower_of_two,
+                 "who is told that its seat is void shows another one that it has by then",
+                 "[node][seats]") {
+  step(seats::forgot{seat_of("n1")});
+  group.self = raft::member_id{11}; // and it has not heard yet that the disk has written that
+  say_void(3);
+  CHECK(has_shown(3));
 }
 
 TEST_CASE_METHOD(seated_node, "a seat that is none is not forgotten", "[node][seats]") {

@@ -14,9 +14,11 @@
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include "router/mixed_message.hpp"
+#include "router/named_nodes.hpp"
 #include "support/seeds.hpp"
 #include "troupe/core/codec.hpp"
 #include "troupe/core/random.hpp"
+#include "troupe/registry/messages.hpp"
 
 namespace stored_message_test {
 
@@ -35,6 +37,25 @@ struct longer_order {
   friend bool operator==(const longer_order&, const longer_order&) = default;
 
   TROUPE_FIELDS(longer_order, pieces, article, notes, table, instead);
+};
+
+struct wide_texts {
+  std::u16string units;
+  std::u32string points;
+  std::uint8_t last = 0;
+
+  friend bool operator==(const wide_texts&, const wide_texts&) = default;
+
+  TROUPE_FIELDS(wide_texts, units, points, last);
+};
+
+/// What is written in the place of a record_key.
+struct key_in_words {
+  registry::record_kind kind{};
+  std::string name;
+  std::string owner;
+
+  TROUPE_FIELDS(key_in_words, kind, name, owner);
 };
 
 template <class T>
@@ -73,6 +94,30 @@ TEST_CASE("a stored value that was cut short or changed is refused, or read as a
     mixed other;
     static_cast<void>(read(bytes, other)); // no crash
   });
+}
+
+TEST_CASE("texts of wide letters are read as they were stored") {
+  const wide_texts made{u"ab", U"\U0001F600c", 9};
+  auto bytes = stored(made);
+  wide_texts again{u"what was there before", U"it", 0};
+  REQUIRE(read(bytes, again));
+  CHECK(again == made);
+  for (std::size_t cut = 0; cut < bytes.size(); ++cut)
+    CHECK_FALSE(read(bytes.substr(0, cut), again));
+  auto longer = bytes;
+  longer.replace(0, 4, "\xFF\xFF\xFF\xFF"); // so long it says that it is
+  CHECK_FALSE(read(longer, again));
+}
+
+TEST_CASE("a text that stands for a value is refused where it stands for none") {
+  const registry::record_key key{registry::record_kind::node, "n1", test::node_named("n1")};
+  const key_in_words words{key.kind, key.name, to_string(key.owner)};
+  REQUIRE(stored(words) == stored(key));
+  registry::record_key again;
+  REQUIRE(read(stored(key), again));
+  CHECK(again == key);
+  for (auto& text : {"n1"s, std::string(64, '0'), words.owner + "0", words.owner.substr(1)})
+    CHECK_FALSE(read(stored(key_in_words{key.kind, key.name, text}), again));
 }
 
 TEST_CASE("a later release reads what an earlier one has stored, and the other way round") {

@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -17,6 +16,7 @@
 #include "caf/event_based_actor.hpp"
 #include "caf/message_handler.hpp"
 #include "caf/result.hpp"
+#include "troupe/cluster/admitted_certificates.hpp"
 #include "troupe/cluster/card_pause.hpp"
 #include "troupe/cluster/card_wishes.hpp"
 #include "troupe/cluster/first_comparison.hpp"
@@ -188,14 +188,17 @@ public:
 
   /// Another list of revoked certificates applies, or a certificate was replaced.
   void look_at_certificates() {
-    admitted_.clear();
+    auto round = admitted_.begin_round();
     if (thread_ == nullptr)
       return;
-    thread_->ask([this, home = caf::weak_actor_ptr{self_->ctrl()}](const sealed_swim& it) {
-      std::vector<std::pair<node_id, std::string>> all;
+    thread_->ask([this, home = caf::weak_actor_ptr{self_->ctrl()}, round](const sealed_swim& it) {
+      std::vector<admitted_certificates::certificate> all;
       it.for_each_certificate(
         [&all](const node_id& node, const std::string& each) { all.emplace_back(node, each); });
-      run_on(home, [this, all = std::move(all)]() mutable { look_at(std::move(all)); });
+      run_on(home, [this, round, all = std::move(all)]() mutable {
+        admitted_.are_kept(round, std::move(all));
+        look_at_some();
+      });
     });
   }
 
@@ -243,14 +246,8 @@ private:
   static constexpr std::size_t max_page = 250;
   /// Of one comparison; the rest waits for the next one.
   static constexpr std::size_t max_pages = 200;
-  /// Certificates that need not be looked at again.
-  static constexpr std::size_t max_admitted = 10'000;
   static constexpr duration look_for_expired_every = std::chrono::seconds{10};
 
-  struct admitted {
-    std::string certificate;
-    wall_time until;
-  };
   /// What reading a message may take.
   static constexpr std::size_t max_answer = std::size_t{1} << 20U;
   static constexpr duration answer_within = peer_keepers::answer_within;
@@ -302,31 +299,23 @@ private:
 
   /// By the list of revoked certificates that applies now, and the time.
   problem refuse(const node_id& node, const std::string& certificate) {
-    auto found = admitted_.find(node);
-    if (!setup_.credentials
-        || (found != admitted_.end() && found->second.certificate == certificate))
+    if (!setup_.credentials || admitted_.counts(node, certificate))
       return {};
     auto until = setup_.credentials->admit(certificate, node, read_calendar());
     if (!until)
       return until.error();
-    if (admitted_.size() >= max_admitted)
-      admitted_.clear();
-    admitted_.insert_or_assign(node, admitted{certificate, *until});
+    admitted_.admit(node, certificate, *until);
     return {};
   }
 
   /// A few in each job, as each takes a signature to verify and the actor has other parts.
-  void look_at(std::vector<std::pair<node_id, std::string>> certificates) {
+  void look_at_some() {
     constexpr auto in_one_job = 4;
-    for (auto left = in_one_job; left > 0 && !certificates.empty(); --left) {
-      auto& [node, each] = certificates.back();
-      if (refuse(node, each))
-        step(sealed_swim::barred{node});
-      certificates.pop_back();
-    }
-    if (!certificates.empty() && !has_ended_)
-      run_on(caf::weak_actor_ptr{self_->ctrl()},
-             [this, left = std::move(certificates)]() mutable { look_at(std::move(left)); });
+    for (auto left = in_one_job; left > 0; --left)
+      if (auto each = admitted_.next(); each && refuse(each->first, each->second))
+        step(sealed_swim::barred{each->first});
+    if (admitted_.has_more() && !has_ended_)
+      run_on(caf::weak_actor_ptr{self_->ctrl()}, [this] { look_at_some(); });
   }
 
   /// A member whose certificate has ended gets no link any more: it is out of reach for all that
@@ -335,16 +324,12 @@ private:
     if (has_ended_)
       return;
     timers_.after(look_for_expired_every, [this] { bar_expired(); });
-    std::erase_if(admitted_, [this, now = read_calendar()](const auto& each) {
-      auto& [node, what] = each;
-      if (what.until >= now)
-        return false;
+    for (auto& node : admitted_.take_ended(read_calendar())) {
       setup_.log.warn("the certificate of node " + brief(node)
                       + " has expired, so that it counts as gone until it has another one (troupe "
                         "ca renew)");
       step(sealed_swim::barred{node});
-      return true;
-    });
+    }
   }
 
   // -- what others ask -------------------------------------------------------------------
@@ -583,7 +568,7 @@ private:
   }
 
   void carry_out(const swim::forgot& what) {
-    admitted_.erase(what.who);
+    admitted_.forget(what.who);
     setup_.tell(node_core::member_forgotten{what.who});
   }
 
@@ -638,8 +623,7 @@ private:
   std::optional<registry::records_head> records_;
   swim_thread* begins_ = nullptr;
   bool has_ended_ = false;
-  /// The certificates of members that count.
-  std::map<node_id, admitted> admitted_;
+  admitted_certificates admitted_;
 };
 
 } // namespace troupe::cluster

@@ -334,15 +334,22 @@ private:
   /// Runs `job(group_driver&)` on the thread for long jobs; not at all once the core has stopped.
   template <class Job>
   void run_aside(Job job) {
-    std::lock_guard guard{mutex_};
-    if (!core_)
-      return;
-    if (!scribe_)
-      scribe_ = std::make_unique<worker_thread>("troupe.snapshot");
-    scribe_->run([self = shared_from_this(), job = std::move(job)]() mutable {
+    static_cast<void>(run_anyway([self = shared_from_this(), job = std::move(job)]() mutable {
       if (self->is_running())
         job(*self);
-    });
+    }));
+  }
+
+  /// The same, also if the core stops before it is its turn. Returns false if that has stopped.
+  template <class Job>
+  [[nodiscard]] bool run_anyway(Job job) {
+    std::lock_guard guard{mutex_};
+    if (!core_)
+      return false;
+    if (!scribe_)
+      scribe_ = std::make_unique<worker_thread>("troupe.snapshot");
+    scribe_->run(std::move(job));
+    return true;
   }
 
   [[nodiscard]] bool is_running() {
@@ -452,9 +459,11 @@ private:
     auto found = log.newest();
     if (!found)
       return done(found.error());
-    run_aside([what = *found, done = std::move(done)](group_driver&) {
+    auto give = [what = *found, done = std::move(done)] {
       done(group_backup{what.header.index, what.header.term, what.header.at, {}, *what.bytes});
-    });
+    };
+    if (!run_anyway(give)) // somebody waits for it
+      give();
   }
 
   void handle(group_core::load_snapshot&) {
