@@ -1,13 +1,17 @@
 #include <algorithm>
 #include <chrono>
-#include <cstdint>
+#include <iostream>
 #include <string>
-#include <thread>
+#include <vector>
 
+#include "caf/error.hpp"
 #include "caf/scoped_actor.hpp"
+#include "caf/sec.hpp"
 #include "commands.hpp"
 #include "connect.hpp"
+#include "process_end.hpp"
 #include "troupe/cluster/departure.hpp"
+#include "troupe/net/endpoint.hpp"
 #include "troupe/node/options.hpp"
 
 namespace cli {
@@ -16,80 +20,63 @@ using namespace troupe;
 
 namespace {
 
-/// Asks the node of `entry` to leave. Returns its id once it has agreed.
-result<std::string> ask_to_leave(caf::scoped_actor& self, const caf::strong_actor_ptr& entry,
-                                 bool force, duration wait) {
-  result<std::string> agreed{
-    problem{errc::timed_out, "no answer in time; wait longer with --timeout"}};
-  self->request(caf::actor_cast<caf::actor>(entry), wait, router::leave_cluster{force})
-    .receive([&](const router::leave_receipt& answer) { agreed = answer.node; },
-             [&](const caf::error& why) { agreed = to_problem(why); });
-  return agreed;
+/// Has the node of `entry` leave. Returns what it has delivered and leaves behind, once it has left
+/// but for its end.
+result<departure_report> ask_to_leave(caf::scoped_actor& self, const caf::strong_actor_ptr& entry,
+                                      bool force, duration wait) {
+  auto deliver_within = std::min(wait, cluster::leave_options{}.deliver_within);
+  // It has as long again for what it accepts until its tasks are finished.
+  auto longest = wait + 2 * deliver_within + cluster::departure_options{}.deliver_rest_within;
+  result<departure_report> heard{
+    problem{errc::timed_out, "it has not left yet, and may still do so; see troupe status, or ask "
+                             "again with a longer --timeout"}};
+  auto there = caf::actor_cast<caf::actor>(entry);
+  self->request(there, longest, router::leave_node{force, deliver_within})
+    .receive([&](const departure_report& report) { heard = report; },
+             [&](const caf::error& why) {
+               if (why != caf::sec::request_timeout)
+                 heard = to_problem(why);
+             });
+  if (heard)
+    self->send(there, router::departure_heard{});
+  return heard;
 }
 
-struct undelivered {
-  std::uint64_t messages = 0;
-  agent_id first{};
-};
-
-/// What the node of `entry` had accepted so long ago and has not delivered yet; nothing if it does
-/// not tell.
-undelivered ask_for_undelivered(caf::scoped_actor& self, const caf::strong_actor_ptr& entry,
-                                duration since, duration wait) {
-  undelivered found;
-  router::list_inboxes question{.limit = 1'000};
-  for (auto more = true; more;) {
-    more = false;
-    self->request(caf::actor_cast<caf::actor>(entry), wait, question)
-      .receive(
-        [&](const router::inbox_page& page) {
-          for (auto& each : page.inboxes)
-            if (each.accepted > 0 && each.age >= since) {
-              found.first = found.messages == 0 ? each.agent : found.first;
-              found.messages += each.accepted;
-            }
-          question.after = page.next;
-          more = !page.next.empty();
-        },
-        [](const caf::error&) {});
-  }
-  return found;
+/// What people should know of it, as the rest of a sentence.
+std::string in_words(const departure_report& what) {
+  std::vector<std::string> parts;
+  auto add = [&](std::uint64_t count, const std::string& noun, const std::string& one,
+                 const std::string& many) {
+    if (count > 0)
+      parts.push_back(counted(count, noun) + (count == 1 ? one : many));
+  };
+  add(what.delivered, "message", " was delivered meanwhile", " were delivered meanwhile");
+  add(what.lost, "undelivered message", " is lost", " are lost");
+  add(what.synced, "undelivered message",
+      " that is synced goes on if the node is started on its data folder again",
+      " that are synced go on if the node is started on its data folder again");
+  add(what.in_inboxes, "message", " was left in the inboxes of its agents",
+      " were left in the inboxes of its agents");
+  add(what.dead_letters, "dead letter", " was left there", " were left there");
+  std::string all;
+  for (auto& each : parts)
+    all += (all.empty() ? "; " : ", ") + each;
+  return (what.gave_up_vote ? " and has given up its vote" : "") + all;
 }
 
-/// Waits until the node has delivered what it has accepted, as nobody does once it has left.
-problem await_delivery(caf::scoped_actor& self, const caf::strong_actor_ptr& entry,
-                       const std::string& place, duration wait) {
-  auto begin = std::chrono::steady_clock::now();
-  auto end = begin + std::min(wait, cluster::leave_options{}.deliver_within);
-  for (;;) {
-    // What it accepts meanwhile is no reason to wait.
-    auto left = ask_for_undelivered(self, entry, std::chrono::steady_clock::now() - begin, wait);
-    if (left.messages == 0)
-      return {};
-    if (std::chrono::steady_clock::now() >= end)
-      return {errc::in_use,
-              place + " has accepted " + counted(left.messages, "message")
-                + (left.messages == 1 ? " that is" : " that are")
-                + " not delivered yet, as for agent '" + left.first.text()
-                + "'; see troupe inbox, or leave with --force, after which nobody delivers them"};
-    std::this_thread::sleep_for(std::chrono::milliseconds{100});
-  }
-}
-
-/// Removes the node from the voters, if it is one. If there is no leader that could do it, that is
-/// a problem only without `force`. A leader refuses while the remaining voters need the node, even
-/// with `force`.
-problem give_up_vote(cluster_client& client, const std::string& node, bool force, duration wait) {
-  if (!client.has_voters())
-    return {};
-  auto found = client.voters().list(wait);
-  auto is_forced = [&] { return force && cluster::nobody_leads(found.error().code); };
-  if (!found)
-    return is_forced() ? problem{} : found.error();
-  if (std::ranges::none_of(found->seats, [&](auto& each) { return each.node == node; }))
-    return {};
-  found = client.voters().change({cluster::voter_change::leave, node, force}, wait);
-  return found || is_forced() ? problem{} : found.error();
+void show(const common_options& common, const std::string& place, const departure_report& what) {
+  if (common.json)
+    print({{"event", "left"},
+           {"id", what.node},
+           {"at", place},
+           {"delivered", what.delivered},
+           {"lost", what.lost},
+           {"synced", what.synced},
+           {"in_inboxes", what.in_inboxes},
+           {"dead_letters", what.dead_letters},
+           {"gave_up_vote", what.gave_up_vote}});
+  else
+    std::cout << "the node at " << place << " has left" << in_words(what) << std::endl;
 }
 
 } // namespace
@@ -115,41 +102,38 @@ int run_leave(const common_options& common, const leave_command& what) {
   if (!entry)
     return complain(
       common, {errc::unreachable, place + " closed the link at once; it may be ending already"});
-  caf::scoped_actor self{(*client)->system()};
-  if (!what.force)
-    if (auto why = await_delivery(self, entry, place, common.wait()))
-      return complain(common, why);
+  auto endpoints = net::resolve(where->front());
+  if (!endpoints)
+    return complain(common, endpoints.error());
   auto id = (*link)->peer().node;
-  // A voter is replaced before it stops voting.
-  if (auto why = give_up_vote(**client, to_string(id), what.force, common.wait()))
-    return complain(common, why);
+  caf::scoped_actor self{(*client)->system()};
   self->monitor(entry);
-  auto node = ask_to_leave(self, entry, what.force, common.wait());
-  if (!node)
-    return complain(common, node.error());
-  auto is_gone = false;
-  auto deliveries = cluster::departure_options{}.deliver_rest_within
-                    + (what.force ? duration{} : cluster::leave_options{}.deliver_within);
-  self->receive([&](const caf::down_msg&) { is_gone = true; },
-                caf::after(common.wait() + deliveries) >> [] {});
-  if (!is_gone)
-    return complain(common, {errc::timed_out, place
-                                                + " finishes its tasks and leaves then; see "
-                                                  "troupe status, or wait longer with --timeout"});
+  auto left = ask_to_leave(self, entry, what.force, common.wait());
+  if (!left)
+    return complain(common, left.error());
+  auto has_ended = false;
+  self->receive([&](const caf::down_msg&) { has_ended = true; }, // as its links do
+                caf::after(common.wait()) >> [] {});
+  if (!has_ended || !await_process_end(*endpoints, common.wait()))
+    return complain(common, {errc::timed_out,
+                             place + " has left" + in_words(*left)
+                               + ", but its process has not ended; wait for that before you start "
+                                 "a node on its data folder, or end the process"});
+  if (!left->took_back)
+    return complain(common, {errc::outcome_unknown, place + " has left" + in_words(*left)
+                                                      + ", but could not remove all of its "
+                                                        "records; see troupe status"});
   if (others_know) {
     auto is_gone_there = [](const registry::record_view* seen) { return seen == nullptr; };
     auto forgotten = await_shown(**client, id, is_gone_there, common.wait());
     if (!forgotten)
       return complain(common, forgotten.error());
     if (!*forgotten)
-      return complain(common, {errc::outcome_unknown, place
-                                                        + " has ended, but could not remove all "
-                                                          "of its records; see troupe status"});
+      return complain(common, {errc::outcome_unknown, place + " has left" + in_words(*left)
+                                                        + ", but others still show it; see troupe "
+                                                          "status"});
   }
-  if (common.json)
-    print({{"event", "left"}, {"id", *node}, {"at", place}});
-  else
-    std::cout << "the node at " << place << " has left" << std::endl;
+  show(common, place, *left);
   return ok;
 }
 

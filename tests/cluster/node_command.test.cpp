@@ -450,27 +450,6 @@ TEST_CASE("a node that is told to leave is gone for good, and its tasks run else
   }));
 }
 
-TEST_CASE("a node with messages that nobody takes leaves only when it is forced to",
-          "[cluster][cli]") {
-  need_command();
-  running_node node{{"--name", "n1", "--slots", "0"}}; // a client's messages go by the services
-  auto waits = start(
-    {"send", "nobody", "tea", "--class", "confirm", "--timeout", "60", "--at", node.address()});
-  REQUIRE(comes_true([&] {
-    return run({"inbox", "--json", "--at", node.address()}).line().value("accepted", 0) == 1;
-  }));
-  auto stays = run({"leave", "--timeout", "1", "--at", node.address()});
-  INFO(stays);
-  CHECK(stays.status == 1);
-  CHECK(stays.says(node.address()
-                   + " has accepted 1 message that is not delivered yet, as for agent 'nobody'; "));
-  CHECK(comes_true([&] { // as before
-    return run({"request", "echo-n1", "tea", "--at", node.address()}).output == "tea\n";
-  }));
-  CHECK(run({"leave", "--force", "--at", node.address()}).status == 0);
-  CHECK(node.process().wait_for_end(30s) == 0);
-}
-
 TEST_CASE("a second signal within a second asks for the same, a later one and a third end the node",
           "[cluster][cli]") {
   using meaning = cli::end_requests::meaning;

@@ -60,8 +60,12 @@ TEST_CASE("a node that leaves has delivered what it accepted before", "[node]") 
   auto leaves = std::async(std::launch::async, [&] { return c[1].leave(); });
   auto taken = std::make_shared<std::atomic<std::uint64_t>>(0);
   REQUIRE(c[0].agent("ledger", [taken](std::uint64_t) { ++*taken; }));
-  CHECK(leaves.get());
+  auto left = leaves.get();
+  REQUIRE(left);
   CHECK(*taken == count);
+  CHECK(left->lost + left->synced == 0);
+  CHECK(left->delivered <= count);
+  CHECK(left->took_back);
 }
 
 TEST_CASE("a node that cannot deliver what it accepted stays, unless it is forced to leave",
@@ -78,5 +82,10 @@ TEST_CASE("a node that cannot deliver what it accepted stays, unless it is force
     return c[1].request<int>(to_agent("echo"), 5s, 7).value_or(0) == 7;
   }));
   CHECK(c[1].send(to_agent("nobody"), confirmed, std::uint64_t{2}));
-  CHECK(c[1].leave({.force = true, .deliver_within = 50ms}));
+  auto left = c[1].leave({.force = true, .deliver_within = 50ms});
+  REQUIRE(left);
+  CHECK(left->node == to_string(c[1].id()));
+  CHECK(left->lost == 2);
+  CHECK(left->synced == 0);
+  CHECK_FALSE(left->gave_up_vote);
 }

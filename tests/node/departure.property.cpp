@@ -3,6 +3,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <iterator>
 #include <map>
@@ -19,8 +20,8 @@ using cluster::departure;
 
 namespace {
 
-/// Callers that leave and stop at any time, and stages that end in any order, with any problem,
-/// twice, or without having begun.
+/// Callers that leave, ask for it and stop at any time, and stages that end in any order, with any
+/// problem, twice, or without having begun.
 class many_departures {
 public:
   explicit many_departures(random_source random) : random_(random) {}
@@ -33,6 +34,8 @@ public:
       step(last.id, departure::done{last.which});
     }
     CHECK(callers_.empty());
+    if (it_.is_ending()) // else they may wait for the program
+      CHECK(askers_.empty());
   }
 
 private:
@@ -42,13 +45,17 @@ private:
 
   void act() {
     auto choice = random_.below(8);
+    if (choice == 2 && perhaps()) {
+      askers_.insert(++last_caller_);
+      return step(last_caller_, departure::ask{{"one", random_.below(3) == 0, perhaps()}});
+    }
     if (choice == 0)
       return step(call(), departure::leave{"one", random_.below(3) == 0, random_.below(3) == 0});
     if (choice == 1 && random_.below(4) == 0)
       return step(call(), departure::stop{});
     if (runs_.empty() || random_.below(5) == 0)
       return step(random_.below(last_caller_ + 2),
-                  end_of(static_cast<departure::stage>(random_.below(15))));
+                  end_of(static_cast<departure::stage>(random_.below(17))));
     auto which = std::next(runs_.begin(), static_cast<std::ptrdiff_t>(random_.below(runs_.size())));
     auto ends = which->second;
     if (random_.below(6) != 0)
@@ -61,7 +68,8 @@ private:
     auto code = *std::next(codes.begin(), static_cast<std::ptrdiff_t>(random_.below(codes.size())));
     return {which,     code == errc::none ? problem{} : problem{code, "in words"},
             perhaps(), perhaps(),
-            perhaps(), perhaps()};
+            perhaps(), perhaps(),
+            perhaps(), {}};
   }
 
   request_id call() {
@@ -73,21 +81,31 @@ private:
     auto was_ending = it_.is_ending();
     departure::effects out;
     it_.step({}, id, std::move(what), out);
-    CHECK(out.size() <= 1);
+    auto is_answer = [](auto& each) { return std::holds_alternative<departure::answer>(each); };
+    auto own = std::ranges::find_if_not(out, is_answer);
+    CHECK(std::distance(own, out.end()) <= 1);
     CHECK((it_.is_ending() || !was_ending)); // it does not change its mind
     for (auto& each : out)
       troupe::visit([this](auto& effect) { perform(effect); }, each);
   }
 
   void perform(const departure::run& what) {
-    CHECK(callers_.contains(what.id));
+    CHECK(
+      (callers_.contains(what.id) || askers_.contains(what.id) || have_asked_.contains(what.id)));
     runs_[what.id] = what;
-    if (what.which < departure::stage::deliver_memory)
+    if (what.which < departure::stage::deliver_memory || what.which > departure::stage::end_router)
       return;
     CHECK(it_.is_ending());
     CHECK(stages_.insert(what.which).second); // once
     ender_ = ender_ == 0 ? what.id : ender_;
     CHECK(what.id == ender_);
+  }
+
+  void perform(const departure::answer& what) {
+    CHECK(askers_.erase(what.id) == 1); // once
+    if (what.why)                       // it has not left for them
+      runs_.erase(what.id);
+    have_asked_.insert(what.id);
   }
 
   void perform(const departure::over& what) {
@@ -100,6 +118,8 @@ private:
   random_source random_;
   departure it_;
   std::set<request_id> callers_;
+  std::set<request_id> askers_;
+  std::set<request_id> have_asked_;
   request_id last_caller_ = 0;
   std::map<request_id, departure::run> runs_;
   std::set<departure::stage> stages_;

@@ -60,9 +60,11 @@ struct node {
   /// Ends each stage with what `outcome` says; returns what the call ends with.
   template <class Outcome>
   problem call(request_id id, departure::event what, stages& run, Outcome outcome) {
+    auto asked = what;
     auto next = one(id, std::move(what));
     while (auto* stage = std::get_if<departure::run>(&next)) {
       CHECK(stage->id == id);
+      CHECK(stage->leaves == std::holds_alternative<departure::leave>(asked));
       run.push_back(stage->which);
       REQUIRE(run.size() <= 14);
       next = one(id, outcome(stage->which));
@@ -75,6 +77,25 @@ struct node {
   problem call(request_id id, departure::event what, stages& run, bool has_services = false) {
     return call(id, std::move(what), run,
                 [has_services](departure::stage which) { return end_of(which, {}, has_services); });
+  }
+
+  /// Others ask it, with id 1; goes on up to that stage, which it returns.
+  departure::effect asked_until(departure::stage which, const departure::leave& how = leave) {
+    auto next = one(1, departure::ask{how});
+    while (std::get<departure::run>(next).which != which)
+      next = one(1, end_of(std::get<departure::run>(next).which));
+    return next;
+  }
+
+  /// Others ask it, with id 1, and the program has it leave, with id 2; goes on up to that stage,
+  /// which it returns.
+  departure::effect told_until(departure::stage which, const departure::leave& how = leave) {
+    asked_until(tell_program, how);
+    CHECK(step(1, end_of(tell_program)).empty());
+    auto next = one(2, how);
+    while (std::get<departure::run>(next).which != which)
+      next = one(2, end_of(std::get<departure::run>(next).which));
+    return next;
   }
 
   /// Has it leave up to that stage, which it returns.
@@ -190,6 +211,13 @@ TEST_CASE("a node whose vote nobody takes goes on, and may leave later", "[node]
   CHECK(run.size() == 14);
 }
 
+TEST_CASE("a node of which the leader has not heard has no vote to give up", "[node][departure]") {
+  node it;
+  it.leave_until(give_up_vote);
+  CHECK(stage_of(it.one(1, end_of(give_up_vote, {errc::not_found, "no such node"})))
+        == end_workers);
+}
+
 TEST_CASE("who forces a node to leave does so although nobody leads", "[node][departure]") {
   auto forced = leave;
   forced.force = true;
@@ -293,6 +321,226 @@ TEST_CASE("a node that ends says nothing of a leave that was overtaken", "[node]
   CHECK_FALSE(why_of(next));
 }
 
+TEST_CASE("a node that is asked to leave gives up its vote, then its program has it leave",
+          "[node][departure]") {
+  node it;
+  CHECK(stage_of(it.one(1, departure::ask{leave})) == deliver);
+  CHECK(stage_of(it.one(1, end_of(deliver))) == give_up_vote);
+  auto told = std::get<departure::run>(it.one(1, end_of(give_up_vote)));
+  CHECK(told.which == tell_program);
+  CHECK(told.within == leave.deliver_within); // which the program passes on
+  CHECK(it.step(1, end_of(tell_program)).empty());
+  CHECK_FALSE(it.it.is_ending());
+  CHECK(stage_of(it.one(2, leave)) == deliver);
+  CHECK(stage_of(it.one(2, end_of(deliver, {errc::in_use, "one message"}))) == give_up_vote);
+  CHECK(stage_of(it.one(2, end_of(give_up_vote))) == end_workers);
+}
+
+TEST_CASE("who asks a node to leave hears why it stays", "[node][departure]") {
+  auto answer_of = [](const departure::effects& out) {
+    REQUIRE(out.size() == 1);
+    return std::get<departure::answer>(out.front());
+  };
+  node it;
+  it.asked_until(deliver);
+  auto stays = answer_of(it.step(1, end_of(deliver, {errc::in_use, "two messages"})));
+  CHECK(stays.id == 1);
+  CHECK(stays.why.code == errc::in_use);
+  it.one(2, departure::ask{leave});
+  it.one(2, end_of(deliver));
+  stays = answer_of(it.step(2, end_of(give_up_vote, {errc::in_use, "the last voter"})));
+  CHECK(stays.id == 2);
+  CHECK(stays.why.detail == "the last voter");
+  auto alone = leave;
+  alone.hosts_alone = true;
+  CHECK(answer_of(it.step(3, departure::ask{alone})).why.code == errc::in_use);
+  stages run; // and it may leave later
+  CHECK_FALSE(it.call(4, leave, run));
+  CHECK(answer_of(it.step(5, departure::ask{leave})).why.code == errc::cancelled);
+}
+
+TEST_CASE("who asks a node to leave hears what it has delivered and leaves behind",
+          "[node][departure]") {
+  auto how = leave;
+  how.kept.delivered = 100;
+  node it;
+  auto next = it.told_until(take_back, how);
+  auto taken_back = end_of(take_back);
+  taken_back.kept
+    = {.delivered = 105, .in_memory = 1, .synced = 2, .in_inboxes = 3, .dead_letters = 4};
+  auto out = it.step(2, taken_back);
+  REQUIRE(out.size() == 2);
+  auto heard = std::get<departure::answer>(out.front());
+  CHECK(heard.id == 1);
+  CHECK_FALSE(heard.why);
+  departure_report expected{.delivered = 5,
+                            .lost = 1,
+                            .synced = 2,
+                            .in_inboxes = 3,
+                            .dead_letters = 4,
+                            .gave_up_vote = false,
+                            .took_back = true};
+  CHECK(heard.report == expected);
+  // Its links are there until they have heard it.
+  CHECK(stage_of(out.back()) == report);
+  next = it.one(2, end_of(report));
+  CHECK(stage_of(next) == turn_away);
+  while (auto* run = std::get_if<departure::run>(&next)) {
+    CHECK(run->leaves);
+    next = it.one(2, end_of(run->which));
+  }
+  CHECK(std::get<departure::over>(next).report == expected); // so does the program
+}
+
+TEST_CASE("the report says whether the node had a vote and gave it up", "[node][departure]") {
+  struct row {
+    bool had_vote;
+    errc refusal;
+    bool gave_up;
+  };
+  for (auto& each : {row{true, errc::none, true}, row{false, errc::none, false},
+                     row{true, errc::no_quorum, false}}) {
+    node it;
+    auto forced = leave;
+    forced.force = true;
+    it.one(1, forced);
+    auto delivered = end_of(deliver);
+    delivered.has_vote = each.had_vote;
+    it.one(1, delivered);
+    auto next = it.one(1, end_of(give_up_vote, each.refusal == errc::none
+                                                 ? problem{}
+                                                 : problem{each.refusal, "nobody leads"}));
+    while (auto* run = std::get_if<departure::run>(&next))
+      next = it.one(1, end_of(run->which));
+    CHECK(std::get<departure::over>(next).report.gave_up_vote == each.gave_up);
+  }
+  node it; // before the program was told
+  it.asked_until(deliver);
+  auto delivered = end_of(deliver);
+  delivered.has_vote = true;
+  it.one(1, delivered);
+  it.one(1, end_of(give_up_vote));
+  it.step(1, end_of(tell_program));
+  auto next = it.one(2, leave);
+  while (stage_of(next) != take_back)
+    next = it.one(2, end_of(stage_of(next)));
+  CHECK(std::get<departure::answer>(it.step(2, end_of(take_back)).front()).report.gave_up_vote);
+
+  node other; // it does not count for the next leave
+  other.asked_until(deliver);
+  other.one(1, delivered);
+  other.one(1, end_of(give_up_vote));
+  other.step(1, end_of(tell_program));
+  other.one(2, leave);
+  other.one(2, end_of(deliver));
+  CHECK(other.step(2, end_of(give_up_vote, {errc::in_use, "the last voter"})).size() == 2);
+  next = other.one(3, leave);
+  while (auto* run = std::get_if<departure::run>(&next))
+    next = other.one(3, end_of(run->which));
+  CHECK_FALSE(std::get<departure::over>(next).report.gave_up_vote);
+}
+
+TEST_CASE("all who ask a node to leave hear of the same leave, which is forced if one of them is",
+          "[node][departure]") {
+  node it;
+  it.asked_until(deliver);
+  CHECK(it.step(2, departure::ask{leave}).empty());
+  auto forced = leave;
+  forced.force = true;
+  CHECK(it.step(3, departure::ask{forced}).empty());
+  CHECK(stage_of(it.one(1, end_of(deliver, {errc::in_use, "one message"}))) == give_up_vote);
+  it.one(1, end_of(give_up_vote));
+  it.step(1, end_of(tell_program));
+  CHECK(it.step(4, departure::ask{leave}).empty());
+  auto next = it.one(5, leave);
+  CHECK(std::get<departure::run>(next).force);
+  while (stage_of(next) != take_back)
+    next = it.one(5, end_of(stage_of(next)));
+  auto out = it.step(5, end_of(take_back));
+  REQUIRE(out.size() == 5);
+  for (request_id each = 1; each <= 4; ++each)
+    CHECK(std::get<departure::answer>(out[each - 1]).id == each);
+  // Also who asks while the others say that they have the report.
+  CHECK(it.step(6, departure::ask{leave}).empty());
+  out = it.step(5, end_of(report));
+  REQUIRE(out.size() == 2);
+  CHECK_FALSE(std::get<departure::answer>(out.front()).why);
+  CHECK(stage_of(out.back()) == turn_away);
+}
+
+TEST_CASE("who asks while the program has the node leave hears of that leave",
+          "[node][departure]") {
+  node it;
+  it.leave_until(deliver_rest);
+  CHECK(it.step(2, departure::ask{leave}).empty());
+  CHECK(stage_of(it.one(1, end_of(deliver_rest))) == take_back);
+  auto out = it.step(1, end_of(take_back, {errc::timed_out, "late"}));
+  REQUIRE(out.size() == 2);
+  auto heard = std::get<departure::answer>(out.front());
+  CHECK(heard.id == 2);
+  CHECK_FALSE(heard.why); // it leaves all the same
+  CHECK_FALSE(heard.report.took_back);
+}
+
+TEST_CASE("a node has a bound of those who wait for it to leave", "[node][departure]") {
+  node it{departure{{.max_askers = 2}}};
+  it.asked_until(deliver);
+  CHECK(it.step(2, departure::ask{leave}).empty());
+  auto refused = std::get<departure::answer>(it.one(3, departure::ask{leave}));
+  CHECK(refused.why.code == errc::limit_reached);
+  CHECK(it.step(1, end_of(deliver, {errc::in_use, "one message"})).size() == 2);
+}
+
+TEST_CASE("who asks a node to leave hears that it was stopped", "[node][departure]") {
+  auto codes_of = [](const departure::effects& out) {
+    std::vector<errc> found;
+    for (auto& each : out)
+      if (auto* answer = std::get_if<departure::answer>(&each))
+        found.push_back(answer->why.code);
+    return found;
+  };
+  using codes = std::vector<errc>;
+  SECTION("while it delivers") {
+    node it;
+    it.asked_until(deliver);
+    CHECK(stage_of(it.one(2, departure::stop{})) == deliver_memory);
+    CHECK(codes_of(it.step(1, end_of(deliver))) == codes{errc::cancelled});
+  }
+  SECTION("while its program finishes its work") {
+    node it;
+    it.asked_until(tell_program);
+    it.step(1, end_of(tell_program));
+    auto out = it.step(2, departure::stop{});
+    CHECK(codes_of(out) == codes{errc::cancelled});
+    CHECK(stage_of(out.back()) == deliver_memory);
+    CHECK(it.step(1, end_of(tell_program)).empty());
+    CHECK(stage_of(it.one(2, end_of(deliver_memory))) == turn_away);
+  }
+  SECTION("but not after it has taken back what it said") {
+    node it;
+    it.told_until(take_back);
+    it.one(3, departure::stop{});
+    auto out = it.step(2, end_of(take_back));
+    CHECK(codes_of(out) == codes{errc::none});
+    CHECK_FALSE(why_of(out.back()));
+    CHECK(stage_of(it.one(3, end_of(deliver_memory))) == turn_away);
+  }
+}
+
+TEST_CASE("a program that is told to have its node leave hears if the vote came back, and stays",
+          "[node][departure]") {
+  node it;
+  it.told_until(give_up_vote);
+  auto out = it.step(2, end_of(give_up_vote, {errc::in_use, "the last voter"}));
+  REQUIRE(out.size() == 2);
+  CHECK(std::get<departure::answer>(out.front()).why.code == errc::in_use);
+  CHECK(why_of(out.back()).code == errc::in_use);
+  CHECK(stage_of(it.one(3, departure::ask{leave})) == deliver);
+  // Messages count again.
+  auto stays = std::get<departure::answer>(it.one(3, end_of(deliver, {errc::in_use, "one"})));
+  CHECK(stays.why.detail == "one");
+}
+
 TEST_CASE("the end of a stage that is not under way changes nothing", "[node][departure]") {
   node it;
   CHECK(it.step(1, end_of(turn_away)).empty());
@@ -317,7 +565,8 @@ TEST_CASE("each stage that waits for others has its bound", "[node][departure]")
                      .deliver_rest_within = 5s,
                      .take_back_within = 2s,
                      .hand_over_within = 3s,
-                     .agents_end_within = 4s}}};
+                     .agents_end_within = 4s,
+                     .report_within = 7s}}};
   auto how = leave;
   how.deliver_within = 6s;
   auto next = it.one(1, how);
@@ -332,6 +581,9 @@ TEST_CASE("each stage that waits for others has its bound", "[node][departure]")
     CHECK(run->within == expected);
     next = it.one(1, end_of(run->which));
   }
+  node asked{departure{{.report_within = 7s}}};
+  asked.told_until(take_back);
+  CHECK(std::get<departure::run>(asked.step(2, end_of(take_back)).back()).within == 7s);
 }
 
 TEST_CASE("whatever comes of its stages, a node that departs ends in order, or goes on",

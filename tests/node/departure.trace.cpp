@@ -24,7 +24,7 @@ namespace {
 
 using enum departure::stage;
 
-constexpr std::array<std::pair<departure::stage, std::string_view>, 15> stages{{
+constexpr std::array<std::pair<departure::stage, std::string_view>, 17> stages{{
   {deliver, "deliver"},
   {give_up_vote, "give_up_vote"},
   {end_workers, "end_workers"},
@@ -40,12 +40,15 @@ constexpr std::array<std::pair<departure::stage, std::string_view>, 15> stages{{
   {end_agents, "end_agents"},
   {end_services, "end_services"},
   {end_router, "end_router"},
+  {tell_program, "tell_program"},
+  {report, "report"},
 }};
 
-/// ID is that of a leave or stop. A node has no log of the group, unless it is seated or knows a
-/// leader. Understands:
-///   leave ID [alone|force]... | stop ID
-///   done ID STAGE [CODE | services | seated | knows_leader]
+/// ID is that of a leave, ask or stop. A node has no log of the group, unless it is seated or knows
+/// a leader. Understands:
+///   leave ID [alone|force|delivered=N]... | ask ID [the same]... | stop ID
+///   done ID STAGE [CODE | services | seated | votes | knows_leader]
+///   taken_back ID DELIVERED IN_MEMORY SYNCED
 class traced_departure : public test::traced_machine<departure> {
   departure& machine() override {
     return it_;
@@ -55,6 +58,10 @@ class traced_departure : public test::traced_machine<departure> {
     auto id = test::read_number(in);
     if (verb == "leave")
       step(read_leave(in), id);
+    else if (verb == "ask")
+      step(departure::ask{read_leave(in)}, id);
+    else if (verb == "taken_back")
+      step(read_end(in), id);
     else if (verb == "stop")
       step(departure::stop{}, id);
     else if (verb == "done")
@@ -68,6 +75,8 @@ class traced_departure : public test::traced_machine<departure> {
     for (std::string word; in >> word;) {
       made.force |= word == "force";
       made.hosts_alone |= word == "alone";
+      if (word.starts_with("delivered="))
+        made.kept.delivered = std::stoull(word.substr(word.find('=') + 1));
     }
     return made;
   }
@@ -80,7 +89,8 @@ class traced_departure : public test::traced_machine<departure> {
         made.which = which;
     auto more = test::read_more(in);
     made.has_services = more == "services";
-    made.is_seated = more == "seated";
+    made.has_vote = more == "votes";
+    made.is_seated = made.has_vote || more == "seated";
     made.knows_leader = more == "knows_leader";
     made.has_log = made.is_seated || made.knows_leader;
     if (made.has_services || made.has_log)
@@ -88,6 +98,20 @@ class traced_departure : public test::traced_machine<departure> {
     if (!more.empty())
       made.why = {test::to_code(more), "so it ended"};
     return made;
+  }
+
+  static departure::done read_end(std::istream& in) {
+    departure::done made{.which = take_back};
+    made.kept.delivered = test::read_number(in);
+    made.kept.in_memory = test::read_number(in);
+    made.kept.synced = test::read_number(in);
+    return made;
+  }
+
+  static void write(std::ostream& text, const departure_report& what) {
+    text << ": delivered " << what.delivered << ", lost " << what.lost << ", synced " << what.synced
+         << (what.gave_up_vote ? ", gave up its vote" : "")
+         << (what.took_back ? "" : ", did not take back all");
   }
 
   std::string to_words(const departure::effect& what) override {
@@ -102,10 +126,19 @@ class traced_departure : public test::traced_machine<departure> {
                         text << " within " << troupe::to_string(each.within);
                       text << (each.force ? ", forced" : "");
                     },
+                    [&](const departure::answer& each) {
+                      text << each.id << " hears";
+                      if (each.why)
+                        text << ": " << to_string(each.why);
+                      else
+                        write(text, each.report);
+                    },
                     [&](const departure::over& each) {
                       text << each.id << " is over";
                       if (each.why)
                         text << ": " << to_string(each.why);
+                      else if (each.report != departure_report{})
+                        write(text, each.report);
                     },
                   },
                   what);

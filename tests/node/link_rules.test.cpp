@@ -135,7 +135,8 @@ TEST_CASE("each message of troupe's own needs the right that is said here, or me
     {need::operate,
      {"troupe::cluster::change_voters", "troupe::cluster::make_backup",
       "troupe::cluster::read_backup", "troupe::lock::force_release",
-      "troupe::router::leave_cluster", "troupe::router::maintain_node",
+      "troupe::router::departure_heard", "troupe::router::leave_cluster",
+      "troupe::router::leave_node", "troupe::router::maintain_node",
       "troupe::router::redrive_dead_letter", "troupe::router::purge_dead_letters",
       "troupe::router::show_dead_letter", "troupe::scheduler::set_maintenance"}},
   };

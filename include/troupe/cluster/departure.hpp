@@ -7,12 +7,14 @@
 #include <cstdint>
 #include <iterator>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <variant>
 #include <vector>
 
 #include "troupe/cluster/voter_types.hpp"
+#include "troupe/core/departure_report.hpp"
 #include "troupe/core/flaw.hpp"
 #include "troupe/core/machine.hpp"
 #include "troupe/core/problem.hpp"
@@ -34,24 +36,33 @@ struct departure_options {
   /// Until agents have handled what waits for them; and until messages of a node that stops have
   /// ended.
   duration agents_end_within = std::chrono::seconds{2};
+  /// Until those who asked it to leave have said that they have the report.
+  duration report_within = std::chrono::seconds{2};
+  /// Who wait for the outcome of one leave.
+  std::size_t max_askers = 100;
 };
 
 /// Decides in which order a node ends, and what it does before that if it leaves its cluster.
 ///
-/// - A node that leaves first has the messages delivered that it has accepted, as nobody delivers
-///   them later. Then it gives its vote up, so that another one has taken its place before anything
-///   is taken back. If one of these fails, the node goes on as before, unless it is forced to leave
-///   without the first. Once its workers have ended, and the messages that came meanwhile, it takes
-///   back what it has said, and ends, whatever comes of that.
+/// - A node that leaves first has the messages delivered that it has accepted, as those in its
+///   memory are lost with it, and synced ones wait until somebody starts it again. Then it gives
+///   its vote up, so that another one has taken its place before anything is taken back. If one of
+///   these fails, the node goes on as before, unless it is forced to leave without the first. Once
+///   its workers have ended, and the messages that came meanwhile, it takes back what it has said,
+///   and ends, whatever comes of that.
 /// - A node that stops keeps its vote and what it has said: it is expected back. What it has
 ///   accepted in memory only is delivered before it turns anybody away.
+/// - A node that others ask to leave does the same by itself up to its vote. Then its program hears
+///   that it is to finish its work and have it leave; from there on only its vote, if it has got
+///   one again, can keep it. Who asks meanwhile gets the same answer: why it stays, or what it has
+///   delivered and left behind, which they hear while it has links.
 /// - One leave is under way at a time. A node that is stopped meanwhile ends at once.
 /// - Each stage begins after the one before is `done`, and is carried out once; one that fails or
 ///   takes too long does not keep the next one from coming.
 ///
 /// Steps like any machine, but has no deadlines: its host waits for a stage no longer than its
-/// bound. A step has one effect; none if it is the end of a stage that is not under way. Not
-/// thread-safe. Cost of a step: O(1).
+/// bound. The effects of a step are answers, and behind these one `run` or `over` at most. Not
+/// thread-safe. Cost of a step: O(1), and O(askers) where a leave ends.
 class departure {
 public:
   /// In the order in which they come, but for end_sessions.
@@ -91,9 +102,15 @@ public:
     /// Those on this node, and its part in the group.
     end_services,
     end_router,
+    /// Of a node that others ask to leave: its vote is given up. The program is to finish its work
+    /// and have it leave.
+    tell_program,
+    /// Of such a node: it has taken back what it said. Those who asked say that they have the
+    /// report, as their links end with the node.
+    report,
   };
 
-  // -- events: leave and stop with an id of their own ----------------------------------------
+  // -- events: leave, ask and stop with an id of their own ----------------------------------------
 
   /// Leave the cluster and end. The id is not zero, as that of stop. Errors: cancelled (it has
   /// stopped, or was stopped before it took anything back), in_use (it is leaving already; or it
@@ -106,6 +123,15 @@ public:
     bool hosts_alone = false;
     /// Until the messages that it has accepted to deliver have ended.
     duration deliver_within{};
+    /// When it is told so.
+    kept_messages kept{};
+  };
+
+  /// Others want it to leave. Errors of the answer: those of `leave`, but for in_use while it is
+  /// leaving already: then it has the answer of that one, which is forced if one of them is; and
+  /// limit_reached.
+  struct ask {
+    leave how;
   };
 
   /// End. No error; the second one ends at once.
@@ -123,20 +149,33 @@ public:
     bool has_log = false;
     bool is_seated = false;
     bool knows_leader = false;
+    /// That seat has a vote. Counts with deliver.
+    bool has_vote = false;
+    /// Counts with take_back.
+    kept_messages kept{};
   };
 
-  using event = std::variant<leave, stop, done>;
+  using event = std::variant<leave, ask, stop, done>;
 
   // -- effects -------------------------------------------------------------------------------
 
   /// Carry this out, wait up to `within` for those that are asked, and step `done` with that id.
-  /// Zero: what it ends ends by itself.
+  /// Zero: what it ends ends by itself. With tell_program it is what the program's leave gets.
   struct run {
     request_id id = 0;
     stage which{};
     duration within{};
     /// Of the leave.
     bool force = false;
+    /// Of a node that leaves.
+    bool leaves = false;
+  };
+
+  /// For the `ask` of that id: why the node stays, or did not leave; else what came of it.
+  struct answer {
+    request_id id = 0;
+    problem why{};
+    departure_report report{};
   };
 
   /// The leave or stop of that id has ended. The node has ended, but for a leave that is refused,
@@ -144,9 +183,11 @@ public:
   struct over {
     request_id id = 0;
     problem why{};
+    /// Of a leave; empty if it is refused.
+    departure_report report{};
   };
 
-  using effect = std::variant<run, over>;
+  using effect = std::variant<run, answer, over>;
   using effects = std::vector<effect>;
 
   // ------------------------------------------------------------------------------------------
@@ -189,21 +230,51 @@ private:
 
   void handle(request_id id, const leave& what, effects& out) {
     if (is_ending())
-      return end_call(id, {errc::cancelled, "this node has stopped"}, out);
+      return end_call(id, stopped(), out);
+    if (std::exchange(waits_for_program_, false)) {
+      is_told_ = true;
+      leaver_ = id;
+      is_call_ = true;
+      deliver_within_ = what.deliver_within;
+      force_ = force_ || what.force;
+      return begin(id, leaves_at_ = stage::deliver, out);
+    }
     if (leaver_ != 0)
       return end_call(id, {errc::in_use, "this node is leaving already"}, out);
     if (auto why = refusal(what.name, what.hosts_alone, what.force))
       return end_call(id, std::move(why), out);
-    leaver_ = id;
-    force_ = what.force;
-    deliver_within_ = what.deliver_within;
-    begin(id, leaves_at_ = stage::deliver, out);
+    is_call_ = true;
+    begin_to_leave(id, what, out);
+  }
+
+  void handle(request_id id, const ask& what, effects& out) {
+    if (is_ending())
+      return answer_one(id, stopped(), out);
+    if (askers_.size() >= options_.max_askers)
+      return answer_one(
+        id,
+        {errc::limit_reached,
+         std::to_string(options_.max_askers)
+           + " callers wait for this node to leave; look later whether it has left"},
+        out);
+    auto& how = what.how;
+    if (leaver_ != 0) {
+      askers_.insert(id);
+      force_ = force_ || how.force;
+      return;
+    }
+    if (auto why = refusal(how.name, how.hosts_alone, how.force))
+      return answer_one(id, std::move(why), out);
+    askers_.insert(id);
+    begin_to_leave(id, how, out);
   }
 
   void handle(request_id id, const stop&, effects& out) {
     if (is_ending())
       return end_call(id, {}, out);
     ender_ = id;
+    if (waits_for_program_) // no stage of it is under way at whose end it would be overtaken
+      refuse(overtaken({.which = stage::tell_program}), out);
     begin(id, ends_at_ = stage::deliver_memory, out);
   }
 
@@ -214,33 +285,97 @@ private:
       go_on_ending(id, what, out);
   }
 
+  void begin_to_leave(request_id id, const leave& what, effects& out) {
+    leaver_ = id;
+    force_ = what.force;
+    deliver_within_ = what.deliver_within;
+    before_ = what.kept;
+    report_ = {};
+    begin(id, leaves_at_ = stage::deliver, out);
+  }
+
   void go_on_leaving(request_id id, done& what, effects& out) {
     leaves_at_.reset();
+    if (what.which == stage::take_back)
+      note_end(what);
     if (is_ending()) // another one ends it
-      return end_call(std::exchange(leaver_, 0), overtaken(what), out);
+      return end_overtaken(what, out);
     switch (what.which) {
       case stage::deliver:
-        return what.why && !force_ ? end_call(std::exchange(leaver_, 0), std::move(what.why), out)
-                                   : give_up_vote(id, what, out);
+        return what.why && !force_ && !is_told_ ? refuse(std::move(what.why), out)
+                                                : give_up_vote(id, what, out);
       case stage::give_up_vote:
-        return what.why && !(force_ && nobody_leads(what.why.code))
-                 ? end_call(std::exchange(leaver_, 0), std::move(what.why), out)
-                 : leave_for_good(id, out);
+        return what.why && !is_without_vote(what.why.code)
+                 ? refuse(std::move(what.why), out)
+                 : leave_for_good(id, had_vote_ && !what.why, out);
+      case stage::tell_program:
+        waits_for_program_ = true;
+        return;
       case stage::end_workers:
         return begin(id, leaves_at_ = stage::deliver_rest, out);
       case stage::deliver_rest:
         return begin(id, leaves_at_ = stage::take_back, out);
+      case stage::take_back:
+        return tell_askers(out) ? begin(id, leaves_at_ = stage::report, out) : end(id, out);
       default:
-        why_ = std::move(what.why);
-        ender_ = id;
-        return begin(id, ends_at_ = stage::turn_away, out);
+        tell_askers(out); // those who have asked since
+        return end(id, out);
     }
   }
 
-  /// What a leave ends with that is at this stage when the node is stopped.
-  static problem overtaken(done& what) {
-    if (what.which == stage::take_back || (what.which == stage::give_up_vote && what.why))
-      return std::move(what.why);
+  /// Whether it leaves all the same: the leader has not heard of this node, and so has given it no
+  /// vote, or it is forced to.
+  [[nodiscard]] bool is_without_vote(errc why) const {
+    return why == errc::not_found || (force_ && nobody_leads(why));
+  }
+
+  void give_up_vote(request_id id, const done& at, effects& out) {
+    // A member hears of its own seat after it hears of the leader.
+    auto may_vote = at.has_log && (at.is_seated || at.knows_leader);
+    had_vote_ = at.has_vote;
+    if (may_vote)
+      return begin(id, leaves_at_ = stage::give_up_vote, out);
+    leave_for_good(id, false, out);
+  }
+
+  void leave_for_good(request_id id, bool gave_up_vote, effects& out) {
+    report_.gave_up_vote = report_.gave_up_vote || gave_up_vote;
+    if (!is_call_)
+      return begin(id, leaves_at_ = stage::tell_program, out);
+    begin(id,
+          leaves_at_ = planted_flaw == flaw::workers_kept ? stage::take_back : stage::end_workers,
+          out);
+  }
+
+  void end(request_id id, effects& out) {
+    ender_ = id;
+    begin(id, ends_at_ = stage::turn_away, out);
+  }
+
+  /// What it has not delivered by now it leaves behind.
+  void note_end(done& what) {
+    report_.delivered = what.kept.delivered - std::min(before_.delivered, what.kept.delivered);
+    report_.lost = what.kept.in_memory;
+    report_.synced = what.kept.synced;
+    report_.in_inboxes = what.kept.in_inboxes;
+    report_.dead_letters = what.kept.dead_letters;
+    report_.took_back = !what.why;
+    why_ = std::move(what.why);
+  }
+
+  /// The leave ends as it was, or fails, if the node is stopped meanwhile.
+  void end_overtaken(done& what, effects& out) {
+    if (what.which != stage::take_back && what.which != stage::report)
+      return refuse(overtaken(what), out);
+    tell_askers(out);
+    if (is_call_)
+      out.emplace_back(over{leaver_, why_, report_});
+    forget_leave();
+  }
+
+  static problem overtaken(const done& what) {
+    if (what.which == stage::give_up_vote && what.why)
+      return what.why;
     if (what.which == stage::give_up_vote)
       return {errc::outcome_unknown,
               "this node was stopped meanwhile; whether it was done is not known"};
@@ -248,24 +383,35 @@ private:
                              "others expect it back"};
   }
 
-  void give_up_vote(request_id id, const done& at, effects& out) {
-    // A member hears of its own seat after it hears of the leader.
-    auto may_vote = at.has_log && (at.is_seated || at.knows_leader);
-    if (may_vote)
-      return begin(id, leaves_at_ = stage::give_up_vote, out);
-    leave_for_good(id, out);
+  /// The node does not leave: who has it leave hears so, and who has asked.
+  void refuse(problem why, effects& out) {
+    for (auto each : std::exchange(askers_, {}))
+      answer_one(each, why, out);
+    if (is_call_)
+      end_call(leaver_, std::move(why), out);
+    forget_leave();
   }
 
-  void leave_for_good(request_id id, effects& out) {
-    begin(id,
-          leaves_at_ = planted_flaw == flaw::workers_kept ? stage::take_back : stage::end_workers,
-          out);
+  void forget_leave() {
+    leaver_ = 0;
+    is_call_ = false;
+    is_told_ = false;
+    waits_for_program_ = false;
+  }
+
+  /// Whether there is anybody who asked.
+  bool tell_askers(effects& out) {
+    auto all = std::exchange(askers_, {});
+    for (auto each : all)
+      out.emplace_back(answer{each, {}, report_});
+    return !all.empty();
   }
 
   void go_on_ending(request_id id, const done& what, effects& out) {
     if (what.which == stage::end_router) {
       ends_at_.reset();
-      return end_call(id, std::move(why_), out);
+      out.emplace_back(id == leaver_ ? over{id, why_, report_} : over{id, {}, {}});
+      return;
     }
     if (what.which == stage::fall_silent)
       has_services_ = what.has_services;
@@ -277,17 +423,27 @@ private:
   }
 
   void begin(request_id id, std::optional<stage> which, effects& out) const {
-    out.emplace_back(run{id, *which, within(*which), force_});
+    out.emplace_back(run{id, *which, within(*which), force_, id == leaver_});
+  }
+
+  static problem stopped() {
+    return {errc::cancelled, "this node has stopped"};
+  }
+
+  static void answer_one(request_id id, problem why, effects& out) {
+    out.emplace_back(answer{id, std::move(why), {}});
   }
 
   static void end_call(request_id id, problem why, effects& out) {
-    out.emplace_back(over{id, std::move(why)});
+    out.emplace_back(over{id, std::move(why), {}});
   }
 
   [[nodiscard]] duration within(stage which) const {
     switch (which) {
       case stage::deliver:
         return force_ ? duration{} : deliver_within_;
+      case stage::tell_program:
+        return deliver_within_;
       case stage::give_up_vote:
         return options_.give_up_within;
       case stage::deliver_rest:
@@ -299,20 +455,32 @@ private:
       case stage::deliver_memory:
       case stage::end_agents:
         return options_.agents_end_within;
+      case stage::report:
+        return options_.report_within;
       default:
         return {};
     }
   }
 
   const departure_options options_;
-  /// Who leaves, and who ends it, with the stage that is under way; zero: nobody.
+  /// The leave or ask under way, and who ends it, with the stage that is under way; zero: nobody.
   request_id leaver_ = 0;
   std::optional<stage> leaves_at_;
   request_id ender_ = 0;
   std::optional<stage> ends_at_;
+  /// Of the leave under way: it is a `leave`, not an `ask`; others have asked before, and the
+  /// program has heard of it, or is to go on with it.
+  bool is_call_ = false;
+  bool is_told_ = false;
+  bool waits_for_program_ = false;
   bool force_ = false;
   duration deliver_within_{};
+  /// Who hear what comes of it.
+  std::set<request_id> askers_;
   bool has_services_ = false;
+  bool had_vote_ = false;
+  kept_messages before_;
+  departure_report report_;
   /// What came of taking back.
   problem why_;
 };

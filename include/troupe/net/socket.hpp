@@ -7,6 +7,7 @@
 #include <system_error>
 #include <utility>
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -113,6 +114,12 @@ inline result<socket> start_listen(const endpoint& where) {
   if (::bind(made.get(), where.data(), where.size()) != 0 || ::listen(made.get(), SOMAXCONN) != 0)
     return wrong();
   return made;
+}
+
+/// Returns another descriptor of the same socket, none if the process has no more. A socket that
+/// listens does so until its last descriptor is closed.
+inline socket duplicate(const socket& of) {
+  return socket{::fcntl(of.get(), F_DUPFD_CLOEXEC, 0)};
 }
 
 /// Returns the endpoint that `made` is bound to, with the port that the system chose for "any free

@@ -24,6 +24,7 @@ inline std::string words_for_message(std::string_view type) {
     entry{"router::add_agent", "adding an agent"},
     entry{"router::remove_agent", "removing an agent"},
     entry{"router::leave_cluster", "having a node leave (troupe leave)"},
+    entry{"router::leave_node", "having a node leave (troupe leave)"},
     entry{"router::maintain_node", "maintenance (troupe maintain)"},
     entry{"router::redrive_dead_letter",
           "delivering dead letters again (troupe dead-letters --redrive)"},

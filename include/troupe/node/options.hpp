@@ -139,7 +139,8 @@ service_options& service_options::add(std::string name,
 struct leave_options {
   /// Leaves even if the cluster loses by it: a voter without a replacement, after which the cluster
   /// tolerates fewer failures; the only host, with which the services end; or a node that has
-  /// accepted messages of class confirm or once which are not delivered yet: nobody delivers them.
+  /// accepted messages of class confirm or once which are not delivered yet: those in its memory
+  /// are lost, those that are synced go on only if a node is started on its data folder again.
   bool force = false;
   /// How long it waits until the messages have ended that it has accepted so far.
   duration deliver_within = std::chrono::seconds{20};
@@ -234,8 +235,9 @@ struct node_options {
   /// block. A problem that repeats is logged when it begins, changes and ends. Default: no log.
   std::function<void(const log_line&)> log{};
   /// Called on an actor of the node when this node is asked to leave its cluster (as `troupe
-  /// leave` does) and may do so. The program then finishes its work, calls node::leave() from a
-  /// thread of its own and ends. Must not block. Default: such requests are refused.
+  /// leave` does), has delivered what it had accepted, and has given up its vote. The program then
+  /// finishes its work, calls node::leave() with these options from a thread of its own, and ends;
+  /// whoever asked hears what came of it. Must not block. Default: such requests are refused.
   std::function<void(const leave_options&)> on_leave_asked{};
   /// Called on an actor of the node when the CA has revoked the identity of this node: no member
   /// links to it any more, and no other certificate changes that. The members tell it as they end

@@ -23,6 +23,7 @@
 #include "troupe/core/caf/coded_access.hpp"
 #include "troupe/core/caf/inspect_enum.hpp"
 #include "troupe/core/caf/node_finder.hpp"
+#include "troupe/core/departure_report.hpp"
 #include "troupe/core/fields.hpp"
 #include "troupe/core/messages.hpp"
 #include "troupe/core/problem.hpp"
@@ -329,7 +330,28 @@ struct redrive_dead_letter {
   TROUPE_FIELDS(redrive_dead_letter, id);
 };
 
-/// A node that was asked to leave is about to do so.
+/// Asks the node of a router to leave its cluster permanently and to end. The answer comes once it
+/// has delivered what it has accepted, as far as it could, and has taken back what it has said;
+/// whoever gets it sends departure_heard, upon which the node ends. Errors: in_use (it alone hosts
+/// the services of the cluster, no node can take its place as a voter, or messages are not
+/// delivered: these need `force`), failed (its program does not end when somebody asks for it), and
+/// others of node::leave().
+struct leave_node {
+  using result = departure_report;
+
+  bool force = false;
+  /// As leave_options::deliver_within.
+  duration deliver_within = std::chrono::seconds{20};
+
+  TROUPE_FIELDS(leave_node, force, deliver_within);
+};
+
+/// Tells the node of a router that its departure_report has arrived. Has no answer.
+struct departure_heard {
+  TROUPE_FIELDS(departure_heard);
+};
+
+/// A node that was asked to leave has left but for its end.
 struct leave_receipt {
   /// Its id.
   std::string node;
@@ -337,9 +359,8 @@ struct leave_receipt {
   TROUPE_FIELDS(leave_receipt, node);
 };
 
-/// Asks the node of a router to leave its cluster for good and to end, which it does after
-/// the answer. Errors: in_use (it hosts the services of the cluster, and `force` is not set),
-/// failed (its program does not end when somebody asks for it).
+/// The same as leave_node, as earlier releases ask for it: the answer does not say what is left
+/// behind.
 struct leave_cluster {
   using result = leave_receipt;
 
@@ -476,6 +497,9 @@ CAF_BEGIN_TYPE_ID_BLOCK(troupe_router, ::troupe::type_ids::router)
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::inbox_page))
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::show_dead_letter))
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::shown_dead_letter))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::leave_node))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::departure_heard))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::departure_report))
 
 CAF_END_TYPE_ID_BLOCK(troupe_router)
 

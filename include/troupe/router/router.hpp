@@ -153,7 +153,17 @@ public:
         confirms_.dead().purge(what, detail::asker::of(self_));
       },
       [this](const list_inboxes& what) { return detail::inboxes_of(*entrance_, confirms_, what); },
-      [this](const leave_cluster& what) { leave(what.force); },
+      [this](const leave_cluster& what) {
+        leave({.force = what.force}, [this](caf::response_promise& answer, const auto& report) {
+          answer.deliver(leave_receipt{report.node});
+          events_.departure_heard(); // that one does not say so
+        });
+      },
+      [this](const leave_node& what) {
+        leave(what,
+              [](caf::response_promise& answer, const auto& report) { answer.deliver(report); });
+      },
+      [this](const departure_heard&) { events_.departure_heard(); },
       [this](const maintain_node& what) { maintain(what.on); },
     };
   }
@@ -373,6 +383,15 @@ public:
     return result;
   }
 
+  [[nodiscard]] kept_messages kept() const {
+    kept_messages result;
+    confirms_.add_to(result);
+    auto all = statistics();
+    result.in_inboxes = entrance_->agents.waiting().messages();
+    result.dead_letters = all.dead_letters;
+    return result;
+  }
+
 private:
   /// One may have ended.
   void tell_of_link(const node_id& node) {
@@ -380,13 +399,23 @@ private:
       confirms_.link_down(node);
   }
 
-  /// Answers first: the links end with the node.
-  void leave(bool force) {
-    auto answer = self_->make_response_promise();
-    if (auto why = events_.may_leave(force))
-      return answer.deliver(to_error(std::move(why)));
-    answer.deliver(leave_receipt{to_string(node_)});
-    events_.leave(force);
+  /// Calls `deliver` with the promise and the report, if the node leaves.
+  template <class Deliver>
+  void leave(const leave_node& how, Deliver deliver) {
+    // It stays here: CAF counts who has it without a lock.
+    leaving_.emplace(++last_leaving_, self_->make_response_promise());
+    auto home = caf::weak_actor_ptr{self_->ctrl()};
+    events_.leave(
+      how.force, how.deliver_within, kept(),
+      [this, home, deliver, number = last_leaving_](const result<departure_report>& what) {
+        run_on(home, [this, deliver, what, number] {
+          auto found = leaving_.extract(number);
+          if (found && what)
+            deliver(found.mapped(), *what);
+          else if (found)
+            found.mapped().deliver(to_error(what.error()));
+        });
+      });
   }
 
   void await(const await_room& what) {
@@ -522,6 +551,9 @@ private:
   node_id node_;
   router_options options_;
   router_events events_;
+  /// Who has asked the node to leave and has no answer yet; departure_options::max_askers at most.
+  std::map<std::uint64_t, caf::response_promise> leaving_;
+  std::uint64_t last_leaving_ = 0;
   /// Who has asked for maintenance and has no answer yet.
   std::map<std::uint64_t, caf::response_promise> maintained_;
   std::uint64_t last_maintained_ = 0;

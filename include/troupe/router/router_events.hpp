@@ -4,9 +4,12 @@
 #include <functional>
 
 #include "troupe/core/agent_id.hpp"
+#include "troupe/core/departure_report.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/once_all.hpp"
 #include "troupe/core/problem.hpp"
+#include "troupe/core/result.hpp"
+#include "troupe/core/time.hpp"
 #include "troupe/router/detail/call_outcomes.hpp"
 
 namespace troupe::router {
@@ -20,12 +23,15 @@ struct router_events {
   /// So a call to an agent of another node has ended, as far as others should hear of it; see
   /// call_outcomes. Called on any thread.
   std::function<void(const node_id& node, const agent_id& agent, call_end how)> called{};
-  /// Somebody asks the node to leave its cluster: says why it does not.
-  std::function<problem(bool force)> may_leave = [](bool) {
-    return problem{errc::failed, "this router has no node that could leave; ask that of a node"};
-  };
-  /// Begin to leave; comes after the answer has gone out.
-  std::function<void(bool force)> leave{};
+  /// Somebody asks the node, which has so many messages, to leave its cluster; `done` may be called
+  /// on any thread, once what it leaves behind is known.
+  std::function<void(bool force, duration deliver_within, const kept_messages& kept,
+                     std::function<void(const result<departure_report>&)> done)>
+    leave = [](bool, duration, const kept_messages&, const auto& done) {
+      done(problem{errc::failed, "this router has no node that could leave; ask that of a node"});
+    };
+  /// One of those who asked has the report: their links may end.
+  std::function<void()> departure_heard = [] {};
   /// Somebody asks the node for maintenance, or to end it; `done` may be called on any thread.
   std::function<void(bool on, done_handler done)> maintain = [](bool, const done_handler& done) {
     done(

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <fstream>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -25,9 +26,11 @@
 #include "troupe/core/caf/print_to_stderr.hpp"
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/wait.hpp"
+#include "troupe/core/departure_report.hpp"
 #include "troupe/core/wait_for.hpp"
 #include "troupe/net/gate.hpp"
 #include "troupe/net/listeners.hpp"
+#include "troupe/net/socket.hpp"
 #include "troupe/node/access_part.hpp"
 #include "troupe/node/founding.hpp"
 #include "troupe/node/group_part.hpp"
@@ -84,6 +87,8 @@ struct node::inside {
 
   ~inside() {
     stop();
+    if (asking_.joinable())
+      asking_.join();
     router_.reset();
     clients_.reset();
     shell_ = nullptr;
@@ -261,10 +266,35 @@ struct node::inside {
   void stop();
 
   /// As node::leave(). Calls `turn_away` once callers have to hear that the node ends.
-  problem leave(const leave_options& how, const std::function<void()>& turn_away);
+  result<departure_report> leave(const leave_options& how, const std::function<void()>& turn_away);
+
+  using departure_handler = std::function<void(const result<departure_report>&)>;
+
+  /// Others want this node to leave: gives its vote up on a thread of its own, tells the program,
+  /// and calls `done` on any thread once it knows what it leaves behind, or that it stays. On the
+  /// shell.
+  void ask_to_leave(cluster::departure::leave what, departure_handler done);
+
+  void end_ask();
+
+  [[nodiscard]] cluster::departure::leave wish_to_leave(const leave_options& how, bool hosts_alone,
+                                                        const kept_messages& kept) const;
+
+  [[nodiscard]] departure_report named(departure_report what) const;
+
+  /// Blocks until the router has counted them.
+  kept_messages kept();
 
   /// Runs one call of the departure on this thread, stage by stage, and returns what it ends with.
-  problem depart(cluster::departure::event what, const std::function<void()>& turn_away = {});
+  cluster::departure::over depart(cluster::departure::event what,
+                                  const std::function<void()>& turn_away = {});
+
+  /// Answers those who asked, and returns what the caller has to do.
+  std::optional<cluster::departure::effect> step_departure(request_id id,
+                                                           cluster::departure::event what);
+
+  cluster::departure::over go_on_departing(request_id id, cluster::departure::effect first,
+                                           const std::function<void()>& turn_away = {});
 
   problem carry_out(const cluster::departure::run& what,
                     const std::function<void()>& turn_away_others);
@@ -426,6 +456,9 @@ struct node::inside {
 
   node_options options_;
   cluster::node_log log_;
+  /// Those of the gate once more. Of a node that leaves they end behind its data folder: so whoever
+  /// connects there, and whom nobody accepts, sees when the folder is free.
+  std::vector<net::socket> kept_listeners_;
   cluster::data_folder data_;
   net::listeners listeners_;                    // empty once the gate accepts
   std::vector<net::datagram_socket> datagrams_; // empty once this node is a member
@@ -457,9 +490,13 @@ struct node::inside {
   std::mutex departing_;
   cluster::departure departure_{{.agents_end_within = options_.agents_end_within}}; // by departing_
   std::atomic<request_id> last_departure_ = 0;
-  /// The program was asked to have it leave. Not with this object: see set_up().
-  const std::shared_ptr<std::atomic<bool>> leave_asked_
-    = std::make_shared<std::atomic<bool>>(false);
+  std::map<request_id, departure_handler> askers_; // by departing_
+  /// Runs what comes before the program is told; by departing_, how many asks are in progress.
+  std::jthread asking_;
+  std::size_t asks_ = 0;
+  std::condition_variable asks_end_;
+  /// Of those who asked: whose report is on the way. Not with this object: see set_up().
+  const std::shared_ptr<std::atomic<int>> unheard_reports_ = std::make_shared<std::atomic<int>>(0);
   std::atomic<bool> stopped_ = false;
   std::atomic<bool> router_has_ended_ = false;
   std::mutex mutex_;

@@ -5,7 +5,9 @@
 #include <cstddef>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
+#include <thread>
 #include <tuple>
 #include <utility>
 #include <variant>
@@ -19,6 +21,7 @@
 #include "troupe/core/caf/answer_path.hpp"
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/wait.hpp"
+#include "troupe/core/departure_report.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/core/wait_for.hpp"
 #include "troupe/node/group_part.hpp"
@@ -36,44 +39,113 @@ inline void node::inside::stop() {
   std::ignore = depart(cluster::departure::stop{}); // has no error
 }
 
-inline problem node::inside::leave(const leave_options& how,
-                                   const std::function<void()>& turn_away) {
-  cluster::departure::leave what{.name = options_.name,
-                                 .force = how.force,
-                                 .hosts_alone = services_.has_value(),
-                                 .deliver_within
-                                 = std::clamp(how.deliver_within, duration::zero(), longest_span)};
-  auto why = depart(std::move(what), turn_away);
-  std::lock_guard guard{departing_};
-  if (why && !departure_.is_ending())
-    *leave_asked_ = false; // it goes on, and may be asked again
-  return why;
+inline result<departure_report> node::inside::leave(const leave_options& how,
+                                                    const std::function<void()>& turn_away) {
+  {
+    std::unique_lock guard{departing_}; // others may have asked: it goes on when that is done
+    asks_end_.wait(guard, [this] { return asks_ == 0; });
+  }
+  auto ended = depart(wish_to_leave(how, services_.has_value(), kept()), turn_away);
+  if (ended.why)
+    return std::move(ended.why);
+  return named(std::move(ended.report));
 }
 
-inline problem node::inside::depart(cluster::departure::event what,
-                                    const std::function<void()>& turn_away) {
-  auto step = [this](request_id id, cluster::departure::event each) {
-    std::lock_guard guard{departing_};
-    cluster::departure::effects out;
-    departure_.step({}, id, std::move(each), out);
-    return std::move(out.front());
-  };
+inline void node::inside::ask_to_leave(cluster::departure::leave what, departure_handler done) {
   auto id = ++last_departure_;
-  auto next = step(id, std::move(what));
-  while (auto* stage = std::get_if<cluster::departure::run>(&next)) {
+  {
+    std::lock_guard guard{departing_};
+    askers_.emplace(id, std::move(done));
+    ++asks_;
+  }
+  auto next = step_departure(id, cluster::departure::ask{std::move(what)});
+  if (!next)
+    return end_ask();
+  asking_ = std::jthread{[this, id, next = *std::move(next)]() mutable {
+    go_on_departing(id, std::move(next));
+    end_ask();
+  }};
+}
+
+inline void node::inside::end_ask() {
+  std::lock_guard guard{departing_};
+  --asks_;
+  asks_end_.notify_all();
+}
+
+inline cluster::departure::leave node::inside::wish_to_leave(const leave_options& how,
+                                                             bool hosts_alone,
+                                                             const kept_messages& kept) const {
+  return {.name = options_.name,
+          .force = how.force,
+          .hosts_alone = hosts_alone,
+          .deliver_within = std::clamp(how.deliver_within, duration::zero(), longest_span),
+          .kept = kept};
+}
+
+inline departure_report node::inside::named(departure_report what) const {
+  what.node = to_string(data_.self().id);
+  return what;
+}
+
+inline kept_messages node::inside::kept() {
+  return on_router<kept_messages>([](router::router_state& state) { return state.kept(); }, {}, {});
+}
+
+inline cluster::departure::over node::inside::depart(cluster::departure::event what,
+                                                     const std::function<void()>& turn_away) {
+  auto id = ++last_departure_;
+  auto next = step_departure(id, std::move(what));
+  return next ? go_on_departing(id, *std::move(next), turn_away) : cluster::departure::over{id};
+}
+
+inline std::optional<cluster::departure::effect>
+node::inside::step_departure(request_id id, cluster::departure::event what) {
+  cluster::departure::effects out;
+  std::vector<std::pair<departure_handler, result<departure_report>>> answers;
+  std::optional<cluster::departure::effect> next;
+  {
+    std::lock_guard guard{departing_};
+    departure_.step({}, id, std::move(what), out);
+    for (auto& each : out)
+      if (auto* answer = std::get_if<cluster::departure::answer>(&each)) {
+        auto asker = std::move(askers_.extract(answer->id).mapped());
+        if (answer->why)
+          answers.emplace_back(std::move(asker), std::move(answer->why));
+        else
+          answers.emplace_back(std::move(asker), named(std::move(answer->report)));
+      } else {
+        next = std::move(each);
+      }
+  }
+  for (auto& [asker, answer] : answers) {
+    *unheard_reports_ += answer ? 1 : 0;
+    asker(answer);
+  }
+  return next;
+}
+
+inline cluster::departure::over
+node::inside::go_on_departing(request_id id, cluster::departure::effect first,
+                              const std::function<void()>& turn_away) {
+  std::optional<cluster::departure::effect> next{std::move(first)};
+  while (auto* stage = next ? std::get_if<cluster::departure::run>(&*next) : nullptr) {
     if (stage->which != cluster::departure::stage::deliver) // after which it may go on
       end_founding();
     cluster::departure::done ended{stage->which, carry_out(*stage, turn_away)};
     ended.has_services = services_are_here();
+    if (stage->which == cluster::departure::stage::take_back)
+      ended.kept = kept();
     {
       std::lock_guard guard{mutex_}; // another thread may end the group
       ended.has_log = group_ != nullptr;
       ended.is_seated = group_ && group_->is_seated();
+      ended.has_vote = ended.is_seated && group_->own_seat().votes();
       ended.knows_leader = voters_ != nullptr;
     }
-    next = step(id, std::move(ended));
+    next = step_departure(id, std::move(ended));
   }
-  return std::get<cluster::departure::over>(next).why;
+  return next ? std::get<cluster::departure::over>(*std::move(next)) : cluster::departure::over{id};
 }
 
 inline problem node::inside::carry_out(const cluster::departure::run& what,
@@ -127,6 +199,8 @@ inline problem node::inside::carry_out(const cluster::departure::run& what,
       clients_->close();
       break;
     case end_links:
+      if (!what.leaves)
+        kept_listeners_.clear();
       if (gate_)
         gate_->stop();
       break;
@@ -139,6 +213,14 @@ inline problem node::inside::carry_out(const cluster::departure::run& what,
     case end_router:
       say_what_is_left();
       end_own_router();
+      break;
+    case tell_program:
+      on_shell([tell = options_.on_leave_asked, how = leave_options{what.force, what.within}] {
+        tell(how);
+      });
+      break;
+    case report:
+      wait_until([this] { return *unheard_reports_ <= 0; }, what.within);
       break;
   }
   return {};
@@ -157,8 +239,9 @@ inline problem node::inside::deliver_accepted(const accepted_part& which, durati
   return {errc::in_use, "node " + options_.name + " has accepted " + std::to_string(count)
                           + (count == 1 ? " message that is" : " messages that are")
                           + " not delivered yet, the first for agent '" + first.text()
-                          + "'; try again once they are, as nobody delivers them when it has "
-                            "left, or force it to leave (leave_options::force)"};
+                          + "'; try again once they are, or force it to leave "
+                            "(leave_options::force): then those in its memory are lost, and those "
+                            "that are synced go on if it is started on its data folder again"};
 }
 
 inline void node::inside::hand_over_lead(duration within) const {

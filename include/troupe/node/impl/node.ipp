@@ -131,7 +131,7 @@ TROUPE_COMPILED void node::stop() {
   inside_->stop();
 }
 
-TROUPE_COMPILED result<void> node::leave(const leave_options& how) {
+TROUPE_COMPILED result<departure_report> node::leave(const leave_options& how) {
   return inside_->leave(how, [this] { messages_.stop(); });
 }
 

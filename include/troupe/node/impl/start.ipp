@@ -67,15 +67,21 @@ inline problem node::inside::set_up() {
       return why;
   auto in_memory = is_founder() && !group_;
   // By value: in an actor system of somebody else the router may outlive this node.
-  asks.may_leave = [tell = options_.on_leave_asked, name = options_.name, in_memory](bool force) {
-    return tell ? cluster::departure::refusal(name, in_memory, force)
-                : problem{errc::failed, "the program of node " + name
-                                          + " does not end when asked to; end it where it runs"};
+  asks.leave = [this, shell, in_memory, name = options_.name,
+                ends = static_cast<bool>(options_.on_leave_asked)](
+                 bool force, duration deliver_within, const kept_messages& kept,
+                 departure_handler done) {
+    if (!ends)
+      return done(problem{errc::failed, "the program of node " + name
+                                          + " does not end when asked to; end it where it runs"});
+    auto there = shell->lock();
+    if (!there)
+      return done(problem{errc::cancelled, "this node has stopped"});
+    auto made = wish_to_leave({force, deliver_within}, in_memory, kept);
+    run_on(there,
+           [this, made = std::move(made), done = std::move(done)] { ask_to_leave(made, done); });
   };
-  asks.leave = [tell = options_.on_leave_asked, is_told = leave_asked_](bool force) {
-    if (!is_told->exchange(true))
-      tell({force});
-  };
+  asks.departure_heard = [unheard = unheard_reports_] { --*unheard; };
   asks.maintain = [this, shell](bool on, done_handler done) {
     if (auto there = shell->lock()) // as long as that lives, so does this
       run_on(there, [this, on, done = std::move(done)] { maintain(on, done); });
@@ -394,6 +400,8 @@ inline problem node::inside::open_gate() {
   for (auto& each : listeners_.refused)
     log_.warn("no links at one address of " + options_.listen.host + ": " + each.detail);
   port_ = listeners_.port;
+  for (auto& each : listeners_.sockets)
+    kept_listeners_.push_back(net::duplicate(each));
   for (auto& each : listeners_.sockets)
     if (auto accepts = gate_->listen(std::move(each)); !accepts)
       return accepts.error();

@@ -21,6 +21,7 @@
 #include "troupe/core/caf/deadline_timer.hpp"
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/to_error.hpp"
+#include "troupe/core/departure_report.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/result.hpp"
@@ -235,6 +236,14 @@ public:
             first->second.agent};
   }
 
+  void add_to(kept_messages& sum) const {
+    auto on_disk = std::ranges::count_if(
+      sent_, [](auto& each) { return each.second.place != 0 && !each.second.accepted; });
+    sum.delivered += delivered_;
+    sum.synced += static_cast<std::uint64_t>(on_disk);
+    sum.in_memory += shared_.confirms.size() - static_cast<std::uint64_t>(on_disk);
+  }
+
   /// Adds what is known of the first message that was accepted for that agent.
   void add_to(inbox_report& made) const {
     auto first = outbox_.standing_of(made.agent);
@@ -443,6 +452,7 @@ private:
   void perform(outbox::ended& what) {
     auto gone = std::move(sent_.extract(what.what).mapped());
     dead_.ended(gone.from.said.id, !what.why);
+    delivered_ += what.why ? 0 : 1;
     shared_.confirms.give_back(gone.agent, gone.bytes, gone.from.client());
     given_up_ += gone.ends >= options_.max_deliveries ? 1 : 0; // its agent does not get it again
     std::optional<stored_end> how;
@@ -522,6 +532,7 @@ private:
   std::map<std::uint64_t, outgoing> sent_;
   std::uint64_t last_sent_ = 0;
   std::uint64_t given_up_ = 0;
+  std::uint64_t delivered_ = 0;
   dead_desk dead_;
   arrival_desk incoming_;
   /// Null: no message can be kept.

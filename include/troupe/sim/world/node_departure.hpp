@@ -92,6 +92,8 @@ private:
       case say_farewell: // what it says is signed in a moment
         around_.say_farewell();
         return here_.after(std::chrono::milliseconds{1}, [done] { done(); });
+      case tell_program: // nobody asks it
+      case report:
       case deliver: // it has accepted none
       case deliver_rest:
       case deliver_memory:
@@ -105,6 +107,8 @@ private:
         return done();
     }
   }
+
+  void carry_out(const machine::answer&) {}
 
   void carry_out(const machine::over&) {
     has_ended_ = inside_.is_ending();

@@ -1,0 +1,104 @@
+// What `troupe leave` promises: what it says of a node that has left is true.
+
+#include "three_voters.hpp"
+
+#include <algorithm>
+#include <csignal>
+#include <string>
+#include <vector>
+
+using namespace troupe::test;
+
+namespace {
+
+/// Sends a message to an agent that there is not, until the node has accepted it.
+void send_to_nobody(const std::string& at, const words& how = {}) {
+  words command{"send", "nobody", "tea", "--class", "confirm", "--timeout", "2s", "--at", at};
+  command.insert(command.end(), how.begin(), how.end());
+  CHECK(run(command).says("accepted, but has not been handled in time"));
+}
+
+} // namespace
+
+TEST_CASE("a node that has left starts again at once, on its folder and at its port",
+          "[cluster][cli]") {
+  need_command();
+  temporary_folder folder;
+  running_node host{{"--name", "n1", "--data", folder / "n1", "--voters", "1", "--slots", "0"}};
+  const words how{"--name",  "n2", "--data", folder / "n2",
+                  "--slots", "0",  "--join", host.address()};
+  std::string port = "127.0.0.1:0";
+  for (auto round = 0; round < 10; ++round) {
+    running_node node{how, port}; // it fails if the folder is in use
+    port = node.address();
+    auto left = run({"leave", "--json", "--at", port});
+    INFO(left);
+    REQUIRE(left.status == 0);
+    CHECK(left.line()["event"] == "left");
+    CHECK(left.line()["id"] == node.ready()["id"]);
+    // Not before its process has let go of all: what is left of that is its exit.
+    running_node again{how, port};
+    again.process().send_signal(SIGTERM);
+    CHECK(again.process().wait_for_end() == 0);
+    CHECK(node.process().wait_for_end() == 0);
+  }
+}
+
+TEST_CASE("a node with messages that nobody takes leaves only when it is forced to, and says what "
+          "becomes of them",
+          "[cluster][cli]") {
+  three_voters cluster;
+  auto goes = cluster.leader(); // a client's messages go by the services
+  auto at = cluster[goes].address();
+  send_to_nobody(at);
+  send_to_nobody(at, {"--synced"});
+  send_to_nobody(at, {"--synced"});
+  CHECK(run({"send", "nobody", "tea", "--class", "confirm", "--ttl", "100ms", "--at", at}).status
+        == 1);
+  auto stays = run({"leave", "--timeout", "1s", "--at", at});
+  INFO(stays);
+  CHECK(stays.status == 1);
+  CHECK(stays.says(" has accepted 3 messages that are not delivered yet, the first for agent "
+                   "'nobody'; "));
+  CHECK(stays.says("those that are synced go on if it is started on its data folder again"));
+  auto left = run({"leave", "--force", "--json", "--at", at});
+  INFO(left);
+  REQUIRE(left.status == 0);
+  auto report = left.line();
+  CHECK(report["delivered"] == 0);
+  CHECK(report["lost"] == 1);
+  CHECK(report["synced"] == 2);
+  CHECK(report["in_inboxes"] == 0);
+  CHECK(report["dead_letters"] == 1);
+  CHECK(report["gave_up_vote"] == true);
+  CHECK(cluster[goes].process().wait_for_end() == 0);
+  cluster.start_node(goes);
+  CHECK(comes_true([&] {
+    auto seen = run({"inbox", "--json", "--at", cluster.addresses()});
+    return std::ranges::any_of(seen.lines(), [](auto& each) {
+      return each.value("agent", "") == "nobody" && each.value("accepted", 0) == 2;
+    });
+  }));
+}
+
+TEST_CASE("a node that stays says so to all who ask it to leave, and works on", "[cluster][cli]") {
+  need_command();
+  temporary_folder folder;
+  running_node node{{"--name", "n1", "--data", folder / "n1", "--slots", "1"}};
+  auto waits = start(
+    {"send", "nobody", "tea", "--class", "confirm", "--timeout", "60", "--at", node.address()});
+  REQUIRE(comes_true([&] {
+    return run({"inbox", "--json", "--at", node.address()}).line().value("accepted", 0) == 1;
+  }));
+  std::vector<troupe::testing::child_process> asking;
+  for (auto each = 0; each < 2; ++each)
+    asking.push_back(start({"leave", "--timeout", "1", "--at", node.address()}));
+  for (auto& each : asking) {
+    auto said = finish(each);
+    INFO(said);
+    CHECK(said.status == 1);
+    CHECK(said.says(" has accepted 1 message that is not delivered yet, the first for agent "
+                    "'nobody'; "));
+  }
+  CHECK(run({"request", "echo-n1", "tea", "--at", node.address()}).output == "tea\n");
+}
