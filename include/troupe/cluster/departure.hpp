@@ -199,9 +199,10 @@ public:
     if (!hosts_alone || force)
       return {};
     return {errc::in_use, "node " + name
-                            + " hosts the services of its cluster, and no other node can take "
-                              "them over yet; stop it to start it again later, or force it to "
-                              "leave (leave_options::force)"};
+                            + " hosts the services of its cluster in its memory, as it was founded "
+                              "without a data folder, and no other node can take them over: locks, "
+                              "state and workflows end with its process; force it to leave if they "
+                              "may (leave_options::force)"};
   }
 
   void step(time_point, request_id id, event what, effects& out) {
