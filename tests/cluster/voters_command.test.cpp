@@ -328,6 +328,38 @@ TEST_CASE("a node that was removed says who votes now, not who did when it voted
   CHECK(voters.says("does not vote, so it knows no voters; give a voter with --at"));
 }
 
+TEST_CASE("a voter whose data folder is moved while it runs says so, and votes no more",
+          "[cluster][cli]") {
+  three_voters cluster;
+  auto moved = (cluster.leader() + 1) % 3;
+  auto folder = cluster.data(moved);
+  auto elsewhere = folder.string() + ".moved";
+  std::filesystem::rename(folder, elsewhere);
+  auto put = [&](const std::string& what) {
+    return run({"put", "colour", what, "--at", cluster.addresses()});
+  };
+  CHECK(put("blue").status == 0);
+  auto until = std::chrono::steady_clock::now() + 10s;
+  std::string log;
+  while (log.find("was moved, deleted or replaced while this process") == std::string::npos) {
+    auto line = cluster[moved].process().read_line(until);
+    INFO(log);
+    REQUIRE(line);
+    log += *line + '\n';
+  }
+  CHECK(comes_true([&] {
+    auto seen = cluster.voters();
+    return std::ranges::any_of(seen["voters"], [&](auto& each) {
+      return each["node"] == three_voters::name(moved) && each["reachable"] == false;
+    });
+  }));
+  CHECK(put("red").status == 0);
+  cluster[moved].kill();
+  std::filesystem::rename(elsewhere, folder);
+  cluster.start_node(moved);
+  CHECK(comes_true([&] { return cluster.is_whole(); }));
+}
+
 TEST_CASE("the command for voters refuses what makes no sense", "[cluster][cli]") {
   need_command();
   CHECK(run({"voters", "crown", "n1"}).status == 2);

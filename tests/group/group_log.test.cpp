@@ -695,6 +695,25 @@ TEST_CASE_METHOD(fixture, "a log that cannot begin anew is as it was") {
   CHECK(loaded().state.entries == before.state.entries);
 }
 
+TEST_CASE_METHOD(fixture, "what is written to a file that is gone from its place is not taken") {
+  group_log log{file};
+  stored_group content;
+  REQUIRE(log.load(content).code == errc::none);
+  REQUIRE(log.write(entries(1, {line(1, 1, "a")})).code == errc::none);
+  SECTION("because it was moved") {
+    std::filesystem::create_directory(folder / "elsewhere");
+    for (auto* part : {"group", "group-wal", "group.mark"})
+      std::filesystem::rename(folder / part, folder / "elsewhere" / part);
+  }
+  SECTION("because it was deleted") {
+    std::filesystem::remove(file);
+  }
+  auto why = log.write(entries(2, {line(2, 1, "b")}));
+  CHECK(why.code == errc::damaged);
+  CHECK_THAT(why.detail,
+             Catch::Matchers::ContainsSubstring("was moved, deleted or replaced while"));
+}
+
 TEST_CASE_METHOD(fixture, "another process keeps off") {
   group_log log{file};
   stored_group found;

@@ -184,6 +184,17 @@ TEST_CASE("an outbox that lacks what was committed, or was changed, is refused")
   }
 }
 
+TEST_CASE("what is committed to an outbox that is gone from its place is not taken") {
+  test::temporary_folder folder;
+  outbox_file file{folder / "outbox"};
+  REQUIRE(file.load().value().empty());
+  REQUIRE_FALSE(file.commit(rows(1, 1), {}));
+  std::filesystem::remove(folder / "outbox");
+  auto why = file.commit(rows(2, 2), {});
+  CHECK(why.code == errc::damaged);
+  CHECK_THAT(why.detail, ContainsSubstring("was moved, deleted or replaced while this process"));
+}
+
 TEST_CASE("a full disk keeps nothing of a commit, and a later one goes on") {
   test::temporary_folder folder;
   outbox_file file{folder / "outbox"};

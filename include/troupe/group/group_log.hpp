@@ -114,7 +114,8 @@ public:
     return compare_mark(content.state);
   }
 
-  /// Writes and syncs `what`, and `facts` by their names, all or nothing.
+  /// Writes and syncs `what`, and `facts` by their names, all or nothing. damaged: also if the file
+  /// has been moved or deleted.
   [[nodiscard]] problem write(const raft::replica::write& what,
                               const std::map<std::string_view, std::string>& facts = {}) {
     storage::size_limit_is_error guard;
@@ -135,6 +136,8 @@ public:
         return database_.run("ROLLBACK") ? why : database_.failed("write");
     if (!commit_.run())
       return database_.failed("write");
+    if (auto why = database_.check_place())
+      return why;
     kept_ = next;
     if (what.base)
       snapshots_.committed({what.base->header.index, 0, 1, {}});

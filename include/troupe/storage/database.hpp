@@ -197,6 +197,19 @@ public:
     return {errc::damaged, why + "; restore a backup"};
   }
 
+  /// Returns damaged if the file was moved, deleted or replaced since it was opened: whoever opens
+  /// it next finds nothing of what this one writes. Cost: one stat(2).
+  [[nodiscard]] problem check_place() const {
+    int has_moved = 0;
+    sqlite3_file_control(raw_, nullptr, SQLITE_FCNTL_HAS_MOVED, &has_moved);
+    if (has_moved == 0)
+      return {};
+    return {errc::damaged, file_.string()
+                             + " was moved, deleted or replaced while this process has it open, so "
+                               "that nobody would find what it writes; end the process, put the "
+                               "file back with all beside it, and start it again"};
+  }
+
   /// Gives access to what this class does not offer.
   [[nodiscard]] sqlite3* raw() const {
     return raw_;

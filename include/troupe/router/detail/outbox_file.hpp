@@ -109,6 +109,8 @@ public:
         return database_.failed("remove");
     if (!count_.run() || !database_.run("COMMIT"))
       return database_.failed("commit");
+    if (auto why = database_.check_place())
+      return why;
     encoder mark;
     mark.put(++commits_);
     mark_.write(mark.take());
