@@ -180,10 +180,16 @@ connect(const common_options& common) {
 inline troupe::result<std::unique_ptr<troupe::cluster_client>>
 connect_to_services(const common_options& common) {
   auto client = connect(common);
-  if (client)
-    if (auto found = (*client)->await_services(common.wait()); !found)
-      return found.error();
-  return client;
+  if (!client)
+    return client;
+  auto found = (*client)->await_services(common.wait());
+  if (found)
+    return client;
+  auto why = found.error();
+  if (why.code == troupe::errc::unreachable)
+    why.detail = "no node that leads was found, and nothing was done: " + why.detail
+                 + "; see troupe status, and retry once one leads";
+  return why;
 }
 
 /// Whether the services can be asked; otherwise only one node can be asked for what it knows.
