@@ -177,6 +177,28 @@ TEST_CASE("a member without datagrams stays, and the log hears of it", "[node][s
   CHECK(it.done<swim::datagrams_again>(0).size() == 1);
 }
 
+TEST_CASE("a node to which no datagrams come says so once, not of each member, and when some do",
+          "[node][sealed_swim]") {
+  some_members it{8};
+  it.pass(2s);
+  it.without_datagrams.insert(2);
+  it.pass(30s);
+  CHECK(it.done<sealed_swim::cut_off>(2).size() == 1);
+  std::set<node_id> named;
+  for (auto& each : it.done<swim::no_datagrams>(2))
+    named.insert(each.to);
+  CHECK(named.size() == 2);
+  for (auto other : {0U, 1U, 7U}) { // which hear all but one
+    CHECK(it.done<sealed_swim::cut_off>(other).empty());
+    for (auto& each : it.done<swim::no_datagrams>(other))
+      CHECK(each.to == it.id(2));
+  }
+  CHECK(it.done<sealed_swim::cut_off_no_more>(2).empty());
+  it.without_datagrams.clear();
+  it.pass(20s);
+  CHECK(it.done<sealed_swim::cut_off_no_more>(2).size() == 1);
+}
+
 TEST_CASE("one whose link to another is cut stays for both", "[node][sealed_swim]") {
   some_members it{4};
   it.pass(2s);
