@@ -86,6 +86,7 @@ TEST_CASE("larger datagrams than ours are dropped, and the next one comes", "[ne
   REQUIRE(a.send(b.local(), "hello") == datagram_socket::outcome::sent);
   CHECK(wait_for(b)->what == "hello");
   CHECK_FALSE(b.receive());
+  CHECK(b.dropped() == 1);
 }
 
 TEST_CASE("who sends too large datagrams without end does not keep the receiver", "[net]") {

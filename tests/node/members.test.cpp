@@ -11,10 +11,12 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <mutex>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "caf/telemetry/collector/prometheus.hpp"
 #include "support/temporary_folder.hpp"
 #include "troupe/net/address.hpp"
 #include "troupe/net/datagram_socket.hpp"
@@ -176,6 +178,35 @@ TEST_CASE("a node whose port is taken for datagrams says so", "[node][membership
   REQUIRE(!refused);
   CHECK(refused.error().code == errc::in_use);
   CHECK(refused.error().detail.find("datagrams (UDP)") != std::string::npos);
+}
+
+TEST_CASE("a node that gets garbage as datagrams says so in its log, and counts it",
+          "[node][membership]") {
+  std::mutex mutex;
+  std::vector<std::string> said;
+  testing::cluster c{1, [&](std::size_t, node_options& how) {
+                       how.log = [&](const log_line& what) {
+                         std::lock_guard guard{mutex};
+                         said.push_back(what.text);
+                       };
+                     }};
+  auto where = net::resolve({"127.0.0.1", 0}).value().front();
+  auto stranger = net::datagram_socket::open(where).value();
+  auto to = net::resolve({"127.0.0.1", c[0].port()}).value().front();
+  for (auto each = 0; each < 1'000; ++each)
+    REQUIRE(stranger.send(to, "garbage") == net::datagram_socket::outcome::sent);
+  CHECK(c.until([&] {
+    std::lock_guard guard{mutex};
+    return std::ranges::any_of(said, [&](const std::string& each) {
+      return each.starts_with("datagrams (UDP) that are not a node's are dropped: ")
+             && each.find("the last one from " + to_string(stranger.local())) != each.npos;
+    });
+  }));
+  caf::telemetry::collector::prometheus collector;
+  auto metrics = collector.collect_from(c[0].system().metrics());
+  const std::string all{metrics.begin(), metrics.end()};
+  CHECK(all.find("troupe_datagrams_dropped_total{reason=\"foreign\"} ") != all.npos);
+  CHECK(all.find("troupe_datagrams_dropped_total{reason=\"foreign\"} 0") == all.npos);
 }
 
 TEST_CASE("a node that only the leader cannot reach stays", "[node][membership]") {

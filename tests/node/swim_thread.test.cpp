@@ -6,12 +6,15 @@
 #include <cstddef>
 #include <future>
 #include <optional>
+#include <string>
 #include <utility>
 #include <variant>
 #include <vector>
 
+#include "troupe/cluster/datagram_log.hpp"
 #include "troupe/cluster/sealed_swim.hpp"
 #include "troupe/net/datagram_socket.hpp"
+#include "troupe/net/endpoint.hpp"
 #include "troupe/security/key_agreement.hpp"
 #include "troupe/security/key_pair.hpp"
 
@@ -23,7 +26,11 @@ using cluster::swim;
 
 namespace {
 
-/// A member without sockets, which others do not reach, and what its owner is told.
+net::datagram_socket opened() {
+  return net::datagram_socket::open(net::resolve({"127.0.0.1", 0}).value().front()).value();
+}
+
+/// A member that others do not know, and what its owner is told.
 class lone_member {
 public:
   /// Returns what was told before a question that is asked now is answered.
@@ -50,6 +57,25 @@ public:
     thread_->begin();
   }
 
+  void go_on_as_later_life() {
+    thread_->go_on_as(setup(), 2);
+  }
+
+  [[nodiscard]] const net::endpoint& address() const {
+    return address_;
+  }
+
+  /// What it has dropped; known once it is stopped.
+  [[nodiscard]] cluster::datagram_log::report dropped() const {
+    cluster::datagram_log::report sum;
+    for (auto& each : drops_) {
+      for (auto& kind : cluster::datagram_log::kinds)
+        sum.more.*kind.count += each.more.*kind.count;
+      sum.lines.insert(sum.lines.end(), each.lines.begin(), each.lines.end());
+    }
+    return sum;
+  }
+
   /// Says so to others, and waits for the end of its thread.
   void stop() {
     thread_->stop();
@@ -67,14 +93,22 @@ private:
 
   const security::key_pair key_ = security::key_pair::make();
   std::vector<sealed_swim::effects> told_; // on the thread
+  std::vector<cluster::datagram_log::report> drops_;
+  std::vector<net::datagram_socket> sockets_ = [] {
+    std::vector<net::datagram_socket> made;
+    made.push_back(opened());
+    return made;
+  }();
+  const net::endpoint address_ = sockets_.front().local();
   std::optional<cluster::swim_thread> thread_{
     std::in_place,
     setup(),
     1,
     key_,
-    std::vector<net::datagram_socket>{},
-    "127.0.0.1:1",
-    [this](sealed_swim::effects all) { told_.push_back(std::move(all)); }};
+    std::move(sockets_),
+    to_string(address_),
+    [this](sealed_swim::effects all) { told_.push_back(std::move(all)); },
+    [this](const cluster::datagram_log::report& what) { drops_.push_back(what); }};
 };
 
 } // namespace
@@ -94,6 +128,39 @@ TEST_CASE("the last words of a member are told before its thread ends", "[node]"
   one.stop();
   CHECK(one.times_it_spoke() == 2);
   CHECK_FALSE(one.has_told_nothing());
+}
+
+TEST_CASE("datagrams that a member drops are told, with where they came from, at its end at last",
+          "[node]") {
+  lone_member one;
+  auto stranger = opened();
+  auto send = [&](const std::string& what) {
+    REQUIRE(stranger.send(one.address(), what) == net::datagram_socket::outcome::sent);
+  };
+  one.begin();
+  send("hello");
+  send(std::string(net::datagram_socket::max_size + 1, 'x'));
+  send(std::string(100, '\1')); // of our form
+  one.told_by_now();            // they are read behind that
+  one.go_on_as_later_life();    // which has dropped none
+  one.told_by_now();
+  send("hello");
+  one.told_by_now();
+  one.stop();
+  auto found = one.dropped();
+  CHECK(found.more == cluster::datagram_log::counts{.strange = 1, .foreign = 3});
+  REQUIRE(found.lines.size() == 1);
+  auto& text = std::get<cluster::log_effects::warn>(found.lines.front()).text;
+  CHECK(text.find("the last one from " + to_string(stranger.local())) != text.npos);
+}
+
+TEST_CASE("a member that drops no datagram tells of none", "[node]") {
+  lone_member one;
+  one.begin();
+  one.told_by_now();
+  one.stop();
+  CHECK(one.dropped().more == cluster::datagram_log::counts{});
+  CHECK(one.dropped().lines.empty());
 }
 
 } // namespace swim_thread_test

@@ -295,7 +295,12 @@ TEST_CASE_METHOD(two_books, "peers that know each other read what the other writ
   CHECK(found.from == a_id);
   CHECK(found.what == "hello");
   as<datagram_book::nothing>(b.open(now, sealed));
+  CHECK(b.counted().repeated == 1);
+  auto changed = a.seal(b_id, "hello").value();
+  changed.back() = static_cast<char>(changed.back() + 1);
+  as<datagram_book::nothing>(b.open(now, changed));
   CHECK(b.counted().damaged == 1);
+  CHECK(b.counted().repeated == 1);
   REQUIRE_FALSE(b.know(a_id, 1, a.offer())); // which it knew
   as<datagram_book::nothing>(b.open(now, sealed));
   CHECK(a.seal(filled_with<node_id>(3), "x").error().code == errc::not_found);
@@ -388,6 +393,7 @@ TEST_CASE_METHOD(two_books, "who started again is asked who it is, and says so",
   CHECK(as<datagram_book::unread>(again.open(now, asks.what)).by == b_id);
   as<datagram_book::nothing>(
     again.open(now + std::chrono::milliseconds{999}, asks.what)); // once a second
+  CHECK(again.counted().strange == 1);
   CHECK(as<datagram_book::unread>(again.open(now + second, asks.what)).by == b_id);
   REQUIRE_FALSE(b.know(a_id, 2, again.offer()));
   CHECK(as<datagram_book::read>(b.open(now, sealed)).what == "hello");

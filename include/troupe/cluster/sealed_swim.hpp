@@ -12,6 +12,7 @@
 #include <variant>
 #include <vector>
 
+#include "troupe/cluster/datagram_ways.hpp"
 #include "troupe/cluster/member_card.hpp"
 #include "troupe/cluster/swim.hpp"
 #include "troupe/cluster/swim_options.hpp"
@@ -108,10 +109,18 @@ public:
     node_id to;
   };
 
-  using effect
-    = std::variant<send, reply, introduce, swim::reach, swim::sign, swim::spoke, swim::ask,
-                   swim::sync, swim::shows, swim::forgot, swim::no_datagrams, swim::datagrams_again,
-                   swim::complain, swim::met_itself, swim::was_dead>;
+  /// No datagram of any member comes here, of which `last` is one: that one and further ones have
+  /// no `no_datagrams` meanwhile.
+  struct cut_off {
+    node_id last;
+  };
+
+  struct cut_off_no_more {};
+
+  using effect = std::variant<send, reply, introduce, cut_off, cut_off_no_more, swim::reach,
+                              swim::sign, swim::spoke, swim::ask, swim::sync, swim::shows,
+                              swim::forgot, swim::no_datagrams, swim::datagrams_again,
+                              swim::complain, swim::met_itself, swim::was_dead>;
   using effects = std::vector<effect>;
 
   sealed_swim(sealed_swim_setup how, std::uint64_t seed, swim::verifier check = &verify)
@@ -257,6 +266,8 @@ private:
       complain(what.from, "sends datagrams that this release does not read");
       return;
     }
+    if (ways_.heard())
+      out_->push_back(cut_off_no_more{});
     from_ = what.from;
     swim::heard heard{what.from, *std::move(mail)};
     swim::effects made;
@@ -404,6 +415,18 @@ private:
       out_->push_back(swim::ask{who, from_ == self_ ? who : from_});
   }
 
+  void perform(swim::no_datagrams& what) {
+    switch (ways_.lost(what.to)) {
+      case datagram_ways::news::none:
+        return;
+      case datagram_ways::news::of_one:
+        out_->push_back(what);
+        return;
+      case datagram_ways::news::of_all:
+        out_->push_back(cut_off{what.to});
+    }
+  }
+
   void perform(swim::forgot& what) {
     book_.forget(what.who);
     cards_.erase(what.who);
@@ -416,6 +439,7 @@ private:
   /// Without what it says, which is `swim_`'s.
   member_card own_;
   swim swim_;
+  datagram_ways ways_;
   std::map<node_id, kept_card> cards_;
   /// Nodes that have not signed what is kept as their card.
   std::set<node_id> refuted_;

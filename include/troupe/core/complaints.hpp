@@ -42,16 +42,29 @@ public:
   [[nodiscard]] std::optional<std::string> raise(time_point now, const std::string& topic,
                                                  const std::string& detail,
                                                  const std::string& reason) {
+    return raise(now, topic, detail, reason, {now, 1});
+  }
+
+  /// Occurrences that are noted together, as there may be too many to note each of them.
+  struct bout {
+    time_point began;
+    std::uint64_t times = 1;
+  };
+
+  /// The same for all of a bout that has lasted until `now`.
+  [[nodiscard]] std::optional<std::string> raise(time_point now, const std::string& topic,
+                                                 const std::string& detail,
+                                                 const std::string& reason, const bout& lately) {
     auto known = open_.find(topic);
     if (known == open_.end()) {
       make_room();
-      open_.emplace(topic, complaint{now, now, 1, {{reason, now}}, 0});
+      open_.emplace(topic, complaint{lately.began, now, lately.times, {{reason, now}}, 0});
       return topic + ": " + detail;
     }
     auto& what = known->second;
-    ++what.count;
+    what.count += lately.times;
     what.last = now;
-    if (!is_news(now, what, reason))
+    if (!is_news(now, what, reason, lately.times))
       return std::nullopt;
     return topic + ": " + detail + extent(now, what);
   }
@@ -112,7 +125,8 @@ private:
     std::uint64_t others = 0;
   };
 
-  static bool is_news(time_point now, complaint& what, const std::string& reason) {
+  static bool is_news(time_point now, complaint& what, const std::string& reason,
+                      std::uint64_t times) {
     auto known = std::ranges::find(what.details, reason, &said::reason);
     if (known == what.details.end() && what.details.size() < max_details) {
       what.details.push_back({reason, now});
@@ -121,7 +135,7 @@ private:
     if (known == what.details.end()) {
       known = std::ranges::min_element(what.details, {}, &said::last);
       if (now - known->last < forgotten_after) {
-        ++what.others; // too many details alternate to log them all
+        what.others += times; // too many details alternate to log them all
         return false;
       }
       known->reason = reason;

@@ -130,18 +130,26 @@ public:
         return std::nullopt;
       }
       auto is_of_ours = from.ss_family == AF_INET || from.ss_family == AF_INET6;
-      if (static_cast<std::size_t>(count) > max_size || !is_of_ours)
+      if (static_cast<std::size_t>(count) > max_size || !is_of_ours) {
+        ++dropped_;
         continue;
+      }
       return arrival{endpoint{reinterpret_cast<const sockaddr*>(&from), size},
                      std::string{buffer.data(), static_cast<std::size_t>(count)}};
     }
     return std::nullopt;
   }
 
+  /// How many receive() has dropped. Those that the kernel has no room for are not among them.
+  [[nodiscard]] std::uint64_t dropped() const {
+    return dropped_;
+  }
+
 private:
   datagram_socket() = default;
 
   socket socket_;
+  std::uint64_t dropped_ = 0;
 };
 
 } // namespace troupe::net

@@ -257,6 +257,9 @@ private:
     return to_string(node).substr(0, 8);
   }
 
+  static constexpr const char* no_datagrams_at_all
+    = "no datagrams (UDP) of any member come to this node";
+
   static std::string lost_datagrams(const node_id& to) {
     return "datagrams (UDP) to node " + brief(to) + " get lost";
   }
@@ -585,12 +588,28 @@ private:
   }
 
   void carry_out(const swim::no_datagrams& what) {
-    auto why = thread_ != nullptr ? thread_->no_way_to(what.to) : std::string{};
     setup_.log.complain(lost_datagrams(what.to),
                         "messages over the link get there; "
-                          + (why.empty() ? "let UDP pass between the two nodes at the ports at "
-                                           "which they accept links"
-                                         : why));
+                          + remedy(what.to, "let UDP pass between the two nodes at the ports at "
+                                            "which they accept links"));
+  }
+
+  void carry_out(const sealed_swim::cut_off& what) {
+    setup_.log.complain(no_datagrams_at_all,
+                        "messages over links do; "
+                          + remedy(what.last, "let UDP pass, in both directions, between this node "
+                                              "and all others at the ports at which they accept "
+                                              "links"));
+  }
+
+  void carry_out(const sealed_swim::cut_off_no_more&) {
+    setup_.log.settle(no_datagrams_at_all);
+  }
+
+  /// `usual`, unless datagrams cannot get to that member for another reason.
+  [[nodiscard]] std::string remedy(const node_id& to, const char* usual) const {
+    auto why = thread_ != nullptr ? thread_->no_way_to(to) : std::string{};
+    return why.empty() ? usual : why;
   }
 
   void carry_out(const swim::datagrams_again& what) {

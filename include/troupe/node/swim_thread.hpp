@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -18,6 +19,7 @@
 
 #include <poll.h>
 
+#include "troupe/cluster/datagram_log.hpp"
 #include "troupe/cluster/sealed_swim.hpp"
 #include "troupe/core/result.hpp"
 #include "troupe/core/time.hpp"
@@ -28,6 +30,7 @@
 #include "troupe/net/job_queue.hpp"
 #include "troupe/net/resolver.hpp"
 #include "troupe/platform/thread_name.hpp"
+#include "troupe/security/datagram_book.hpp"
 #include "troupe/security/key_pair.hpp"
 
 namespace troupe::cluster {
@@ -42,13 +45,17 @@ public:
   /// Called on the thread with all that is not about datagrams, signatures and sockets: with what
   /// has come of one turn of the thread, in its order, never empty. Must not block.
   using teller = std::function<void(sealed_swim::effects)>;
+  /// Called on the thread with datagrams that were dropped, once a second at most. Must not block.
+  using drop_teller = std::function<void(const datagram_log::report&)>;
 
   /// `sockets` are open. The node says of itself that it is at `address`.
   swim_thread(sealed_swim_setup how, std::uint64_t seed, security::key_pair key,
-              std::vector<net::datagram_socket> sockets, std::string address, teller tell)
+              std::vector<net::datagram_socket> sockets, std::string address, teller tell,
+              drop_teller tell_drops)
     : key_(std::move(key)),
       sockets_(std::move(sockets)),
       tell_(std::move(tell)),
+      tell_drops_(std::move(tell_drops)),
       address_(std::move(address)),
       machine_(std::in_place, std::move(how), seed) {
     for (auto& each : sockets_)
@@ -89,6 +96,7 @@ public:
   /// The node goes on as a later life, and knows nobody.
   void go_on_as(sealed_swim_setup how, std::uint64_t seed) {
     jobs_->post([this, how = std::move(how), seed]() mutable {
+      before_ = dropped_by_life();
       machine_.emplace(std::move(how), seed);
       step(swim::begin{address_});
     });
@@ -145,6 +153,8 @@ private:
         each();
       if (is_ending_) {
         tell();
+        if (drops_.next_deadline())
+          look_at_drops();
         jobs_->close();
         return;
       }
@@ -152,6 +162,8 @@ private:
         read(each);
       if (auto next = machine_->next_deadline(); next && *next <= now())
         tick();
+      if (auto next = drops_.next_deadline(); next && *next <= now())
+        look_at_drops();
       tell();
     }
   }
@@ -166,23 +178,57 @@ private:
   [[nodiscard]] int patience() const {
     // Without a descriptor nobody can wake it for a job.
     const std::int64_t longest = jobs_->usable() ? 60'000 : 100;
-    auto next = machine_->next_deadline();
-    if (!next)
+    auto next = std::min(machine_->next_deadline().value_or(time_point::max()),
+                         drops_.next_deadline().value_or(time_point::max()));
+    if (next == time_point::max())
       return static_cast<int>(longest);
-    auto rest = std::chrono::ceil<std::chrono::milliseconds>(*next - now()).count();
+    auto rest = std::chrono::ceil<std::chrono::milliseconds>(next - now()).count();
     return static_cast<int>(std::clamp<std::int64_t>(rest, 0, longest));
   }
 
   void read(net::datagram_socket& from) {
+    auto dropped = from.dropped();
     for (auto rest = max_at_once; rest > 0; --rest) {
       auto got = from.receive();
       if (!got)
-        return;
+        break;
+      auto before = machine_->dropped();
       reply_
         = [&from, where = got->from](const std::string& what) { (void)from.send(where, what); };
       step(sealed_swim::arrived{std::move(got->what)});
       reply_ = nullptr;
+      if (machine_->dropped() != before)
+        note_drop(before, got->from);
     }
+    if (from.dropped() != dropped)
+      drops_.note(now());
+  }
+
+  void note_drop(const security::datagram_book::counts& before, const net::endpoint& sender) {
+    auto& counted = machine_->dropped();
+    for (std::size_t each = 0; each < senders_.size(); ++each)
+      if (auto what = datagram_log::kinds[each].count; counted.*what != before.*what)
+        senders_[each] = sender;
+    drops_.note(now());
+  }
+
+  /// By all lives of the machine.
+  [[nodiscard]] security::datagram_book::counts dropped_by_life() const {
+    auto all = before_;
+    for (auto& each : datagram_log::kinds)
+      all.*each.count += machine_->dropped().*each.count;
+    return all;
+  }
+
+  void look_at_drops() {
+    auto all = dropped_by_life();
+    for (auto& each : sockets_)
+      all.foreign += each.dropped();
+    std::array<std::string, datagram_log::kinds.size()> senders;
+    for (std::size_t each = 0; each < senders.size(); ++each)
+      if (senders_[each])
+        senders[each] = to_string(*senders_[each]);
+    tell_drops_(drops_.look(now(), all, senders));
   }
 
   void step(sealed_swim::event what) {
@@ -281,8 +327,14 @@ private:
   std::vector<net::datagram_socket> sockets_;
   std::vector<int> families_;
   const teller tell_;
+  const drop_teller tell_drops_;
   const std::string address_;
   std::optional<sealed_swim> machine_; // there is always one
+  /// Dropped by earlier lives of it.
+  security::datagram_book::counts before_;
+  datagram_log drops_;
+  /// Of each kind, from where the last one came that was dropped.
+  std::array<std::optional<net::endpoint>, datagram_log::kinds.size()> senders_;
   std::map<std::string, place> places_;
   mutable std::mutex mutex_;
   std::map<node_id, std::string> no_way_; // by mutex_

@@ -67,13 +67,20 @@ public:
 
   using arrival = std::variant<nothing, read, question, unread>;
 
-  /// Datagrams that were dropped: of strangers, changed or repeated, of no form of ours, too many
-  /// of one peer.
+  /// Datagrams that were dropped.
   struct counts {
+    /// Of strangers, under a key that is not known, and questions that nothing has proven.
     std::uint64_t strange = 0;
+    /// Changed, or forged in the name of a peer.
     std::uint64_t damaged = 0;
+    /// Their number has come before, or is too old to tell.
+    std::uint64_t repeated = 0;
+    /// Of no form of ours.
     std::uint64_t foreign = 0;
+    /// Beyond max_of_one.
     std::uint64_t surplus = 0;
+
+    friend bool operator==(const counts&, const counts&) = default;
   };
 
   /// Returns whether what was offered as that peer's is its own: asked once for each offer, before
@@ -252,7 +259,7 @@ private:
         continue;
       auto found = session->open(datagram);
       if (!found)
-        ++counts_.damaged;
+        ++(session->is_new(header.number) ? counts_.damaged : counts_.repeated);
       else if (!peers_.at(each->second).read_lately.take(now, max_of_one))
         ++counts_.surplus;
       else
@@ -285,7 +292,7 @@ private:
       if (peer.is_barred || !peer.session || peer.session->own_key() != header->key)
         continue;
       if (peer.complained && now - *peer.complained < complain_every)
-        return nothing{};
+        break;
       peer.complained = now;
       return unread{each->second};
     }

@@ -128,6 +128,11 @@ public:
     return made;
   }
 
+  /// Whether a datagram with that number, if the other side has sent it, has not come before.
+  [[nodiscard]] bool is_new(std::uint64_t number) const {
+    return seen_.is_new(number);
+  }
+
   /// Nothing, if the other side has not sent it, or it has come before.
   [[nodiscard]] std::optional<std::string> open(std::string_view datagram) {
     auto header = datagram_header::read(datagram);

@@ -20,13 +20,16 @@
 #include "caf/actor_cast.hpp"
 #include "caf/actor_registry.hpp"
 #include "caf/stateful_actor.hpp"
+#include "troupe/cluster/datagram_log.hpp"
 #include "troupe/cluster/departure.hpp"
 #include "troupe/cluster/known_nodes.hpp"
 #include "troupe/core/caf/answer_path.hpp"
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/ids.hpp"
+#include "troupe/core/visit.hpp"
 #include "troupe/net/gate.hpp"
 #include "troupe/node/access_part.hpp"
+#include "troupe/node/datagram_metrics.hpp"
 #include "troupe/node/founding.hpp"
 #include "troupe/node/impl/inside.ipp"
 #include "troupe/node/join_desk.hpp"
@@ -259,6 +262,12 @@ inline void node::inside::begin_membership() {
       cluster::run_on_part<cluster::membership_part>(
         shell,
         [all = std::move(all)](cluster::membership_part& state) mutable { state.perform(all); });
+    },
+    [log = log_,
+     metrics = cluster::datagram_metrics{*system_}](const cluster::datagram_log::report& what) {
+      metrics.dropped(what.more);
+      for (auto& line : what.lines)
+        troupe::visit([&log](auto& each) { log.perform(each); }, line);
     });
   on_membership([thread = swim_.get()](cluster::membership_part& state) { state.start(thread); });
 }
