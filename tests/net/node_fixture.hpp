@@ -188,6 +188,7 @@ public:
         last_reason_ = why;
       });
     };
+    events.on_silent = [this](const net::link_ptr&) { change([&] { ++silences_; }); };
     events.on_full = [this](const net::link_ptr&) { change([&] { ++fulls_; }); };
     events.on_drained = [this](const net::link_ptr&) { change([&] { ++drains_; }); };
     events.on_dropped = [this](const net::link_ptr&, const std::string& why) {
@@ -278,6 +279,17 @@ public:
     return downs_;
   }
 
+  /// How often a link was said to be silent.
+  [[nodiscard]] int silences() {
+    std::lock_guard guard{mutex_};
+    return silences_;
+  }
+
+  /// Waits until that was said more than `count` times.
+  [[nodiscard]] bool wait_for_silence(int count) {
+    return wait_until([&] { return silences_ > count; });
+  }
+
   /// Waits until a link has been full; it may have drained since.
   [[nodiscard]] bool wait_until_full() {
     return wait_until([&] { return fulls_ > 0; });
@@ -353,6 +365,7 @@ private:
   std::map<net::connection_id, net::link_ptr> up_;
   int ups_ = 0;
   int downs_ = 0;
+  int silences_ = 0;
   int fulls_ = 0;
   int drains_ = 0;
   std::string last_reason_;

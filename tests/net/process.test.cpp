@@ -59,6 +59,24 @@ TEST_CASE("be a peer of another process", "[.]") {
   CHECK(self.wait_for_links(0)); // the tests are over, or have died
 }
 
+TEST_CASE("a process that hangs is said to be silent each time, long before its link is given up",
+          "[net][process]") {
+  test_node ann{{.node = 1}};
+  peer_process bob{ann.listen()};
+  REQUIRE(ann.wait_for_links(1));
+  for (auto time = 0; time < 2; ++time) {
+    REQUIRE(ann.greet(ann.only_link()) == "hello, says 2");
+    auto before = ann.silences();
+    auto start = std::chrono::steady_clock::now();
+    bob.tell(SIGSTOP);
+    CHECK(ann.wait_for_silence(before));
+    CHECK(std::chrono::steady_clock::now() - start < 5s); // the link would be given up after 8 s
+    bob.tell(SIGCONT);
+  }
+  CHECK(ann.greet(ann.only_link()) == "hello, says 2");
+  CHECK(ann.ups() == 1);
+}
+
 SCENARIO("the loss of a process is known at once", "[net][process]") {
   GIVEN("a link to another process, and requests under way") {
     test_node ann{{.node = 1}};

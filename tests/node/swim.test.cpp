@@ -204,6 +204,22 @@ TEST_CASE_METHOD(among_others, "a lost link has its node pinged at once, once", 
   CHECK(sent<swim_ping>().empty());
 }
 
+TEST_CASE_METHOD(among_others, "a member that answers is alive, whatever its link says",
+                 "[node][swim]") {
+  for (auto time = 0; time < 3; ++time) {
+    sent<swim_ping>();
+    step(swim::doubted{id("b")});
+    auto pings = sent<swim_ping>();
+    REQUIRE(pings.size() == 1);
+    CHECK(pings.front().first == id("b"));
+    pass(3s);
+  }
+  CHECK(state_of("b") == member_status::alive);
+  CHECK(take<swim::shows>().empty());
+  CHECK(take<swim::reach>().empty());
+  CHECK(it().doubt() == 0);
+}
+
 TEST_CASE_METHOD(among_others, "what it could not send counts against itself, and others are asked",
                  "[node][swim]") {
   auto number = ping("a");

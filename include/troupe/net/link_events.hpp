@@ -17,6 +17,9 @@ struct link_events {
   std::function<void(const link_ptr&)> on_up;
   /// In the gate's thread. Only for links that were up.
   std::function<void(const link_ptr&, const std::string& why)> on_down;
+  /// In the gate's thread: nothing was heard of that peer, which is a member, for three of its
+  /// heartbeats, 1.5 s at least (see silence_watch). Once in each silence. The link may go on.
+  std::function<void(const link_ptr&)> on_silent;
   /// In CAF's I/O thread.
   std::function<void(const link_ptr&)> on_full;
   std::function<void(const link_ptr&)> on_drained;

@@ -186,6 +186,13 @@ public:
       step(swim::doubted{which->peer().node});
   }
 
+  /// It missed some heartbeats: whether the node is there is known long before the link is given
+  /// up.
+  void link_silent(const net::link& which) {
+    if (keepers_.is_present(which))
+      step(swim::doubted{which.peer().node});
+  }
+
   /// Another list of revoked certificates applies, or a certificate was replaced.
   void look_at_certificates() {
     auto round = admitted_.begin_round();

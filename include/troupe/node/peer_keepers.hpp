@@ -38,11 +38,13 @@ public:
 
   /// Returns whether it was the present link to that node.
   bool link_down(const net::link_ptr& which) {
-    auto found = links_.find(which->peer().node);
-    if (found == links_.end() || found->second.which->number() != which->number())
-      return false;
-    links_.erase(found);
-    return true;
+    return is_present(*which) && links_.erase(which->peer().node) == 1;
+  }
+
+  /// Returns whether it is the link to that node, and not one that another has taken the place of.
+  [[nodiscard]] bool is_present(const net::link& which) const {
+    auto found = links_.find(which.peer().node);
+    return found != links_.end() && found->second.which->number() == which.number();
   }
 
   [[nodiscard]] bool is_linked(const node_id& node) const {

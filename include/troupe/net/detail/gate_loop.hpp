@@ -47,6 +47,7 @@
 #include "troupe/net/refusal_log.hpp"
 #include "troupe/net/relayed_connections.hpp"
 #include "troupe/net/scribe.hpp"
+#include "troupe/net/silence_watch.hpp"
 #include "troupe/net/tls_stream.hpp"
 #include "troupe/platform/calendar.hpp"
 #include "troupe/security/standing.hpp"
@@ -279,6 +280,8 @@ private:
       consider(*again);
     if (auto late = relays_.next_deadline())
       consider(*late);
+    if (auto look = silences_.next_deadline())
+      consider(*look);
     if (auto line = refusals_.next_deadline())
       consider(*line);
     if (certificates_due_)
@@ -294,6 +297,7 @@ private:
     tell_who_is_alive(moment);
     table_.tick(moment, out_);
     carry_out();
+    tell_who_is_silent(moment);
     relays_.tick(moment);
     std::vector<std::string> lines;
     refusals_.tick(moment, lines);
@@ -311,6 +315,15 @@ private:
       return;
     for (auto& [id, which] : links_)
       table_.step(moment, alive{id, to_time(which->heard_at())}, out_);
+  }
+
+  void tell_who_is_silent(time_point moment) {
+    auto heard_at = [this](connection_id id) {
+      auto& which = *links_.at(id);
+      return which.reason().empty() ? std::optional{to_time(which.heard_at())} : std::nullopt;
+    };
+    for (auto id : silences_.tick(moment, heard_at))
+      tell(&link_events::on_silent, links_.at(id));
   }
 
   // -- connections -----------------------------------------------------------------
@@ -514,6 +527,8 @@ private:
 
   void bring_up(const link_ptr& which) {
     step(up{which->number()});
+    if (links_.contains(which->number()))
+      silences_.watch(now(), which->number(), which->peer());
     dials_.linked(which->number(), which->peer().node, which);
   }
 
@@ -521,6 +536,7 @@ private:
     if (links_.erase(which->number()) == 0)
       return;
     link_count = links_.size();
+    silences_.forget(which->number());
     if (policy_.peers)
       policy_.peers->leave(which->number());
     which->close("closed by the peer", end_cause::peer); // keeps an earlier reason
@@ -664,6 +680,7 @@ private:
      .max_parked = options_.table.max_dialling},
     static_cast<std::uint64_t>(started_.time_since_epoch().count())};
   std::map<connection_id, link_ptr> links_;
+  silence_watch silences_; // of links in links_
   /// When to look at the certificates of their peers.
   std::optional<time_point> certificates_due_;
   /// Above all descriptors, because BASP identifies its other connections by these.

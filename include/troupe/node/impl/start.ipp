@@ -375,6 +375,9 @@ inline problem node::inside::open_gate() {
     on_membership([which](cluster::membership_part& state) { state.link_down(which); });
     on_access([number = which->number()](cluster::access_part& state) { state.link_down(number); });
   };
+  events.on_silent = [this](const net::link_ptr& which) {
+    on_membership([which](cluster::membership_part& state) { state.link_silent(*which); });
+  };
   events.on_outlived
     = [this](boot_number heard) { on_shell([this, heard] { rise_above(heard); }); };
   events.on_dropped = [log = log_](const net::link_ptr& which, const std::string& why) {
