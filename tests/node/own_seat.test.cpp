@@ -158,6 +158,40 @@ TEST_CASE_METHOD(seated, "of two logs the one that has seen more votes given is 
   CHECK(only<seats::seated>().is_seated);
 }
 
+TEST_CASE_METHOD(seated, "a log that the members have left behind takes no vote",
+                 "[node][own_seat]") {
+  members.promotions = 3;
+  it.tell(members, out);
+  out.clear();
+  auto show = [this](raft::term_number term, std::set<raft::member_id> voters) {
+    return it.compare({"n2"_node, raft::member_id{2}, true, term, 3, std::move(voters)}, out);
+  };
+  const std::set<raft::member_id> without{raft::member_id{2}, raft::member_id{3}};
+  const std::set<raft::member_id> with{raft::member_id{1}, raft::member_id{2}};
+  SECTION("which is shown after a leader of a later term was heard") {
+    it.follows(6, out);
+    it.follows(4, out); // late
+    CHECK_FALSE(show(5, without));
+    CHECK(it.votes());
+    CHECK(has_none<seats::seated>());
+    CHECK(show(6, without));
+  }
+  SECTION("nor before a later one shows that it was left behind") {
+    CHECK(show(5, without));
+    CHECK_FALSE(show(4, with));
+    CHECK_FALSE(it.votes());
+    CHECK(show(6, with));
+    CHECK(it.votes());
+  }
+  SECTION("and what was heard of an earlier seat says nothing of the next one") {
+    it.follows(6, out);
+    it.is(raft::member_id{21});
+    members.members[raft::member_id{21}] = {true, contact_of(1)};
+    it.tell(members, out);
+    CHECK(show(5, without));
+  }
+}
+
 TEST_CASE_METHOD(seated, "what is said of a seat says nothing of the next one",
                  "[node][own_seat]") {
   it.tell(members, out);

@@ -1698,6 +1698,22 @@ TEST_CASE_METHOD(follower_of_two, "a node that was voted out unheard says nothin
   CHECK(it.view(status(), quorum).seats.size() == 3);
 }
 
+TEST_CASE_METHOD(follower_of_two, "who leads has not been voted out", "[node][seats]") {
+  commit();
+  role("");
+  step(seats::link_up{"n3"_node});
+  auto lost
+    = seats::card{"n3"_node, seat_of("n3"), true, group.term, 0, {seat_of("n2"), seat_of("n3")}};
+  out.clear();
+  step(seats::exchanged{lost, {}, "n3"_node}, 1); // what it says was never committed
+  CHECK_FALSE(only<seats::seated>().votes);
+  ++group.term;
+  role("n1");
+  CHECK(only<seats::seated>().votes);
+  step(seats::exchanged{lost, {}, "n3"_node}, 2); // late
+  CHECK(has_none<seats::seated>());
+}
+
 TEST_CASE_METHOD(follower_of_two, "a node shows who was voted out its card", "[node][seats]") {
   link("n4");
   seat("n4", true);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -47,8 +48,10 @@ public:
   void is(raft::member_id held) {
     if (held == raft::member_id{})
       return;
-    if (held != id_)
-      voted_out_.reset(); // it was said of the other one
+    if (held != id_) { // it was said of the other one
+      voted_out_.reset();
+      heard_ = 0;
+    }
     id_ = held;
   }
 
@@ -82,9 +85,10 @@ public:
       return false;
     auto before = is_outdated();
     auto is_later = !voted_out_ || theirs.promotions > voted_out_->promotions;
-    if (is_later && theirs.voters.contains(id_))
+    auto has_this = theirs.voters.contains(id_);
+    if (has_this && (is_later || theirs.term > voted_out_->term))
       voted_out_.reset();
-    else if (!theirs.voters.contains(id_) && theirs.term >= (voted_out_ ? voted_out_->term : 0))
+    else if (!has_this && theirs.term >= std::max(heard_, voted_out_ ? voted_out_->term : 0))
       voted_out_ = {theirs.term, is_later ? theirs.promotions : voted_out_->promotions};
     if (before == is_outdated())
       return false;
@@ -92,9 +96,11 @@ public:
     return true;
   }
 
-  /// A leader of that term is heard. Of a later term than that log, it has this node among the
-  /// members, so that what the log said was never committed.
+  /// A leader of that term is heard, or this node leads in it. Of a later term than that log, it
+  /// has this node among the members, so that what the log said was never committed, whether it is
+  /// shown before or after.
   void follows(raft::term_number term, types::effects& out) {
+    heard_ = std::max(heard_, term);
     if (!voted_out_ || term <= voted_out_->term)
       return;
     auto before = is_outdated();
@@ -236,6 +242,8 @@ private:
 
   /// By that log it has no vote.
   std::optional<other_log> voted_out_;
+  /// The last term whose leader was heard under this seat.
+  raft::term_number heard_ = 0;
   /// The question whose answer counts, and who waits for it; zero: none.
   request_id renewing_ = 0;
   request_id asker_ = 0;

@@ -173,6 +173,8 @@ private:
     auto has_led = std::exchange(role_, what.now) == raft::role::leader;
     ++turn_;
     pace_.accept();
+    if (what.leader != raft::member_id{})
+      own_.follows(what.term, *out_);
     if (what.now == raft::role::leader) {
       news_.leads(what, *out_);
       tells_ = false;
@@ -184,8 +186,6 @@ private:
     review_at_.reset();
     if (has_led)
       seat_news::follows(what, *out_);
-    if (what.leader != raft::member_id{})
-      own_.follows(what.term, *out_);
     losses_.end();
     cause_ = what.cause;
     tells_ = true;

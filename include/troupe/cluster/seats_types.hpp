@@ -137,8 +137,9 @@ struct seats_types {
   };
 
   /// What a node says of its seat. `is_reachable`: with the actor that takes messages for it.
-  /// `voters` and `promotions`: of the members in its log, see raft::configuration, in its term;
-  /// without voters, it has no log.
+  /// `voters` and `promotions`: of the members in its log, see raft::configuration; without voters,
+  /// it has no log. `term`: that of the last entry there, as the node may have heard of a later one
+  /// whose leader has not sent it anything yet.
   struct card {
     node_id node;
     raft::member_id seat;

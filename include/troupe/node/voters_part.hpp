@@ -268,7 +268,7 @@ private:
   [[nodiscard]] seat_card card() const {
     auto now = status();
     seat_card made{to_string(setup_.node), setup_.group.seat().value,
-                   caf::actor_cast<caf::strong_actor_ptr>(setup_.group.handle()), now.term,
+                   caf::actor_cast<caf::strong_actor_ptr>(setup_.group.handle()), now.last_term,
                    now.members.promotions};
     for (auto each : now.members.voters())
       made.voters.insert(each.value);

@@ -162,7 +162,7 @@ public:
   [[nodiscard]] status look(time_point now) const {
     status found{
       self_,   role_,     term(), leader_, log().base_index() + 1, last_index(), disk_.synced(),
-      commit_, members(), {},     {}};
+      commit_, members(), {},     {},      log().last_term()};
     if (leading_) {
       found.others = leading_->others().look(log(), now);
       found.members_for = leading_->members_for(now);

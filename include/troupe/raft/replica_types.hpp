@@ -263,6 +263,8 @@ struct replica_types {
     std::vector<member_status> others;
     /// Time since this leader appended the configuration; nothing if an earlier leader did.
     std::optional<duration> members_for;
+    /// Of the last entry.
+    term_number last_term = 0;
   };
 };
 

@@ -412,8 +412,8 @@ private:
   // -- effects for other nodes -----------------------------------------------------------------
 
   [[nodiscard]] seats::card card() const {
-    auto& members = consensus().members();
-    return {node_, self(), true, consensus().term(), members.promotions, members.voters()};
+    auto log = consensus().look(here_.now());
+    return {node_, self(), true, log.last_term, log.members.promotions, log.members.voters()};
   }
 
   void perform(seats::greet& what) {
