@@ -20,6 +20,19 @@ inline std::string_view text_of(const std::uint8_t* data, std::size_t size) {
   return {reinterpret_cast<const char*>(data), size};
 }
 
+/// Calls `take(kind, bytes)` with each part of an input that stands for several messages: two bytes
+/// with its kind, 0 to 3, and its size, and so many bytes, or what is left.
+template <class Take>
+void for_each_message(std::string_view rest, Take take) {
+  while (rest.size() >= 2) {
+    auto head = static_cast<std::size_t>(static_cast<unsigned char>(rest[0]))
+                | static_cast<std::size_t>(static_cast<unsigned char>(rest[1])) << 8U;
+    auto bytes = rest.substr(2, head >> 2U);
+    rest.remove_prefix(2 + bytes.size());
+    take(static_cast<unsigned>(head) & 3U, bytes);
+  }
+}
+
 /// Ends the process, as fuzzers want it, if a law does not hold.
 inline void must_hold(bool held, const char* law) {
   if (held)

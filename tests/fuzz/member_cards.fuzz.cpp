@@ -130,15 +130,9 @@ private:
 };
 
 int one_input(const std::uint8_t* data, std::size_t size) {
-  auto rest = test::text_of(data, size);
   victim who;
-  while (rest.size() >= 2) {
-    auto head = static_cast<std::size_t>(static_cast<unsigned char>(rest[0]))
-                | static_cast<std::size_t>(static_cast<unsigned char>(rest[1])) << 8U;
-    auto bytes = rest.substr(2, head >> 2U);
-    rest.remove_prefix(2 + bytes.size());
-    who.take(head & 3U, bytes);
-  }
+  test::for_each_message(test::text_of(data, size),
+                         [&who](unsigned kind, std::string_view bytes) { who.take(kind, bytes); });
   who.check_pages();
   return 0;
 }
