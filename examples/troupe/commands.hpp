@@ -280,6 +280,8 @@ int run_sim(const common_options& common, const sim_command& what);
 
 struct chaos_command {
   std::uint32_t nodes = 3;
+  /// Zero: all of up to 7 nodes, otherwise 5.
+  std::uint32_t voters = 0;
   std::uint32_t seconds = 60;
   std::uint64_t seed = 0;
   std::uint32_t clients = 4;

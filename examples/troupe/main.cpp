@@ -686,7 +686,13 @@ private:
         return cli::run_chaos(common_, chaos_, std::filesystem::canonical("/proc/self/exe"),
                               signals);
       });
-    command->add_option("--nodes", chaos_.nodes, "Processes, 3 to 7")->check(cli::count_in(3, 7));
+    command->add_option("--nodes", chaos_.nodes, "Processes, 3 to 100")
+      ->check(cli::count_in(3, 100));
+    command
+      ->add_option("--voters", chaos_.voters,
+                   "How many of them vote, 3 to 7; default: all of up to 7, otherwise 5")
+      ->default_str("")
+      ->check(cli::count_in(3, 7));
     command
       ->add_option("--seconds", chaos_.seconds,
                    "How long, 10s to 30m; the last 10 s are without faults. Checking what clients "
@@ -718,7 +724,7 @@ private:
       ->add_option("--faults", chaos_.faults,
                    "Only these faults: kill_leader, kill_others, pause_leader, pause_others, "
                    "isolate_leader, isolate_minority, isolate_all, one_way, slow, reset, members, "
-                   "unlink_leader, end_others")
+                   "unlink_leader, end_others, restart_all, starve_others")
       ->delimiter(',')
       ->check(cli::one_of(cli::chaos_fault_names()));
     command

@@ -74,6 +74,12 @@ problem check_history(const std::string& file) {
   return {};
 }
 
+std::size_t voters_of(const chaos_command& what) {
+  if (what.voters != 0)
+    return what.voters;
+  return what.nodes > 7 ? 5 : what.nodes;
+}
+
 /// One run, from its processes to its summary.
 class chaos_run {
 public:
@@ -92,6 +98,7 @@ public:
       cluster_({.self = std::move(self),
                 .folder = folder_,
                 .nodes = what.nodes,
+                .voters = voters_of(what),
                 .timers = what.timers,
                 .raft_log = what.raft_log,
                 .seen = work_->watched(),
@@ -320,6 +327,7 @@ private:
                 {"workload", what_.workload},
                 {"network", what_.network},
                 {"nodes", what_.nodes},
+                {"voters", voters_of(what_)},
                 {"clients", what_.clients},
                 {"seed", what_.seed},
                 {"seconds", what_.seconds},
@@ -409,6 +417,12 @@ int run_chaos(const common_options& common, const chaos_command& what, const std
     return complain(common, kinds.error());
   if (auto why = check_history(what.history))
     return complain(common, why);
+  if (what.voters > what.nodes) {
+    complain(common, {errc::bad_argument, "--voters is " + std::to_string(what.voters) + " of "
+                                            + std::to_string(what.nodes)
+                                            + " nodes; give no more than --nodes"});
+    return bad_input;
+  }
   auto network = chaos::make_network(what.network, what.seed);
   if (!network) {
     complain(common, network.error());

@@ -8,6 +8,7 @@
 #include <thread>
 #include <utility>
 
+#include "cli.hpp"
 #include "connect.hpp"
 #include "troupe/sim/laws/raft_event_laws.hpp"
 #include "troupe/testing/comes_true.hpp"
@@ -19,6 +20,9 @@ using namespace troupe;
 using namespace std::literals;
 
 namespace {
+
+/// Entries of the log that come while one looks.
+constexpr std::uint64_t a_moment_behind = 64;
 
 /// Refuses a folder with files: lines of another run would be checked with those of this one.
 problem prepare_raft_log(const std::filesystem::path& folder) {
@@ -56,10 +60,10 @@ problem chaos_cluster::start() {
   if (!eye)
     return eye.error();
   eye_ = std::move(*eye);
-  return wait_until_whole(30s)
+  return wait_until_whole(60s)
            ? problem{}
            : problem{errc::timed_out,
-                     "the nodes did not form a cluster within 30 s; see their log above"};
+                     "the nodes did not form a cluster within 60 s; see their log above"};
 }
 
 result<std::unique_ptr<cluster_client>> chaos_cluster::connect(std::size_t first) const {
@@ -79,7 +83,7 @@ problem chaos_cluster::start(node& which, bool founds) {
   std::vector<std::string> words{"--listen",    to_string(which.where.listen),
                                  "--advertise", to_string(which.where.front),
                                  "--data",      how_.folder / which.name,
-                                 "--voters",    std::to_string(nodes_.size()),
+                                 "--voters",    std::to_string(how_.voters),
                                  "--timers",    how_.timers};
   if (!founds)
     for (auto& each : nodes_)
@@ -100,27 +104,51 @@ problem chaos_cluster::start(node& which, bool founds) {
   return {};
 }
 
+std::optional<std::size_t> chaos_cluster::number_at(const std::string& address) const {
+  auto found = std::ranges::find(nodes_, address,
+                                 [](auto& each) { return to_string(each.where.front); });
+  if (found == nodes_.end())
+    return std::nullopt;
+  return static_cast<std::size_t>(found - nodes_.begin());
+}
+
+std::optional<cluster::voters_view> chaos_cluster::look_at_seats(duration wait) {
+  auto found = eye_->voters().list(wait);
+  if (!found)
+    return std::nullopt;
+  voting_.clear();
+  for (auto& each : found->seats)
+    if (auto number = number_at(each.address); number && each.votes)
+      voting_.insert(*number);
+  return *std::move(found);
+}
+
 std::size_t chaos_cluster::leader() {
-  auto found = eye_->voters().list(300ms);
-  if (found)
+  if (auto found = look_at_seats(300ms))
     for (auto& each : found->seats)
-      for (std::size_t number = 0; each.leads && number < nodes_.size(); ++number)
-        if (to_string(nodes_[number].where.front) == each.address) {
-          leader_ = number;
-          elections_ += found->term > last_term_.value_or(found->term) ? 1 : 0;
-          last_term_ = found->term;
-        }
+      if (auto number = number_at(each.address); number && each.leads) {
+        leader_ = *number;
+        elections_ += found->term > last_term_.value_or(found->term) ? 1 : 0;
+        last_term_ = found->term;
+      }
   return leader_;
 }
 
-/// `count` nodes, chosen at random by `dice`.
+/// Up to `count` nodes, chosen at random by `dice`, at most `most_voters` of them voters.
 std::set<std::size_t> chaos_cluster::some(std::size_t count, std::uint64_t dice,
-                                          std::optional<std::size_t> without) const {
+                                          std::optional<std::size_t> without,
+                                          std::size_t most_voters) const {
+  auto others = nodes_.size() - voting_.size();
+  count = std::min(count, others + std::min(most_voters, voting_.size()));
   random_source random{dice};
   std::set<std::size_t> chosen;
-  while (chosen.size() < count)
-    if (auto number = static_cast<std::size_t>(random.below(nodes_.size())); number != without)
-      chosen.insert(number);
+  for (std::size_t voters = 0; chosen.size() < count;) {
+    auto number = static_cast<std::size_t>(random.below(nodes_.size()));
+    auto votes = voting_.contains(number);
+    if (number == without || (votes && voters == most_voters) || !chosen.insert(number).second)
+      continue;
+    voters += votes ? 1 : 0;
+  }
   return chosen;
 }
 
@@ -182,13 +210,14 @@ void chaos_cluster::note_cut(const std::vector<std::set<std::size_t>>& sides) co
 
 result<std::string> chaos_cluster::begin(const fault& what, const std::function<void()>& begins) {
   auto leads = leader();
-  auto minority = (nodes_.size() - 1) / 2;
+  auto minority = (std::max(voting_.size(), how_.voters) - 1) / 2;
   if (what.kind != fault_kind::members) {
     begins();
     return begin(what.kind, what.dice, leads, minority);
   }
-  auto chosen = static_cast<std::size_t>(random_source{what.dice}.below(nodes_.size()));
-  auto which = outside_.value_or(chosen); // one that could not be added again yet
+  auto chosen = std::next(
+    voting_.begin(), static_cast<std::ptrdiff_t>(random_source{what.dice}.below(voting_.size())));
+  auto which = outside_.value_or(*chosen); // one that could not be added again yet
   remove_voter(which);
   auto words = std::string{name_of(what.kind)} + ": " + nodes_[which].name
                + (which == leads ? " (leader)" : "") + " is removed and added again";
@@ -206,7 +235,8 @@ result<std::string> chaos_cluster::begin(const fault& what, const std::function<
 }
 
 result<std::string> chaos_cluster::begin(fault_kind kind, std::uint64_t dice, std::size_t leads,
-                                         std::size_t most) {
+                                         std::size_t most_voters) {
+  auto most = nodes_.size() > how_.voters ? (nodes_.size() - 1) / 2 : most_voters;
   auto few = 1 + static_cast<std::size_t>(dice % most);
   auto also_clients = dice / 7 % 2 == 0;
   std::set<std::size_t> whom{leads};
@@ -214,7 +244,7 @@ result<std::string> chaos_cluster::begin(fault_kind kind, std::uint64_t dice, st
   problem why;
   switch (kind) {
     case fault_kind::kill_others:
-      whom = some(few, dice, leads);
+      whom = some(few, dice, leads, most_voters);
       [[fallthrough]];
     case fault_kind::kill_leader:
       for (auto each : whom) {
@@ -225,7 +255,7 @@ result<std::string> chaos_cluster::begin(fault_kind kind, std::uint64_t dice, st
       killed_ = whom;
       break;
     case fault_kind::pause_others:
-      whom = some(few, dice, leads);
+      whom = some(few, dice, leads, most_voters);
       [[fallthrough]];
     case fault_kind::pause_leader:
       for (auto each : whom) {
@@ -235,7 +265,7 @@ result<std::string> chaos_cluster::begin(fault_kind kind, std::uint64_t dice, st
       paused_ = whom;
       break;
     case fault_kind::isolate_minority:
-      whom = some(few, dice, leads);
+      whom = some(few, dice, leads, most_voters);
       [[fallthrough]];
     case fault_kind::isolate_leader:
       note_cut({whom, all_but(whom)});
@@ -248,7 +278,7 @@ result<std::string> chaos_cluster::begin(fault_kind kind, std::uint64_t dice, st
       why = network_.cut(everywhere(false));
       break;
     case fault_kind::one_way: {
-      whom = some(1, dice, {});
+      whom = some(1, dice, {}, 1);
       auto& victim = nodes_[*whom.begin()].where.host;
       auto is_deaf = dice / 11 % 2 == 0;
       words += is_deaf ? ", is heard and does not hear" : ", hears and is not heard";
@@ -267,7 +297,7 @@ result<std::string> chaos_cluster::begin(fault_kind kind, std::uint64_t dice, st
       why = network_.reset(everywhere(true));
       break;
     case fault_kind::unlink_leader: {
-      auto other = *some(1, dice, leads).begin();
+      auto other = *some(1, dice, leads, 1).begin();
       whom.insert(other);
       note_cut({all_but({})}); // all reach each other, those two through the others
       auto& host = nodes_[leads].where.host;
@@ -276,13 +306,21 @@ result<std::string> chaos_cluster::begin(fault_kind kind, std::uint64_t dice, st
       break;
     }
     case fault_kind::end_others:
-      whom = some(few, dice, leads);
+      whom = some(few, dice, leads, most_voters);
       for (auto each : whom) {
         note("leave", each);
         nodes_[each].process->process.send_signal(SIGTERM);
         nodes_[each].process->process.wait_for_end();
       }
       killed_ = whom;
+      break;
+    case fault_kind::restart_all:
+      whom.clear();
+      why = restart_all();
+      break;
+    case fault_kind::starve_others:
+      whom = some(std::max<std::size_t>(nodes_.size() / 10, 1), dice, leads, most_voters);
+      starve(whom);
       break;
     case fault_kind::members:
       return problem{errc::bad_argument, "members cannot be combined with members"};
@@ -295,6 +333,47 @@ result<std::string> chaos_cluster::begin(fault_kind kind, std::uint64_t dice, st
   return words;
 }
 
+problem chaos_cluster::restart_all() {
+  for (std::size_t number = 0; number < nodes_.size(); ++number) {
+    auto& each = nodes_[number];
+    note("leave", number);
+    each.process->process.send_signal(SIGTERM);
+    each.process->process.wait_for_end();
+    if (auto why = start(each, false))
+      return why;
+    auto is_back = [&] {
+      auto found = look_at_seats(1s);
+      if (!found)
+        return how_.is_interrupted();
+      auto seat = std::ranges::find(found->seats, to_string(each.where.front),
+                                    &cluster::seat_view::address);
+      return how_.is_interrupted() || seat == found->seats.end() || seat->leads
+             || (seat->lag && *seat->lag < a_moment_behind && seat->silent_for < 2s);
+    };
+    if (!testing::comes_true(is_back, 30s))
+      return {errc::timed_out, "node " + each.name + " did not catch up within 30 s of its restart; "
+                                                     "see its log above"};
+  }
+  return {};
+}
+
+void chaos_cluster::starve(const std::set<std::size_t>& which) {
+  std::vector<testing::child_process*> whom;
+  for (auto each : which)
+    whom.push_back(&nodes_[each].process->process);
+  starving_ = std::jthread{[whom](const std::stop_token& ends) {
+    auto send = [&](int signal) {
+      for (auto* each : whom)
+        each->send_signal(signal);
+    };
+    do {
+      send(SIGSTOP);
+      sleep_unless(ends, 900ms);
+      send(SIGCONT);
+    } while (sleep_unless(ends, 100ms));
+  }};
+}
+
 problem chaos_cluster::heal() {
   auto why = network_.heal();
   if (!why && how_.seen != nullptr)
@@ -303,6 +382,7 @@ problem chaos_cluster::heal() {
 }
 
 problem chaos_cluster::end() {
+  starving_ = {};
   for (auto each : std::exchange(paused_, {})) {
     nodes_[each].process->process.send_signal(SIGCONT);
     note("cont", each);
@@ -361,9 +441,10 @@ bool chaos_cluster::is_whole() {
   auto found = eye_->services().registry.ask(registry::count_records{}, 1s);
   if (!found || found->nodes.active != nodes_.size())
     return false;
-  auto group = eye_->voters().list(1s);
+  auto group = look_at_seats(1s);
   auto votes = [](auto& each) { return each.votes && each.silent_for < 2s; };
-  if (!group || std::ranges::count_if(group->seats, votes) != std::ssize(nodes_))
+  if (!group
+      || static_cast<std::size_t>(std::ranges::count_if(group->seats, votes)) < how_.voters)
     return false;
   auto workers = eye_->services().scheduler.ask(scheduler::list_workers{}, 1s);
   return workers && workers->workers.size() >= nodes_.size();

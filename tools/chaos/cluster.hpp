@@ -11,6 +11,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "chaos/faults.hpp"
@@ -30,6 +31,8 @@ public:
     std::string self;
     std::filesystem::path folder;
     std::size_t nodes = 3;
+    /// How many of them vote, at least; nodes at most.
+    std::size_t voters = 3;
     /// Raft timers: wan or lan.
     std::string timers = "wan";
     /// Folder for the actions of the replicas, n1.jsonl and so on; empty: none.
@@ -48,7 +51,7 @@ public:
   chaos_cluster& operator=(const chaos_cluster&) = delete;
   ~chaos_cluster();
 
-  /// Starts all nodes and waits until they are one cluster and all are voters.
+  /// Starts all nodes and waits until they are one cluster that has all its voters.
   [[nodiscard]] troupe::problem start();
 
   /// Connects a client, preferably to node number `first`. Waits up to 20 s.
@@ -87,7 +90,7 @@ public:
   /// Checks the recorded actions of the replicas. Returns the violations, in words.
   [[nodiscard]] std::vector<std::string> judge_replicas() const;
 
-  /// Waits until all nodes are active members again. Returns false if it took too long.
+  /// Waits until all nodes are active members again, and as many vote as should. Returns false if it took too long.
   bool wait_until_whole(troupe::duration wait);
 
 private:
@@ -98,9 +101,13 @@ private:
   };
 
   [[nodiscard]] troupe::problem start(node& which, bool founds);
-  /// Starts a fault of one kind. It affects at most `most` nodes besides the leader.
+  /// Starts a fault of one kind. It affects at most `most_voters` voters besides the leader.
   [[nodiscard]] troupe::result<std::string> begin(fault_kind kind, std::uint64_t dice,
-                                                  std::size_t leads, std::size_t most);
+                                                  std::size_t leads, std::size_t most_voters);
+  /// Restarts one node after the other, each voter when the one before has caught up.
+  [[nodiscard]] troupe::problem restart_all();
+  /// Has these nodes run for a tenth of the time, until end().
+  void starve(const std::set<std::size_t>& which);
   /// Repeats the request to remove or add a voter until it is done, `over` is set or `wait` has
   /// passed.
   [[nodiscard]] troupe::problem change_voters(troupe::cluster::voter_change what,
@@ -113,7 +120,12 @@ private:
   void remove_voter(std::size_t which);
   void add_voter();
   [[nodiscard]] std::set<std::size_t> some(std::size_t count, std::uint64_t dice,
-                                           std::optional<std::size_t> without) const;
+                                           std::optional<std::size_t> without,
+                                           std::size_t most_voters) const;
+  /// What the cluster says of its voters; keeps who votes. Nothing: no answer within `wait`.
+  [[nodiscard]] std::optional<troupe::cluster::voters_view> look_at_seats(troupe::duration wait);
+  /// The node that others reach there.
+  [[nodiscard]] std::optional<std::size_t> number_at(const std::string& address) const;
   /// Both directions between these nodes and all others, optionally also clients.
   [[nodiscard]] std::vector<direction> around(const std::set<std::size_t>& which,
                                               bool clients_too) const;
@@ -128,6 +140,8 @@ private:
   std::size_t leader_ = 0;
   std::optional<std::uint64_t> last_term_;
   std::uint64_t elections_ = 0;
+  /// Who voted when the cluster was asked last.
+  std::set<std::size_t> voting_;
   std::set<std::size_t> killed_;
   std::set<std::size_t> paused_;
   /// The node that is removed, or will be.
@@ -136,6 +150,8 @@ private:
   std::future<troupe::problem> removing_;
   std::size_t removed_ = 0;
   std::size_t added_ = 0;
+  /// Stops and continues nodes; ends before them.
+  std::jthread starving_;
 };
 
 } // namespace cli::chaos

@@ -42,12 +42,16 @@ enum class fault_kind : std::uint8_t {
   unlink_leader,
   /// SIGTERM; the nodes say that they go, and restart with their data folders.
   end_others,
+  /// SIGTERM and a restart of one node after the other, until all have been restarted.
+  restart_all,
+  /// A tenth of the nodes runs for a tenth of the time, by SIGSTOP and SIGCONT once a second.
+  starve_others,
 };
 
-inline constexpr std::array<std::string_view, 13> fault_kind_names{
+inline constexpr std::array<std::string_view, 15> fault_kind_names{
   "kill_leader",      "kill_others",   "pause_leader", "pause_others", "isolate_leader",
   "isolate_minority", "isolate_all",   "one_way",      "slow",         "reset",
-  "members",          "unlink_leader", "end_others"};
+  "members",          "unlink_leader", "end_others",   "restart_all",  "starve_others"};
 
 constexpr std::string_view name_of(fault_kind kind) {
   auto index = static_cast<std::size_t>(kind);
@@ -121,6 +125,8 @@ inline std::vector<fault> plan_faults(std::uint64_t seed, troupe::duration whole
       case fault_kind::members:
       case fault_kind::unlink_leader:
       case fault_kind::end_others:
+      case fault_kind::restart_all:
+      case fault_kind::starve_others:
         break;
     }
     return between(3s, 6s);
