@@ -105,8 +105,8 @@ problem chaos_cluster::start(node& which, bool founds) {
 }
 
 std::optional<std::size_t> chaos_cluster::number_at(const std::string& address) const {
-  auto found = std::ranges::find(nodes_, address,
-                                 [](auto& each) { return to_string(each.where.front); });
+  auto found
+    = std::ranges::find(nodes_, address, [](auto& each) { return to_string(each.where.front); });
   if (found == nodes_.end())
     return std::nullopt;
   return static_cast<std::size_t>(found - nodes_.begin());
@@ -351,8 +351,9 @@ problem chaos_cluster::restart_all() {
              || (seat->lag && *seat->lag < a_moment_behind && seat->silent_for < 2s);
     };
     if (!testing::comes_true(is_back, 30s))
-      return {errc::timed_out, "node " + each.name + " did not catch up within 30 s of its restart; "
-                                                     "see its log above"};
+      return {errc::timed_out, "node " + each.name
+                                 + " did not catch up within 30 s of its restart; "
+                                   "see its log above"};
   }
   return {};
 }
@@ -443,8 +444,7 @@ bool chaos_cluster::is_whole() {
     return false;
   auto group = look_at_seats(1s);
   auto votes = [](auto& each) { return each.votes && each.silent_for < 2s; };
-  if (!group
-      || static_cast<std::size_t>(std::ranges::count_if(group->seats, votes)) < how_.voters)
+  if (!group || static_cast<std::size_t>(std::ranges::count_if(group->seats, votes)) < how_.voters)
     return false;
   auto workers = eye_->services().scheduler.ask(scheduler::list_workers{}, 1s);
   return workers && workers->workers.size() >= nodes_.size();

@@ -90,7 +90,8 @@ public:
   /// Checks the recorded actions of the replicas. Returns the violations, in words.
   [[nodiscard]] std::vector<std::string> judge_replicas() const;
 
-  /// Waits until all nodes are active members again, and as many vote as should. Returns false if it took too long.
+  /// Waits until all nodes are active members again, and as many vote as should. Returns false if
+  /// it took too long.
   bool wait_until_whole(troupe::duration wait);
 
 private:
