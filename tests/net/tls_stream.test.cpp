@@ -20,6 +20,7 @@
 #include "support/certificates.hpp"
 #include "support/seeds.hpp"
 #include "troupe/core/random.hpp"
+#include "troupe/net/plain_stream.hpp"
 #include "troupe/net/socket.hpp"
 
 namespace tls_stream_test {
@@ -103,6 +104,31 @@ TEST_CASE("each side of a TLS connection proves who it is", "[net]") {
   REQUIRE(them.one->write(bytes_of("hello")).bytes == 5);
   CHECK(read_all(*them.other) == "hello");
   CHECK(them.one->trouble().empty());
+}
+
+TEST_CASE("a read says whether it has left something in the descriptor", "[net]") {
+  test::throwaway_ca ca;
+  ends sealed{ca.issue("ann"), ca.issue("bob")};
+  REQUIRE(sealed.shake_hands() == both_done);
+  read_all(*sealed.other); // what TLS says of itself
+  ends plain{stream_maker{make_plain_stream}, stream_maker{make_plain_stream}};
+  for (auto* each : {&sealed, &plain}) {
+    CAPTURE(each == &sealed);
+    std::string large(100'000, 'a');
+    auto put = each->one->write(bytes_of(large)).bytes;
+    REQUIRE(put == large.size()); // OpenSSL wants what it has not taken again
+    std::string piece(65'536, '\0');
+    std::size_t took = 0;
+    while (took < put) {
+      auto got = each->other->read(std::as_writable_bytes(std::span{piece}));
+      REQUIRE(got.state == progress::done);
+      took += got.bytes;
+      CHECK((!got.has_all || took == put));
+    }
+    REQUIRE(each->one->write(bytes_of("hello")).bytes == 5);
+    auto got = each->other->read(std::as_writable_bytes(std::span{piece}));
+    CHECK((got.bytes == 5 && got.has_all));
+  }
 }
 
 TEST_CASE("who has a revoked certificate gets no connection, and hears that it is revoked",

@@ -24,6 +24,8 @@ enum class progress : std::uint8_t {
 struct transfer {
   progress state = progress::failed;
   std::size_t bytes = 0;
+  /// Of a read: the descriptor had no more bytes just now, so that the next read would find none.
+  bool has_all = false;
 };
 
 /// The bytes of one connection: what a link needs of TCP, or of a layer over it. Never blocks. Used

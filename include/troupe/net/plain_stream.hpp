@@ -26,7 +26,9 @@ public:
     auto count = ::recv(descriptor_, into.data(), into.size(), 0);
     if (count == 0 && !into.empty())
       return {};
-    return outcome(count, progress::wait_read);
+    auto result = outcome(count, progress::wait_read);
+    result.has_all = count < static_cast<ssize_t>(into.size());
+    return result;
   }
 
   transfer write(std::span<const std::byte> from) override {

@@ -84,6 +84,8 @@ public:
         release(ahead_, kept_to_read);
       return state::success;
     }
+    if (std::exchange(has_all_, false))
+      return state::success; // poll reports what comes from now on
     auto* target = static_cast<std::byte*>(into);
     auto& scratch = read_scratch();
     auto direct = size >= scratch.size();
@@ -94,6 +96,7 @@ public:
     // read, and two links that do so would wait for each other forever.
     if (got.bytes == 0)
       return state::success;
+    has_all_ = got.has_all && stream_->buffered() == 0;
     on_read_(got.bytes);
     count = std::min(size, got.bytes);
     if (!direct) {
@@ -145,6 +148,8 @@ private:
   /// Bytes that were read but not requested yet, from begin_ on.
   std::vector<std::byte> ahead_;
   std::size_t begin_ = 0;
+  /// The last read has emptied the descriptor. CAF reads until one read finds nothing.
+  bool has_all_ = false;
 };
 
 /// A link as BASP sees it: a connection that delivers headers and payloads and takes bytes to
@@ -169,6 +174,7 @@ public:
              owner_->policy().allow_spawn),
       share_of_queued_(owner_->budgets().queued, link_->number(), link_->who().node),
       share_of_collected_(owner_->budgets().collected, link_->number(), link_->who().node),
+      wire_(stream.get()),
       stream_(multiplexer, descriptor, std::move(stream),
               [to = link_.get()](std::size_t bytes) { to->received(bytes); }) {
     stream_.ack_writes(true);
@@ -224,6 +230,10 @@ public:
     auto& written = stream_.wr_buf();
     auto whole = judge_.sent(std::as_bytes(std::span{written}).subspan(counted_));
     written.resize(counted_ + whole); // with a part of a message the peer would read no other
+    if (waiting_ == 0 && basp_header::is_heartbeat(std::as_bytes(std::span{written})))
+      write_at_once(written);
+    if (written.empty())
+      return;
     waiting_ += written.size() - counted_;
     stream_.flush(this);
     counted_ = stream_.wr_buf().size(); // zero if the stream has taken the buffer over
@@ -442,6 +452,14 @@ private:
       compat::anon_send(carrier, link_lost{});
   }
 
+  /// A heartbeat comes alone, so that nothing is gained by a turn of poll that waits for room.
+  /// What is not taken goes the usual way, which also finds out what is broken.
+  void write_at_once(caf::byte_buffer& written) {
+    auto put = wire_->write(std::as_bytes(std::span{written}));
+    if (put.state != progress::failed)
+      written.erase(written.begin(), written.begin() + static_cast<std::ptrdiff_t>(put.bytes));
+  }
+
   /// Closes the link that holds most, if one has to be closed.
   void give_way(std::optional<connection_id> which, std::string_view of) {
     if (which)
@@ -493,6 +511,8 @@ private:
   /// Bytes that wait to be written, and how many of them are in the stream's buffer.
   std::size_t waiting_ = 0;
   std::size_t counted_ = 0;
+  /// Of stream_.
+  byte_stream* wire_;
   caf::io::network::stream_impl<link_transport> stream_;
 };
 

@@ -156,6 +156,7 @@ private:
       return ::SSL_read_ex(tls_.get(), rest.data(), rest.size(), &moved);
     });
     is_fed_ = false;
+    result.has_all = count < static_cast<ssize_t>(room);
     return result;
   }
 
