@@ -37,6 +37,7 @@ struct chaos_plan {
   std::size_t seconds = 15;
   std::string network = "proxy";
   std::size_t nodes = 3;
+  std::size_t voters = 3;
 };
 
 std::string joined(const words& parts, char between) {
@@ -76,6 +77,8 @@ json check_chaos(const chaos_plan& what) {
                 joined(what.faults, ','),
                 "--nodes",
                 std::to_string(what.nodes),
+                "--voters",
+                std::to_string(what.voters),
                 "--timers",
                 "lan",
                 "--seconds",
@@ -100,9 +103,13 @@ json check_chaos(const chaos_plan& what) {
   }
   CHECK(last["ok"].get<std::size_t>() >= what.min_answers);
   check_share(last);
+  std::size_t voters = 0;
   for (std::size_t node = 1; node <= what.nodes; ++node)
-    CHECK(std::filesystem::file_size(folder / "raft" / ("n" + std::to_string(node) + ".jsonl"))
-          > 1'000);
+    if (std::filesystem::file_size(folder / "raft" / ("n" + std::to_string(node) + ".jsonl"))
+        > 1'000)
+      ++voters;
+  CHECK(voters >= what.voters);
+  CHECK(last["voters"] == what.voters);
   std::ifstream in{file};
   auto history = troupe::sim::read_history(in);
   REQUIRE(history);
@@ -136,11 +143,43 @@ TEST_CASE(
   "locks that clients share are linearizable while voters are removed and added among other "
   "faults",
   "[cluster][chaos]") {
-  auto last = check_chaos(
-    {.workload = "lock", .faults = {"members", "kill_others"}, .seconds = 20, .nodes = 5});
+  auto last = check_chaos({.workload = "lock",
+                           .faults = {"members", "kill_others"},
+                           .seconds = 20,
+                           .nodes = 5,
+                           .voters = 5});
   CHECK(last["voters_removed"] >= 1);
   CHECK(last["voters_added"] == last["faults"]["members"]);
   CHECK(last["most_sharers"] >= 2);
+}
+
+TEST_CASE("locks of ten nodes of which five vote are linearizable while some are killed, one gets "
+          "little of the processor and all are restarted one after the other",
+          "[cluster][chaos]") {
+  auto last = check_chaos({.workload = "lock",
+                           .faults = {"kill_others", "starve_others", "restart_all"},
+                           .seconds = 30,
+                           .nodes = 10,
+                           .voters = 5});
+  CHECK(last["nodes"] == 10);
+  CHECK(last["unknown"].get<std::size_t>() < last["ok"].get<std::size_t>() / 10);
+}
+
+TEST_CASE("voters among ten nodes are removed and added while others are killed",
+          "[cluster][chaos]") {
+  auto last = check_chaos({.workload = "kv",
+                           .faults = {"members", "kill_others"},
+                           .seconds = 20,
+                           .nodes = 10,
+                           .voters = 3});
+  CHECK(last["voters_added"] == last["faults"]["members"]);
+}
+
+TEST_CASE("chaos refuses more voters than nodes", "[cluster][cli]") {
+  need_command();
+  auto done = run({"chaos", "--nodes", "5", "--voters", "7"});
+  CHECK(done.status == 2);
+  CHECK(done.says("--voters is 7 of 5 nodes; give no more than --nodes"));
 }
 
 TEST_CASE("chaos says in words how many calls were answered in time", "[cluster][cli]") {
@@ -171,15 +210,17 @@ TEST_CASE("a service of the nodes' own program does each command once while lead
   check_chaos({"service", {"kill_leader", "isolate_leader"}});
 }
 
-TEST_CASE("what was accepted of messages is handled in order, with one effect of class once, while "
-          "nodes are killed, stopped and cut off",
-          "[cluster][chaos]") {
+namespace {
+
+/// Checks what the command says of such a run, and that its history says the same.
+void check_messages(const words& faults, std::size_t nodes, std::size_t seconds) {
   need_command();
   temporary_folder folder;
   auto file = folder / "messages.jsonl";
   auto done = run({"chaos", "--json", "--workload", "messages", "--timers", "lan", "--faults",
-                   "kill_leader,kill_others,pause_others,isolate_minority", "--seconds", "40",
-                   "--seed", std::to_string(given_seed().value_or(7)), "--history", file},
+                   joined(faults, ','), "--nodes", std::to_string(nodes), "--seconds",
+                   std::to_string(seconds), "--seed", std::to_string(given_seed().value_or(7)),
+                   "--history", file},
                   220s);
   INFO(done);
   if (done.status != 0)
@@ -187,7 +228,7 @@ TEST_CASE("what was accepted of messages is handled in order, with one effect of
   REQUIRE(done.status == 0);
   auto last = done.lines().back();
   CHECK(last["linearizable"] == true);
-  CHECK(last["faults"].size() == 4);
+  CHECK(last["faults"].size() == faults.size());
   CHECK(last["accepted"] >= 2'000);
   std::ifstream in{file};
   troupe::sim::message_laws laws;
@@ -196,35 +237,66 @@ TEST_CASE("what was accepted of messages is handled in order, with one effect of
   CHECK(laws.accepted() == last["accepted"]);
 }
 
-TEST_CASE("nodes find out together who is there while they are killed, stopped, ended and cut off",
+} // namespace
+
+TEST_CASE("what was accepted of messages is handled in order, with one effect of class once, while "
+          "nodes are killed, stopped and cut off",
           "[cluster][chaos]") {
+  check_messages({"kill_leader", "kill_others", "pause_others", "isolate_minority"}, 3, 40);
+}
+
+TEST_CASE("what was accepted of messages is handled in order, with one effect of class once, while "
+          "all nodes are restarted one after the other, again and again",
+          "[cluster][chaos]") {
+  check_messages({"restart_all"}, 5, 20);
+}
+
+namespace {
+
+/// Checks what the command says of such a run, and that its history says the same. Returns the
+/// history.
+std::string check_membership(const words& faults, std::size_t nodes) {
   need_command();
   temporary_folder folder;
   auto file = folder / "membership.jsonl";
-  auto done
-    = run({"chaos", "--json", "--workload", "membership", "--timers", "lan", "--faults",
-           "kill_others,pause_leader,end_others,unlink_leader,isolate_minority", "--seconds", "60",
-           "--seed", std::to_string(given_seed().value_or(7)), "--history", file},
-          170s);
+  auto done = run({"chaos", "--json", "--workload", "membership", "--timers", "lan", "--faults",
+                   joined(faults, ','), "--nodes", std::to_string(nodes), "--seconds", "60",
+                   "--seed", std::to_string(given_seed().value_or(7)), "--history", file},
+                  170s);
   INFO(done);
   if (done.status != 0)
     folder.keep();
   REQUIRE(done.status == 0);
   auto last = done.lines().back();
   CHECK(last["linearizable"] == true);
-  CHECK(last["faults"].size() == 5);
-  CHECK(last["shown_dead"] >= 2);
+  CHECK(last["faults"].size() == faults.size());
+  CHECK(last["shown_dead"] >= nodes - 1);
   std::ifstream in{file};
   troupe::sim::membership_laws laws{
-    troupe::sim::membership_bounds::of(troupe::cluster::swim_options::lan(), 3)};
+    troupe::sim::membership_bounds::of(troupe::cluster::swim_options::lan(), nodes)};
   CHECK(laws.read(in, "the history").detail.empty());
   CHECK(laws.is_settled());
   CHECK(laws.deaths() == last["shown_dead"]);
-  auto lines = content_of(file);
+  return content_of(file);
+}
+
+} // namespace
+
+TEST_CASE("nodes find out together who is there while they are killed, stopped, ended and cut off",
+          "[cluster][chaos]") {
+  auto lines = check_membership(
+    {"kill_others", "pause_leader", "end_others", "unlink_leader", "isolate_minority"}, 3);
   for (auto* verb : {"start", "ready", "kill", "stop", "cont", "leave", "cut", "heal"}) {
     INFO(verb);
     CHECK(lines.find("\"witness\":\"" + std::string{verb} + '"') != std::string::npos);
   }
+}
+
+TEST_CASE(
+  "ten nodes of which five vote find out together who is there while some are killed and cut "
+  "off and one gets little of the processor",
+  "[cluster][chaos]") {
+  check_membership({"kill_others", "isolate_minority", "starve_others"}, 10);
 }
 
 TEST_CASE("a witness merges what nodes write with what happened to them", "[cluster][chaos]") {
