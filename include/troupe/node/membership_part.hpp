@@ -187,10 +187,13 @@ public:
   }
 
   /// It missed some heartbeats: whether the node is there is known long before the link is given
-  /// up.
+  /// up. Where the services are there and only this node does not reach them, another relays the
+  /// link to them as soon.
   void link_silent(const net::link& which) {
-    if (keepers_.is_present(which))
-      step(swim::doubted{which.peer().node});
+    if (!keepers_.is_present(which))
+      return;
+    setup_.doubted(which.peer().node);
+    step(swim::doubted{which.peer().node});
   }
 
   /// Another list of revoked certificates applies, or a certificate was replaced.
