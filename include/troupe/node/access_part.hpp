@@ -131,7 +131,7 @@ public:
     finder_.step(finder::doubt{});
   }
 
-  /// Members say that this node may be gone.
+  /// Members say that this node may be gone, or its link is silent.
   void doubt(const node_id& which) {
     for (auto& [number, link] : links_)
       if (link->peer().node == which)

@@ -65,7 +65,7 @@ struct membership_setup {
   /// Says at once what has changed of what this node says, on any thread.
   std::function<void(done_handler)> say_all;
   record_desk::finder find_records;
-  /// The members suspect that node, or take it for dead, on the actor.
+  /// The members suspect that node or take it for dead, or its link is silent; on the actor.
   std::function<void(const node_id&)> doubted;
 };
 
