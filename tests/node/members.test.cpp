@@ -22,6 +22,7 @@
 #include "troupe/net/datagram_socket.hpp"
 #include "troupe/net/endpoint.hpp"
 #include "troupe/net/socket.hpp"
+#include "troupe/node/cluster_client.hpp"
 #include "troupe/testing/proxy.hpp"
 
 using namespace std::literals;
@@ -50,7 +51,8 @@ bool all_see_each_other(testing::cluster& c) {
 class nodes_in_a_network {
 public:
   /// With data folders in `folder`, if there is one.
-  explicit nodes_in_a_network(std::size_t count, const std::filesystem::path& folder = {}) {
+  explicit nodes_in_a_network(std::size_t count, const std::filesystem::path& folder = {},
+                              duration link_timeout = net::table_options{}.link_timeout) {
     for (std::size_t each = 0; each < count; ++each) {
       auto host = host_of(each);
       auto port = test::free_port(host);
@@ -59,6 +61,7 @@ public:
       how.listen = {host, port};
       how.advertise = network.open(host, how.listen).value();
       how.links.insecure = true;
+      how.links.table.link_timeout = link_timeout;
       how.membership = cluster::swim_options::lan();
       how.lost_after = 300ms;
       if (!folder.empty())
@@ -70,10 +73,9 @@ public:
             *three = std::ranges::count(what.text, ',') == both
                      && what.text.find("learners") == std::string::npos;
         };
-      if (each == 0)
-        first_ = *how.advertise;
-      else
-        how.join = {first_};
+      fronts_.push_back(*how.advertise);
+      if (each > 0)
+        how.join = {fronts_.front()};
       all.push_back(node::start(how).value());
     }
   }
@@ -82,11 +84,20 @@ public:
     return "127.0.0." + std::to_string(which + 2);
   }
 
-  /// Neither hears the other, and both know that their link is gone.
-  void separate(std::size_t one, std::size_t other) {
+  /// Neither hears the other from here on.
+  void cut(std::size_t one, std::size_t other) {
     network.set_path(host_of(one), host_of(other), {.cut = true});
     network.set_path(host_of(other), host_of(one), {.cut = true});
+  }
+
+  /// Neither hears the other, and both know that their link is gone.
+  void separate(std::size_t one, std::size_t other) {
+    cut(one, other);
     network.reset(host_of(one), host_of(other));
+  }
+
+  [[nodiscard]] const net::address& front_of(std::size_t which) const {
+    return fronts_[which];
   }
 
   [[nodiscard]] bool see_each_other() {
@@ -114,8 +125,7 @@ public:
 
 private:
   std::shared_ptr<std::atomic<bool>> three_vote_ = std::make_shared<std::atomic<bool>>(false);
-
-  net::address first_;
+  std::vector<net::address> fronts_;
 };
 
 void quickly(std::size_t, node_options& how) {
@@ -237,6 +247,25 @@ TEST_CASE("a node that only the leader cannot reach uses the services through an
   auto is_put = [&] { return it.all[2].state().put("key", "value").has_value(); };
   CHECK(testing::comes_true(is_put, 40s));
   CHECK(it.all[2].locks().acquire("lock").has_value());
+}
+
+TEST_CASE(
+  "a node that only the leader cannot reach has another relay their link, long before it gives "
+  "up the one that is silent",
+  "[node][membership]") {
+  nodes_in_a_network it{3, {}, 5min};
+  REQUIRE(testing::comes_true([&] { return it.see_each_other(); }));
+  auto asked = it.front_of(2);
+  auto client = cluster_client::connect({asked}, 20s, {.insecure = true});
+  REQUIRE(client);
+  it.cut(0, 2);
+  auto is_relayed = [&] {
+    auto seen = (*client)->look_at(asked, 1s);
+    return seen && std::ranges::any_of(seen->links, [&](auto& each) {
+             return each.node == to_string(it.all[0].id()) && each.via == to_string(it.front_of(1));
+           });
+  };
+  CHECK(testing::comes_true(is_relayed, 60s));
 }
 
 TEST_CASE("a node appends how it sees the others to its membership log", "[node][membership]") {
