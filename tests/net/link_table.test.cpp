@@ -625,6 +625,115 @@ TEST_CASE_METHOD(relayed_table,
   }
 }
 
+namespace {
+
+/// The other one is heard over its link 5 s after that is up.
+struct old_link : linked_table {
+  old_link() {
+    now += 5s;
+    step(alive{1, now});
+  }
+
+  /// What a connection is told that says this.
+  verdict greets(const hello& who) {
+    out.clear();
+    step(accepted{++last});
+    step(heard{last, who});
+    auto said = std::get<answer>(std::get<say>(out.at(0)).what).said;
+    out.clear();
+    return said;
+  }
+
+  /// Lets time pass. Returns why the link is closed; empty: it is not.
+  std::string closed_after(duration span) {
+    out.clear();
+    pass(span);
+    for (auto& each : out)
+      if (auto* found = std::get_if<close_link>(&each))
+        return found->why + (found->cause == end_cause::silent ? "; silent" : "; replaced");
+    return {};
+  }
+
+  connection_id last = 1;
+};
+
+constexpr duration three_heartbeats = 3 * hello{}.heartbeat;
+
+} // namespace
+
+TEST_CASE_METHOD(old_link,
+                 "a link over which its peer is silent ends soon once that greets by another way",
+                 "[net]") {
+  CHECK(greets(test::member(9)) == verdict::linked);
+  pass(1s);
+  CHECK(greets(test::member(9)) == verdict::linked); // that puts off nothing
+  CHECK(closed_after(three_heartbeats - 1s - 1ns).empty());
+  CHECK(closed_after(1ns) == "silent, while the node is there by another way; silent");
+  CHECK(greets(test::member(9)) == verdict::linked); // until BASP has forgotten it
+  step(ended{1});
+  CHECK(greets(test::member(9)) == verdict::go);
+}
+
+TEST_CASE_METHOD(old_link,
+                 "a link over which its peer is heard stays, whoever greets by another way",
+                 "[net]") {
+  CHECK(greets(test::member(9)) == verdict::linked);
+  now += 1s;
+  step(alive{1, now});
+  CHECK(closed_after(three_heartbeats).empty());
+  SECTION("and a later life of it is none of two processes of one node") {
+    CHECK(greets(test::member(9, 7, 2)) == verdict::linked);
+    CHECK(closed_after(three_heartbeats) == "replaced by a later life of the node; replaced");
+  }
+  SECTION("and it may be silent later on") {
+    CHECK(greets(test::member(9)) == verdict::linked);
+    CHECK(closed_after(three_heartbeats)
+          == "silent, while the node is there by another way; silent");
+  }
+}
+
+TEST_CASE_METHOD(old_link, "a process that wants the place of a link goes before the peer of that",
+                 "[net]") {
+  CHECK(greets(test::member(9)) == verdict::linked);
+  CHECK(greets(test::member(9, 7, 2)) == verdict::linked);
+  auto is_heard = GENERATE(false, true);
+  if (is_heard) {
+    now += 1s;
+    step(alive{1, now});
+    CHECK(greets(test::member(9, 7, 2)) == verdict::duplicate);
+  } else {
+    CHECK(closed_after(three_heartbeats) == "replaced by a later life of the node; replaced");
+  }
+}
+
+TEST_CASE("dials that cross put no link in doubt", "[net]") {
+  linked_table it;
+  it.now += 3'999ms;
+  it.step(accepted{2});
+  it.step(heard{2, test::member(9)});
+  CHECK(std::get<answer>(std::get<say>(it.out.at(0)).what).said == verdict::linked);
+  CHECK(it.table.next_deadline() > it.now + three_heartbeats);
+}
+
+TEST_CASE_METHOD(relayed_table,
+                 "a link ends soon whose peer says over a relay that it has one, and is silent",
+                 "[net]") {
+  begin();
+  now += 2s;
+  step(alive{1, now});
+  auto answers = [&](const hello& who, const security::facts& proof) {
+    step(connected{200, proof});
+    step(heard{200, answer{verdict::linked, who}});
+    out.clear();
+    return table.next_deadline();
+  };
+  auto is_itself = GENERATE(true, false);
+  if (is_itself)
+    CHECK(answers(test::member(9), certified(node_of(9), role::member)) == now + three_heartbeats);
+  else
+    CHECK(answers(test::member(7), certified(node_of(7), role::member)) > now + three_heartbeats);
+}
+
 TEST_CASE_METHOD(proving_table, "several processes of one client have a link each", "[net]") {
   auto identity = certified(node_of(8), role::client);
   auto process = [&](const std::string& basp_node) {

@@ -31,14 +31,16 @@ namespace troupe::net {
 /// ends only by that rule, by its time-out, by a later life of the same node, or if its connection
 /// gives way to a newer one (table_options::max_accepting).
 ///
-/// A live link stays, whichever side made it. A greeting of another process of the same node, with
-/// its boot number or a higher one, puts the link in doubt: if the peer is not heard of within a
-/// few of its heartbeats, its process is dead, and the next greeting replaces the link. If it is
-/// heard of, two processes have one identity, and the other one is refused as a duplicate, for as
-/// long as a peer may be silent; then the link is doubted anew. A greeting with a lower number is
-/// refused. If the node with the higher number has no link, the refused node is told that number
-/// and may continue above it, a few times: its data are older, or were restored. A number far above
-/// the last known one is not believed, by either side.
+/// A live link stays, whichever side made it. Where its peer is there again by another way, because
+/// it does not hear over the link, that ends within a few heartbeats, unless the peer is heard of.
+/// A greeting of another process of the same node, with its boot number or a higher one, puts the
+/// link in doubt: if the peer is not heard of within a few of its heartbeats, its process is dead,
+/// and the next greeting replaces the link. If it is heard of, two processes have one identity, and
+/// the other one is refused as a duplicate, for as long as a peer may be silent; then the link is
+/// doubted anew. A greeting with a lower number is refused. If the node with the higher number has
+/// no link, the refused node is told that number and may continue above it, a few times: its data
+/// are older, or were restored. A number far above the last known one is not believed, by either
+/// side.
 ///
 /// A dialler may ask for a founding_word instead of a link. A node with a cluster answers that
 /// itself; of one without, its owner gives the answer. Then the connection ends.
@@ -86,7 +88,9 @@ public:
         give_up(waiting, why, out);
       } else if (auto silent = links_.find(due); silent != links_.end()) {
         auto& link = silent->second;
-        if (link.doubted_since)
+        if (link.doubted_since && link.is_redialled)
+          shut(silent, "silent, while the node is there by another way", end_cause::silent, out);
+        else if (link.doubted_since)
           shut(silent, "replaced by a later life of the node", end_cause::replaced, out);
         else
           shut(silent,
@@ -138,6 +142,10 @@ private:
     /// Since then another process of the node has been wanting its place, and the peer has not been
     /// heard of.
     std::optional<time_point> doubted_since = {};
+    /// It is this process itself: it, or a node on the way, does not hear over this link.
+    bool is_redialled = false;
+    /// When it became a link.
+    time_point since{};
     /// It has been heard of beside another process of the node, which is refused until then.
     std::optional<time_point> proven_alive_until = {};
   };
@@ -277,6 +285,8 @@ private:
             && said.from.as != role::member)) // or a client could stand in for a node
       return give_up(from, verdict::unproven, out);
     auto why = said.said;
+    if (why == verdict::linked && it.is_relayed)
+      suspect(now, said.from);
     if (why == verdict::old_boot && said.heard >= self_.boot
         && said.heard - self_.boot < max_boot_jump && rises_ < options_.max_rises)
       out.push_back(outlived{said.heard});
@@ -404,8 +414,10 @@ private:
         shut(links_.find(*old), "replaced by a later life of the node", end_cause::replaced, out);
       keep(said.node);
     }
-    if (there.link)
+    if (there.link) {
+      suspect(now, said);
       return verdict::linked;
+    }
     auto limit = said.as == role::member ? options_.max_members : options_.max_clients;
     std::size_t alike = 0;
     std::size_t of_one = 0;
@@ -431,11 +443,36 @@ private:
     auto& [connection, it] = which;
     if (it.proven_alive_until && now < *it.proven_alive_until)
       return verdict::duplicate;
-    if (!it.doubted_since) {
-      it.doubted_since = now;
-      rearm(connection, *it.deadline, std::min(*it.deadline, end_of_doubt(it)));
-    }
+    it.is_redialled = false;
+    if (!it.doubted_since)
+      begin_doubt(now, which);
     return verdict::linked;
+  }
+
+  static bool is_of(const live_link& it, const hello& who) {
+    return it.peer.node == who.node && it.peer.basp_node == who.basp_node;
+  }
+
+  /// A process that has a link is there by another way. If that is no dial that has crossed with
+  /// the one of the link, the link may be of no use any more: it ends soon, unless the peer is
+  /// heard of.
+  void suspect(time_point now, const hello& who) {
+    auto link = link_to(who.node);
+    auto found = link ? links_.find(*link) : links_.end();
+    if (found == links_.end())
+      return;
+    auto& it = found->second;
+    if (!it.is_up || !it.deadline || it.doubted_since || !is_of(it, who)
+        || now - it.since < options_.connect_timeout + options_.greeting_timeout)
+      return;
+    it.is_redialled = true;
+    begin_doubt(now, *found);
+  }
+
+  void begin_doubt(time_point now, links::value_type& which) {
+    auto& [connection, it] = which;
+    it.doubted_since = now;
+    rearm(connection, *it.deadline, std::min(*it.deadline, end_of_doubt(it)));
   }
 
   /// The peer was heard of then.
@@ -443,7 +480,8 @@ private:
     if (!it.doubted_since || heard_at <= *it.doubted_since)
       return;
     it.doubted_since.reset();
-    it.proven_alive_until = heard_at + it.silence;
+    if (!std::exchange(it.is_redialled, false))
+      it.proven_alive_until = heard_at + it.silence;
   }
 
   static time_point end_of_doubt(const live_link& it) {
@@ -523,6 +561,7 @@ private:
     if (proven)
       made.identity = proven->node;
     made.silence = bounded(options_.link_timeout, who);
+    made.since = now;
     made.deadline = now + options_.handshake_timeout;
     alarms_.emplace(*made.deadline, connection);
     out.push_back(hand_over{connection, std::move(who), end, std::move(proven), is_relayed});
