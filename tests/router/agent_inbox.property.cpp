@@ -64,6 +64,9 @@ private:
     std::optional<time_point> expires_at{};
     bool is_taken = false;
     bool ended = false;
+    std::string tenant{};
+    /// It waits in the inbox.
+    bool waits = false;
   };
 
   struct agent {
@@ -79,7 +82,12 @@ private:
     /// In the mailbox: how much each counts, and whether a sign is wanted behind it.
     std::deque<std::pair<std::size_t, bool>> mailbox{};
     std::map<int, message> messages{};
-    int last_handed = 0;
+    /// Of each tenant.
+    std::map<std::string, int> last_handed{};
+    /// How much of others has gone since something of it has, and it has waited.
+    std::map<std::string, std::size_t> passed_by{};
+    /// In the inbox, of each tenant.
+    std::map<std::string, std::size_t> waiting{};
     std::size_t awaited = 0;
   };
 
@@ -87,6 +95,7 @@ private:
     inbox_options how{.max_messages = random_.below(40), .max_bytes = random_.below(1'500)};
     if (random_.below(2) == 0)
       how.full = when_full::drop_oldest;
+    how.tenants = {{"a", 1 + static_cast<std::uint32_t>(random_.below(4))}, {"b", 2}};
     agents_.emplace(name, agent{how, all_});
   }
 
@@ -109,7 +118,7 @@ private:
         // way are before it.
         while (!it.coming.empty())
           come(it, it.coming.front(), true);
-        come(it, made(it, random_.below(largest), false), false);
+        come(it, made(it, random_.below(largest), false, any_tenant()), false);
         break;
       case 6:
         work(it, 1 + random_.below(inbox::max_held));
@@ -129,34 +138,42 @@ private:
           end(it);
         break;
       default:
+        auto& tenant = any_tenant();
+        auto is_flood = random_.below(2) == 0;
         for (auto burst = random_.below(inbox::max_held); burst > 0; --burst)
-          come_behind(it);
+          come_behind(it, is_flood ? tenant : any_tenant());
     }
     check(it);
   }
 
-  int made(agent& it, std::size_t bytes, bool is_taken) {
+  [[nodiscard]] const std::string& any_tenant() {
+    static const std::vector<std::string> tenants{"", "a", "b", "c"};
+    return tenants[random_.below(tenants.size())];
+  }
+
+  int made(agent& it, std::size_t bytes, bool is_taken, const std::string& tenant) {
     std::optional<time_point> until;
     if (!is_taken && random_.below(4) == 0)
       until = now_ + std::chrono::milliseconds{static_cast<std::int64_t>(random_.below(50))};
-    it.messages.emplace(++last_, message{bytes, until, is_taken});
+    it.messages.emplace(++last_, message{bytes, until, is_taken, false, tenant});
     return last_;
   }
 
-  void come_behind(agent& it) {
+  void come_behind(agent& it, const std::string& tenant) {
     while (!it.coming.empty())
       come(it, it.coming.front(), true);
-    come(it, made(it, random_.below(20), false), false);
+    come(it, made(it, random_.below(20), false, tenant), false);
   }
 
   void take(agent& it) {
     auto bytes = it.box->wants_size() ? 1 + random_.below(largest) : 0;
     auto before = it.box->waiting();
-    if (it.box->take(bytes)) {
+    auto& tenant = any_tenant();
+    if (it.box->take(bytes, {message_priority::normal, tenant})) {
       ++seen_["taken"];
       if (it.how.full == when_full::reject)
         expect(before < std::max<std::size_t>(it.how.max_messages, 1), "one too many was taken");
-      it.coming.push_back(made(it, bytes, true));
+      it.coming.push_back(made(it, bytes, true, tenant));
     } else {
       ++seen_["no place"];
       expect(before > 0 || all_.bytes() + bytes > room_bytes, "an empty inbox has no place");
@@ -173,8 +190,11 @@ private:
       return hand(it, number, how.wants_sign);
     }
     inbox::effects out;
-    auto taken = it.box->arrive(now_, number, what.bytes, what.expires_at, is_taken, out);
+    auto taken = it.box->arrive(now_, number, what.bytes, what.expires_at, is_taken, out,
+                                {message_priority::normal, what.tenant});
     expect(taken || !is_taken, "one that was taken is refused");
+    what.waits = taken;
+    it.waiting[what.tenant] += taken ? 1 : 0;
     begin(it, std::move(out));
   }
 
@@ -182,9 +202,16 @@ private:
   void begin(agent& it, inbox::effects out) {
     inbox::effects hands;
     for (auto& each : out)
-      troupe::visit(overloaded{[&](const inbox::hand& next) { hands.emplace_back(next); },
-                               [&](const inbox::refuse& next) { ended(it, next.what, "refused"); },
+      troupe::visit(overloaded{[&](const inbox::hand& next) {
+                                 takes_turn(it, it.messages.at(next.what));
+                                 hands.emplace_back(next);
+                               },
+                               [&](const inbox::refuse& next) {
+                                 leaves(it, it.messages.at(next.what));
+                                 ended(it, next.what, "refused");
+                               },
                                [&](const inbox::expire& next) {
+                                 takes_turn(it, it.messages.at(next.what));
                                  expect(it.messages.at(next.what).expires_at <= now_, "too early");
                                  ended(it, next.what, "expired");
                                },
@@ -197,6 +224,29 @@ private:
     if (!hands.empty())
       it.to_do.push_back(std::move(hands));
     expect(it.to_do.size() <= 1, "two hand over at once");
+  }
+
+  static void leaves(agent& it, message& what) {
+    auto& count = it.waiting[what.tenant];
+    count -= std::exchange(what.waits, false) ? 1 : 0;
+    if (count == 0)
+      it.passed_by[what.tenant] = 0; // it keeps no turn
+  }
+
+  void takes_turn(agent& it, message& what) {
+    leaves(it, what);
+    it.passed_by[what.tenant] = 0;
+    std::size_t all = 2; // of "" and "c"
+    for (auto& [tenant, weight] : it.how.tenants)
+      all += weight;
+    for (auto& [tenant, count] : it.waiting) {
+      auto known = it.how.tenants.find(tenant);
+      auto own = known != it.how.tenants.end() ? known->second : 1;
+      auto& passed = it.passed_by[tenant];
+      passed = count == 0 || tenant == what.tenant ? 0 : passed + 1;
+      expect(passed <= all - own, "a tenant waits for more than the turns of the others");
+      seen_["turns"] += passed > 1 ? 1 : 0;
+    }
   }
 
   void go_on(agent& it) {
@@ -213,8 +263,9 @@ private:
   }
 
   void hand(agent& it, int number, bool wants_sign) {
-    expect(number > it.last_handed, "out of order");
-    it.last_handed = number;
+    auto& last = it.last_handed[it.messages.at(number).tenant];
+    expect(number > last, "out of order");
+    last = number;
     auto bytes = it.messages.at(number).bytes;
     it.mailbox.emplace_back(1 + bytes / inbox::bytes_per_unit, wants_sign);
     ended(it, number, "handed");
@@ -278,6 +329,10 @@ private:
   void check(const agent& it) {
     auto most = inbox::slack * std::max<std::size_t>(it.how.max_messages, 1);
     expect(it.box->waiting() <= most + it.how.max_messages, "too many wait");
+    for (auto& [tenant, count] : it.waiting)
+      expect(tenant.empty() || it.how.full == when_full::drop_oldest
+               || count <= 3 * inbox::slack * it.how.max_messages / 4 + 1,
+             "a tenant has all of an inbox");
     expect(it.box->waiting_bytes() <= inbox::slack * it.how.max_bytes + largest, "too much waits");
     expect(all_.bytes() <= room_bytes + largest, "too much waits in all");
     std::size_t held = 0;
@@ -316,7 +371,8 @@ TEST_CASE("on every schedule each message is handed over once and in order, or e
     for (auto& [what, count] : it.seen())
       seen[what] += count;
   });
-  for (auto* each : {"taken", "no place", "handed", "refused", "expired", "left", "room"}) {
+  for (auto* each :
+       {"taken", "no place", "handed", "refused", "expired", "left", "room", "turns"}) {
     INFO(each);
     CHECK(seen[each] > 100);
   }

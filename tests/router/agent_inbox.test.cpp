@@ -8,6 +8,7 @@
 #include <limits>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -27,6 +28,7 @@ namespace {
 
 using inbox = agent_inbox<int>;
 constexpr int held = inbox::max_held;
+constexpr message_turn critical{message_priority::critical};
 
 /// An inbox with its host, which hands over at once, and an agent that takes nothing out unless
 /// told to.
@@ -36,13 +38,13 @@ struct hosted {
 
   /// Returns whether it was not refused.
   bool come(int what, std::size_t bytes = 0, const std::optional<time_point>& expires_at = {},
-            bool is_taken = false) {
+            bool is_taken = false, const message_turn& of = {}) {
     if (auto how = box.pass(bytes, is_taken); how.is_open) {
       take_in(what, how.wants_sign);
       return true;
     }
     inbox::effects out;
-    auto result = box.arrive(now, what, bytes, expires_at, is_taken, out);
+    auto result = box.arrive(now, what, bytes, expires_at, is_taken, out, of);
     carry_out(std::move(out));
     return result;
   }
@@ -160,7 +162,7 @@ TEST_CASE("with a slow agent a message of the highest priority waits for one oth
   hosted it{{}};
   CHECK(it.held_at(1ms) == 1);
   inbox::effects out;
-  REQUIRE(it.box.arrive(it.now, 7, 0, {}, false, out, message_priority::critical));
+  REQUIRE(it.box.arrive(it.now, 7, 0, {}, false, out, critical));
   it.carry_out(std::move(out));
   CHECK(it.got.back() == 0);
   it.work(1ms);
@@ -192,7 +194,7 @@ TEST_CASE("a message of the highest priority takes a place up to five times the 
   hosted it{{.max_messages = 2, .max_bytes = 100}};
   it.fill();
   auto takes = [&it](std::size_t bytes, bool is_critical) {
-    auto result = it.box.take(bytes, is_critical);
+    auto result = it.box.take(bytes, is_critical ? critical : message_turn{});
     if (result)
       it.come(0, bytes, {}, true);
     return result;
@@ -206,9 +208,9 @@ TEST_CASE("a message of the highest priority takes a place up to five times the 
   CHECK(it.box.waiting() == 10);
   while (it.box.waiting() > 0)
     it.sign();
-  REQUIRE(it.box.take(490, true)); // on its way
-  CHECK_FALSE(it.box.take(11, true));
-  CHECK(it.box.take(10, true));
+  REQUIRE(it.box.take(490, critical)); // on its way
+  CHECK_FALSE(it.box.take(11, critical));
+  CHECK(it.box.take(10, critical));
 }
 
 TEST_CASE("what comes beyond all bounds leaves room for messages of the highest priority",
@@ -217,7 +219,7 @@ TEST_CASE("what comes beyond all bounds leaves room for messages of the highest 
   it.fill();
   auto arrives = [&it](message_priority priority) {
     inbox::effects out;
-    return it.box.arrive(it.now, 1, 1, {}, false, out, priority);
+    return it.box.arrive(it.now, 1, 1, {}, false, out, {priority});
   };
   for (auto number = 1; number <= 8; ++number)
     CHECK(arrives(message_priority::normal));
@@ -243,7 +245,7 @@ TEST_CASE("where the oldest give way, the oldest of the lowest priority does", "
   it.fill();
   auto send = [&](int what, message_priority priority) {
     inbox::effects out;
-    REQUIRE(it.box.arrive(it.now, what, 0, {}, false, out, priority));
+    REQUIRE(it.box.arrive(it.now, what, 0, {}, false, out, {priority}));
     it.carry_out(std::move(out));
   };
   send(1'000, message_priority::high);
@@ -553,6 +555,76 @@ TEST_CASE("bounds under which nothing could wait are refused in a sentence", "[r
   CHECK(check(inbox_options{.max_messages = 0}).detail.find("inbox_options::max_messages is 0")
         == 0);
   CHECK(check(inbox_options{.max_bytes = 0}).detail.find("inbox_options::max_bytes is 0") == 0);
+  CHECK(!check(inbox_options{.tenants = {{"a", 1}, {"b", 1'000}}}));
+  for (auto weight : {0, 1'001}) {
+    auto why = check(inbox_options{.tenants = {{"a", 1}, {"b", weight}}}).detail;
+    CHECK(why
+          == "inbox_options::tenants has the weight " + std::to_string(weight)
+               + " for 'b'; give 1 to 1000");
+  }
+}
+
+TEST_CASE("of what waits for an agent tenants take turns by their weights", "[router]") {
+  hosted it{{.tenants = {{"b", 2}}}};
+  it.fill();
+  for (auto each = 1; each <= 6; ++each)
+    REQUIRE(it.come(100 + each, 0, {}, false, {message_priority::normal, "a"}));
+  for (auto each = 1; each <= 5; ++each)
+    REQUIRE(it.come(200 + each, 0, {}, false, {message_priority::normal, "b"}));
+  REQUIRE(it.come(301, 0, {}, false, {message_priority::high, "a"}));
+  it.sign();
+  CHECK(std::vector(it.got.begin() + held, it.got.end())
+        == std::vector{301, 101, 201, 202, 102, 203, 204, 103, 205, 104, 105, 106});
+}
+
+TEST_CASE("a tenant leaves others room in an inbox, in messages and in bytes", "[router]") {
+  auto bytes = GENERATE(std::size_t{0}, std::size_t{10});
+  hosted it{bytes == 0 ? inbox_options{.max_messages = 100} : inbox_options{.max_bytes = 1'000}};
+  it.fill();
+  auto takes = [&](std::string_view tenant, message_priority priority = message_priority::normal) {
+    message_turn of{priority, tenant};
+    auto result = it.box.take(bytes, of);
+    if (result)
+      it.come(0, bytes, {}, true, of);
+    return result;
+  };
+  auto count = [&](std::string_view tenant) {
+    std::size_t taken = 0;
+    while (takes(tenant))
+      ++taken;
+    return taken;
+  };
+  CHECK(count("a") == 75);
+  CHECK(count("b") == 13); // half of what is left, and so on
+  CHECK(count("c") == 6);
+  CHECK(takes("a", message_priority::critical));
+  CHECK(count("") == 5); // what has no tenant has all that there is
+  CHECK(it.box.is_full());
+}
+
+TEST_CASE("what is on its way of a tenant over a link leaves others room as well", "[router]") {
+  hosted it{{.max_messages = 10}};
+  it.fill();
+  auto count = [&](std::string_view tenant) {
+    auto before = it.box.waiting();
+    for (auto each = 0; each < 100; ++each)
+      it.come(each, 0, {}, false, {message_priority::normal, tenant});
+    return it.box.waiting() - before;
+  };
+  CHECK(count("a") == 30);
+  CHECK(count("b") == 5);
+  CHECK(count("") == 5);
+  CHECK(it.come(1'000, 0, {}, false, {message_priority::critical, "a"}));
+}
+
+TEST_CASE("where the oldest give way, the oldest of the tenant that has most does", "[router]") {
+  hosted it{{.max_messages = 4, .full = when_full::drop_oldest}};
+  it.fill();
+  for (auto each = 1; each <= 4; ++each)
+    REQUIRE(it.come(100 + each, 1, {}, false, {message_priority::normal, "a"}));
+  for (auto each = 1; each <= 3; ++each)
+    REQUIRE(it.come(200 + each, 1, {}, false, {message_priority::normal, "b"}));
+  CHECK(it.refused == std::vector{101, 102, 201});
 }
 
 TEST_CASE("whoever waits for room hears also when what is on its way comes", "[router]") {

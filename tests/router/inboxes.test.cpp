@@ -7,12 +7,14 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <future>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <utility>
@@ -515,6 +517,47 @@ TEST_CASE_METHOD(live_inboxes, "of what waits for an agent the highest priority 
   slow->go_on();
   CHECK(testing::comes_true([&] { return slow->count == held + 4; }));
   CHECK(slow->disorder == 0);
+}
+
+TEST_CASE_METHOD(live_inboxes,
+                 "tenants take turns at a slow agent, and one that floods it leaves room",
+                 "[router]") {
+  auto& where = GENERATE(0, 1) == 0 ? here : there;
+  struct seen_of {
+    std::shared_future<void> open;
+    std::mutex mutex;
+    std::vector<std::string> tenants;
+  };
+  std::promise<void> open;
+  auto all = std::make_shared<seen_of>();
+  all->open = open.get_future();
+  add(where, "slow", sys.spawn([all]() -> caf::behavior {
+    return {[all](const std::string& tenant) {
+      all->open.wait();
+      std::lock_guard guard{all->mutex};
+      all->tenants.push_back(tenant);
+    }};
+  }),
+      {.max_messages = 1'000, .tenants = {{"small", 2}}});
+  auto send_of = [&](const std::string& tenant) {
+    dispatch what{to_agent("slow"), {}, 20s, caf::make_message(tenant)};
+    what.how.tenant = tenant;
+    self->send(here.handle(), std::move(what));
+  };
+  for (std::size_t each = 0; each < 600; ++each)
+    send_of("flood");
+  for (std::size_t each = 0; each < 100; ++each)
+    send_of("small");
+  CHECK(testing::comes_true([&] { return statistics(where).waiting >= 700 - held - 1; }));
+  open.set_value();
+  CHECK(testing::comes_true([&] {
+    std::lock_guard guard{all->mutex};
+    return all->tenants.size() == 700;
+  }));
+  std::lock_guard guard{all->mutex};
+  auto last = std::find(all->tenants.rbegin(), all->tenants.rend(), "small");
+  auto before = static_cast<std::size_t>(all->tenants.rend() - last);
+  CHECK(before <= held + 1 + 100 + 50); // what the mailbox held, and two of three from there on
 }
 
 TEST_CASE_METHOD(live_inboxes, "an agent that answers late gets all requests, not just few",

@@ -3,9 +3,11 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include <cstddef>
+#include <string_view>
 #include <vector>
 
 #include "troupe/router/message_options.hpp"
+#include "troupe/router/tenant_line.hpp"
 
 namespace priority_line_test {
 
@@ -13,7 +15,29 @@ using namespace troupe::router;
 
 namespace {
 
-using line = priority_line<int>;
+struct entry {
+  int what = 0;
+  std::size_t bytes = 1;
+};
+
+const tenant_weights none;
+
+class line : public priority_line<entry> {
+public:
+  line() : priority_line<entry>(none) {}
+
+  void push(message_priority at, int what, std::string_view tenant = {}) {
+    priority_line<entry>::push({at, tenant}, {what});
+  }
+
+  int take_next() {
+    return priority_line<entry>::take_next().what;
+  }
+
+  int take_oldest_of_lowest() {
+    return priority_line<entry>::take_oldest_of_lowest().what;
+  }
+};
 
 std::vector<int> all_of(line& from) {
   std::vector<int> result;
@@ -72,6 +96,18 @@ TEST_CASE("what gives way is the oldest of the lowest priority", "[router]") {
   CHECK(it.take_oldest_of_lowest() == 3);
   CHECK(it.take_oldest_of_lowest() == 1);
   CHECK(it.empty());
+}
+
+TEST_CASE("tenants take turns at each priority", "[router]") {
+  line it;
+  for (auto* tenant : {"a", "b"})
+    for (auto priority : {message_priority::normal, message_priority::high})
+      for (auto count = 0; count < 2; ++count)
+        it.push(priority, (*tenant == 'a' ? 10 : 20) + static_cast<int>(priority), tenant);
+  CHECK(it.of("a").messages == 4);
+  CHECK(it.of("a").bytes == 4);
+  CHECK(it.of("").messages == 0);
+  CHECK(all_of(it) == std::vector{12, 22, 12, 22, 11, 21, 11, 21});
 }
 
 } // namespace priority_line_test

@@ -200,6 +200,10 @@ enum class flaw : std::uint8_t {
   sign_counted_twice,
   /// Agents of a node have one share of the last quarter of what may wait for it.
   room_unshared,
+  /// A tenant keeps its turn at an agent as long as something of it waits.
+  turn_kept,
+  /// A tenant may fill an inbox, so that others find no room there.
+  tenant_takes_all,
   /// A receiver acknowledges a message when it comes, before its agent has handled it.
   acknowledged_unhandled,
   /// A message for which an agent has no room counts as handled.
@@ -226,7 +230,7 @@ enum class flaw : std::uint8_t {
   effect_without_mark,
 };
 
-inline constexpr std::array<std::string_view, 105> flaw_names{"none",
+inline constexpr std::array<std::string_view, 107> flaw_names{"none",
                                                               "vote_not_persisted",
                                                               "sync_skipped",
                                                               "old_terms_counted",
@@ -319,6 +323,8 @@ inline constexpr std::array<std::string_view, 105> flaw_names{"none",
                                                               "handing_overtaken",
                                                               "sign_counted_twice",
                                                               "room_unshared",
+                                                              "turn_kept",
+                                                              "tenant_takes_all",
                                                               "acknowledged_unhandled",
                                                               "marked_unhandled",
                                                               "restart_taken_for_old",

@@ -8,11 +8,13 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
 
 #include "troupe/core/flaw.hpp"
+#include "troupe/core/names.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/shares.hpp"
 #include "troupe/core/time.hpp"
@@ -20,6 +22,7 @@
 #include "troupe/router/link_window.hpp"
 #include "troupe/router/message_options.hpp"
 #include "troupe/router/priority_line.hpp"
+#include "troupe/router/tenant_line.hpp"
 #include "troupe/router/waiting_room.hpp"
 
 namespace troupe::router {
@@ -28,8 +31,8 @@ namespace troupe::router {
 enum class when_full : std::uint8_t {
   /// Whoever sends one more is told limit_reached.
   reject = 0,
-  /// The one that has waited for longest at the lowest priority gives way: whoever waits for its
-  /// answer is told limit_reached.
+  /// The one that has waited for longest at the lowest priority gives way, of the tenant that has
+  /// most there for its weight: whoever waits for its answer is told limit_reached.
   drop_oldest = 1,
 };
 
@@ -42,6 +45,9 @@ struct inbox_options {
   std::size_t max_bytes = 4U << 20U; // four times that is more than waits for and is on a link
   /// What becomes of one more.
   when_full full = when_full::reject;
+  /// How many messages of a tenant (message_options::tenant) go in its turn, where others wait at
+  /// the same priority; 1 to 1,000. One that is not named has 1.
+  tenant_weights tenants{};
   /// Whether messages of class confirm wait while an earlier one of their sender's node has failed
   /// and is to be tried again. If not, they pass it until then.
   bool ordered = true;
@@ -58,6 +64,12 @@ inline problem check(const inbox_options& how) {
       return {errc::bad_argument, std::string{"inbox_options::"} + name
                                     + " is 0, so that nothing could wait for the agent; give 1 or "
                                       "more, or leave it out"};
+  constexpr std::uint32_t most_weight = 1'000;
+  for (auto& [tenant, weight] : how.tenants)
+    if (weight == 0 || weight > most_weight)
+      return {errc::bad_argument, "inbox_options::tenants has the weight " + std::to_string(weight)
+                                    + " for '" + shortened(tenant) + "'; give 1 to "
+                                    + std::to_string(most_weight)};
   return {};
 }
 
@@ -188,7 +200,7 @@ public:
   /// Takes a place for a message that is about to come, and says in arrive() that it was; returns
   /// false if there is none. It is of `bytes`, zero unless it wants_size(). A critical one has the
   /// slack as well, and once more the bounds.
-  [[nodiscard]] bool take(std::size_t bytes, bool is_critical = false) {
+  [[nodiscard]] bool take(std::size_t bytes, const message_turn& of = {}) {
     // Of those on their way none is old enough to give way.
     auto is_full
       = options_.full == when_full::drop_oldest && coming_ > 0
@@ -198,12 +210,12 @@ public:
     if (options_.full == when_full::drop_oldest) {
       messages_.take_anyway(1);
       bytes_.take_anyway(bytes);
-    } else if (is_critical) {
+    } else if (of.priority == message_priority::critical) {
       if (!has_slack(bytes, slack + 1))
         return false;
       messages_.take_anyway(1);
       bytes_.take_anyway(bytes);
-    } else if (!messages_.take(1)) {
+    } else if (!has_share(of.tenant, bytes, 1) || !messages_.take(1)) {
       return false;
     } else if (!bytes_.take(bytes)) {
       messages_.drop(1);
@@ -219,7 +231,7 @@ public:
   /// effect of it as well.
   bool arrive(time_point now, Letter what, std::size_t bytes,
               const std::optional<time_point>& expires_at, bool is_taken, effects& out,
-              message_priority priority = message_priority::normal) {
+              const message_turn& of = {}) {
     if (is_taken)
       come(bytes);
     if (!is_handing_ && held_.has_room()) {
@@ -227,16 +239,18 @@ public:
       out.emplace_back(hand{std::move(what), held_.send(units(bytes))});
       return true;
     }
-    auto times = slack + (priority == message_priority::critical ? 1 : 0);
-    if (!is_taken && !has_slack(bytes, times)) {
+    auto is_critical = of.priority == message_priority::critical;
+    auto times = slack + (is_critical ? 1 : 0);
+    if (!is_taken
+        && (!has_slack(bytes, times) || (!is_critical && !has_share(of.tenant, bytes, slack)))) {
       out.emplace_back(refuse{std::move(what)});
       return planted_flaw == flaw::refused_called_taken;
     }
     if (!busy_since_ && !held_.has_room())
       busy_since_ = now;
     if (!line_)
-      line_ = std::make_unique<priority_line<entry>>();
-    line_->push(priority, {std::move(what), bytes, expires_at.value_or(time_point::max())});
+      line_ = std::make_unique<priority_line<entry>>(options_.tenants);
+    line_->push(of, {std::move(what), bytes, expires_at.value_or(time_point::max())});
     enter(bytes);
     while (options_.full == when_full::drop_oldest && line_->size() > 1
            && (is_over() || !all_.has_room(waiting_bytes(), 0)))
@@ -338,6 +352,23 @@ private:
            || (waiting() < multiple(options_.max_messages, times)
                && waiting_bytes() + bytes <= multiple(options_.max_bytes, times)
                && all_.has_room(waiting_bytes(), bytes));
+  }
+
+  /// Whether a tenant may have `bytes` more, where so many times the bounds are to wait. What comes
+  /// without a tenant has all that there is.
+  [[nodiscard]] bool has_share(std::string_view tenant, std::size_t bytes,
+                               std::size_t times) const {
+    if (tenant.empty() || !line_ || options_.full == when_full::drop_oldest
+        || planted_flaw == flaw::tenant_takes_all)
+      return true;
+    auto may_take = [times](std::size_t most, std::size_t used, std::size_t own, std::size_t more) {
+      most = multiple(most, times);
+      auto free = most - std::min(most, used);
+      return free > most / 4 || shares<int>::may_take(own, free, more);
+    };
+    auto own = line_->of(tenant);
+    return may_take(options_.max_messages, waiting(), own.messages, 1)
+           && may_take(options_.max_bytes, waiting_bytes(), own.bytes, bytes);
   }
 
   /// Any number may be given as a bound.

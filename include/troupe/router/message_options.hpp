@@ -150,7 +150,10 @@ struct message_options {
   /// The agent that answers should go to; agents send them there themselves. The value that a
   /// function returns still goes to whoever asked.
   agent_id reply_to{};
-  /// On whose behalf the message is sent, as the sender says. Not proven.
+  /// On whose behalf the message is sent, as the sender says. Not proven. Of what waits for room in
+  /// the mailbox of an agent at one priority the tenants take turns, by inbox_options::tenants, and
+  /// none of them takes the last quarter of its inbox from the others. Messages of class confirm
+  /// and once keep their order whatever theirs is.
   std::string tenant{};
   /// The trace that the message belongs to, as W3C Trace Context writes it:
   /// `00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01`.
@@ -187,6 +190,18 @@ inline std::size_t text_bytes(const message_options& how) {
 /// Null: nothing was said.
 inline message_priority priority_of(const message_options* how) {
   return how != nullptr ? how->priority : message_priority::normal;
+}
+
+/// By what a message takes its turn at its agent.
+struct message_turn {
+  message_priority priority = message_priority::normal;
+  /// Empty: none.
+  std::string_view tenant{};
+};
+
+/// Null: nothing was said. It lives as long as `how`.
+inline message_turn turn_of(const message_options* how) {
+  return how != nullptr ? message_turn{how->priority, how->tenant} : message_turn{};
 }
 
 /// Whether it goes before all others, and to full inboxes as well.

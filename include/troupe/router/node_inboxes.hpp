@@ -107,14 +107,14 @@ public:
     return result;
   }
 
-  [[nodiscard]] static bool take(place& to, std::size_t bytes, bool is_critical = false) {
-    return to.box_.take(bytes, is_critical);
+  [[nodiscard]] static bool take(place& to, std::size_t bytes, const message_turn& of = {}) {
+    return to.box_.take(bytes, of);
   }
 
   bool arrive(time_point now, place& to, Letter what, std::size_t bytes,
               const std::optional<time_point>& expires_at, bool is_taken,
-              typename inbox::effects& out, message_priority priority = message_priority::normal) {
-    auto result = to.box_.arrive(now, std::move(what), bytes, expires_at, is_taken, out, priority);
+              typename inbox::effects& out, const message_turn& of = {}) {
+    auto result = to.box_.arrive(now, std::move(what), bytes, expires_at, is_taken, out, of);
     look_at(to);
     return result;
   }

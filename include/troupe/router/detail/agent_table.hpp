@@ -254,12 +254,12 @@ public:
   /// Takes a place for a message that a sender of this process is about to send, and where it
   /// `passes` says how it goes: then it has come, as in pass().
   [[nodiscard]] brought bring(std::string_view id, const std::optional<std::size_t>& bytes,
-                              bool is_critical, bool passes) {
+                              const message_turn& of, bool passes) {
     std::lock_guard guard{mutex_};
     auto found = by_id_.find(id);
     if (found == by_id_.end())
       return {};
-    brought result{take(found->second, bytes, is_critical)};
+    brought result{take(found->second, bytes, of)};
     if (result.to.is_taken && passes)
       result.how = pass(found->second, result.to.bytes, true).how;
     return result;
@@ -270,11 +270,10 @@ public:
   /// too.
   bool arrive(time_point now, place_number place, waiting_message& what, std::size_t bytes,
               const std::optional<time_point>& expires_at, bool is_taken, inbox::effects& out,
-              message_priority priority) {
+              const message_turn& of) {
     auto result = false;
     with(place, [&](inboxes::place& to) {
-      result
-        = inboxes_.arrive(now, to, std::move(what), bytes, expires_at, is_taken, out, priority);
+      result = inboxes_.arrive(now, to, std::move(what), bytes, expires_at, is_taken, out, of);
     });
     return result;
   }
@@ -361,14 +360,15 @@ private:
            && dynamic_cast<const caf::scheduled_actor*>(agent->get()) != nullptr;
   }
 
-  static reservation take(row& it, const std::optional<std::size_t>& bytes, bool is_critical) {
+  static reservation take(row& it, const std::optional<std::size_t>& bytes,
+                          const message_turn& of) {
     if (!it.gives_signs)
       return {it.agent, true};
     auto wants_size = it.place.box().wants_size();
     if (!bytes && wants_size)
       return {it.agent, false, 0, true};
     auto size = (wants_size ? *bytes : 0) + routes::letter_bytes;
-    return {it.agent, inboxes::take(it.place, size, is_critical), size, wants_size};
+    return {it.agent, inboxes::take(it.place, size, of), size, wants_size};
   }
 
   passage pass(row& it, std::size_t bytes, bool is_taken) {

@@ -363,7 +363,7 @@ private:
                          each.bytes,
                          expiry(self, each),
                          false,
-                         priority_of(each.how.get()),
+                         turn_of(each.how.get()),
                          moment},
                         patience(each.patience), [&] { return origin_of(self, asks, each).info(); },
                         context));
@@ -439,8 +439,8 @@ private:
     auto payload
       = message_for(to.agent, what.payload, [&] { return origin_of(self, asks.who, what).info(); });
     auto how = inboxes.give(
-      self, id, to,
-      {payload, {}, what.bytes, expiry(self, what), false, priority_of(what.how.get())}, context);
+      self, id, to, {payload, {}, what.bytes, expiry(self, what), false, turn_of(what.how.get())},
+      context);
     switch (how) {
       case inbox_desk::given::yes:
       case inbox_desk::given::waits:
@@ -470,7 +470,7 @@ private:
     auto payload = message_for(to.agent, what.payload, find_info);
     return inboxes.give(
       self, id, to,
-      {payload, std::move(what.by), what.bytes, what.expires_at, false, what.priority, what.at},
+      {payload, std::move(what.by), what.bytes, what.expires_at, false, what.turn, what.at},
       context);
   }
 

@@ -31,8 +31,7 @@ inline void bring(const caf::strong_actor_ptr& self, entrance& shared,
                   const said_by_program& said, compat::execution_context* context) {
   auto made = message_for(to.agent, payload,
                           [&] { return shared.own_origin(*self->home_system, said).info(); });
-  shared.inboxes.give(self, {}, to, {made, {}, bytes, {}, true, priority_of(said.how.get())},
-                      context);
+  shared.inboxes.give(self, {}, to, {made, {}, bytes, {}, true, turn_of(said.how.get())}, context);
 }
 
 /// Sends what a program gives to its router and nobody waits for, in the thread of the program:
@@ -57,12 +56,12 @@ public:
     auto says_size = shared_.wants_sizes.load(std::memory_order_relaxed);
     if (says_size)
       bytes = compat::size_of(system_, payload);
-    auto place = shared_.agents.bring(to.name, bytes, goes_first, may_pass);
+    auto place = shared_.agents.bring(to.name, bytes, turn_of(said.how.get()), may_pass);
     if (says_size != place.to.wants_size)
       shared_.wants_sizes.store(place.to.wants_size, std::memory_order_relaxed);
     if (place.to.wants_size && !place.to.is_taken && !bytes)
       place = shared_.agents.bring(to.name, compat::size_of(system_, payload).value_or(0),
-                                   goes_first, may_pass);
+                                   turn_of(said.how.get()), may_pass);
     if (place.to.is_taken && place.how) {
       bring(caf::actor_cast<caf::strong_actor_ptr>(self_), shared_,
             {std::move(place.to.agent), *place.how}, place.to.bytes, payload, said, nullptr);

@@ -64,8 +64,8 @@ public:
     std::optional<time_point> expires_at{};
     /// agent_table::bring() has taken it.
     bool is_taken = false;
-    /// Of class confirm or once all are normal: they keep their order.
-    message_priority priority = message_priority::normal;
+    /// Of class confirm or once all have the same: they keep their order.
+    message_turn turn{};
     /// If whoever brings it has looked at the clock.
     std::optional<time_point> at{};
   };
@@ -100,7 +100,7 @@ public:
       what.bytes += routes::letter_bytes;
     auto moment = what.at ? *what.at : now(self);
     auto taken = agents_.arrive(moment, to.agent.place, made, what.bytes, what.expires_at,
-                                what.is_taken, out, what.priority);
+                                what.is_taken, out, what.turn);
     if (!taken && out.empty()) {
       made.by.tell(self, caf::make_message(to_error(unknown(id))), context);
       return given::gone;

@@ -236,7 +236,7 @@ private:
     auto payload = message_for(to.agent, what.what);
     shared_.inboxes.give(self_->ctrl(), what.agent, to,
                          {payload, std::move(by), 0, what.what.from.said.expires_at(), false,
-                          priority_of(what.what.from.said.how.get())},
+                          turn_of(what.what.from.said.how.get())},
                          self_->context());
   }
 
@@ -266,7 +266,7 @@ private:
     auto payload = message_for(to.agent, what);
     return shared_.inboxes.give(
       self_->ctrl(), agent, to,
-      {payload, {}, 0, what.from.said.expires_at(), false, priority_of(what.from.said.how.get())},
+      {payload, {}, 0, what.from.said.expires_at(), false, turn_of(what.from.said.how.get())},
       self_->context());
   }
 

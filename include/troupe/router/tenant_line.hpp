@@ -1,0 +1,138 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "troupe/core/flaw.hpp"
+
+namespace troupe::router {
+
+/// How much of an agent each tenant gets while others wait as well, relative to these. Who is not
+/// named has 1.
+using tenant_weights = std::map<std::string, std::uint32_t, std::less<>>;
+
+struct waiting_amount {
+  std::size_t messages = 0;
+  std::size_t bytes = 0;
+};
+
+/// What waits at one priority, by tenant: they take turns, in each of which so many of a tenant go
+/// as its weight says; of one tenant what came first goes first. Messages without a tenant are
+/// those of one more. Where one tenant waits alone, it gets all.
+///
+/// Tenants are what senders say, so that a line has `max_tenants` of them at most: what comes for
+/// more waits with the messages without a tenant. A tenant for which nothing waits takes no memory,
+/// and keeps no turn for later.
+///
+/// An Entry has its size in `bytes`. Part of a machine. Not thread-safe. Cost: O(log n) in the
+/// tenants that wait; O(n) for take_oldest().
+///
+/// Source: Shreedhar and Varghese, "Efficient fair queueing using deficit round-robin", SIGCOMM
+/// 1995, with messages for bytes, as an agent works by messages.
+template <class Entry>
+class tenant_line {
+public:
+  static constexpr std::size_t max_tenants = 256;
+
+  /// `weights` outlive this.
+  explicit tenant_line(const tenant_weights& weights) : weights_(weights) {}
+
+  tenant_line(const tenant_line&) = delete;
+  tenant_line& operator=(const tenant_line&) = delete;
+
+  [[nodiscard]] bool empty() const {
+    return turns_.empty();
+  }
+
+  void push(std::string_view tenant, Entry what) {
+    auto found = queues_.find(tenant);
+    if (found == queues_.end())
+      found = begin(queues_.size() < max_tenants ? tenant : std::string_view{});
+    auto& to = found->second;
+    to.bytes += what.bytes;
+    to.entries.push_back(std::move(what));
+  }
+
+  /// Takes out what goes next. There is something.
+  [[nodiscard]] Entry take_next() {
+    auto from = turns_.front();
+    auto& it = from->second;
+    auto result = take(it);
+    --it.left;
+    if (it.entries.empty()) {
+      turns_.pop_front();
+      queues_.erase(from);
+    } else if (it.left == 0 && planted_flaw != flaw::turn_kept) {
+      it.left = it.weight;
+      turns_.pop_front();
+      turns_.push_back(from);
+    }
+    return result;
+  }
+
+  /// Takes out the oldest of the tenant that has most for its weight. There is something.
+  [[nodiscard]] Entry take_oldest() {
+    auto share_of = [](const turn& each) {
+      return static_cast<double>(each->second.bytes) / each->second.weight;
+    };
+    auto from = std::ranges::max_element(turns_, {}, share_of);
+    auto result = take((*from)->second);
+    if ((*from)->second.entries.empty()) {
+      queues_.erase(*from);
+      turns_.erase(from);
+    }
+    return result;
+  }
+
+  /// Adds what waits of that tenant.
+  void add_to(waiting_amount& sum, std::string_view tenant) const {
+    auto found = queues_.find(tenant);
+    if (found == queues_.end())
+      return;
+    sum.messages += found->second.entries.size();
+    sum.bytes += found->second.bytes;
+  }
+
+private:
+  struct queue {
+    std::deque<Entry> entries{};
+    std::size_t bytes = 0;
+    std::uint32_t weight = 1;
+    /// So many go before the next tenant has its turn.
+    std::uint32_t left = 1;
+  };
+  using queues = std::map<std::string, queue, std::less<>>;
+  using turn = typename queues::iterator;
+
+  turn begin(std::string_view tenant) {
+    auto known = weights_.find(tenant);
+    auto weight = known != weights_.end() ? std::max(known->second, std::uint32_t{1}) : 1;
+    auto [made, is_new] = queues_.try_emplace(std::string{tenant});
+    if (is_new) {
+      made->second.weight = made->second.left = weight;
+      turns_.push_back(made);
+    }
+    return made;
+  }
+
+  static Entry take(queue& from) {
+    auto result = std::move(from.entries.front());
+    from.entries.pop_front();
+    from.bytes -= result.bytes;
+    return result;
+  }
+
+  const tenant_weights& weights_;
+  queues queues_;
+  /// All of them, the next one first.
+  std::deque<turn> turns_;
+};
+
+} // namespace troupe::router

@@ -1,0 +1,118 @@
+#include "troupe/router/tenant_line.hpp" // the header under test
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace tenant_line_test {
+
+using namespace troupe::router;
+
+namespace {
+
+struct entry {
+  char what = ' ';
+  std::size_t bytes = 1;
+};
+
+using line = tenant_line<entry>;
+
+void push(line& to, std::string_view tenant, std::string_view entries, std::size_t bytes = 1) {
+  for (auto each : entries)
+    to.push(tenant, {each, bytes});
+}
+
+std::string all_of(line& from) {
+  std::string result;
+  while (!from.empty())
+    result += from.take_next().what;
+  return result;
+}
+
+} // namespace
+
+TEST_CASE("tenants take turns, and of one what came first goes first", "[router]") {
+  tenant_weights none;
+  line it{none};
+  push(it, "a", "123456");
+  push(it, "b", "xy");
+  push(it, "", "-");
+  CHECK(all_of(it) == "1x-2y3456");
+}
+
+TEST_CASE("a tenant has as many in its turn as its weight says", "[router]") {
+  tenant_weights weights{{"a", 3}, {"b", 1}, {"nobody", 9}};
+  line it{weights};
+  push(it, "b", "wxyz");
+  push(it, "a", "1234567");
+  push(it, "c", "..");
+  CHECK(all_of(it) == "w123.x456.y7z");
+}
+
+TEST_CASE("a tenant for which nothing waits keeps no turn", "[router]") {
+  tenant_weights weights{{"a", 3}};
+  line it{weights};
+  push(it, "a", "1");
+  push(it, "b", "wxyz");
+  CHECK(it.take_next().what == '1'); // two more would go in its turn
+  push(it, "a", "2345");
+  CHECK(all_of(it) == "w234x5yz");
+}
+
+TEST_CASE("of the tenant that has most for its weight the oldest gives way", "[router]") {
+  tenant_weights weights{{"b", 4}};
+  line it{weights};
+  push(it, "a", "12");
+  push(it, "b", "vwxyz");
+  CHECK(it.take_oldest().what == '1');
+  CHECK(it.take_oldest().what == 'v');
+  CHECK(it.take_oldest().what == '2'); // 1 of 1, and 4 of 4: the one whose turn is sooner
+  CHECK(all_of(it) == "wxyz");
+  push(it, "a", "1", 100);
+  push(it, "b", "vwxyz", 10);
+  CHECK(it.take_oldest().what == '1');
+  for (auto count = 0; count < 5; ++count)
+    static_cast<void>(it.take_oldest());
+  CHECK(it.empty());
+  push(it, "a", "1");
+  CHECK(all_of(it) == "1");
+}
+
+TEST_CASE("what waits of each tenant is known", "[router]") {
+  tenant_weights none;
+  line it{none};
+  push(it, "a", "12", 7);
+  push(it, "b", "x", 5);
+  auto amount = [&](std::string_view tenant) {
+    waiting_amount sum{.messages = 1, .bytes = 1};
+    it.add_to(sum, tenant);
+    return std::pair{sum.messages, sum.bytes};
+  };
+  CHECK(amount("a") == std::pair<std::size_t, std::size_t>{3, 15});
+  CHECK(amount("b") == std::pair<std::size_t, std::size_t>{2, 6});
+  CHECK(amount("c") == std::pair<std::size_t, std::size_t>{1, 1});
+  static_cast<void>(it.take_next());
+  static_cast<void>(it.take_next());
+  CHECK(amount("a") == std::pair<std::size_t, std::size_t>{2, 8});
+  CHECK(amount("b") == std::pair<std::size_t, std::size_t>{1, 1});
+}
+
+TEST_CASE("more tenants than a line has wait with what has none", "[router]") {
+  tenant_weights weights{{"late", 9}};
+  line it{weights};
+  for (std::size_t count = 0; count < line::max_tenants; ++count)
+    push(it, "t" + std::to_string(count), "t");
+  push(it, "late", "12");
+  push(it, "", "-");
+  push(it, "later", "3");
+  CHECK(all_of(it) == std::string(line::max_tenants, 't') + "12-3");
+  push(it, "late", "12");
+  push(it, "a", "x");
+  CHECK(all_of(it) == "12x");
+}
+
+} // namespace tenant_line_test
