@@ -20,6 +20,7 @@
 #include "troupe/cluster/card_pause.hpp"
 #include "troupe/cluster/card_wishes.hpp"
 #include "troupe/cluster/first_comparison.hpp"
+#include "troupe/cluster/introductions.hpp"
 #include "troupe/cluster/member_card.hpp"
 #include "troupe/cluster/node_core.hpp"
 #include "troupe/cluster/record_exchange.hpp"
@@ -148,9 +149,7 @@ public:
     if (thread_ == nullptr)
       return;
     thread_->go_on_as(how, seed);
-    keepers_.for_each([this](const node_id& node, const net::link&) {
-      introduce(node, answer_within, [](bool) {});
-    });
+    introduce_all();
   }
 
   // -- records ---------------------------------------------------------------------------
@@ -178,12 +177,15 @@ public:
     if (peer.as == net::role::client)
       return;
     keepers_.link_up(which);
-    greet(peer.node, *which);
+    auto has_dialled = which->end() == net::side::dialled;
+    show_card(peer.node, introductions_.link_up(peer.node, has_dialled));
   }
 
   void link_down(const net::link_ptr& which) {
-    if (keepers_.link_down(which))
-      step(swim::doubted{which->peer().node});
+    if (!keepers_.link_down(which))
+      return;
+    introductions_.link_down(which->peer().node);
+    step(swim::doubted{which->peer().node});
   }
 
   /// It missed some heartbeats: whether the node is there is known long before the link is given
@@ -293,7 +295,7 @@ private:
       step(swim::holds{*records_});
       thread_->begin();
     }
-    keepers_.for_each([this](const node_id& node, const net::link& each) { greet(node, each); });
+    introduce_all();
   }
 
   /// Whether the node of the card may be a member.
@@ -304,6 +306,7 @@ private:
       return false;
     }
     wishes_.came(node);
+    introductions_.met(node);
     first_.has_asked(node);
     step(sealed_swim::met{std::move(card), is_news});
     end_first_comparison();
@@ -400,10 +403,25 @@ private:
 
   // -- what this node asks ---------------------------------------------------------------
 
-  /// The one that has dialled shows its card first.
-  void greet(const node_id& node, const net::link& link) {
-    if (thread_ != nullptr && link.end() == net::side::dialled)
-      introduce(node, answer_within, [](bool) {});
+  /// To all that it is linked to.
+  void introduce_all() {
+    introductions_.begin_anew(
+      [this](const node_id& node, const introductions::try_later& what) { show_card(node, what); });
+  }
+
+  void show_card(const node_id& node, const introductions::try_later& what) {
+    auto show = [this, node, ticket = what.ticket] {
+      if (has_ended_ || !introductions_.still_wants(node, ticket))
+        return;
+      introduce(node, answer_within, [this, node, ticket](bool) {
+        if (auto next = introductions_.tried(node, ticket))
+          show_card(node, *next);
+      });
+    };
+    if (what.pause == duration::zero())
+      show();
+    else
+      timers_.after(what.pause, show);
   }
 
   void introduce(const node_id& node, duration wait, std::function<void(bool)> done) {
@@ -638,6 +656,7 @@ private:
   caf::event_based_actor* self_;
   membership_setup setup_;
   const node_id own_;
+  introductions introductions_;
   timer_queue<caf::event_based_actor> timers_;
   swim_thread* thread_ = nullptr;
   /// The later life that this node goes on as, if it does.

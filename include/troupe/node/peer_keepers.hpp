@@ -64,13 +64,6 @@ public:
     return links_.empty() || is_linked(node) ? node : links_.begin()->first;
   }
 
-  /// Calls `visit(node, link)` for each linked node.
-  template <class Visit>
-  void for_each(Visit visit) const {
-    for (auto& [node, each] : links_)
-      visit(node, *each.which);
-  }
-
   /// Finds the keeper of a node, with a link if there is none; null if there is no way, or none.
   void find(const node_id& node, handle_taker done) {
     auto found = links_.find(node);
