@@ -1,5 +1,6 @@
 // Nodes that come back with less than they had, or from the first moments of their lives.
 
+#include "support/free_port.hpp"
 #include "three_voters.hpp"
 
 #include <catch2/generators/catch_generators.hpp>
@@ -569,4 +570,45 @@ TEST_CASE("the only voter that is left hears no older copy of the founder", "[cl
   CHECK(comes_true(has_its_value));
   for (auto end = std::chrono::steady_clock::now() + 8s; std::chrono::steady_clock::now() < end;)
     REQUIRE(has_its_value());
+}
+
+TEST_CASE("nodes that are all killed and start again at once are members for each other again",
+          "[cluster]") {
+  need_command();
+  temporary_folder folder;
+  constexpr std::size_t count = 3;
+  std::array<std::string, count> at;
+  for (auto& each : at)
+    each = "127.0.0.1:" + std::to_string(free_port());
+  std::vector<child_process> nodes;
+  auto start_all = [&] {
+    nodes.clear();
+    for (std::size_t number = 0; number < count; ++number) {
+      auto name = three_voters::name(static_cast<int>(number));
+      words how{"node",     "--insecure", "--json",      "--name",  name, "--listen",
+                at[number], "--data",     folder / name, "--slots", "1"};
+      if (number > 0)
+        how.insert(how.end(), {"--join", at.front()});
+      nodes.emplace_back(command_line(how));
+    }
+  };
+  auto are_members = [&](std::size_t voters) {
+    auto seen = run({"status", "--insecure", "--json", "--timeout", "2s", "--at", at.front()});
+    if (seen.status != 0)
+      return false;
+    auto members = seen.line()["members"];
+    return seen.line()["group"]["voters"].size() >= voters && members.size() == count
+           && std::ranges::all_of(members, [](auto& each) { return each["status"] == "active"; });
+  };
+  start_all();
+  REQUIRE(comes_true([&] { return are_members(count); }));
+  for (auto round = 0; round < 10; ++round) {
+    CAPTURE(round);
+    for (auto& each : nodes)
+      each.send_signal(SIGKILL);
+    for (auto& each : nodes)
+      each.wait_for_end();
+    start_all();
+    REQUIRE(comes_true([&] { return are_members(count); }, 30s));
+  }
 }
