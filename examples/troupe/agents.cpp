@@ -140,6 +140,13 @@ int run_message(const common_options& common, const message_command& what) {
     how.durability = router::durability::synced;
   if (!what.wants_answer) {
     auto sent = (*cluster)->send(router::to_agent(what.agent), common.wait(), how, what.text);
+    if (!sent && is_confirmed && sent.error().code == errc::outcome_unknown)
+      return complain(common,
+                      {errc::outcome_unknown,
+                       "the node that was to take the message has ended, or the link to it, before "
+                       "it said what became of that. It may have been handled, or go on once the "
+                       "node is back: see troupe inbox and troupe dead-letters; send it again if "
+                       "it does no harm twice"});
     if (!sent)
       return complain(common, where_it_is(**cluster, common, what.agent, sent.error()));
     if (common.json)
