@@ -79,10 +79,10 @@ public:
 
   /// Takes out the oldest of the tenant that has most for its weight. There is something.
   [[nodiscard]] Entry take_oldest() {
-    auto share_of = [](const turn& each) {
-      return static_cast<double>(each->second.bytes) / each->second.weight;
+    auto has_less = [](const turn& one, const turn& other) {
+      return one->second.bytes * other->second.weight < other->second.bytes * one->second.weight;
     };
-    auto from = std::ranges::max_element(turns_, {}, share_of);
+    auto from = std::ranges::max_element(turns_, has_less);
     auto result = take((*from)->second);
     if ((*from)->second.entries.empty()) {
       queues_.erase(*from);
