@@ -1714,6 +1714,32 @@ TEST_CASE_METHOD(follower_of_two, "who leads has not been voted out", "[node][se
   CHECK(has_none<seats::seated>());
 }
 
+TEST_CASE_METHOD(follower_of_two, "what a revoked node has shown of the voters counts no more",
+                 "[node][seats]") {
+  commit();
+  role("");
+  step(seats::link_up{"n3"_node});
+  auto forged
+    = seats::card{"n3"_node, seat_of("n3"), true, UINT64_MAX, UINT64_MAX, {seat_of("n3")}};
+  out.clear();
+  step(seats::exchanged{forged, {}, "n3"_node}, 1);
+  CHECK_FALSE(only<seats::seated>().votes);
+  ++group.term;
+  role("n2"); // no leader outlives that term
+  role("");
+  CHECK(has_none<seats::seated>());
+  out.clear();
+  step(seats::revoked{{"n3"_node}});
+  CHECK(only<seats::seated>().votes);
+  CHECK_FALSE(has_none<seats::greet>()); // others may show the same
+  CHECK(it.view(status(), quorum).seats.size() == 3);
+  out.clear();
+  step(seats::exchanged{forged, {}, "n3"_node}, 2); // its link is about to end
+  CHECK(has_none<seats::seated>());
+  step(seats::revoked{{"n3"_node}});
+  CHECK(has_none<seats::greet>());
+}
+
 TEST_CASE_METHOD(follower_of_two, "a node shows who was voted out its card", "[node][seats]") {
   link("n4");
   seat("n4", true);
