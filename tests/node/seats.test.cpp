@@ -1985,6 +1985,10 @@ TEST_CASE_METHOD(leader_of_three, "a hand-over is shown while it is under way", 
     step(seats::answered{}, only<seats::propose>().id); // the group moves leadership
     CHECK(shows(pending(), "n2 hand-over it leads once it has all entries"));
   }
+  SECTION("but not to who leads already") {
+    ask(voter_change::lead, "n1", 1);
+    CHECK(only<seats::made>().now.pending.empty());
+  }
   SECTION("as this node ends") {
     step(seats::hand_over{}, 1);
     CHECK(shows(pending(), "n1 hand-over this node ends once another one leads, or in 3 s"));
