@@ -75,11 +75,15 @@ result<cluster::voters_view> replace(cluster_client& client, const voters_comman
   if (!group)
     return group;
   auto old = find_voter(*group, what.node);
-  if (!old && old.error().code == errc::not_found)
+  auto by = find_voter(*group, what.by);
+  if (!old && old.error().code == errc::not_found && by)
     if (auto removed = find_removed(client, *group, what.node, wait))
       old = *removed; // asked again
   if (!old)
     return old.error();
+  if (by && *by == *old)
+    return problem{errc::bad_argument, "replace needs two nodes: " + what.node + " and " + what.by
+                                         + " are the same one"};
   if (auto added = client.voters().change({voter_change::add, what.by, false}, wait); !added)
     return added;
   auto made = client.voters().change({voter_change::remove, *old, what.force}, wait);
