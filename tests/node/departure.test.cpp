@@ -584,6 +584,29 @@ TEST_CASE("a program that is told to have its node leave hears if the vote came 
   CHECK(stays.why.detail == "one");
 }
 
+TEST_CASE(
+  "a program that is told to have its node leave ends it without a leader if it has no vote",
+  "[node][departure]") {
+  for (auto has_vote : {false, true}) {
+    node it;
+    it.asked_until(tell_program);
+    it.step(1, end_of(tell_program));
+    it.one(2, leave);
+    auto delivered = end_of(deliver); // a leader is known still
+    delivered.has_vote = has_vote;
+    it.one(2, delivered);
+    auto out = it.step(2, end_of(give_up_vote, {errc::no_quorum, "nobody leads"}));
+    if (has_vote)
+      CHECK(std::get<departure::answer>(out.front()).why.code == errc::no_quorum);
+    else
+      CHECK(stage_of(out.front()) == end_workers);
+  }
+  node it; // who is not told goes on, and may leave later
+  it.leave_until(give_up_vote);
+  CHECK(why_of(it.one(1, end_of(give_up_vote, {errc::no_quorum, "nobody leads"}))).code
+        == errc::no_quorum);
+}
+
 TEST_CASE("the end of a stage that is not under way changes nothing", "[node][departure]") {
   node it;
   CHECK(it.step(1, end_of(turn_away)).empty());

@@ -334,9 +334,9 @@ private:
   }
 
   /// Whether it leaves all the same: the leader has not heard of this node, and so has given it no
-  /// vote, or it is forced to.
+  /// vote; or nobody leads, and it is forced to, or its program ends and it has no vote any more.
   [[nodiscard]] bool is_without_vote(errc why) const {
-    return why == errc::not_found || (force_ && nobody_leads(why));
+    return why == errc::not_found || (nobody_leads(why) && (force_ || (is_told_ && !had_vote_)));
   }
 
   void give_up_vote(request_id id, const done& at, effects& out) {
