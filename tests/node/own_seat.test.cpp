@@ -184,6 +184,17 @@ TEST_CASE_METHOD(seated, "a log that the members have left behind takes no vote"
     CHECK(show(6, with));
     CHECK(it.votes());
   }
+  SECTION("which this node's own log has left behind, though it has heard no leader yet") {
+    CHECK(show(5, without));
+    out.clear();
+    it.tell(members, out, 5); // the same term may be later
+    CHECK_FALSE(it.votes());
+    it.tell(members, out, 6);
+    CHECK(it.votes());
+    CHECK(take<seats::seated>().back().votes);
+    CHECK_FALSE(show(5, without));
+    CHECK(show(6, without));
+  }
   SECTION("and what was heard of an earlier seat says nothing of the next one") {
     it.follows(6, out);
     it.is(raft::member_id{21});

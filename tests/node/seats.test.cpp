@@ -1714,6 +1714,21 @@ TEST_CASE_METHOD(follower_of_two, "who leads has not been voted out", "[node][se
   CHECK(has_none<seats::seated>());
 }
 
+TEST_CASE_METHOD(follower_of_two, "a log that is older than this node's says nothing of its vote",
+                 "[node][seats]") {
+  step(seats::link_up{"n3"_node});
+  auto old = status();
+  old.last_term = 9;
+  step(seats::members_are{committed, old});
+  out.clear();
+  auto shown = seats::card{"n3"_node, seat_of("n3"), true, 8, 0, {seat_of("n2"), seat_of("n3")}};
+  step(seats::exchanged{shown, {}, "n3"_node}, 1);
+  CHECK(has_none<seats::seated>());
+  shown.term = 9;
+  step(seats::exchanged{shown, {}, "n3"_node}, 2);
+  CHECK_FALSE(only<seats::seated>().votes);
+}
+
 TEST_CASE_METHOD(follower_of_two, "what a revoked node has shown of the voters counts no more",
                  "[node][seats]") {
   commit();

@@ -71,8 +71,11 @@ public:
   }
 
   /// Tells the node whether it has a seat, and a vote. By the log, committed or not: after a start,
-  /// while there is no majority, nobody says how far the log is committed.
-  void tell(const raft::configuration& logged, types::effects& out) {
+  /// while there is no majority, nobody says how far the log is committed. `last_term`: of its last
+  /// entry, which this node has of a leader that has it among the members.
+  void tell(const raft::configuration& logged, types::effects& out,
+            raft::term_number last_term = 0) {
+    leave_behind(last_term);
     is_seated_ = logged.members.contains(id_);
     has_vote_ = logged.votes(id_);
     promotions_ = logged.promotions;
@@ -112,13 +115,9 @@ public:
   /// has this node among the members, so that what the log said was never committed, whether it is
   /// shown before or after.
   void follows(raft::term_number term, types::effects& out) {
-    heard_ = std::max(heard_, term);
-    if (!voted_out_ || term <= voted_out_->term)
-      return;
     auto before = is_outdated();
-    voted_out_.reset();
-    if (before)
-      say(out);
+    leave_behind(term);
+    has_turned(before, out);
   }
 
   /// Whether this node votes by its log, but not by that of another node, which is later: each vote
@@ -212,6 +211,13 @@ public:
   }
 
 private:
+  /// Logs before that term that lack this node were never committed.
+  void leave_behind(raft::term_number term) {
+    heard_ = std::max(heard_, term);
+    if (voted_out_ && voted_out_->term < term)
+      voted_out_.reset();
+  }
+
   bool has_turned(bool was_outdated, types::effects& out) const {
     if (was_outdated == is_outdated())
       return false;
@@ -264,7 +270,7 @@ private:
 
   /// By that log it has no vote.
   std::optional<other_log> voted_out_;
-  /// The last term whose leader was heard under this seat.
+  /// The last term whose leader was heard under this seat, or that its log has.
   raft::term_number heard_ = 0;
   /// The question whose answer counts, and who waits for it; zero: none.
   request_id renewing_ = 0;

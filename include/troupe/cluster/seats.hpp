@@ -199,7 +199,7 @@ private:
     own_.is(what.now.self);
     news_.members(what.now.members, *out_);
     tell_others(cards_.members());
-    own_.tell(what.now.members, *out_);
+    own_.tell(what.now.members, *out_, what.now.last_term);
     needs_.members_are(what.now.members, own_.id(), *out_);
     reach_members(what.now.members);
     for (auto& [node, each] : cards_.links())
