@@ -125,17 +125,14 @@ TEST_CASE("who has a node leave hears at once that it has ended before it had le
 }
 
 TEST_CASE("who forces a node to leave does not wait for those who asked before", "[cluster][cli]") {
-  need_command();
-  temporary_folder folder;
-  running_node host{{"--name", "n1", "--data", folder / "n1", "--voters", "1", "--slots", "0"}};
-  running_node other{
-    {"--name", "n2", "--data", folder / "n2", "--slots", "0", "--join", host.address()}};
-  send_to_nobody(host.address());
-  auto waits = start({"leave", "--timeout", "60s", "--at", host.address()});
+  three_voters cluster;
+  auto at = cluster[cluster.leader()].address();
+  send_to_nobody(at);
+  auto waits = start({"leave", "--timeout", "60s", "--at", at});
   // By then the node has heard of it; if it has not, this shows less.
   CHECK_FALSE(waits.wait_for_end(std::chrono::seconds{1}));
   auto before = std::chrono::steady_clock::now();
-  auto left = run({"leave", "--force", "--at", host.address()});
+  auto left = run({"leave", "--force", "--at", at});
   INFO(left);
   CHECK(left.status == 0);
   CHECK(left.says("1 undelivered message is lost"));
