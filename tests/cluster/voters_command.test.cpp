@@ -339,7 +339,7 @@ TEST_CASE("a node that was removed says who votes now, not who did when it voted
     auto seen = run({"status", "--json", "--at", cluster[3].address(), "--timeout", "3"});
     UNSCOPED_INFO(seen);
     return seen.status == 0 && seen.line()["voters"] == 0
-           && seen.says("1 of 3 voters reachable, not n0");
+           && seen.says("1 of 3 voters reachable, not n");
   };
   CHECK(comes_true(says_so));
   auto voters = run({"voters", "--at", cluster[3].address(), "--timeout", "3"});
