@@ -83,7 +83,8 @@ problem why_no_voter(cluster_client& client, const std::string& called, const pr
   return why;
 }
 
-result<cluster::voters_view> add(cluster_client& client, const std::string& called, duration wait) {
+result<cluster::voters_view> add_voter(cluster_client& client, const std::string& called,
+                                       duration wait) {
   auto added = client.voters().change({cluster::voter_change::add, called, false}, wait);
   if (!added)
     return why_no_voter(client, called, added.error(), wait);
@@ -107,7 +108,7 @@ result<cluster::voters_view> replace(cluster_client& client, const voters_comman
   if (by && *by == *old)
     return problem{errc::bad_argument, "replace needs two nodes: " + what.node + " and " + what.by
                                          + " are the same one"};
-  auto added = add(client, what.by, wait);
+  auto added = add_voter(client, what.by, wait);
   if (!added)
     return added;
   auto made = client.voters().change({voter_change::remove, *old, what.force}, wait);
@@ -125,7 +126,7 @@ result<cluster::voters_view> change(cluster_client& client, const voters_command
   if (what.verb == "lead")
     return client.voters().change({voter_change::lead, what.node, false}, wait);
   if (what.verb == "add")
-    return add(client, what.node, wait);
+    return add_voter(client, what.node, wait);
   if (what.verb == "replace")
     return replace(client, what, wait);
   return client.voters().change({voter_change::remove, what.node, what.force}, wait);
