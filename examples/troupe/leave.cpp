@@ -1,16 +1,22 @@
 #include <algorithm>
 #include <chrono>
+#include <functional>
 #include <iostream>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "caf/actor_cast.hpp"
 #include "caf/error.hpp"
+#include "caf/event_based_actor.hpp"
 #include "caf/scoped_actor.hpp"
 #include "caf/sec.hpp"
+#include "caf/send.hpp"
 #include "commands.hpp"
 #include "connect.hpp"
 #include "process_end.hpp"
 #include "troupe/cluster/departure.hpp"
+#include "troupe/core/wait_for.hpp"
 #include "troupe/net/endpoint.hpp"
 #include "troupe/node/options.hpp"
 
@@ -20,25 +26,43 @@ using namespace troupe;
 
 namespace {
 
-/// Has the node of `entry` leave. Returns what it has delivered and leaves behind, once it has left
-/// but for its end.
-result<departure_report> ask_to_leave(caf::scoped_actor& self, const caf::strong_actor_ptr& entry,
-                                      bool force, duration wait) {
+/// Has the node of `entry`, which is at `place`, leave. Returns what it has delivered and leaves
+/// behind, once it has left but for its end.
+result<departure_report> ask_to_leave(caf::actor_system& system, const caf::strong_actor_ptr& entry,
+                                      const std::string& place, bool force, duration wait) {
+  using answer = result<departure_report>;
   auto deliver_within = std::min(wait, cluster::leave_options{}.deliver_within);
   // It has as long again for what it accepts until its tasks are finished.
   auto longest = wait + 2 * deliver_within + cluster::departure_options{}.deliver_rest_within;
-  result<departure_report> heard{
-    problem{errc::timed_out, "it has not left yet, and may still do so; see troupe status, or ask "
-                             "again with a longer --timeout"}};
   auto there = caf::actor_cast<caf::actor>(entry);
-  self->request(there, longest, router::leave_node{force, deliver_within})
-    .receive([&](const departure_report& report) { heard = report; },
-             [&](const caf::error& why) {
-               if (why != caf::sec::request_timeout)
-                 heard = to_problem(why);
-             });
+  auto ask = [&](std::function<void(answer)> done) {
+    system.spawn([=](caf::event_based_actor* self) {
+      auto end = [self, done](answer what) {
+        done(std::move(what));
+        self->quit(); // before it hears more
+      };
+      self->set_down_handler([end, place](const caf::down_msg&) {
+        end(problem{errc::outcome_unknown,
+                    "the link to " + place
+                      + " was lost before it had left: it has ended, or is out of reach; it may "
+                        "have given up its vote, see troupe voters and troupe status"});
+      });
+      self->monitor(there);
+      self->request(there, longest, router::leave_node{force, deliver_within})
+        .then([end](const departure_report& report) { end(report); },
+              [end](const caf::error& why) {
+                if (why != caf::sec::request_timeout)
+                  return end(to_problem(why));
+                end(problem{errc::timed_out, "it has not left yet, and may still do so; see troupe "
+                                             "status, or ask again with a longer --timeout"});
+              });
+    });
+  };
+  auto heard = wait_for<answer>(ask, longest_span, [](unheard) -> answer {
+    return problem{errc::outcome_unknown, "nobody asks any more whether it has left"};
+  });
   if (heard)
-    self->send(there, router::departure_heard{});
+    caf::anon_send(there, router::departure_heard{});
   return heard;
 }
 
@@ -108,7 +132,7 @@ int run_leave(const common_options& common, const leave_command& what) {
   auto id = (*link)->peer().node;
   caf::scoped_actor self{(*client)->system()};
   self->monitor(entry);
-  auto left = ask_to_leave(self, entry, what.force, common.wait());
+  auto left = ask_to_leave((*client)->system(), entry, place, what.force, common.wait());
   if (!left)
     return complain(common, left.error());
   auto has_ended = false;

@@ -400,8 +400,8 @@ int run_node(const common_options& common, const node_command& what, const held_
   if (how)
     if (auto left = me.leave(*how); !left) {
       say(log_level::warning, me,
-          "did not leave the cluster: " + left.error().detail
-            + "; it stops, and the others expect it back");
+          "did not leave the cluster as it should: " + left.error().detail
+            + "; it stops, and the others expect back what they still show of it");
       status = leave.asked() ? failed : ok; // who sends SIGTERM has it stop in any case
     }
   me.stop();

@@ -67,6 +67,30 @@ std::optional<std::string> find_removed(cluster_client& client, const cluster::v
   return to_string(node->key.owner);
 }
 
+/// Why a node was not made a voter: if it cannot be reached, that is the reason; otherwise `why`.
+problem why_no_voter(cluster_client& client, const std::string& called, const problem& why,
+                     duration wait) {
+  if (why.code != errc::bad_argument)
+    return why;
+  auto node = find_node(client, called, wait);
+  if (!node)
+    return why;
+  auto& endpoint = node->endpoints.front();
+  if (auto link = client.link_to({endpoint.host, endpoint.port}, wait); !link)
+    return {errc::unreachable,
+            "node " + node->key.name
+              + " cannot become a voter, because it cannot be reached: " + link.error().detail};
+  return why;
+}
+
+result<cluster::voters_view> add_voter(cluster_client& client, const std::string& called,
+                                       duration wait) {
+  auto added = client.voters().change({cluster::voter_change::add, called, false}, wait);
+  if (!added)
+    return why_no_voter(client, called, added.error(), wait);
+  return added;
+}
+
 /// Makes the new voter first, so that there are never fewer.
 result<cluster::voters_view> replace(cluster_client& client, const voters_command& what,
                                      duration wait) {
@@ -75,12 +99,17 @@ result<cluster::voters_view> replace(cluster_client& client, const voters_comman
   if (!group)
     return group;
   auto old = find_voter(*group, what.node);
-  if (!old && old.error().code == errc::not_found)
+  auto by = find_voter(*group, what.by);
+  if (!old && old.error().code == errc::not_found && by)
     if (auto removed = find_removed(client, *group, what.node, wait))
       old = *removed; // asked again
   if (!old)
     return old.error();
-  if (auto added = client.voters().change({voter_change::add, what.by, false}, wait); !added)
+  if (by && *by == *old)
+    return problem{errc::bad_argument, "replace needs two nodes: " + what.node + " and " + what.by
+                                         + " are the same one"};
+  auto added = add_voter(client, what.by, wait);
+  if (!added)
     return added;
   auto made = client.voters().change({voter_change::remove, *old, what.force}, wait);
   if (!made)
@@ -97,26 +126,10 @@ result<cluster::voters_view> change(cluster_client& client, const voters_command
   if (what.verb == "lead")
     return client.voters().change({voter_change::lead, what.node, false}, wait);
   if (what.verb == "add")
-    return client.voters().change({voter_change::add, what.node, false}, wait);
+    return add_voter(client, what.node, wait);
   if (what.verb == "replace")
     return replace(client, what, wait);
   return client.voters().change({voter_change::remove, what.node, what.force}, wait);
-}
-
-/// Why a node was not made a voter: if it cannot be reached, that is the reason; otherwise `why`.
-problem why_no_voter(cluster_client& client, const voters_command& what, const problem& why,
-                     duration wait) {
-  if (why.code != errc::bad_argument || (what.verb != "add" && what.verb != "replace"))
-    return why;
-  auto node = find_node(client, what.verb == "add" ? what.node : what.by, wait);
-  if (!node)
-    return why;
-  auto& endpoint = node->endpoints.front();
-  if (auto link = client.link_to({endpoint.host, endpoint.port}, wait); !link)
-    return {errc::unreachable,
-            "node " + node->key.name
-              + " cannot become a voter, because it cannot be reached: " + link.error().detail};
-  return why;
 }
 
 } // namespace
@@ -145,7 +158,7 @@ int run_voters(const common_options& common, const voters_command& what) {
     }
   }
   if (!found)
-    return complain(common, why_no_voter(**client, what, found.error(), common.wait()));
+    return complain(common, found.error());
   auto nodes = all_records(**client, registry::record_kind::node, common.wait());
   auto called = [&](const std::string& id) {
     if (nodes)

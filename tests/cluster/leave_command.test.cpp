@@ -102,3 +102,40 @@ TEST_CASE("a node that stays says so to all who ask it to leave, and works on", 
   }
   CHECK(run({"request", "echo-n1", "tea", "--at", node.address()}).output == "tea\n");
 }
+
+TEST_CASE("who has a node leave hears at once that it has ended before it had left",
+          "[cluster][cli]") {
+  need_command();
+  running_node host{{"--name", "n1", "--slots", "0"}};
+  running_node worker{{"--name", "n2", "--slots", "1", "--join", host.address()}};
+  submitted_diamond flow{host.address(), 1, 1, {"--time-scale", "60"}};
+  auto asks = start({"leave", "--timeout", "60s", "--at", worker.address()});
+  auto finishes_work = false;
+  while (!finishes_work) {
+    auto line = worker.process().read_line();
+    REQUIRE(line);
+    finishes_work
+      = line->find(": stopping, as it was asked to leave its cluster") != std::string::npos;
+  }
+  worker.kill();
+  auto said = finish(asks, 20s); // the command itself would wait for longer
+  INFO(said);
+  CHECK(said.status == 1);
+  CHECK(said.says("the link to " + worker.address() + " was lost before it had left"));
+}
+
+TEST_CASE("who forces a node to leave does not wait for those who asked before", "[cluster][cli]") {
+  three_voters cluster;
+  auto at = cluster[cluster.leader()].address();
+  send_to_nobody(at);
+  auto waits = start({"leave", "--timeout", "60s", "--at", at});
+  // By then the node has heard of it; if it has not, this shows less.
+  CHECK_FALSE(waits.wait_for_end(std::chrono::seconds{1}));
+  auto before = std::chrono::steady_clock::now();
+  auto left = run({"leave", "--force", "--at", at});
+  INFO(left);
+  CHECK(left.status == 0);
+  CHECK(left.says("1 undelivered message is lost"));
+  // 5 s for what has come since, not 20 s more.
+  CHECK(std::chrono::steady_clock::now() - before < std::chrono::seconds{20});
+}

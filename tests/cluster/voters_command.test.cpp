@@ -162,6 +162,13 @@ TEST_CASE("a dead voter is replaced by a new node", "[cluster][cli]") {
   CHECK(typo.status == 1);
   CHECK(typo.says("no voter 'nosuch' is known, so there is nothing to replace"));
   CHECK(cluster.voters()["voters"].size() == 3); // nobody was added
+  auto one = cluster.voters()["voters"].front();
+  auto same
+    = run({"voters", "replace", one["node"], one["id"], "--force", "--at", cluster.addresses()});
+  INFO(same);
+  CHECK(same.status == 2);
+  CHECK(same.says(" are the same one"));
+  CHECK(cluster.voters()["voters"].size() == 3);
   words replace{"voters", "replace", cluster[dead].address(), three_voters::name(3), "--json"};
   replace.insert(replace.end(), {"--at", cluster.addresses(), "--timeout", "20"});
   CHECK(comes_true([&] { return run(replace).status == 0; })); // once the new one is known
@@ -175,6 +182,16 @@ TEST_CASE("a dead voter is replaced by a new node", "[cluster][cli]") {
   CHECK(seen["kept_out_ids"].size() == 1);
   replace[2] = seen["kept_out_ids"].front().get<std::string>();
   CHECK(run(replace).status == 0); // it is done
+  cluster.start_node(4);
+  REQUIRE(comes_true([&] {
+    return run({"voters", "--at", cluster.addresses()}).says(three_voters::name(4) + "  spare");
+  }));
+  replace[3] = three_voters::name(4); // but not by that one
+  auto late = run(replace);
+  INFO(late);
+  CHECK(late.status == 1);
+  CHECK(late.says("so there is nothing to replace"));
+  CHECK(cluster.voters()["voters"].size() == 3);
   CHECK(run({"get", "colour", "--at", cluster[3].address()}).output == "blue\n");
 }
 
@@ -322,7 +339,7 @@ TEST_CASE("a node that was removed says who votes now, not who did when it voted
     auto seen = run({"status", "--json", "--at", cluster[3].address(), "--timeout", "3"});
     UNSCOPED_INFO(seen);
     return seen.status == 0 && seen.line()["voters"] == 0
-           && seen.says("1 of 3 voters reachable, not n0");
+           && seen.says("1 of 3 voters reachable, not n");
   };
   CHECK(comes_true(says_so));
   auto voters = run({"voters", "--at", cluster[3].address(), "--timeout", "3"});

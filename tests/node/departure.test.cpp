@@ -468,6 +468,49 @@ TEST_CASE("all who ask a node to leave hear of the same leave, which is forced i
   CHECK(stage_of(out.back()) == turn_away);
 }
 
+TEST_CASE("who forces a node to leave that others have asked does not wait for them",
+          "[node][departure]") {
+  auto forced = leave;
+  forced.force = true;
+  SECTION("while it delivers") {
+    node it;
+    it.asked_until(deliver);
+    CHECK_FALSE(it.it.is_forced());
+    it.step(2, departure::ask{forced});
+    CHECK(it.it.is_forced()); // its host waits no more
+    CHECK(it.step(3, departure::ask{leave}).empty());
+    CHECK(it.it.is_forced());
+    CHECK(stage_of(it.one(1, end_of(deliver, {errc::in_use, "one message"}))) == give_up_vote);
+    it.step(1, end_of(give_up_vote, {errc::timed_out, "late"}));
+    CHECK_FALSE(it.it.is_forced()); // of the next one
+  }
+  SECTION("while it gives up its vote, which is refused") {
+    node it;
+    CHECK_FALSE(std::get<departure::run>(it.asked_until(give_up_vote)).force);
+    CHECK(it.step(2, departure::ask{forced}).empty());
+    auto again = std::get<departure::run>(
+      it.one(1, end_of(give_up_vote, {errc::in_use, "no node could take its place"})));
+    CHECK(again.which == give_up_vote);
+    CHECK(again.force);
+    auto out = it.step(1, end_of(give_up_vote, {errc::in_use, "the last voter"})); // once
+    REQUIRE(out.size() == 2);
+    CHECK(std::get<departure::answer>(out.back()).why.detail == "the last voter");
+  }
+  SECTION("while it gives up its vote, and the leader does not answer") {
+    node it;
+    it.asked_until(give_up_vote);
+    it.step(2, departure::ask{forced});
+    CHECK(it.step(1, end_of(give_up_vote, {errc::timed_out, "late"})).size() == 2);
+  }
+  SECTION("while its program has it leave") {
+    node it;
+    CHECK_FALSE(std::get<departure::run>(it.leave_until(give_up_vote)).force);
+    it.step(2, departure::ask{forced});
+    CHECK(stage_of(it.one(1, end_of(give_up_vote, {errc::in_use, "none"}))) == give_up_vote);
+    CHECK(stage_of(it.one(1, end_of(give_up_vote))) == end_workers);
+  }
+}
+
 TEST_CASE("who asks while the program has the node leave hears of that leave",
           "[node][departure]") {
   node it;
@@ -539,6 +582,29 @@ TEST_CASE("a program that is told to have its node leave hears if the vote came 
   // Messages count again.
   auto stays = std::get<departure::answer>(it.one(3, end_of(deliver, {errc::in_use, "one"})));
   CHECK(stays.why.detail == "one");
+}
+
+TEST_CASE(
+  "a program that is told to have its node leave ends it without a leader if it has no vote",
+  "[node][departure]") {
+  for (auto has_vote : {false, true}) {
+    node it;
+    it.asked_until(tell_program);
+    it.step(1, end_of(tell_program));
+    it.one(2, leave);
+    auto delivered = end_of(deliver); // a leader is known still
+    delivered.has_vote = has_vote;
+    it.one(2, delivered);
+    auto out = it.step(2, end_of(give_up_vote, {errc::no_quorum, "nobody leads"}));
+    if (has_vote)
+      CHECK(std::get<departure::answer>(out.front()).why.code == errc::no_quorum);
+    else
+      CHECK(stage_of(out.front()) == end_workers);
+  }
+  node it; // who is not told goes on, and may leave later
+  it.leave_until(give_up_vote);
+  CHECK(why_of(it.one(1, end_of(give_up_vote, {errc::no_quorum, "nobody leads"}))).code
+        == errc::no_quorum);
 }
 
 TEST_CASE("the end of a stage that is not under way changes nothing", "[node][departure]") {

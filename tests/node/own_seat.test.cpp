@@ -4,6 +4,7 @@
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <cstdint>
+#include <limits>
 #include <set>
 #include <string>
 #include <utility>
@@ -183,6 +184,17 @@ TEST_CASE_METHOD(seated, "a log that the members have left behind takes no vote"
     CHECK(show(6, with));
     CHECK(it.votes());
   }
+  SECTION("which this node's own log has left behind, though it has heard no leader yet") {
+    CHECK(show(5, without));
+    out.clear();
+    it.tell(members, out, 5); // the same term may be later
+    CHECK_FALSE(it.votes());
+    it.tell(members, out, 6);
+    CHECK(it.votes());
+    CHECK(take<seats::seated>().back().votes);
+    CHECK_FALSE(show(5, without));
+    CHECK(show(6, without));
+  }
   SECTION("and what was heard of an earlier seat says nothing of the next one") {
     it.follows(6, out);
     it.is(raft::member_id{21});
@@ -200,6 +212,42 @@ TEST_CASE_METHOD(seated, "what is said of a seat says nothing of the next one",
   members.members[raft::member_id{21}] = {true, contact_of(1)};
   it.tell(members, out);
   CHECK(it.votes());
+}
+
+TEST_CASE_METHOD(seated, "what a revoked node has shown counts no more", "[node][own_seat]") {
+  constexpr auto last_of_all = std::numeric_limits<std::uint64_t>::max();
+  members.promotions = 3;
+  it.tell(members, out);
+  out.clear();
+  auto show = [this](const node_id& by, raft::term_number term, std::uint64_t promotions) {
+    return it.compare({by, raft::member_id{2}, true, term, promotions, {raft::member_id{2}}}, out);
+  };
+  SECTION("a term that nobody outlives") {
+    CHECK(show("n2"_node, last_of_all, last_of_all));
+    it.follows(50, out);
+    CHECK_FALSE(it.votes());
+    out.clear();
+    CHECK_FALSE(it.disbelieve({"n3"_node}, out)); // another one
+    CHECK(has_none<seats::seated>());
+    CHECK(it.disbelieve({"n2"_node, "n3"_node}, out));
+    CHECK(only<seats::seated>().votes);
+    CHECK_FALSE(it.disbelieve({"n2"_node}, out));
+    CHECK(show("n3"_node, 51, 3)); // what others show does
+  }
+  SECTION("promotions that there were not, which others had no reason to doubt") {
+    CHECK(show("n2"_node, 5, last_of_all));
+    CHECK_FALSE(show("n3"_node, 6, 2));
+    out.clear();
+    CHECK(it.disbelieve({"n2"_node}, out));
+    CHECK_FALSE(show("n3"_node, 6, 2));
+    CHECK(it.votes());
+  }
+  SECTION("a term beside the promotions of another node") {
+    CHECK(show("n3"_node, 5, 3));
+    CHECK_FALSE(show("n2"_node, last_of_all, 3));
+    out.clear();
+    CHECK(it.disbelieve({"n2"_node}, out));
+  }
 }
 
 TEST_CASE_METHOD(seated, "who does not vote by its own log has lost nothing", "[node][own_seat]") {

@@ -1714,6 +1714,47 @@ TEST_CASE_METHOD(follower_of_two, "who leads has not been voted out", "[node][se
   CHECK(has_none<seats::seated>());
 }
 
+TEST_CASE_METHOD(follower_of_two, "a log that is older than this node's says nothing of its vote",
+                 "[node][seats]") {
+  step(seats::link_up{"n3"_node});
+  auto old = status();
+  old.last_term = 9;
+  step(seats::members_are{committed, old});
+  out.clear();
+  auto shown = seats::card{"n3"_node, seat_of("n3"), true, 8, 0, {seat_of("n2"), seat_of("n3")}};
+  step(seats::exchanged{shown, {}, "n3"_node}, 1);
+  CHECK(has_none<seats::seated>());
+  shown.term = 9;
+  step(seats::exchanged{shown, {}, "n3"_node}, 2);
+  CHECK_FALSE(only<seats::seated>().votes);
+}
+
+TEST_CASE_METHOD(follower_of_two, "what a revoked node has shown of the voters counts no more",
+                 "[node][seats]") {
+  commit();
+  role("");
+  step(seats::link_up{"n3"_node});
+  auto forged
+    = seats::card{"n3"_node, seat_of("n3"), true, UINT64_MAX, UINT64_MAX, {seat_of("n3")}};
+  out.clear();
+  step(seats::exchanged{forged, {}, "n3"_node}, 1);
+  CHECK_FALSE(only<seats::seated>().votes);
+  ++group.term;
+  role("n2"); // no leader outlives that term
+  role("");
+  CHECK(has_none<seats::seated>());
+  out.clear();
+  step(seats::revoked{{"n3"_node}});
+  CHECK(only<seats::seated>().votes);
+  CHECK_FALSE(has_none<seats::greet>()); // others may show the same
+  CHECK(it.view(status(), quorum).seats.size() == 3);
+  out.clear();
+  step(seats::exchanged{forged, {}, "n3"_node}, 2); // its link is about to end
+  CHECK(has_none<seats::seated>());
+  step(seats::revoked{{"n3"_node}});
+  CHECK(has_none<seats::greet>());
+}
+
 TEST_CASE_METHOD(follower_of_two, "a node shows who was voted out its card", "[node][seats]") {
   link("n4");
   seat("n4", true);
@@ -1958,6 +1999,10 @@ TEST_CASE_METHOD(leader_of_three, "a hand-over is shown while it is under way", 
     pass(50ms);
     step(seats::answered{}, only<seats::propose>().id); // the group moves leadership
     CHECK(shows(pending(), "n2 hand-over it leads once it has all entries"));
+  }
+  SECTION("but not to who leads already") {
+    ask(voter_change::lead, "n1", 1);
+    CHECK(only<seats::made>().now.pending.empty());
   }
   SECTION("as this node ends") {
     step(seats::hand_over{}, 1);

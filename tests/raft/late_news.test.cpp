@@ -75,6 +75,23 @@ TEST_CASE("a learner stands for nobody", "[raft]") {
   }
 }
 
+TEST_CASE("who does not vote knows of no leader once none is heard, and says so once", "[raft]") {
+  subject learner{lan(), disk_of_learner()};
+  for (auto each = 0; each < 40; ++each) {
+    learner.run(50ms);
+    learner.hear({2, append{0, 0, 0, {}, 1, {}}}, {3});
+    CHECK((*learner).leader() == member_id{3});
+  }
+  learner.step(replica::found_link{{2}});
+  learner.run(10s);
+  CHECK((*learner).leader() == member_id{});
+  auto said = learner.only<replica::changed_role>();
+  CHECK(said.now == role::follower);
+  CHECK(said.leader == member_id{});
+  CHECK(said.cause == "the leader is silent");
+  CHECK((*learner).term() == 2); // it asks nobody
+}
+
 TEST_CASE("only the link of its leader makes a follower stand earlier, and never later", "[raft]") {
   subject replica;
   replica.hear({2, heartbeat}, {3});

@@ -57,8 +57,9 @@ struct departure_options {
 ///   one again, can keep it. Who asks meanwhile gets the same answer: why it stays, or what it has
 ///   delivered and left behind, which they hear while it has links.
 /// - One leave is under way at a time. A node that is stopped meanwhile ends at once.
-/// - Each stage begins after the one before is `done`, and is carried out once; one that fails or
-///   takes too long does not keep the next one from coming.
+/// - Each stage begins after the one before is `done`, and is carried out once, but for a vote that
+///   is refused to a node which others have forced to leave meanwhile; one that fails or takes too
+///   long does not keep the next one from coming.
 ///
 /// Steps like any machine, but has no deadlines: its host waits for a stage no longer than its
 /// bound. The effects of a step are answers, and behind these one `run` or `over` at most. Not
@@ -214,6 +215,12 @@ public:
     return ender_ != 0;
   }
 
+  /// Whether the leave under way is forced, also since somebody has joined it: from then on the
+  /// host waits no more for messages that are to be delivered.
+  [[nodiscard]] bool is_forced() const {
+    return leaver_ != 0 && force_;
+  }
+
 private:
   static constexpr std::size_t stages_of_an_end = 10;
   using order = std::array<stage, stages_of_an_end>;
@@ -306,6 +313,8 @@ private:
         return what.why && !force_ && !is_told_ ? refuse(std::move(what.why), out)
                                                 : give_up_vote(id, what, out);
       case stage::give_up_vote:
+        if (what.why.code == errc::in_use && force_ && !resigns_by_force_)
+          return resign(id, out); // somebody has forced it meanwhile
         return what.why && !is_without_vote(what.why.code)
                  ? refuse(std::move(what.why), out)
                  : leave_for_good(id, had_vote_ && !what.why, out);
@@ -325,9 +334,9 @@ private:
   }
 
   /// Whether it leaves all the same: the leader has not heard of this node, and so has given it no
-  /// vote, or it is forced to.
+  /// vote; or nobody leads, and it is forced to, or its program ends and it has no vote any more.
   [[nodiscard]] bool is_without_vote(errc why) const {
-    return why == errc::not_found || (force_ && nobody_leads(why));
+    return why == errc::not_found || (nobody_leads(why) && (force_ || (is_told_ && !had_vote_)));
   }
 
   void give_up_vote(request_id id, const done& at, effects& out) {
@@ -335,8 +344,13 @@ private:
     auto may_vote = at.has_log && (at.is_seated || at.knows_leader);
     had_vote_ = at.has_vote;
     if (may_vote)
-      return begin(id, leaves_at_ = stage::give_up_vote, out);
+      return resign(id, out);
     leave_for_good(id, false, out);
+  }
+
+  void resign(request_id id, effects& out) {
+    resigns_by_force_ = force_;
+    begin(id, leaves_at_ = stage::give_up_vote, out);
   }
 
   void leave_for_good(request_id id, bool gave_up_vote, effects& out) {
@@ -475,6 +489,7 @@ private:
   bool is_told_ = false;
   bool waits_for_program_ = false;
   bool force_ = false;
+  bool resigns_by_force_ = false;
   duration deliver_within_{};
   /// Who hear what comes of it.
   std::set<request_id> askers_;

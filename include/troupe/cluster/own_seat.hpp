@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "troupe/cluster/seat_cards.hpp"
 #include "troupe/cluster/seats_types.hpp"
 #include "troupe/core/flaw.hpp"
+#include "troupe/core/ids.hpp"
 #include "troupe/core/machine.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/time.hpp"
@@ -28,7 +30,8 @@ namespace troupe::cluster {
 ///   node counts that it is linked to: what a seat has lost stays lost, whoever leads.
 /// - Its log may be older than that it lost its vote: who is removed hears no more of the group.
 ///   Cards of other nodes show that. From then on it says nothing of the quorum, until a leader is
-///   heard or it is made a voter again.
+///   heard, it is made a voter again, or who has shown that is revoked: no bound tells a term that
+///   is made up from one that is only much later.
 /// - The other nodes see its card when it has another seat, and every 3 s while no leader is known
 ///   and its log does not have that seat.
 ///
@@ -68,8 +71,11 @@ public:
   }
 
   /// Tells the node whether it has a seat, and a vote. By the log, committed or not: after a start,
-  /// while there is no majority, nobody says how far the log is committed.
-  void tell(const raft::configuration& logged, types::effects& out) {
+  /// while there is no majority, nobody says how far the log is committed. `last_term`: of its last
+  /// entry, which this node has of a leader that has it among the members.
+  void tell(const raft::configuration& logged, types::effects& out,
+            raft::term_number last_term = 0) {
+    leave_behind(last_term);
     is_seated_ = logged.members.contains(id_);
     has_vote_ = logged.votes(id_);
     promotions_ = logged.promotions;
@@ -88,25 +94,30 @@ public:
     auto has_this = theirs.voters.contains(id_);
     if (has_this && (is_later || theirs.term > voted_out_->term))
       voted_out_.reset();
-    else if (!has_this && theirs.term >= std::max(heard_, voted_out_ ? voted_out_->term : 0))
-      voted_out_ = {theirs.term, is_later ? theirs.promotions : voted_out_->promotions};
-    if (before == is_outdated())
-      return false;
-    say(out);
-    return true;
+    else if (!has_this && theirs.term >= std::max(heard_, voted_out_ ? voted_out_->term : 0)) {
+      auto promoted_by = is_later ? theirs.node : voted_out_->promoted_by;
+      auto promotions = is_later ? theirs.promotions : voted_out_->promotions;
+      voted_out_ = {theirs.term, promotions, theirs.node, promoted_by};
+    }
+    return has_turned(before, out);
+  }
+
+  /// These nodes are revoked: what they have shown counts no more. Returns as compare().
+  bool disbelieve(const std::set<node_id>& revoked, types::effects& out) {
+    auto before = is_outdated();
+    if (voted_out_
+        && (revoked.contains(voted_out_->shown_by) || revoked.contains(voted_out_->promoted_by)))
+      voted_out_.reset();
+    return has_turned(before, out);
   }
 
   /// A leader of that term is heard, or this node leads in it. Of a later term than that log, it
   /// has this node among the members, so that what the log said was never committed, whether it is
   /// shown before or after.
   void follows(raft::term_number term, types::effects& out) {
-    heard_ = std::max(heard_, term);
-    if (!voted_out_ || term <= voted_out_->term)
-      return;
     auto before = is_outdated();
-    voted_out_.reset();
-    if (before)
-      say(out);
+    leave_behind(term);
+    has_turned(before, out);
   }
 
   /// Whether this node votes by its log, but not by that of another node, which is later: each vote
@@ -200,6 +211,20 @@ public:
   }
 
 private:
+  /// Logs before that term that lack this node were never committed.
+  void leave_behind(raft::term_number term) {
+    heard_ = std::max(heard_, term);
+    if (voted_out_ && voted_out_->term < term)
+      voted_out_.reset();
+  }
+
+  bool has_turned(bool was_outdated, types::effects& out) const {
+    if (was_outdated == is_outdated())
+      return false;
+    say(out);
+    return true;
+  }
+
   void say(types::effects& out) const {
     out.push_back(types::seated{is_seated_ && !is_outdated(), votes()});
   }
@@ -238,11 +263,14 @@ private:
   struct other_log {
     raft::term_number term = 0;
     std::uint64_t promotions = 0;
+    /// Who has shown that term, and who has shown so many promotions.
+    node_id shown_by;
+    node_id promoted_by;
   };
 
   /// By that log it has no vote.
   std::optional<other_log> voted_out_;
-  /// The last term whose leader was heard under this seat.
+  /// The last term whose leader was heard under this seat, or that its log has.
   raft::term_number heard_ = 0;
   /// The question whose answer counts, and who waits for it; zero: none.
   request_id renewing_ = 0;

@@ -199,7 +199,7 @@ private:
     own_.is(what.now.self);
     news_.members(what.now.members, *out_);
     tell_others(cards_.members());
-    own_.tell(what.now.members, *out_);
+    own_.tell(what.now.members, *out_, what.now.last_term);
     needs_.members_are(what.now.members, own_.id(), *out_);
     reach_members(what.now.members);
     for (auto& [node, each] : cards_.links())
@@ -348,6 +348,11 @@ private:
   void handle(request_id, revoked& what) {
     wishes_.bar(std::move(what.nodes));
     review();
+    if (!own_.disbelieve(wishes_.all().revoked, *out_))
+      return;
+    greet_all(); // others may show the same
+    if (look_ == 0)
+      look_anew();
   }
 
   /// A member may be gone: its time begins now.
@@ -416,7 +421,8 @@ private:
   }
 
   void know(const card& theirs, seat_cards::link& from) {
-    if (own_.compare(theirs, *out_) && look_ == 0)
+    auto is_revoked = wishes_.all().revoked.contains(theirs.node); // its link is about to end
+    if (!is_revoked && own_.compare(theirs, *out_) && look_ == 0)
       look_anew();
     auto before = from.seat;
     if (!cards_.believe(theirs, from))

@@ -135,8 +135,8 @@ private:
                          "taken another member id, which it is asked to"});
     std::set<node_id> under_way; // the group has the question, and moves leadership, or gives up
     for (auto& each : wishes_.changes())
-      if (each.what.what == voter_change::lead && !transfers_.all().contains(each.node)
-          && under_way.insert(each.node).second)
+      if (each.what.what == voter_change::lead && each.node != cards_.self()
+          && !transfers_.all().contains(each.node) && under_way.insert(each.node).second)
         found.push_back({to_string(each.node), handing_over, lead_once_ready});
     for (auto& [node, each] : transfers_.all())
       found.push_back({to_string(node == hand_overs::any_node ? cards_.self() : node), handing_over,

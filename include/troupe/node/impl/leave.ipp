@@ -232,7 +232,11 @@ inline problem node::inside::deliver_accepted(const accepted_part& which, durati
       [which](router::router_state& state) { return state.accepted().have_ended(which); }, true,
       false);
   };
-  if (wait_until(have_ended, within))
+  auto is_forced = [&] { // by somebody who has asked since
+    std::lock_guard guard{departing_};
+    return which.up_to && departure_.is_forced();
+  };
+  if (wait_until([&] { return have_ended() || is_forced(); }, within) && have_ended())
     return {};
   auto [count, first] = on_router<std::pair<std::size_t, agent_id>>(
     [which](router::router_state& state) { return state.accepted().left_of(which); }, {}, {});
