@@ -207,6 +207,13 @@ TEST_CASE_METHOD(links, "a process that stood still finds no link to be silent f
   }
 }
 
+TEST_CASE_METHOD(links, "a silence is found also where each look is somewhat late", "[net]") {
+  add(1);
+  all[1].hangs = true;
+  CHECK(stand_still(750ms).empty());
+  CHECK(stand_still(750ms) == numbers{1});
+}
+
 TEST_CASE_METHOD(links, "links are looked at twice a second, however many, and not without any",
                  "[net]") {
   CHECK_FALSE(watch.next_deadline());
