@@ -87,6 +87,8 @@ TEST_CASE("larger datagrams than ours are dropped, and the next one comes", "[ne
   CHECK(wait_for(b)->what == "hello");
   CHECK_FALSE(b.receive());
   CHECK(b.dropped() == 1);
+  REQUIRE(b.dropped_from());
+  CHECK(to_string(*b.dropped_from()) == to_string(a.local()));
 }
 
 TEST_CASE("who sends too large datagrams without end does not keep the receiver", "[net]") {

@@ -139,6 +139,41 @@ TEST_CASE_METHOD(links, "links of clients, and links that are closed, are not fo
   CHECK(pass(1min).empty());
 }
 
+TEST_CASE_METHOD(links,
+                 "of links that fall silent at once some are found in each look, all in the end",
+                 "[net]") {
+  for (connection_id each = 1; each <= 8; ++each)
+    add(each);
+  CHECK(pass(1min).empty());
+  for (auto& [which, it] : all)
+    it.hangs = true;
+  CHECK(pass(1499ms).empty());
+  CHECK(pass(1ms) == numbers{1, 2, 3});
+  SECTION("each once") {
+    CHECK(pass(500ms) == numbers{4, 5, 6});
+    CHECK(pass(500ms) == numbers{7, 8});
+    CHECK(pass(1min).empty());
+  }
+  SECTION("but for those that are heard of again meanwhile") {
+    for (connection_id each = 1; each <= 7; ++each)
+      go_on(each);
+    CHECK(pass(500ms) == numbers{8});
+    CHECK(pass(1min).empty());
+  }
+}
+
+TEST_CASE_METHOD(links, "links that are silent for longest are found first", "[net]") {
+  for (connection_id each = 1; each <= 5; ++each)
+    add(each, role::member, 10ms);
+  pass(1min + 50ms);
+  for (connection_id each : {5, 3, 1, 2, 4}) {
+    all[each].hangs = true;
+    CHECK(pass(50ms).empty());
+  }
+  CHECK(pass(2s) == numbers{5, 3, 1}); // in one look
+  CHECK(pass(500ms) == numbers{2, 4});
+}
+
 TEST_CASE_METHOD(links, "a process that stood still finds no link to be silent for that", "[net]") {
   add(1);
   add(2);
@@ -170,6 +205,13 @@ TEST_CASE_METHOD(links, "a process that stood still finds no link to be silent f
     CHECK(stand_still(1h).empty());
     CHECK(pass(10s).empty()); // it is the same one
   }
+}
+
+TEST_CASE_METHOD(links, "a silence is found also where each look is somewhat late", "[net]") {
+  add(1);
+  all[1].hangs = true;
+  CHECK(stand_still(750ms).empty());
+  CHECK(stand_still(750ms) == numbers{1});
 }
 
 TEST_CASE_METHOD(links, "links are looked at twice a second, however many, and not without any",

@@ -109,6 +109,9 @@ TEST_CASE("so many certificates are known to count", "[node][swim]") {
   for (std::size_t each = 0; each < admitted_certificates::max_known; ++each)
     it.admit(troupe::test::node_named(std::to_string(each)), "one", noon);
   CHECK(it.counts(troupe::test::node_named("0"), "one"));
+  it.admit(troupe::test::node_named("1"), "renewed", noon); // in the place of another
+  CHECK(it.counts(troupe::test::node_named("0"), "one"));
+  CHECK(it.counts(troupe::test::node_named("1"), "renewed"));
   it.admit("more"_node, "one", noon);
   CHECK(it.counts("more"_node, "one"));
   CHECK(it.take_ended(noon + 1s).size() <= admitted_certificates::max_known);

@@ -170,6 +170,22 @@ TEST_CASE("more datagrams of strangers than nodes that start send are told, with
         == std::vector{"over: datagrams (UDP) of strangers are dropped (300 times in 59 s)"s});
 }
 
+TEST_CASE(
+  "a hundred datagrams of strangers without a pause of ten seconds are not told, one more is",
+  "[node]") {
+  watched log;
+  log.drop(&counts::strange, 60);
+  log.pass(10500ms); // nine and a half after they were looked at
+  log.drop(&counts::strange, 40);
+  log.pass(10500ms);
+  CHECK(log.said().empty());
+  log.drop(&counts::strange, 1);
+  log.pass(1s);
+  auto lines = log.said();
+  REQUIRE(lines.size() == 1);
+  CHECK(lines[0].starts_with("warning datagrams (UDP) of strangers are dropped: 101 within 22 s"));
+}
+
 TEST_CASE("those of strangers that come before their end is told belong to what is told",
           "[node]") {
   watched log;

@@ -154,6 +154,25 @@ TEST_CASE("datagrams that a member drops are told, with where they came from, at
   CHECK(text.find("the last one from " + to_string(stranger.local())) != text.npos);
 }
 
+TEST_CASE("also of a datagram that is larger than any of a node it is told where it came from",
+          "[node]") {
+  lone_member one;
+  one.begin();
+  auto earlier = opened();
+  auto stranger = opened();
+  REQUIRE(earlier.send(one.address(), "hello") == net::datagram_socket::outcome::sent);
+  REQUIRE(stranger.send(one.address(), std::string(net::datagram_socket::max_size + 1, 'x'))
+          == net::datagram_socket::outcome::sent);
+  one.told_by_now(); // they are read behind that
+  one.told_by_now();
+  one.stop();
+  auto found = one.dropped();
+  CHECK(found.more == cluster::datagram_log::counts{.foreign = 2});
+  REQUIRE(found.lines.size() == 1);
+  auto& text = std::get<cluster::log_effects::warn>(found.lines.front()).text;
+  CHECK(text.find("the last one from " + to_string(stranger.local())) != text.npos);
+}
+
 TEST_CASE("a member that drops no datagram tells of none", "[node]") {
   lone_member one;
   one.begin();

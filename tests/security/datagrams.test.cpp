@@ -402,6 +402,33 @@ TEST_CASE_METHOD(two_books, "who started again is asked who it is, and says so",
   CHECK(as<datagram_book::read>(b.open(now, again.seal(b_id, "more").value())).what == "more");
 }
 
+TEST_CASE("whoever has seen datagrams to many peers has a node make few links for that",
+          "[security]") {
+  constexpr std::uint32_t count = datagram_book::max_unread + 5;
+  auto it = two_books::book_of(1, 11);
+  std::vector<std::string> questions;
+  for (std::uint32_t each = 0; each < count; ++each) {
+    auto peer = filled_with<node_id>(static_cast<int>(2 + each));
+    REQUIRE_FALSE(it.know(peer, 1, {key_agreement::make().public_half(), {}}));
+    auto header = datagram_header::read(it.seal(peer, "x").value()).value();
+    auto question = datagram_header{datagram_header::hint_of(peer), header.key, 0}.to_bytes();
+    question.resize(17);
+    question.front() = 2;
+    questions.push_back(question);
+  }
+  auto links = [&](time_point now) {
+    std::uint32_t found = 0;
+    for (auto& each : questions)
+      found += std::holds_alternative<datagram_book::unread>(it.open(now, each)) ? 1 : 0;
+    return found;
+  };
+  const time_point now{std::chrono::hours{1}};
+  CHECK(links(now) == datagram_book::max_unread);
+  CHECK(links(now) == 0);
+  CHECK(it.counted().strange == 5 + count);
+  CHECK(links(now + second) == datagram_book::max_unread);
+}
+
 TEST_CASE_METHOD(two_books, "nobody is asked, or believed, for what it has not sent",
                  "[security]") {
   auto sealed = a.seal(b_id, "hello").value();

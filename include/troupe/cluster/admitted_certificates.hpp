@@ -34,7 +34,7 @@ public:
   }
 
   void admit(const node_id& node, std::string text, wall_time until) {
-    if (known_.size() >= max_known)
+    if (known_.size() >= max_known && !known_.contains(node))
       known_.clear();
     known_.insert_or_assign(node, admitted{std::move(text), until});
   }

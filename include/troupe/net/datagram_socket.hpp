@@ -130,12 +130,17 @@ public:
         return std::nullopt;
       }
       auto is_of_ours = from.ss_family == AF_INET || from.ss_family == AF_INET6;
-      if (static_cast<std::size_t>(count) > max_size || !is_of_ours) {
+      if (!is_of_ours) {
         ++dropped_;
         continue;
       }
-      return arrival{endpoint{reinterpret_cast<const sockaddr*>(&from), size},
-                     std::string{buffer.data(), static_cast<std::size_t>(count)}};
+      endpoint sender{reinterpret_cast<const sockaddr*>(&from), size};
+      if (static_cast<std::size_t>(count) > max_size) {
+        ++dropped_;
+        dropped_from_ = sender;
+        continue;
+      }
+      return arrival{sender, std::string{buffer.data(), static_cast<std::size_t>(count)}};
     }
     return std::nullopt;
   }
@@ -145,11 +150,17 @@ public:
     return dropped_;
   }
 
+  /// From where the last one of these came, as far as it had an address.
+  [[nodiscard]] const std::optional<endpoint>& dropped_from() const {
+    return dropped_from_;
+  }
+
 private:
   datagram_socket() = default;
 
   socket socket_;
   std::uint64_t dropped_ = 0;
+  std::optional<endpoint> dropped_from_;
 };
 
 } // namespace troupe::net

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <map>
 #include <optional>
 #include <utility>
@@ -17,6 +18,10 @@ namespace troupe::net {
 /// that the peer can be asked by another way long before the link is given up. Each silence of a
 /// link is found once.
 ///
+/// A look finds max_at_once at most, those that are silent for longest; the others are found by the
+/// next looks. Where all links fall silent at once it is likely to be this node that is cut off:
+/// one that asks all others then, and hears no answer, accuses each of them.
+///
 /// Looks at all links twice a second: at rest it costs two wake-ups a second of its owner's thread
 /// and O(n) in links of members, and nothing without such links. So a silence is found up to half
 /// a second late. A look that is late itself means that this process stood still (SIGSTOP, a busy
@@ -29,6 +34,7 @@ public:
   static constexpr duration look_every = std::chrono::milliseconds{500};
   static constexpr duration least_silence = std::chrono::milliseconds{1500};
   static constexpr int missed_heartbeats = 3;
+  static constexpr std::size_t max_at_once = 3;
   /// Of a look. With a stall of less, from one look to the next, a link seems to be silent for a
   /// heartbeat and three quarters of a second at most, which is no reason yet.
   static constexpr duration longest_delay = look_every / 2;
@@ -53,20 +59,26 @@ public:
   /// peer sent something last, or nothing for a link that is being closed.
   template <class HeardAt>
   std::vector<connection_id> tick(time_point now, HeardAt heard_at) {
-    std::vector<connection_id> silent;
     if (!next_look_ || now < *next_look_)
-      return silent;
+      return {};
     if (now - *next_look_ > longest_delay)
       awake_since_ = now;
     next_look_ = now + look_every;
+    std::vector<std::pair<time_point, connection_id>> silent;
     for (auto& [which, it] : links_) {
       std::optional<time_point> heard = heard_at(which);
       if (!heard || heard == it.found_after || now - std::max(*heard, awake_since_) < it.patience)
         continue;
-      it.found_after = heard;
-      silent.push_back(which);
+      silent.emplace_back(*heard, which);
     }
-    return silent;
+    std::ranges::sort(silent);
+    silent.resize(std::min(silent.size(), max_at_once));
+    std::vector<connection_id> found;
+    for (auto& [heard, which] : silent) {
+      links_.at(which).found_after = heard;
+      found.push_back(which);
+    }
+    return found;
   }
 
   /// When to call tick(); nothing without links of members.

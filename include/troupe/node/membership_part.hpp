@@ -87,7 +87,8 @@ public:
       timers_(self),
       keepers_(self, setup_.find_entry),
       questions_(self, setup_.peers),
-      desk_(self, keepers_, questions_, setup_.find_records) {}
+      desk_(self, keepers_, questions_, setup_.find_records),
+      shown_(setup_.credentials ? setup_.credentials->own_certificate() : std::string{}) {}
 
   /// For what members ask it.
   caf::message_handler handlers() {
@@ -214,9 +215,12 @@ public:
     });
   }
 
-  /// This process proves another certificate from here on.
+  /// This process proves another certificate from here on. The members judge it by the one that it
+  /// has shown them, until that ends: so it shows all of them the new one.
   void certificate_is(const std::string& pem) {
     step(sealed_swim::certified{pem});
+    if (std::exchange(shown_, pem) != pem)
+      show_to_all(node_id{}, ++showing_);
   }
 
   /// Calls `done` with the members in `seen`, on any thread.
@@ -259,6 +263,8 @@ private:
   /// Of one comparison; the rest waits for the next one.
   static constexpr std::size_t max_pages = 200;
   static constexpr duration look_for_expired_every = std::chrono::seconds{10};
+  /// A renewed certificate is shown to one member after the other.
+  static constexpr duration show_card_every = std::chrono::seconds{1};
 
   /// What reading a message may take.
   static constexpr std::size_t max_answer = std::size_t{1} << 20U;
@@ -402,6 +408,25 @@ private:
   }
 
   // -- what this node asks ---------------------------------------------------------------
+
+  /// To the members behind that one, one after the other: each may cost a link, and there is time.
+  void show_to_all(const node_id& behind, std::uint64_t showing) {
+    if (thread_ == nullptr || showing != showing_)
+      return;
+    thread_->ask(
+      [this, home = caf::weak_actor_ptr{self_->ctrl()}, behind, showing](const sealed_swim& it) {
+        std::optional<node_id> next;
+        it.members().for_each([&](const node_id& node, member_status is) {
+          if (is != member_status::left && node > behind && (!next || node < *next))
+            next = node;
+        });
+        if (next)
+          run_on(home, [this, node = *next, showing] {
+            introduce(node, answer_within, [](bool) {});
+            timers_.after(show_card_every, [this, node, showing] { show_to_all(node, showing); });
+          });
+      });
+  }
 
   /// To all that it is linked to.
   void introduce_all() {
@@ -672,6 +697,9 @@ private:
   swim_thread* begins_ = nullptr;
   bool has_ended_ = false;
   admitted_certificates admitted_;
+  /// Its own certificate, and how often it was another one.
+  std::string shown_;
+  std::uint64_t showing_ = 0;
 };
 
 } // namespace troupe::cluster

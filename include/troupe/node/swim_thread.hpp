@@ -187,11 +187,13 @@ private:
   }
 
   void read(net::datagram_socket& from) {
-    auto dropped = from.dropped();
     for (auto rest = max_at_once; rest > 0; --rest) {
+      auto dropped = from.dropped();
       auto got = from.receive();
+      if (from.dropped() != dropped)
+        note_drop_by(from);
       if (!got)
-        break;
+        return;
       auto before = machine_->dropped();
       reply_
         = [&from, where = got->from](const std::string& what) { (void)from.send(where, what); };
@@ -200,8 +202,13 @@ private:
       if (machine_->dropped() != before)
         note_drop(before, got->from);
     }
-    if (from.dropped() != dropped)
-      drops_.note(now());
+  }
+
+  void note_drop_by(const net::datagram_socket& which) {
+    for (std::size_t each = 0; each < senders_.size(); ++each)
+      if (datagram_log::kinds[each].count == &datagram_log::counts::foreign)
+        senders_[each] = which.dropped_from();
+    drops_.note(now());
   }
 
   void note_drop(const security::datagram_book::counts& before, const net::endpoint& sender) {

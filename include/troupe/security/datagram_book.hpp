@@ -44,6 +44,10 @@ public:
   static constexpr std::uint32_t max_of_one = 200;
   /// How often a peer may say that it cannot read what this node sends it.
   static constexpr duration complain_every = std::chrono::seconds{1};
+  /// How many peers may say so in a second. Each is told of this life over a link, which may have
+  /// to be made, and whoever has seen datagrams to many peers can say it in the name of each. A
+  /// peer that is left out is told when it does not answer a ping.
+  static constexpr std::uint32_t max_unread = 50;
 
   /// Sealed by that peer, for this life of this node, and not read before.
   struct read {
@@ -293,6 +297,8 @@ private:
         continue;
       if (peer.complained && now - *peer.complained < complain_every)
         break;
+      if (!unread_lately_.take(now, max_unread))
+        break;
       peer.complained = now;
       return unread{each->second};
     }
@@ -314,6 +320,8 @@ private:
   /// Of the sessions that are made from here on: above all that were used in those that have ended.
   std::uint64_t first_number_ = 0;
   peers peers_;
+  /// Of all peers.
+  in_one_second unread_lately_;
   /// Two ids may begin alike.
   std::multimap<std::uint64_t, node_id> hints_;
   counts counts_;
