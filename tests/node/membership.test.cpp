@@ -2,6 +2,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <algorithm>
 #include <limits>
 #include <string>
 #include <variant>
@@ -120,6 +121,25 @@ TEST_CASE_METHOD(table,
     CHECK(shown.front().is == member_status::dead);
     CHECK(shown.front().by == id("self"));
   }
+}
+
+TEST_CASE_METHOD(table, "who accuses a node of what it has contradicted learns that at once",
+                 "[node][swim][membership]") {
+  accuse("a", "self", {5, 0});
+  REQUIRE(sign());
+  auto said_to = [this](const char* name) {
+    swim_mail made{swim_ack{1}, {}};
+    it.add_rumours(*it.all().find(id(name)), made);
+    return std::ranges::count(made.rumours, rumour{told_itself{*it.own()}});
+  };
+  while (it.has_news()) // the others have heard of it, and b has missed it
+    said_to("c");
+  CHECK(said_to("b") == 0);
+  accuse("b", "self", {5, 0});
+  CHECK_FALSE(sign()); // it has said enough
+  CHECK(said_to("a") == 0);
+  CHECK(said_to("b") == 1);
+  CHECK(said_to("b") == 0);
 }
 
 TEST_CASE_METHOD(table, "only members that take part agree that another one is not heard",
