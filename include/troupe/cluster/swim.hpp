@@ -16,6 +16,7 @@
 #include "troupe/cluster/suspicion.hpp"
 #include "troupe/cluster/swim_options.hpp"
 #include "troupe/cluster/swim_types.hpp"
+#include "troupe/core/flaw.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/machine.hpp"
 #include "troupe/core/random.hpp"
@@ -155,7 +156,7 @@ public:
   /// `self` in its present life.
   swim(const node_id& self, boot_number boot, const swim_options& options, std::uint64_t seed,
        verifier check = &verify)
-    : options_(options),
+    : options_(planted_flaw == flaw::lifeguard_off ? options.without_lifeguard() : options),
       random_(seed),
       members_(self, incarnation{boot, 0}, options_, check),
       prober_(options_, members_.all(), random_) {}

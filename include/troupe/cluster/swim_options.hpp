@@ -73,6 +73,17 @@ struct swim_options {
     made.news_every = std::chrono::milliseconds{100};
     return made;
   }
+
+  /// The same with SWIM as it was before Lifeguard: to compare the two. A member does not doubt its
+  /// own hearing, a suspect has its least time at once, and hears of it by chance.
+  [[nodiscard]] swim_options without_lifeguard() const {
+    auto made = *this;
+    made.most_doubt = 0;
+    made.longest_suspicion = 1;
+    made.accusers = 0;
+    made.tells_suspects = false;
+    return made;
+  }
 };
 
 } // namespace troupe::cluster
