@@ -709,6 +709,18 @@ TEST_CASE("a later rumour of a node takes the place of the one before", "[node][
   CHECK(queue.empty());
 }
 
+TEST_CASE("a rumour that a mail has already is not told in it twice", "[node][swim]") {
+  gossip_queue queue;
+  auto of = [](const std::string& name) {
+    return accusation{Member::id(name), {1, 0}, Member::id("by"), false};
+  };
+  std::vector<rumour> taken{of("a")};
+  queue.put(of("a"));
+  queue.take(1'000, 1, taken);
+  CHECK(taken == std::vector<rumour>{of("a")});
+  CHECK(queue.empty()); // and counts as told
+}
+
 // -- now and then ------------------------------------------------------------------------------
 
 TEST_CASE("whom a node meets first it asks for all that it knows", "[node][swim]") {

@@ -321,11 +321,12 @@ public:
       room -= std::min(room, to_bytes(what.rumours.back()).size());
     }
     if (unaware_ == to.first) {
-      unaware_.reset();
-      rumour own = told_itself{*own_.said()};
-      if (auto size = to_bytes(own).size(); size <= room) {
+      what.rumours.emplace_back(told_itself{*own_.said()});
+      if (auto size = to_bytes(what.rumours.back()).size(); size <= room) {
         room -= size;
-        what.rumours.push_back(std::move(own));
+        unaware_.reset();
+      } else {
+        what.rumours.pop_back();
       }
     }
     news_.take(room, repeats(), what.rumours);
