@@ -271,12 +271,15 @@ struct sim_command {
   std::string faults = "rough";
   /// Share of messages that are lost, 0 to 1; negative: as `faults` says.
   double loss = -1;
+  /// Members of swim that get to no mail for some seconds, again and again: below 1 a share of
+  /// them, else how many. 0: the scenario as it is.
+  double starved = 0;
 };
 
 /// The scenarios of `troupe sim`.
 std::vector<std::string> scenario_names();
 
-int run_sim(const common_options& common, const sim_command& what);
+int run_sim(const common_options& common, sim_command what);
 
 struct chaos_command {
   std::uint32_t nodes = 3;

@@ -677,6 +677,13 @@ private:
                    "Share of messages that are lost, 0 to 1; default: as --faults says")
       ->default_str("")
       ->check(cli::number_in(0, 1));
+    command
+      ->add_option("--starved", sim_.starved,
+                   "Of swim: so many members, or below 1 such a share, get to no mail for 0.5 to "
+                   "8.5 s, again and again, in 30 s of a run of their own; counts who is falsely "
+                   "taken for dead, also without Lifeguard")
+      ->default_str("")
+      ->check(cli::number_in(0, 999));
   }
 
   void add_chaos() {

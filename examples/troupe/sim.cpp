@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <chrono>
+#include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <functional>
@@ -38,6 +39,8 @@ struct scenario {
   std::function<std::vector<std::string>(const sim::scenario_options&, json&)> run;
   std::uint32_t min_nodes = 1;
   std::uint32_t max_nodes = 31;
+  /// What `--starved` adds for so many members; empty: it is refused.
+  std::function<void(const sim::scenario_options&, std::uint32_t, json&)> add_starved{};
 };
 
 /// A row of the table: runs a Scenario; `add(scenario, report, figures)` adds the figures that only
@@ -93,6 +96,24 @@ void add_detection(const sim::scenario_options& how, json& figures) {
   figures["false_suspicions"] = found.false_suspicions;
   figures["mails_per_node_and_s"] = static_cast<double>(found.mails) / what.nodes
                                     / std::chrono::duration<double>(what.span).count();
+}
+
+/// How often members that are there are taken for dead by `starved` ones, which get to no mail for
+/// some seconds again and again, and how often where no part of Lifeguard helps them.
+void add_starved(const sim::scenario_options& how, std::uint32_t starved, json& figures) {
+  sim::swim_measure_options what;
+  what.seed = how.seed;
+  what.nodes = how.nodes;
+  what.killed = 0;
+  what.starved = starved;
+  what.span = std::chrono::seconds{30};
+  auto careful = sim::swim_measure{what}.run();
+  what.swim = what.swim.without_lifeguard();
+  auto plain = sim::swim_measure{what}.run();
+  figures["events"] = figures["events"].get<std::uint64_t>() + careful.events + plain.events;
+  figures["starved"] = starved;
+  figures["false_dead"] = careful.false_deaths;
+  figures["false_dead_without_lifeguard"] = plain.false_deaths;
 }
 
 /// The laws take a world in which all watch all: large ones show only how soon a death is known.
@@ -155,7 +176,8 @@ const std::vector<scenario>& scenarios() {
         figures["attempts"] = record.tasks.begun();
       },
       3),
-    {"swim", "Who is there: members that die, stop, leave, move, and lie", run_swim, 3, 1'000},
+    {"swim", "Who is there: members that die, stop, leave, move, and lie", run_swim, 3, 1'000,
+     add_starved},
     service_row<sim::seats_scenario>(
       "seats", "Who has a seat in a Raft group and who votes, while nodes come, go and lose disks",
       [](auto& record, json& figures) {
@@ -169,14 +191,27 @@ const std::vector<scenario>& scenarios() {
   return all;
 }
 
+/// The scenario of whole nodes is one of a cluster.
+struct other_name {
+  const char* name;
+  const char* of;
+  const char* what;
+};
+
+constexpr other_name cluster_name{"cluster", "node", "Another name of node"};
+
 constexpr std::uint64_t max_runs = 1'000'000'000;
 
 int list_scenarios(const common_options& common) {
-  for (auto& each : scenarios())
+  auto list = [&](const char* name, const char* what) {
     if (common.json)
-      print({{"scenario", each.name}, {"what", each.what}});
+      print({{"scenario", name}, {"what", what}});
     else
-      std::cout << each.name << "  " << each.what << '\n';
+      std::cout << name << "  " << what << '\n';
+  };
+  for (auto& each : scenarios())
+    list(each.name, each.what);
+  list(cluster_name.name, cluster_name.what);
   return ok;
 }
 
@@ -210,12 +245,23 @@ std::optional<sim::faults> to_faults(const sim_command& what) {
   return made;
 }
 
+/// Below 1 it is a share of the nodes, else their number. No value if that is none of them, or all.
+std::optional<std::uint32_t> starved_of(const sim_command& what) {
+  auto count = what.starved < 1 ? std::round(what.starved * what.nodes) : what.starved;
+  if (count < 1 || count >= what.nodes || count != std::floor(count))
+    return std::nullopt;
+  return static_cast<std::uint32_t>(count);
+}
+
 /// The command that runs one seed again.
 std::string replay_of(const sim_command& what, std::uint64_t seed) {
   auto words = "troupe sim " + what.scenario + " --nodes " + std::to_string(what.nodes)
                + " --seconds " + std::to_string(what.seconds) + " --faults " + what.faults;
   if (what.loss >= 0)
     words += " --loss " + json(what.loss).dump(); // all its digits
+  if (what.starved > 0)
+    words
+      += " --starved " + (what.starved < 1 ? json(what.starved) : json(*starved_of(what))).dump();
   return words + " --seed " + std::to_string(seed);
 }
 
@@ -252,12 +298,15 @@ std::vector<std::string> scenario_names() {
   std::vector<std::string> names{"list"};
   for (auto& each : scenarios())
     names.emplace_back(each.name);
+  names.emplace_back(cluster_name.name);
   return names;
 }
 
-int run_sim(const common_options& common, const sim_command& what) {
+int run_sim(const common_options& common, sim_command what) {
   if (what.scenario == "list")
     return list_scenarios(common);
+  if (what.scenario == cluster_name.name)
+    what.scenario = cluster_name.of;
   auto chosen = std::ranges::find(scenarios(), what.scenario, &scenario::name);
   if (chosen == scenarios().end())
     return complain(common, {errc::bad_argument,
@@ -266,6 +315,14 @@ int run_sim(const common_options& common, const sim_command& what) {
     return complain(common, {errc::bad_argument, "--nodes: " + what.scenario + " takes "
                                                    + std::to_string(chosen->min_nodes) + " to "
                                                    + std::to_string(chosen->max_nodes)});
+  auto starved = starved_of(what);
+  if (what.starved > 0 && !chosen->add_starved)
+    return complain(common, {errc::bad_argument, "--starved: only swim takes it"});
+  if (what.starved > 0 && !starved)
+    return complain(common, {errc::bad_argument,
+                             "--starved: give a share of the members below 1, or a whole number of "
+                             "them; it must come to 1 to "
+                               + std::to_string(what.nodes - 1)});
   auto range
     = what.seeds.empty() ? std::optional{std::pair{what.seed, what.seed}} : to_range(what.seeds);
   auto faults = to_faults(what);
@@ -290,6 +347,8 @@ int run_sim(const common_options& common, const sim_command& what) {
                  {"replay", replay_of(what, seed)}};
     auto begin = std::chrono::steady_clock::now();
     auto violations = chosen->run(how, figures);
+    if (what.starved > 0)
+      chosen->add_starved(how, *starved, figures);
     auto own = figures_in_words(figures);
     std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
     figures["real_s"] = took.count();

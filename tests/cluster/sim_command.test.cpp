@@ -5,6 +5,7 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include <algorithm>
+#include <cstdint>
 #include <iterator>
 #include <regex>
 #include <sstream>
@@ -55,6 +56,38 @@ TEST_CASE("troupe sim says how long a run took, and its figures", "[cluster][cli
   for (auto* figure : {"; deaths ", ", killed 1", ", known after p50 s ", ", false suspicions "})
     CHECK(swim.says(figure));
   CHECK_FALSE(swim.says("trace"));
+}
+
+TEST_CASE("troupe sim swim counts whom starved members take for dead, also without Lifeguard",
+          "[cluster][cli]") {
+  need_command();
+  auto share = run({"sim", "swim", "--nodes", "60", "--starved", "0.1", "--json"});
+  INFO(share);
+  REQUIRE(share.status == 0);
+  auto figures = share.line();
+  CHECK(figures.at("starved") == 6);
+  auto plain = figures.at("false_dead_without_lifeguard").get<std::uint64_t>();
+  CHECK(plain >= 10);
+  CHECK(plain >= 10 * figures.at("false_dead").get<std::uint64_t>());
+  CHECK(figures.at("replay").get<std::string>().find("--starved 0.1") != std::string::npos);
+  auto count = run({"sim", "swim", "--nodes", "60", "--starved", "6", "--json"});
+  INFO(count);
+  CHECK(count.line().at("false_dead_without_lifeguard") == plain);
+  CHECK_FALSE(run({"sim", "swim", "--seconds", "1"}).says("false dead"));
+  for (auto* bad : {"0.001", "2.5", "5", "-1", "many"})
+    CHECK(run({"sim", "swim", "--nodes", "5", "--starved", bad}).status == 2);
+  CHECK(run({"sim", "raft", "--starved", "1"}).says("only swim takes it"));
+}
+
+TEST_CASE("troupe sim cluster is troupe sim node", "[cluster][cli]") {
+  need_command();
+  auto cluster = run({"sim", "cluster", "--seconds", "1", "--nodes", "3", "--json"});
+  auto node = run({"sim", "node", "--seconds", "1", "--nodes", "3", "--json"});
+  INFO(cluster);
+  REQUIRE(cluster.status == 0);
+  for (auto* same : {"scenario", "replay", "trace"})
+    CHECK(cluster.line().at(same) == node.line().at(same));
+  CHECK(run({"sim", "list"}).says("cluster  Another name of node\n"));
 }
 
 TEST_CASE("troupe sim says what it does not know", "[cluster][cli]") {

@@ -1,7 +1,9 @@
 #include "troupe/cluster/membership.hpp" // the header under test
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 
+#include <algorithm>
 #include <limits>
 #include <string>
 #include <variant>
@@ -120,6 +122,78 @@ TEST_CASE_METHOD(table,
     CHECK(shown.front().is == member_status::dead);
     CHECK(shown.front().by == id("self"));
   }
+}
+
+TEST_CASE_METHOD(table, "who accuses a node of what it has contradicted learns that at once",
+                 "[node][swim][membership]") {
+  accuse("a", "self", {5, 0});
+  REQUIRE(sign());
+  auto said_to = [this](const char* name) {
+    swim_mail made{swim_ack{1}, {}};
+    it.add_rumours(*it.all().find(id(name)), made);
+    return std::ranges::count(made.rumours, rumour{told_itself{*it.own()}});
+  };
+  accuse("b", "self", {5, 0});
+  CHECK(said_to("b") == 1); // not once more, as it is news, too
+  while (it.has_news())     // the others have heard of it, and b has missed it
+    said_to("c");
+  CHECK(said_to("b") == 0);
+  for (auto when : {incarnation{5, 0}, incarnation{4, 7}}) {
+    accuse("b", "self", when);
+    CHECK_FALSE(sign()); // it has said enough
+    CHECK_FALSE(it.has_news());
+    CHECK(said_to("a") == 0);
+    CHECK(said_to("b") == 1);
+    CHECK(said_to("b") == 0);
+  }
+}
+
+TEST_CASE_METHOD(table,
+                 "who accuses a node of what it has not contradicted yet is told nothing old",
+                 "[node][swim][membership]") {
+  while (it.has_news()) {
+    swim_mail made{swim_ack{1}, {}};
+    it.add_rumours(*it.all().find(id("c")), made);
+  }
+  accuse("b", "self", {5, 0}); // what it says to that is being signed
+  accuse("b", "self", {5, 1}); // a lie, which it could only confirm
+  swim_mail made{swim_ack{1}, {}};
+  it.add_rumours(*it.all().find(id("b")), made);
+  CHECK(made.rumours.empty());
+}
+
+TEST_CASE("what a node has contradicted is told only where it fits", "[node][swim][membership]") {
+  rumour own = told_itself{Names::said("self", {5, 1}, false, "self:1")};
+  auto bare = to_bytes(swim_mail{swim_ack{1}, {}}).size();
+  auto is_room = GENERATE(false, true);
+  swim_options how;
+  how.max_mail = bare + to_bytes(own).size() - (is_room ? 0 : 1);
+  table of{{5, 0}, how};
+  of.accuse("a", "self", {5, 0});
+  REQUIRE(of.sign());
+  of.accuse("b", "self", {5, 0});
+  of.accuse("b", "a", {1, 0}); // news that is smaller
+  swim_mail made{swim_ack{1}, {}};
+  of.it.add_rumours(*of.it.all().find(table::id("b")), made);
+  REQUIRE(made.rumours.size() == 1);
+  CHECK((made.rumours.front() == own) == is_room);
+}
+
+TEST_CASE("a node that has said nothing yet has contradicted nobody", "[node][swim][membership]") {
+  swim_options how;
+  membership it{table::id("self"), {5, 0}, how, &sim::is_signed_with};
+  membership::effects out;
+  it.introduce({}, {Names::key("b"), Names::said("b"), false}, out);
+  auto accuses = [&] {
+    it.take_in({}, table::id("b"), accusation{table::id("self"), {4, 0}, table::id("b"), false},
+               membership::channel::mail, out);
+    swim_mail made{swim_ack{1}, {}};
+    it.add_rumours(*it.all().find(table::id("b")), made);
+    return made.rumours;
+  };
+  CHECK(accuses().empty());
+  it.begin("self:1", out);
+  CHECK(accuses().empty());
 }
 
 TEST_CASE_METHOD(table, "only members that take part agree that another one is not heard",

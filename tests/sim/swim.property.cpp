@@ -53,10 +53,7 @@ TEST_CASE("members that get to no message hurt the others ten times less than wi
   how.starved = 6;
   how.seed = test::given_seed().value_or(1);
   auto careful = sim::swim_measure{how}.run();
-  how.swim.most_doubt = 0; // SWIM without Lifeguard
-  how.swim.longest_suspicion = 1;
-  how.swim.accusers = 0;
-  how.swim.tells_suspects = false;
+  how.swim = how.swim.without_lifeguard();
   auto plain = sim::swim_measure{how}.run();
   CHECK(plain.false_deaths >= 10);
   CHECK(plain.false_deaths >= 10 * careful.false_deaths);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -38,17 +39,20 @@ public:
     items_.erase(found);
   }
 
-  /// Adds to `mail` what fits into `room` bytes. What was taken `limit` times is told no more.
+  /// Adds to `mail` what fits into `room` bytes and is not in it. What was taken `limit` times is
+  /// told no more.
   void take(std::size_t room, std::uint32_t limit, std::vector<rumour>& mail) {
     std::vector<order> taken;
     for (auto& place : order_) {
       if (room < least_size)
         break;
       auto& each = items_.at(std::get<node_id>(place));
-      if (each.size > room)
-        continue;
-      room -= each.size;
-      mail.push_back(each.what);
+      if (std::ranges::find(mail, each.what) == mail.end()) {
+        if (each.size > room)
+          continue;
+        room -= each.size;
+        mail.push_back(each.what);
+      }
       taken.push_back(place);
     }
     for (auto& place : taken) {

@@ -311,12 +311,23 @@ public:
 
   // -- rumours that go -------------------------------------------------------------------
 
-  /// Adds what is said of the receiver itself, which can contradict, then news, as much as fits.
+  /// Adds what is said of the receiver itself, which can contradict; what this node has said, if
+  /// the receiver has just accused it of what that contradicts, and so has missed it; then news, as
+  /// much as fits.
   void add_rumours(const known_members::value_type& to, swim_mail& what) {
     auto room = options_.max_mail - std::min(options_.max_mail, to_bytes(what).size());
     if (options_.tells_suspects && to.second.is_accused()) {
       what.rumours.emplace_back(accusation_of(to));
       room -= std::min(room, to_bytes(what.rumours.back()).size());
+    }
+    if (unaware_ == to.first) {
+      what.rumours.emplace_back(told_itself{*own_.said()});
+      if (auto size = to_bytes(what.rumours.back()).size(); size <= room) {
+        room -= size;
+        unaware_.reset();
+      } else {
+        what.rumours.pop_back();
+      }
     }
     news_.take(room, repeats(), what.rumours);
   }
@@ -430,6 +441,8 @@ private:
         out.emplace_back(contradicts{});
         say(said, out);
       }
+      if (own_.has_contradicted(what))
+        unaware_ = from;
     } else if (!odd.empty()) {
       out.emplace_back(met_itself{what.what});
     }
@@ -602,6 +615,9 @@ private:
   std::optional<time_point> news_at_;
   /// When it was heard last that this node was dead to somebody.
   std::optional<time_point> dead_at_;
+  /// Who has accused this node last although it has contradicted that: it learns so with the next
+  /// mail to it.
+  std::optional<node_id> unaware_;
   stranger_list strangers_;
 };
 

@@ -100,6 +100,11 @@ public:
     return speak_again();
   }
 
+  /// Whether what it has said last contradicts that already.
+  [[nodiscard]] bool has_contradicted(const accusation& what) const {
+    return planted_flaw != flaw::no_refutation && said_ && what.when < said_->what.when;
+  }
+
   // -- what it knows -----------------------------------------------------------------------
 
   [[nodiscard]] const node_id& node() const {

@@ -11,11 +11,13 @@
 
 #include "troupe/cluster/known_member.hpp"
 #include "troupe/cluster/membership.hpp"
+#include "troupe/cluster/news_turns.hpp"
 #include "troupe/cluster/prober.hpp"
 #include "troupe/cluster/rumour_pages.hpp"
 #include "troupe/cluster/suspicion.hpp"
 #include "troupe/cluster/swim_options.hpp"
 #include "troupe/cluster/swim_types.hpp"
+#include "troupe/core/flaw.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/machine.hpp"
 #include "troupe/core/random.hpp"
@@ -35,9 +37,10 @@ namespace troupe::cluster {
 /// - A suspect that does not contradict in time is dead. What a node says of itself is signed and
 ///   has an incarnation: a rumour counts against the incarnation that it names, and no other. So a
 ///   node outlives any rumour that it hears of.
-/// - Rumours ride on pings, and go to some others as long as there are any. Now and then two
-///   members compare all that they know; seldom while the digests in their mail show that they see
-///   the same.
+/// - Rumours ride on pings, and go to some others in turn as long as there are any. A member
+///   that repeats an accusation which the node has contradicted is told again, in the next mail to
+///   it. Now and then two members compare all that they know; seldom while the digests in their
+///   mail show that they see the same.
 /// - A node that has reason to doubt its own hearing becomes slower to accuse others.
 /// - The dead are tried as long as they are remembered, and at once when there is a sign of life:
 ///   a card over a link, a datagram, or a member that shows it alive. Who leaves is not dead; if it
@@ -155,10 +158,11 @@ public:
   /// `self` in its present life.
   swim(const node_id& self, boot_number boot, const swim_options& options, std::uint64_t seed,
        verifier check = &verify)
-    : options_(options),
+    : options_(planted_flaw == flaw::lifeguard_off ? options.without_lifeguard() : options),
       random_(seed),
       members_(self, incarnation{boot, 0}, options_, check),
-      prober_(options_, members_.all(), random_) {}
+      prober_(options_, members_.all(), random_),
+      turns_(random_) {}
 
   swim(const swim&) = delete;
   swim& operator=(const swim&) = delete;
@@ -252,6 +256,8 @@ public:
     auto found = members_.flaws();
     for (auto& each : prober_.flaws())
       found.push_back(std::move(each));
+    if (turns_.size() != members_.all().size())
+      found.emplace_back("a member is told no news in its turn");
     return found;
   }
 
@@ -372,7 +378,9 @@ private:
   }
 
   void perform(membership::joined& what) {
-    prober_.join(*members_.all().find(what.who));
+    auto& found = *members_.all().find(what.who);
+    prober_.join(found);
+    turns_.join(found);
   }
 
   void perform(membership::suspects& what) {
@@ -409,8 +417,7 @@ private:
   // -- now and then ----------------------------------------------------------------------
 
   void spread_news() {
-    for (auto* each :
-         prober_.some(options_.news_to, [](auto& who) { return who.second.is_here(); }))
+    for (auto* each : turns_.take(options_.news_to, [](auto& who) { return who.second.is_here(); }))
       if (members_.has_news())
         mail(*each, {swim_news{}, {}});
     members_.plan_news(now_);
@@ -442,6 +449,7 @@ private:
     revisit_at_ = now_ + options_.revisit_every;
     for (auto& each : members_.long_gone(now_)) {
       prober_.drop(each);
+      turns_.drop(each);
       by_members([&](auto& done) { members_.forget(each, done); });
     }
     by_prober([this](auto& done) { prober_.try_the_dead(now_, done); });
@@ -451,6 +459,7 @@ private:
   random_source random_;
   membership members_;
   prober prober_;
+  news_turns turns_;
   std::optional<time_point> sync_at_;
   duration next_sync_{};
   /// Comparisons in a row that were left out.

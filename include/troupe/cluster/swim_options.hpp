@@ -32,8 +32,9 @@ struct swim_options {
   duration news_every = std::chrono::milliseconds{200};
   /// To how many it goes each time.
   std::size_t news_to = 3;
-  /// How often each member passes on a rumour, beyond the power of two of members. Drawn at random,
-  /// n members miss one with a probability of about n * e^-(times).
+  /// How often each member passes on a rumour, beyond the power of two of members. That one of n
+  /// members misses it has a probability of about n * e^-(times), and a far lower one in small
+  /// clusters, as each member is told in its turn.
   std::uint32_t repeats = 7;
   /// How often all is compared with one other member. Above 32 members the span grows with the
   /// power of two.
@@ -71,6 +72,17 @@ struct swim_options {
     made.period = std::chrono::milliseconds{200};
     made.answer_within = std::chrono::milliseconds{100};
     made.news_every = std::chrono::milliseconds{100};
+    return made;
+  }
+
+  /// The same with SWIM as it was before Lifeguard: to compare the two. A member does not doubt its
+  /// own hearing, a suspect has its least time at once, and hears of it by chance.
+  [[nodiscard]] swim_options without_lifeguard() const {
+    auto made = *this;
+    made.most_doubt = 0;
+    made.longest_suspicion = 1;
+    made.accusers = 0;
+    made.tells_suspects = false;
     return made;
   }
 };

@@ -228,9 +228,11 @@ enum class flaw : std::uint8_t {
   mark_without_effect,
   /// The effect of a message of class once is committed before its mark.
   effect_without_mark,
+  /// A member that gets to its mail late accuses others as fast as ever: SWIM without Lifeguard.
+  lifeguard_off,
 };
 
-inline constexpr std::array<std::string_view, 107> flaw_names{"none",
+inline constexpr std::array<std::string_view, 108> flaw_names{"none",
                                                               "vote_not_persisted",
                                                               "sync_skipped",
                                                               "old_terms_counted",
@@ -336,7 +338,8 @@ inline constexpr std::array<std::string_view, 107> flaw_names{"none",
                                                               "ends_forgotten",
                                                               "delivery_forgotten",
                                                               "mark_without_effect",
-                                                              "effect_without_mark"};
+                                                              "effect_without_mark",
+                                                              "lifeguard_off"};
 
 /// Returns the flaw called `name`; flaw::none if there is no such flaw.
 constexpr flaw flaw_of(std::string_view name) {

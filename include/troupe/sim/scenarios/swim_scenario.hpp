@@ -39,9 +39,10 @@ struct swim_report {
 
 /// Members come, are killed, stopped and cut off, leave, and start again; some lie. What a member
 /// shows of another is never older than what it showed before, and has been said by the other; and
-/// it takes nobody for dead on the word of others. Some
-/// time after the last fault all show each other alive; who is killed then is soon shown dead by
-/// all, who leaves never is; and what one says of itself soon all know.
+/// it takes nobody for dead on the word of others. Some time after the last fault all show each
+/// other alive. One member then gets to its mail late, again and again: no other one is taken for
+/// dead. Who is killed then is soon shown dead by all, who leaves never is; and what one says of
+/// itself soon all know.
 class swim_scenario {
 public:
   explicit swim_scenario(const scenario_options& how)
@@ -72,8 +73,11 @@ public:
   }
 
 private:
+  static constexpr process_id nobody = ~process_id{0};
   /// Until all show each other again: doubts have to go, and the dead are tried now and then.
   static constexpr duration patience = std::chrono::seconds{60};
+  /// How long one gets to its mail late.
+  static constexpr duration hunger = std::chrono::seconds{20};
   /// Until all know of a death.
   static constexpr duration detection = std::chrono::seconds{6};
   /// Until all know what one has said of itself.
@@ -131,6 +135,22 @@ private:
     });
   }
 
+  /// A member gets to its mail late, until the hunger is over: later than a suspect has at least,
+  /// and soon enough to read that one contradicts whom nobody else accuses.
+  void starve(process_id which) {
+    auto& how = world_.setting().options;
+    auto least = how.period * how.least_suspicion;
+    auto more = world_.random().below(static_cast<std::uint64_t>(least.count()));
+    auto late = how.period + least + duration{static_cast<std::int64_t>(more)};
+    world_.after(std::chrono::milliseconds{200}, std::chrono::milliseconds{1'000},
+                 [this, which, late] {
+                   if (world_.now() + late > span_ + patience + hunger)
+                     return;
+                   world_.at(which)->be_busy(late);
+                   world_.after(late, [this, which] { starve(which); });
+                 });
+  }
+
   // -- laws ----------------------------------------------------------------------------------
 
   void look_at(process_id who, std::uint64_t life, const cluster::swim::shows& what) {
@@ -151,6 +171,9 @@ private:
     ++deaths_;
     if (is_known && what.by != node_of(who)) // else it was dead before that one came
       all.broken(name_of(who) + " shows " + name_of(place) + " dead on the word of another");
+    if (starved_ != nobody && place != starved_)
+      all.broken(name_of(who) + " shows " + name_of(place)
+                 + " dead, which is there and hears well");
     if (place == leaver_)
       all.broken(name_of(who) + " shows " + name_of(place) + " dead, which has left");
   }
@@ -171,6 +194,13 @@ private:
                               + " instead of " + std::string{cluster::name_of(is)});
   }
 
+  void expect_all_alive() {
+    for (process_id who = 0; who < world_.size(); ++who)
+      for (process_id of = 0; of < world_.size(); ++of)
+        if (who != of)
+          expect(who, of, cluster::member_status::alive);
+  }
+
   void settle() {
     world_.end_faults();
     for (process_id which = 0; which < world_.size(); ++which)
@@ -181,16 +211,19 @@ private:
     world_.run_until(span_ + patience / 4);
     world_.setting().joins = false;
     world_.run_until(span_ + patience);
-    for (process_id who = 0; who < world_.size(); ++who)
-      for (process_id of = 0; of < world_.size(); ++of)
-        if (who != of)
-          expect(who, of, cluster::member_status::alive);
+    expect_all_alive();
+    starved_ = world_.any();
+    starve(starved_);
+    world_.run_until(span_ + patience + hunger + patience / 4);
+    starved_ = nobody;
+    expect_all_alive();
     auto killed = world_.any();
     leaver_ = (killed + 1) % world_.size();
     auto moves = (killed + 2) % world_.size();
+    auto begin = span_ + patience + hunger + patience / 4;
     step(leaver_, cluster::swim::leave{});
     step(moves, cluster::swim::moved{"p" + std::to_string(moves) + ":moved"});
-    world_.run_until(span_ + patience + news);
+    world_.run_until(begin + news);
     for (process_id who = 0; who < world_.size(); ++who) {
       if (who == leaver_)
         continue; // nobody tells it news any more
@@ -201,7 +234,7 @@ private:
     }
     world_.kill(leaver_);
     world_.kill(killed);
-    world_.run_until(span_ + patience + news + detection);
+    world_.run_until(begin + news + detection);
     for (process_id who = 0; who < world_.size(); ++who)
       if (who != killed && who != leaver_)
         expect(who, killed, cluster::member_status::dead);
@@ -212,7 +245,9 @@ private:
   /// By who shows and of whom: in which life of the first, and what.
   std::map<std::pair<process_id, process_id>, std::pair<std::uint64_t, cluster::incarnation>>
     shown_;
-  process_id leaver_ = ~process_id{0};
+  /// Who gets to its mail late, in the part of the run for that.
+  process_id starved_ = nobody;
+  process_id leaver_ = nobody;
   std::uint64_t deaths_ = 0;
   std::uint64_t looks_ = 0;
 };
