@@ -143,6 +143,12 @@ int run_leave(const common_options& common, const leave_command& what) {
                              place + " has left" + in_words(*left)
                                + ", but its process has not ended; wait for that before you start "
                                  "a node on its data folder, or end the process"});
+  if (!left->took_back && !left->gave_up_vote)
+    return complain(
+      common, {errc::outcome_unknown,
+               place + " has ended, but nobody who leads has heard that it leaves" + in_words(*left)
+                 + "; others may expect it back, and if it had a vote, it has that until it is "
+                   "removed (troupe voters remove): see troupe status and troupe voters"});
   if (!left->took_back)
     return complain(common, {errc::outcome_unknown, place + " has left" + in_words(*left)
                                                       + ", but could not remove all of its "
