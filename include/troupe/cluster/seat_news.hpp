@@ -51,7 +51,7 @@ public:
     if (node == node_id{} || said_leader_ == std::pair{now.term, node})
       return;
     out.push_back(types::inform{"node " + cards_.name_of(node) + " leads the cluster in term "
-                                + std::to_string(now.term) + ": " + cause});
+                                + std::to_string(now.term) + (cause.empty() ? "" : ": ") + cause});
     said_leader_ = {now.term, node};
     members(now.members, out);
   }

@@ -237,11 +237,13 @@ private:
     for (auto& left : {behind.string() + "-wal", file_.string() + "-wal", file_.string() + ".mark"})
       if (fs::exists(fs::symlink_status(left, fault))
           && (!is_there || fs::file_size(left, fault) > 0))
-        return {
-          errc::damaged,
-          file_.string() + (is_there ? " is empty, and " : " is gone, and ") + left
-            + ", which may hold most of its data, exists: put the file back, complete. If it is "
-              "lost, move the other file away, and keep it"};
+        return {errc::damaged, file_.string() + (is_there ? " is empty, and " : " is gone, and ")
+                                 + left
+                                 + " exists, so that it is not a new one: put the file back, "
+                                   "complete, as what lies beside "
+                                   "it may hold most of its data. If it is lost, move all that "
+                                   "begins with its name away, "
+                                   "and keep it"};
     return {};
   }
 
