@@ -22,8 +22,8 @@ namespace troupe::cluster {
 /// Steps like a machine: no clock. Not thread-safe. Cost of a call: O(log n) in links.
 class introductions {
 public:
-  /// The dialler's card is here by then.
-  static constexpr duration other_side_after = std::chrono::seconds{2};
+  /// The card of the one that has dialled is here by then, also where many join at once.
+  static constexpr duration other_side_after = std::chrono::seconds{5};
   static constexpr duration first_pause = std::chrono::milliseconds{250};
   static constexpr duration longest_pause = std::chrono::seconds{8};
 
