@@ -1721,11 +1721,11 @@ TEST_CASE_METHOD(follower_of_two, "a log that is older than this node's says not
   old.last_term = 9;
   step(seats::members_are{committed, old});
   out.clear();
-  auto shown = seats::card{"n3"_node, seat_of("n3"), true, 8, 0, {seat_of("n2"), seat_of("n3")}};
-  step(seats::exchanged{shown, {}, "n3"_node}, 1);
+  auto card = seats::card{"n3"_node, seat_of("n3"), true, 8, 0, {seat_of("n2"), seat_of("n3")}};
+  step(seats::exchanged{card, {}, "n3"_node}, 1);
   CHECK(has_none<seats::seated>());
-  shown.term = 9;
-  step(seats::exchanged{shown, {}, "n3"_node}, 2);
+  card.term = 9;
+  step(seats::exchanged{card, {}, "n3"_node}, 2);
   CHECK_FALSE(only<seats::seated>().votes);
 }
 
