@@ -72,6 +72,7 @@ TEST_CASE("a node that begins shows its card to all that it is linked to, whoeve
   auto first = it.link_up(id(1), false);
   it.link_up(id(2), true);
   it.met(id(2));
+  it.met(id(3)); // without a link
   std::vector<std::pair<node_id, duration>> begun;
   it.begin_anew([&](const node_id& node, const introductions::try_later& what) {
     begun.emplace_back(node, what.pause);

@@ -87,6 +87,7 @@ TEST_CASE("what waits of each tenant is known", "[router]") {
   line it{none};
   push(it, "a", "12", 7);
   push(it, "b", "x", 5);
+  push(it, "", "--", 3);
   auto amount = [&](std::string_view tenant) {
     waiting_amount sum{.messages = 1, .bytes = 1};
     it.add_to(sum, tenant);
@@ -95,6 +96,7 @@ TEST_CASE("what waits of each tenant is known", "[router]") {
   CHECK(amount("a") == std::pair<std::size_t, std::size_t>{3, 15});
   CHECK(amount("b") == std::pair<std::size_t, std::size_t>{2, 6});
   CHECK(amount("c") == std::pair<std::size_t, std::size_t>{1, 1});
+  CHECK(amount("") == std::pair<std::size_t, std::size_t>{3, 7});
   static_cast<void>(it.take_next());
   static_cast<void>(it.take_next());
   CHECK(amount("a") == std::pair<std::size_t, std::size_t>{2, 8});
@@ -113,6 +115,37 @@ TEST_CASE("more tenants than a line has wait with what has none", "[router]") {
   push(it, "late", "12");
   push(it, "a", "x");
   CHECK(all_of(it) == "12x");
+}
+
+TEST_CASE("a tenant beyond those that a line has keeps its order once there is room again",
+          "[router]") {
+  tenant_weights none;
+  line it{none};
+  for (std::size_t count = 0; count < line::max_tenants; ++count)
+    push(it, "t" + std::to_string(count), "t");
+  push(it, "late", "12");
+  push(it, "", "-");
+  for (auto count = 0; count < 3; ++count)
+    CHECK(it.take_next().what == 't'); // which was the only one of its tenant
+  push(it, "late", "3");
+  push(it, "early", "x");
+  waiting_amount together;
+  it.add_to(together, "late");
+  CHECK(together.messages == 5); // else it would have any number of them
+  waiting_amount own;
+  it.add_to(own, "t255");
+  CHECK(own.messages == 1);
+  for (auto left = line::max_tenants - 3; left > 0; --left)
+    CHECK(it.take_next().what == 't');
+  CHECK(it.take_next().what == '1');
+  push(it, "late", "4");
+  CHECK(all_of(it) == "2-3x4");
+  push(it, "", "-");
+  push(it, "late", "12");
+  CHECK(all_of(it) == "-12");
+  push(it, "", "---");
+  push(it, "late", "12");
+  CHECK(all_of(it) == "-1-2-"); // nobody is among those without a tenant any more
 }
 
 } // namespace tenant_line_test

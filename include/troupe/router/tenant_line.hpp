@@ -28,8 +28,9 @@ struct waiting_amount {
 /// those of one more. Where one tenant waits alone, it gets all.
 ///
 /// Tenants are what senders say, so that a line has `max_tenants` of them at most: what comes for
-/// more waits with the messages without a tenant. A tenant for which nothing waits takes no memory,
-/// and keeps no turn for later.
+/// more waits with the messages without a tenant, and so does all for tenants of which nothing
+/// waits elsewhere until the last of these has gone: none of them passes itself. A tenant for which
+/// nothing waits takes no memory, and keeps no turn for later.
 ///
 /// An Entry has its size in `bytes`. Part of a machine. Not thread-safe. Cost: O(log n) in the
 /// tenants that wait; O(n) for take_oldest().
@@ -54,17 +55,19 @@ public:
   void push(std::string_view tenant, Entry what) {
     auto found = queues_.find(tenant);
     if (found == queues_.end())
-      found = begin(queues_.size() < max_tenants ? tenant : std::string_view{});
+      found = begin(guests_ == 0 && queues_.size() < max_tenants ? tenant : std::string_view{});
     auto& to = found->second;
     to.bytes += what.bytes;
     to.entries.push_back(std::move(what));
+    if (found->first != tenant)
+      guests_ = to.entries.size();
   }
 
   /// Takes out what goes next. There is something.
   [[nodiscard]] Entry take_next() {
     auto from = turns_.front();
     auto& it = from->second;
-    auto result = take(it);
+    auto result = take(from);
     --it.left;
     if (it.entries.empty()) {
       turns_.pop_front();
@@ -83,7 +86,7 @@ public:
       return one->second.bytes * other->second.weight < other->second.bytes * one->second.weight;
     };
     auto from = std::ranges::max_element(turns_, has_less);
-    auto result = take((*from)->second);
+    auto result = take(*from);
     if ((*from)->second.entries.empty()) {
       queues_.erase(*from);
       turns_.erase(from);
@@ -91,9 +94,11 @@ public:
     return result;
   }
 
-  /// Adds what waits of that tenant.
+  /// Adds what waits of that tenant; where it would wait with others, what waits of all of them.
   void add_to(waiting_amount& sum, std::string_view tenant) const {
     auto found = queues_.find(tenant);
+    if (found == queues_.end() && guests_ > 0)
+      found = queues_.find(std::string_view{});
     if (found == queues_.end())
       return;
     sum.messages += found->second.entries.size();
@@ -122,10 +127,13 @@ private:
     return made;
   }
 
-  static Entry take(queue& from) {
+  Entry take(turn which) {
+    auto& [tenant, from] = *which;
     auto result = std::move(from.entries.front());
     from.entries.pop_front();
     from.bytes -= result.bytes;
+    if (tenant.empty() && guests_ > 0)
+      --guests_;
     return result;
   }
 
@@ -133,6 +141,8 @@ private:
   queues queues_;
   /// All of them, the next one first.
   std::deque<turn> turns_;
+  /// So many of what waits without a tenant go until the last one that has one is gone.
+  std::size_t guests_ = 0;
 };
 
 } // namespace troupe::router
