@@ -118,9 +118,12 @@ public:
     return put.state == progress::failed ? state::failure : state::success;
   }
 
-  bool must_read_more(caf::io::network::native_socket, std::size_t threshold) const {
+  /// Asked after so many reads of one turn; if not, that ends.
+  bool must_read_more(caf::io::network::native_socket, std::size_t threshold) {
     // Poll reports neither of the two.
-    return ahead_.size() - begin_ >= threshold || stream_->buffered() > 0;
+    auto result = ahead_.size() - begin_ >= threshold || stream_->buffered() > 0;
+    has_all_ = has_all_ && result;
+    return result;
   }
 
   /// What a buffer keeps of its memory while it is empty: small messages allocate nothing, and
@@ -148,7 +151,7 @@ private:
   /// Bytes that were read but not requested yet, from begin_ on.
   std::vector<std::byte> ahead_;
   std::size_t begin_ = 0;
-  /// The last read has emptied the descriptor. CAF reads until one read finds nothing.
+  /// The last read of this turn has emptied the descriptor. CAF reads until one read finds nothing.
   bool has_all_ = false;
 };
 
