@@ -602,6 +602,21 @@ TEST_CASE("a tenant leaves others room in an inbox, in messages and in bytes", "
   CHECK(it.box.is_full());
 }
 
+TEST_CASE("a tenant that sends faster than its messages come leaves others room", "[router]") {
+  auto bytes = GENERATE(std::size_t{0}, std::size_t{10});
+  hosted it{bytes == 0 ? inbox_options{.max_messages = 100} : inbox_options{.max_bytes = 1'000}};
+  it.fill();
+  message_turn fast{message_priority::normal, "fast"};
+  auto taken = 0;
+  while (it.box.take(bytes, fast))
+    ++taken;
+  CHECK(taken == 75);
+  for (; taken > 0; --taken)
+    it.come(taken, bytes, {}, true, fast);
+  CHECK(it.box.take(bytes, {message_priority::normal, "other"}));
+  CHECK(it.box.take(bytes, {}));
+}
+
 TEST_CASE("what is on its way of a tenant over a link leaves others room as well", "[router]") {
   hosted it{{.max_messages = 10}};
   it.fill();

@@ -118,9 +118,12 @@ public:
     return put.state == progress::failed ? state::failure : state::success;
   }
 
-  bool must_read_more(caf::io::network::native_socket, std::size_t threshold) const {
+  /// Asked after so many reads of one turn; if not, that ends.
+  bool must_read_more(caf::io::network::native_socket, std::size_t threshold) {
     // Poll reports neither of the two.
-    return ahead_.size() - begin_ >= threshold || stream_->buffered() > 0;
+    auto result = ahead_.size() - begin_ >= threshold || stream_->buffered() > 0;
+    has_all_ = has_all_ && result;
+    return result;
   }
 
   /// What a buffer keeps of its memory while it is empty: small messages allocate nothing, and
@@ -148,7 +151,7 @@ private:
   /// Bytes that were read but not requested yet, from begin_ on.
   std::vector<std::byte> ahead_;
   std::size_t begin_ = 0;
-  /// The last read has emptied the descriptor. CAF reads until one read finds nothing.
+  /// The last read of this turn has emptied the descriptor. CAF reads until one read finds nothing.
   bool has_all_ = false;
 };
 
@@ -230,11 +233,15 @@ public:
     auto& written = stream_.wr_buf();
     auto whole = judge_.sent(std::as_bytes(std::span{written}).subspan(counted_));
     written.resize(counted_ + whole); // with a part of a message the peer would read no other
-    if (waiting_ == 0 && basp_header::is_heartbeat(std::as_bytes(std::span{written})))
+    if (waiting_ == 0 && !has_large_buffer_
+        && basp_header::is_heartbeat(std::as_bytes(std::span{written})))
       write_at_once(written);
+    if (waiting_ == 0 && written.empty())
+      link_transport::release(written, link_transport::kept_to_write);
     if (written.empty())
       return;
     waiting_ += written.size() - counted_;
+    has_large_buffer_ = written.capacity() > link_transport::kept_to_write;
     stream_.flush(this);
     counted_ = stream_.wr_buf().size(); // zero if the stream has taken the buffer over
     note_waiting();
@@ -511,6 +518,9 @@ private:
   /// Bytes that wait to be written, and how many of them are in the stream's buffer.
   std::size_t waiting_ = 0;
   std::size_t counted_ = 0;
+  /// What was written last by way of the stream took a large buffer, which the stream keeps until
+  /// the next such write.
+  bool has_large_buffer_ = false;
   /// Of stream_.
   byte_stream* wire_;
   caf::io::network::stream_impl<link_transport> stream_;

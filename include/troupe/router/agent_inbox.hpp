@@ -215,7 +215,7 @@ public:
         return false;
       messages_.take_anyway(1);
       bytes_.take_anyway(bytes);
-    } else if (!has_share(of.tenant, bytes, 1) || !messages_.take(1)) {
+    } else if (!has_share(of.tenant, bytes, 1, {coming_, coming_bytes_}) || !messages_.take(1)) {
       return false;
     } else if (!bytes_.take(bytes)) {
       messages_.drop(1);
@@ -355,10 +355,11 @@ private:
   }
 
   /// Whether a tenant may have `bytes` more, where so many times the bounds are to wait. What comes
-  /// without a tenant has all that there is.
-  [[nodiscard]] bool has_share(std::string_view tenant, std::size_t bytes,
-                               std::size_t times) const {
-    if (tenant.empty() || !line_ || options_.full == when_full::drop_oldest
+  /// without a tenant has all that there is. Of those on their way it is not known whose they are:
+  /// `own` of them may be of that tenant, so that none takes all before anything has come.
+  [[nodiscard]] bool has_share(std::string_view tenant, std::size_t bytes, std::size_t times,
+                               waiting_amount own = {}) const {
+    if (tenant.empty() || waiting() == 0 || options_.full == when_full::drop_oldest
         || planted_flaw == flaw::tenant_takes_all)
       return true;
     auto may_take = [times](std::size_t most, std::size_t used, std::size_t own, std::size_t more) {
@@ -366,7 +367,11 @@ private:
       auto free = most - std::min(most, used);
       return free > most / 4 || shares<int>::may_take(own, free, more);
     };
-    auto own = line_->of(tenant);
+    if (line_) {
+      auto here = line_->of(tenant);
+      own.messages += here.messages;
+      own.bytes += here.bytes;
+    }
     return may_take(options_.max_messages, waiting(), own.messages, 1)
            && may_take(options_.max_bytes, waiting_bytes(), own.bytes, bytes);
   }
