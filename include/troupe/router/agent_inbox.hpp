@@ -362,10 +362,10 @@ private:
     if (tenant.empty() || waiting() == 0 || options_.full == when_full::drop_oldest
         || planted_flaw == flaw::tenant_takes_all)
       return true;
-    auto may_take = [times](std::size_t most, std::size_t used, std::size_t own, std::size_t more) {
+    auto may_take = [times](std::size_t most, std::size_t used, std::size_t has, std::size_t more) {
       most = multiple(most, times);
       auto free = most - std::min(most, used);
-      return free > most / 4 || shares<int>::may_take(own, free, more);
+      return free > most / 4 || shares<int>::may_take(has, free, more);
     };
     if (line_) {
       auto here = line_->of(tenant);
