@@ -21,5 +21,5 @@ TEST_CASE("whoever waits for a node that is killed hears so at once", "[cluster]
   auto heard = finish(sending, 20s);
   INFO(heard);
   CHECK(heard.status == 1);
-  CHECK(heard.says("before its answer; look at the state before a repeat"));
+  CHECK(heard.says("before it said what became of that"));
 }
