@@ -715,6 +715,14 @@ TEST_CASE("dials that cross put no link in doubt", "[net]") {
   CHECK(it.table.next_deadline() > it.now + three_heartbeats);
 }
 
+TEST_CASE_METHOD(old_link, "a dial that finds its link puts that in no doubt", "[net]") {
+  step(dial{200, {}, {}});
+  step(reached{200});
+  step(connected{200, {}});
+  step(heard{200, answer{verdict::linked, test::member(9)}});
+  CHECK(table.next_deadline() == now + silence);
+}
+
 TEST_CASE_METHOD(relayed_table,
                  "a link ends soon whose peer says over a relay that it has one, and is silent",
                  "[net]") {
@@ -732,6 +740,16 @@ TEST_CASE_METHOD(relayed_table,
     CHECK(answers(test::member(9), certified(node_of(9), role::member)) == now + three_heartbeats);
   else
     CHECK(answers(test::member(7), certified(node_of(7), role::member)) > now + three_heartbeats);
+}
+
+TEST_CASE_METHOD(relayed_table, "what another process of its peer says puts a link in no doubt",
+                 "[net]") {
+  begin();
+  now += 2s;
+  step(alive{1, now});
+  step(connected{200, certified(node_of(9), role::member)});
+  step(heard{200, answer{verdict::linked, test::member(9, 7, 2)}});
+  CHECK(table.next_deadline() == now + silence);
 }
 
 TEST_CASE_METHOD(proving_table, "several processes of one client have a link each", "[net]") {
