@@ -657,7 +657,7 @@ struct old_link : linked_table {
   connection_id last = 1;
 };
 
-constexpr duration three_heartbeats = 3 * hello{}.heartbeat;
+const duration three_heartbeats = 3 * hello{}.heartbeat;
 
 } // namespace
 
