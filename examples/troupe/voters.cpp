@@ -70,7 +70,7 @@ std::optional<std::string> find_removed(cluster_client& client, const cluster::v
 /// Why a node was not made a voter: if it cannot be reached, that is the reason; otherwise `why`.
 problem why_no_voter(cluster_client& client, const std::string& called, const problem& why,
                      duration wait) {
-  if (why.code != errc::bad_argument)
+  if (why.code != errc::bad_argument && why.code != errc::unreachable)
     return why;
   auto node = find_node(client, called, wait);
   if (!node)

@@ -133,7 +133,7 @@ struct seated_node : test::seen_effects<cluster::seats> {
           auto found = lag.find(node_of(seat));
           auto behind = found != lag.end() ? found->second : 0;
           group.others.push_back({seat, who, group.last - behind,
-                                  silent.contains(node_of(seat)) ? 5s : 10ms, false, true});
+                                  silent.contains(node_of(seat)) ? silent_for : 10ms, false, true});
         }
     return group;
   }
@@ -324,6 +324,7 @@ struct seated_node : test::seen_effects<cluster::seats> {
   raft::configuration committed;
   std::map<std::string, raft::log_index> lag;
   std::set<std::string> silent;
+  duration silent_for = 5s;
   problem refuses; // what the group says to all that it is asked for
   bool answers_looks = true;
   bool answers_proposals = true;

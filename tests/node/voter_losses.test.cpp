@@ -627,6 +627,101 @@ TEST_CASE_METHOD(leader_with_spares, "a voter that is gone is removed as somebod
   CHECK(asked().empty());
 }
 
+// -- silent replicas -------------------------------------------------------------------------
+
+TEST_CASE_METHOD(leader_with_spares,
+                 "a voter whose replica says nothing is replaced, though its process is there",
+                 "[node][seats]") {
+  silent.insert("n3");
+  silent_for = 30s - 1ns;
+  pass(10min);
+  CHECK(pending("n3").empty());
+  CHECK(asked().empty());
+  silent_for = 30s;
+  pass(10s);
+  CHECK_THAT(pending("n3"), ContainsSubstring(
+                              "replacement: its process is there, but its replica has said nothing")
+                              && ContainsSubstring("and is replaced in"));
+  pass(5min - 50s);
+  CHECK(asked().empty());
+  pass(20s);
+  CHECK(asked() == words{"learner n4 at n4@h4:1", "voter n4", "confirm", "remove n3"});
+  auto news = first<seats::warn>();
+  REQUIRE(news);
+  CHECK_THAT(news->text, ContainsSubstring("voter name3 has said nothing in the group, though its "
+                                           "process is there (see its log), for 5 min"));
+  pass(10min);
+  CHECK(asked().empty());
+  CHECK(it.view(status(), quorum).spares == words{id_of("n5")});
+}
+
+TEST_CASE_METHOD(leader_with_spares, "a voter whose replica speaks again keeps its seat",
+                 "[node][seats]") {
+  silent.insert("n3");
+  silent_for = 30s;
+  pass(4min);
+  link("n3"); // that says nothing of its replica
+  step(seats::member_shows{"n3"_node, true});
+  CHECK_FALSE(pending("n3").empty());
+  silent.erase("n3");
+  pass(10min);
+  CHECK(pending("n3").empty());
+  CHECK(asked().empty());
+}
+
+TEST_CASE_METHOD(leader_with_spares, "a node whose replica says nothing takes no voter's place",
+                 "[node][seats]") {
+  die("n3");
+  lag["n4"] = 500;
+  pass(5min + 1s);
+  CHECK(asked() == words{"learner n4 at n4@h4:1"});
+  silent_for = 30s;
+  silent.insert("n4");
+  lag["n5"] = 500;
+  pass(10s);
+  CHECK(asked() == words{"learner n5 at n5@h5:1"});
+  SECTION("but another one") {
+    lag.clear();
+    silent.erase("n5");
+    pass(1min);
+    CHECK(asked() == words{"voter n5", "remove n3"});
+  }
+  SECTION("until it speaks") {
+    silent.erase("n4");
+    lag.erase("n4");
+    pass(1min);
+    CHECK(asked() == words{"voter n4", "remove n3"});
+  }
+  SECTION("unless somebody wants it to vote") {
+    silent.clear();
+    ask(voter_change::add, "n4", 1);
+    lag.erase("n4");
+    silent.insert("n3");
+    pass(1min);
+    CHECK(end_of(1) == errc::none);
+  }
+}
+
+TEST_CASE_METHOD(leader_with_spares,
+                 "a replica that said nothing gets no vote before its node ends", "[node][seats]") {
+  silent_for = 30s;
+  silent.insert("n3");
+  pass(5min);
+  CHECK(voters() == std::set<std::string>{"n1", "n2", "n4"});
+  step(seats::link_down{"n5"_node});
+  die("n4");
+  asked();
+  pass(10min);
+  CHECK(asked().empty()); // n3 is linked
+  step(seats::link_down{"n3"_node});
+  silent.erase("n3");
+  link("n3");
+  pass(10s);
+  CHECK(asked() == words{"learner n3 at n3@h3:1", "voter n3", "remove n4"});
+}
+
+// -- as many as there is room for ------------------------------------------------------------
+
 /// a and b vote, and there is a link to a. The table has room for two members.
 struct full_table {
   full_table() {

@@ -96,10 +96,13 @@ public:
   }
 
   /// That voter is to be replaced.
-  void is_lost(const node_id& node, duration gone_for, const voter_plan& plan,
+  void is_lost(const node_id& node, duration gone_for, bool is_silent, const voter_plan& plan,
                types::effects& out) const {
     auto can_be = plan.held_by(node) != voter_plan::hold::no_replacement;
-    out.push_back(types::warn{"voter " + cards_.name_of(node) + " has been gone for "
+    out.push_back(types::warn{"voter " + cards_.name_of(node)
+                              + (is_silent ? " has said nothing in the group, though its process "
+                                             "is there (see its log), for "
+                                           : " has been gone for ")
                               + in_words(gone_for)
                               + (can_be ? "; another node takes its place"
                                         : "; another node takes its place once one is free to "

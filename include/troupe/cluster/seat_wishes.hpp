@@ -111,6 +111,23 @@ public:
     return wishes_.remove.contains(node) || wishes_.leave.contains(node);
   }
 
+  // -- silent replicas -------------------------------------------------------------------------
+
+  /// Nodes whose replicas have said nothing for so long get no vote before they are linked anew, or
+  /// speak: where a disk has failed, the process has to end first.
+  void hear(const std::vector<raft::replica_types::member_status>& others, duration for_so_long) {
+    for (auto& each : others)
+      if (auto node = to_seat_contact(each.who.contact).node; each.silent_for >= for_so_long)
+        wishes_.silent.insert(node);
+      else
+        wishes_.silent.erase(node);
+  }
+
+  /// That node is linked, or was.
+  void forget_silence(const node_id& node) {
+    wishes_.silent.erase(node);
+  }
+
   // -- void seats ------------------------------------------------------------------------------
 
   /// Returns whether that is new.
@@ -215,6 +232,20 @@ public:
     return {errc::denied, "node " + name
                             + " is revoked, and gets no seat; make a new identity for it (troupe "
                               "ca issue)"};
+  }
+
+  /// Why a linked node, which is called so, gets no seat where it has shown none.
+  [[nodiscard]] static problem no_folder(const std::string& called) {
+    return {errc::bad_argument, "node " + called
+                                  + " cannot vote: it has no data folder; start it with one "
+                                    "(node_options::data)"};
+  }
+
+  /// Why a node that is called so gets no seat now.
+  [[nodiscard]] static problem not_linked(const std::string& called) {
+    return {errc::unreachable, "node " + called
+                                 + " cannot vote, as the leader has no link to it; start it, or "
+                                   "repair the network between them, then ask again"};
   }
 
 private:
@@ -329,9 +360,9 @@ private:
       return {errc::bad_argument,
               "node " + name + " does not vote, so it cannot lead; add it first"};
     if (each.what.what == voter_change::lead && !cards.is_linked(each.node))
-      return {errc::bad_argument, "node " + name
-                                    + " cannot lead, as the leader has no link to it; start it, or "
-                                      "repair the network between them, then ask again"};
+      return {errc::unreachable, "node " + name
+                                   + " cannot lead, as the leader has no link to it; start it, or "
+                                     "repair the network between them, then ask again"};
     if (each.what.what == voter_change::add && plan.is_revoked(each.node))
       return revoked(name);
     auto waits = now - each.asked;

@@ -302,6 +302,7 @@ private:
     cards_.link_up(what.node, ++last_id_, what.boot, what.called);
     end_leave(what.node); // it may have ended and begun again before its link was lost
     losses_.came(what.node, now_);
+    wishes_.forget_silence(what.node);
     wishes_.end_leave_of_earlier_boot(what.node, what.boot, [&](request_id asker) {
       emit(refuse{asker,
                   {errc::cancelled, "node " + cards_.name_of(what.node)
@@ -314,6 +315,7 @@ private:
 
   void handle(request_id, const link_down& what) {
     cards_.link_down(what.node);
+    wishes_.forget_silence(what.node);
     end_leave(what.node);
     look_for_loss(what.node);
   }
@@ -529,13 +531,15 @@ private:
     if (std::exchange(are_cards_old_, false))
       doubt_cards(group.members);
     auto any_void = tell_void_seats();
+    losses_.hear(group.others, now_);
+    wishes_.hear(group.others, options_.silent_after);
     auto lost = note_losses(group.members);
     news_.are_revoked(wishes_.all().revoked, *out_);
     wishes_.set_time(now_);
     auto linked = cards_.candidates(group, what.address);
     voter_plan plan{group, cards_.self(), linked, wishes_.all()};
     if (lost)
-      news_.is_lost(*lost, now_ - losses_.gone().at(*lost), plan, *out_);
+      news_.is_lost(*lost, now_ - losses_.gone().at(*lost), losses_.is_silent(*lost), plan, *out_);
     end_changes(what, plan);
     auto next = proposed_ == 0 ? voter_plan{group, cards_.self(), linked, wishes_.all()}.next()
                                : std::nullopt;
@@ -616,11 +620,8 @@ private:
       return emit(refuse{id, seat_wishes::revoked(cards_.name_of(*node))});
     if (asked.what == voter_change::add && *node != cards_.self() && !cards_.has_card(*node)
         && !cards_.seat_of(*node))
-      return emit(refuse{
-        id,
-        {errc::bad_argument, "node " + asked.node
-                               + " cannot vote: it has no data folder, or there is no link to it; "
-                                 "start it with a data folder (node_options::data)"}});
+      return emit(refuse{id, cards_.is_linked(*node) ? seat_wishes::no_folder(asked.node)
+                                                     : seat_wishes::not_linked(asked.node)});
     if (asked.what == voter_change::remove && wishes_.all().remove.size() >= options_.max_wishes
         && !wishes_.all().remove.contains(*node))
       return emit(refuse{id,

@@ -29,6 +29,9 @@ struct seats_options {
   /// How long a voter has to be gone before another node takes its place, see voter_losses. Zero:
   /// it keeps its seat.
   duration replace_after = std::chrono::minutes{5};
+  /// A voter of which the leader has heard nothing in the group for so long counts as gone,
+  /// whatever its process does: its disk may have failed.
+  duration silent_after = std::chrono::seconds{30};
   /// Linked nodes, members that are there, and nodes with a name and an address. Of the members
   /// one that does not vote gives way to a further one, see voter_losses. A further link gets no
   /// vote; of the nodes with a name one that is neither linked nor a member gives way to a further

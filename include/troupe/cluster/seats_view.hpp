@@ -151,7 +151,7 @@ private:
     std::vector<std::string> found;
     for (auto& [node, who] : linked)
       if (!group.members.members.contains(who.seat) && !plan.is_unwanted(node)
-          && !wishes_.is_void(who.seat))
+          && !wishes_.is_void(who.seat) && !wishes_.all().silent.contains(node))
         found.push_back(to_string(node));
     return found;
   }
@@ -210,7 +210,10 @@ private:
                                             const candidates& linked, const voter_plan& plan,
                                             const node_id& node, time_point since) const {
     using std::chrono::seconds;
-    auto gone = "it has been gone for " + in_words(std::chrono::floor<seconds>(now_ - since));
+    auto gone = (losses_.is_silent(node) ? "its process is there, but its replica has said nothing "
+                                           "(see its log) for "
+                                         : "it has been gone for ")
+                + in_words(std::chrono::floor<seconds>(now_ - since));
     auto due = losses_.due_at(since);
     if (plan.is_replaced(node))
       return gone + "; " + reason(plan, node);

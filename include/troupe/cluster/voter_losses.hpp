@@ -15,6 +15,7 @@
 #include "troupe/core/flaw.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/time.hpp"
+#include "troupe/raft/replica_types.hpp"
 #include "troupe/raft/types.hpp"
 
 namespace troupe::cluster {
@@ -25,6 +26,8 @@ namespace troupe::cluster {
 /// - A voter is there while this node has a link to it, or the members show it alive or suspect it.
 ///   Otherwise it is gone: they show it dead, or that it has stopped, or have never met it. A link
 ///   that is lost proves nothing.
+/// - It is gone, too, if its replica has said nothing for `silent_after` while this node led: its
+///   process may go on with a disk that has failed.
 /// - It is to be replaced once it has been gone for `replace_after` without a break while this node
 ///   led, and no voter has gone or come back for `calm`, or for `replace_after` if that is shorter.
 ///   Voters that come and go again and again put it off for `longest_calm` times as long at most.
@@ -47,7 +50,10 @@ public:
   /// that do not vote give way to those that do. A node that was left out and votes later is
   /// unknown, and taken to be there until the members say something of it.
   explicit voter_losses(const seats_options& how)
-    : replace_after_(how.replace_after), max_nodes_(how.max_nodes), wanted_(how.voters) {}
+    : replace_after_(how.replace_after),
+      silent_after_(how.silent_after),
+      max_nodes_(how.max_nodes),
+      wanted_(how.voters) {}
 
   // -- what is known of the members ----------------------------------------------------------
 
@@ -80,7 +86,7 @@ public:
 
   /// There is a link to it, or the members show it.
   void came(const node_id& node, time_point now) {
-    if (gone_.erase(node) > 0)
+    if (!silent_.contains(node) && gone_.erase(node) > 0)
       changed_at_ = now;
   }
 
@@ -95,9 +101,20 @@ public:
   /// It leads no more.
   void end() {
     gone_.clear();
+    silent_.clear();
     due_.reset();
     stand_in_.reset();
     to_go_.clear();
+  }
+
+  /// How long the replicas of the others have said nothing.
+  void hear(const std::vector<raft::replica_types::member_status>& others, time_point now) {
+    silent_.clear();
+    if (planted_flaw == flaw::silent_voter_kept)
+      return;
+    for (auto& each : others)
+      if (each.silent_for >= silent_after_)
+        silent_.emplace(to_seat_contact(each.who.contact).node, now - each.silent_for);
   }
 
   /// The members are these. `is_open`: a change of them is under way. Returns the voter that is to
@@ -109,7 +126,9 @@ public:
       return std::nullopt;
     auto voters = voters_of(members);
     for (auto& node : voters)
-      if (is_linked(node) || shown_.contains(node) || unknown_.contains(node))
+      if (auto silent = silent_.find(node); silent != silent_.end())
+        changed_at_ = gone_.emplace(node, silent->second).second ? now : changed_at_;
+      else if (is_linked(node) || shown_.contains(node) || unknown_.contains(node))
         came(node, now);
       else if (gone_.emplace(node, now).second)
         changed_at_ = now;
@@ -146,6 +165,11 @@ public:
   /// Voters that are gone, and since when.
   [[nodiscard]] const std::map<node_id, time_point>& gone() const {
     return gone_;
+  }
+
+  /// Whether that voter counts as gone although the members show it.
+  [[nodiscard]] bool is_silent(const node_id& node) const {
+    return silent_.contains(node) && shown_.contains(node);
   }
 
   /// When a voter that has been gone `since` then is to be replaced, if nothing changes.
@@ -233,6 +257,7 @@ private:
   }
 
   const duration replace_after_;
+  const duration silent_after_;
   const std::size_t max_nodes_;
   const std::size_t wanted_;
   /// Members that are there.
@@ -243,6 +268,8 @@ private:
   std::set<node_id> voters_;
   std::set<node_id> unknown_;
   std::map<node_id, time_point> gone_;
+  /// Nodes whose replicas say nothing, and since when.
+  std::map<node_id, time_point> silent_;
   /// When a voter has last gone or come back, or this node has begun to lead.
   time_point changed_at_{};
   /// The voter that is replaced, and how many there were when that began.

@@ -70,6 +70,9 @@ struct voter_wishes {
   /// Seats whose disk has lost what it had synced. They go, and are not added again: their
   /// nodes come with others.
   std::set<raft::member_id> forgotten{};
+  /// Nodes whose replicas have said nothing for long. They are not made voters unless somebody asks
+  /// for that.
+  std::set<node_id> silent{};
   /// Nodes whose identity is revoked: they get no seat, and lose the one that they have.
   std::set<node_id> revoked{};
   /// How long ago somebody was last wished away, by `remove`, `leave` or `replaced`.
@@ -281,7 +284,8 @@ private:
     for (auto learners : {true, false})
       for (auto& [node, who] : linked_)
         if (wanted_.size() < wishes_.voters && seats_.contains(node) == learners
-            && !is_unwanted(node) && !wishes_.forgotten.contains(who.seat))
+            && !is_unwanted(node) && !wishes_.forgotten.contains(who.seat)
+            && !wishes_.silent.contains(node))
           wanted_.insert(node);
   }
 

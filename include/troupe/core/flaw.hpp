@@ -173,6 +173,8 @@ enum class flaw : std::uint8_t {
   dead_voter_dropped,
   /// A voter that is gone is replaced at once.
   death_rushed,
+  /// A voter whose replica says nothing keeps its vote while its process is there.
+  silent_voter_kept,
   /// A node does not believe others that the services have left the node where it has found them.
   earlier_leader_believed,
   /// A node takes itself for the node of the services when it leads no more.
@@ -232,7 +234,7 @@ enum class flaw : std::uint8_t {
   lifeguard_off,
 };
 
-inline constexpr std::array<std::string_view, 108> flaw_names{"none",
+inline constexpr std::array<std::string_view, 109> flaw_names{"none",
                                                               "vote_not_persisted",
                                                               "sync_skipped",
                                                               "old_terms_counted",
@@ -312,6 +314,7 @@ inline constexpr std::array<std::string_view, 108> flaw_names{"none",
                                                               "no_farewell",
                                                               "dead_voter_dropped",
                                                               "death_rushed",
+                                                              "silent_voter_kept",
                                                               "earlier_leader_believed",
                                                               "own_lead_kept",
                                                               "relay_overlooked",

@@ -196,7 +196,8 @@ struct node_options {
   std::size_t voters = 3;
   /// A voter that has been gone for this long is replaced: another member with a data folder
   /// becomes a voter, then the one that is gone loses its seat. Gone is one that the members find
-  /// dead, or that has stopped, and to which the leader has no link. The leader counts from its
+  /// dead, or that has stopped, and to which the leader has no link; or of which the leader has
+  /// heard nothing in the group for 30 s, whatever its process does. The leader counts from its
   /// election on, and waits until no voter has come or gone for 30 s, or for this long if that is
   /// shorter. If no member can take its place, it keeps its seat. Zero: voters are not replaced.
   /// The leader's value applies.

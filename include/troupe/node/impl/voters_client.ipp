@@ -57,7 +57,7 @@ struct voters_client::asking {
           found = asked.get();
         else
           found = problem{errc::not_leader, "leadership has moved; ask again"};
-        if (found || !passes(found.error().code))
+        if (found || found.error().code != errc::not_leader)
           return found;
       }
       if (auto why = from.refusal_(); why && !from.leader_())
@@ -68,17 +68,17 @@ struct voters_client::asking {
     }
   }
 
-  /// The next leader may say otherwise; to ask once more does no harm.
-  static bool passes(errc code) {
-    return code == errc::not_leader || code == errc::unreachable;
-  }
-
-  /// The leader may have taken the request, and carry it out later.
+  /// The leader may have taken the request, and carry it out later. Where it is lost, the next one
+  /// may say otherwise, and to ask once more does no harm; what it says itself is its answer, also
+  /// that it cannot reach the node that is meant.
   static problem in_words(const caf::error& why) {
     if (why == caf::sec::request_timeout)
       return {errc::timed_out, "the node that leads gave no answer in time; a change may still be "
                                "made, see troupe voters"};
-    return to_problem(why);
+    auto said = to_problem(why);
+    if (said.code == errc::unreachable && why.category() != caf::type_id_v<errc>)
+      return {errc::not_leader, "the link to the node that leads was lost; ask again"};
+    return said;
   }
 
   /// How soon a change of leader is noticed.

@@ -121,6 +121,7 @@ public:
   struct wants {
     std::size_t voters = 3;
     duration replace_after{};
+    duration silent_after{};
   };
 
   /// By the calendar of the world, and by the clock of the node.
@@ -305,16 +306,25 @@ private:
     return others_[node];
   }
 
+  /// By the last look.
+  [[nodiscard]] duration silence_of(const node_id& node) const {
+    auto found = std::ranges::find_if(shown_.others, [&node](auto& each) {
+      return cluster::to_seat_contact(each.who.contact).node == node;
+    });
+    return found != shown_.others.end() ? found->silent_for : duration{};
+  }
+
   /// Nobody wants that voter away.
   void check_loss(const node_id& node) {
     ++losses_;
     auto& it = see(node);
-    auto long_enough
-      = [this](time_point since) { return own_now_ - since >= wants_.replace_after; };
-    if (wants_.replace_after == duration::zero() || !long_enough(role_since_)
-        || (!it.is_there() && !long_enough(it.there)))
+    auto silent_for = silence_of(node);
+    auto is_there = it.is_there() && silent_for < wants_.silent_after;
+    auto long_enough = [this](duration span) { return span >= wants_.replace_after; };
+    if (wants_.replace_after == duration::zero() || !long_enough(own_now_ - role_since_)
+        || (!is_there && !long_enough(own_now_ - it.there) && !long_enough(silent_for)))
       broken("replaces voter " + name_of(node) + " too early");
-    if (!it.is_there() && shown_.members.voters().size() > wants_.voters)
+    if (!is_there && shown_.members.voters().size() > wants_.voters)
       return;
     replaced_.insert(node); // it may be asked for again
     if (replaced_.size() > promoted_.size())

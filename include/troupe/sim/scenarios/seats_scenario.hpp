@@ -23,11 +23,11 @@ namespace troupe::sim {
 /// older copy of it, or with an empty one, as they or as new nodes. People add and remove voters,
 /// with and without force, and move the lead; some nodes say that they are others. `cluster::seats`
 /// decides on each node who has a seat in the real Raft group, and who votes, and replaces voters
-/// that are gone for long. At most one disk is
-/// lost or put back at a time, and only while the others have all that its seat has promised. Some
-/// time after the last fault there is one leader that all know, as many nodes vote as are wanted
-/// and can, none of the seats is void, nobody waits, and the group is at rest. See seats_process
-/// for what is simpler than in a real cluster. Disks are not full here.
+/// that are gone for long, or whose replicas are silent while their processes go on. At most one
+/// disk is lost or put back at a time, and only while the others have all that its seat has
+/// promised. Some time after the last fault there is one leader that all know, as many nodes vote
+/// as are wanted and can, none of the seats is void, nobody waits, and the group is at rest. See
+/// seats_process for what is simpler than in a real cluster. Disks are not full here.
 class seats_scenario {
 public:
   explicit seats_scenario(const scenario_options& how)
@@ -273,6 +273,30 @@ private:
   void settle() {
     world_.setting().voters = 3;
     world_.end_faults();
+    wait_for_peace();
+    if (!is_broken() && world_.random().one_in(3) && fall_silent())
+      wait_for_peace();
+    world_.setting().is_over = true;
+  }
+
+  /// Of a voter that follows the disk fails, where another node can vote in its place. Returns
+  /// whether there is such a voter.
+  bool fall_silent() {
+    process_id where = 0;
+    auto* leads = group_.leader(where);
+    auto& members = leads->consensus().members();
+    auto wanted = leads->view().wanted;
+    if (members.voters().size() < 3 || leads->replace_after() == duration::zero()
+        || world_.size() < wanted + 1 + members.kept_out.size())
+      return false;
+    auto* silent = world_.at(any_voter());
+    if (silent == nullptr || silent == leads || !members.votes(silent->self()))
+      return false;
+    silent->fall_silent();
+    return true;
+  }
+
+  void wait_for_peace() {
     auto until = world_.now() + patience;
     auto calm = world_.now();
     auto term = world_.setting().latest;
@@ -287,7 +311,6 @@ private:
         broken("liveness: " + to_string(patience) + " after the last fault " + missing + "; "
                + describe());
     }
-    world_.setting().is_over = true;
   }
 
   /// Empty: nothing. `term` and `calm`: as of now, and since when nothing is missing.
@@ -297,10 +320,18 @@ private:
     if (leads == nullptr || world_.setting().latest != term)
       return "nobody leads for long";
     std::set<node_id> living;
+    node_id silent;
     for (process_id who = 0; who < world_.size(); ++who) {
       if (world_.at(who) == nullptr)
         return "process " + std::to_string(who) + " does not run";
       auto& node = *world_.at(who);
+      if (node.is_silent()) {
+        if (leads->consensus().members().votes(node.self())
+            && leads->replace_after() != duration::zero())
+          return "node " + name_of(node.node()) + " votes, whose replica says nothing";
+        silent = node.node();
+        continue;
+      }
       living.insert(node.node());
       if (leads->consensus().members().members.contains(node.self())
           && node.leader() != leads->address())
@@ -319,6 +350,8 @@ private:
     std::size_t voters = 0;
     for (auto& [seat, who] : replica.members().members) {
       auto node = cluster::to_seat_contact(who.contact).node;
+      if (node == silent)
+        continue;
       if (!living.contains(node))
         return "node " + name_of(node) + ", which has gone, has a seat";
       auto& has_it = *world_.at(raft_process::process_of(seat));

@@ -56,10 +56,12 @@ public:
       to_seats_(here, [](std::function<void()>& job) { job(); }),
       group_(here, *this, how(here), which, {}),
       seats_(node_, self(),
-             {.voters = here.setting().voters, .replace_after = here.setting().replace_after},
+             {.voters = here.setting().voters,
+              .replace_after = here.setting().replace_after,
+              .silent_after = silent_after},
              here.life()),
       laws_(here.setting().facts, here.setting().on_disk, node_,
-            {here.setting().voters, here.setting().replace_after}) {}
+            {here.setting().voters, here.setting().replace_after, silent_after}) {}
 
   group_seat(const group_seat&) = delete;
   group_seat& operator=(const group_seat&) = delete;
@@ -110,6 +112,11 @@ public:
         here_.send(to, card_shown{here_.life(), ++cards_sent_, 0, theirs, forgotten});
   }
 
+  /// Its replica neither says nor hears anything any more, as if its disk had failed.
+  void fall_silent() {
+    is_silent_ = true;
+  }
+
   // -- what it shows -----------------------------------------------------------------------------
 
   [[nodiscard]] const node_id& node() const {
@@ -130,6 +137,10 @@ public:
 
   [[nodiscard]] cluster::voters_view view() const {
     return seats_.view(group_.look(), group_.inside().quorum(here_.now()));
+  }
+
+  [[nodiscard]] bool is_silent() const {
+    return is_silent_;
   }
 
   /// Requests of people that have no answer yet.
@@ -219,7 +230,7 @@ public:
   // -- what other nodes say ------------------------------------------------------------------
 
   void hear_from(process_id from, const group_letter& what) {
-    if (what.to != self() || !is_linked(from, what.life))
+    if (is_silent_ || what.to != self() || !is_linked(from, what.life))
       return;
     auto& node = linked_.at(from).node;
     auto& members = consensus().members().members;
@@ -278,6 +289,7 @@ private:
   };
 
   /// A node is paused for 2 s at most, and is answered late then.
+  static constexpr duration silent_after = std::chrono::seconds{6};
   static constexpr duration change_within = std::chrono::seconds{35};
   static constexpr duration hand_over_within = std::chrono::seconds{8};
   static constexpr duration answer_within = std::chrono::seconds{5};
@@ -490,6 +502,8 @@ private:
   void hear(Other&) {}
 
   void hear(host::group_core::send& what) {
+    if (is_silent_)
+      return;
     auto found = peers_.find(what.to);
     if (found == peers_.end()) {
       auto& members = consensus().members().members;
@@ -569,6 +583,7 @@ private:
   /// Where messages for a seat go.
   std::map<raft::member_id, other> peers_;
   std::optional<other> offered_;
+  bool is_silent_ = false;
   duration proposed_at_{};
   request_id last_asker_ = 0;
   std::map<request_id, std::pair<asker_laws*, answer>> askers_;

@@ -101,6 +101,11 @@ public:
     seat_.pretend(theirs, forgotten);
   }
 
+  /// Its disk fails, and its process goes on.
+  void fall_silent() {
+    seat_.fall_silent();
+  }
+
   // -- what it shows -----------------------------------------------------------------------------
 
   [[nodiscard]] const node_id& node() const {
@@ -114,6 +119,15 @@ public:
   /// Its part in the group.
   [[nodiscard]] const group_seat<home>* group() const {
     return &seat_;
+  }
+
+  /// See cluster::seats_options.
+  [[nodiscard]] duration replace_after() const {
+    return replace_after_;
+  }
+
+  [[nodiscard]] bool is_silent() const {
+    return seat_.is_silent();
   }
 
   [[nodiscard]] const raft::replica& consensus() const {
@@ -308,6 +322,7 @@ private:
 
   home& here_;
   node_id node_;
+  const duration replace_after_ = here_.setting().replace_after;
   node_links links_;
   /// Members that are there, and when that was heard last; and who each process is, in which life.
   std::map<node_id, time_point> there_;
