@@ -10,8 +10,8 @@
 
 #include "caf/actor_cast.hpp"
 #include "caf/event_based_actor.hpp"
-#include "troupe/cluster/introductions.hpp"
-#include "troupe/cluster/member_card.hpp"
+#include "troupe/cluster/cards/introductions.hpp"
+#include "troupe/cluster/cards/member_card.hpp"
 #include "troupe/cluster/sealed_swim.hpp"
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/timer_queue.hpp"
