@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "cluster_lists.hpp"
 #include "commands.hpp"
 #include "connect.hpp"
 #include "troupe/core/agent_id.hpp"

@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "cluster_lists.hpp"
 #include "cluster_report.hpp"
 #include "connect.hpp"
 

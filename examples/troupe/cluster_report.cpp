@@ -1,4 +1,5 @@
 #include "cluster_report.hpp"
+#include "cluster_lists.hpp"
 
 #include <algorithm>
 #include <iterator>

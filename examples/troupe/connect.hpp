@@ -18,22 +18,16 @@
 #include <utility>
 #include <vector>
 
-#include "caf/actor.hpp"
-#include "caf/actor_cast.hpp"
-#include "caf/error.hpp"
-#include "caf/scoped_actor.hpp"
 #include "cli.hpp"
-#include "troupe/core/caf/to_error.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/log_line.hpp"
-#include "troupe/core/names.hpp"
 #include "troupe/node/cluster_client.hpp"
 #include "troupe/node/login_checks.hpp"
 #include "troupe/node/messages.hpp"
 #include "troupe/platform/calendar.hpp"
 #include "troupe/security/credentials.hpp"
 
-/// How commands connect to a cluster, and the lists that several of them show.
+/// How commands connect to a cluster, and how they describe its group.
 namespace cli {
 
 /// Where the key and the certificates of this user are, and what the user sets to change that.
@@ -378,135 +372,6 @@ inline void tell_leaderless(const common_options& common, const troupe::cluster:
   json line{{"event", "no_leader"}, {"node", seen.name}};
   add_standing(line, seen, {});
   print(line, std::cerr);
-}
-
-/// All records of one kind, with any status, as the node that answers knows them.
-inline troupe::result<std::vector<troupe::registry::record_view>>
-all_records(troupe::cluster_client& cluster, troupe::registry::record_kind kind,
-            troupe::duration wait) {
-  troupe::registry::find_records question;
-  question.kind = kind;
-  question.statuses = troupe::registry::all_statuses();
-  question.unhealthy_too = true;
-  question.limit = 1'000;
-  std::vector<troupe::registry::record_view> found;
-  for (;;) {
-    auto page = cluster.services().registry.ask(question, wait);
-    if (!page)
-      return page.error();
-    found.insert(found.end(), page->records.begin(), page->records.end());
-    if (!page->more || page->records.empty())
-      return found;
-    question.after = found.back().value.key;
-  }
-}
-
-/// Waits until the node that answers shows of that one what is meant (null: nothing of it), which
-/// others hear of a moment later. Returns whether it does in time.
-template <class Condition>
-troupe::result<bool> await_shown(troupe::cluster_client& cluster, const troupe::node_id& node,
-                                 Condition is_meant, troupe::duration wait) {
-  auto end = std::chrono::steady_clock::now() + wait;
-  for (;;) {
-    auto all = all_records(cluster, troupe::registry::record_kind::node, wait);
-    if (!all)
-      return all.error();
-    auto found = std::ranges::find(
-      *all, node, [](auto& each) -> auto& { return each.value.key.owner; });
-    if (is_meant(found == all->end() ? nullptr : &*found))
-      return true;
-    if (std::chrono::steady_clock::now() >= end)
-      return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds{20});
-  }
-}
-
-/// Asks the router of that node, over a link to its address.
-template <class Question>
-troupe::result<typename Question::result> ask_node(troupe::cluster_client& client,
-                                                   const troupe::registry::record& node,
-                                                   const Question& what, troupe::duration wait) {
-  using answer_type = typename Question::result;
-  auto& endpoint = node.endpoints.front();
-  auto link = client.link_to({endpoint.host, endpoint.port}, wait);
-  if (!link)
-    return link.error();
-  auto entry = (*link)->entry_point();
-  if (!entry || (*link)->peer().node != node.key.owner)
-    return troupe::problem{troupe::errc::unreachable,
-                           "node '" + node.key.name + "' is not at its address "
-                             + to_string(troupe::net::address{endpoint.host, endpoint.port})
-                             + "; it may be ending, or have restarted"};
-  troupe::result<answer_type> answer{
-    troupe::problem{troupe::errc::timed_out, "no answer in time; wait longer with --timeout"}};
-  caf::scoped_actor self{client.system()};
-  self->request(caf::actor_cast<caf::actor>(entry), wait, what)
-    .receive([&](const answer_type& got) { answer = got; },
-             [&](const caf::error& why) { answer = troupe::to_problem(why); });
-  return answer;
-}
-
-/// Those that have this name or id; if there are none, those whose id begins so.
-inline std::vector<troupe::registry::record>
-nodes_called(const std::string& what, const std::vector<troupe::registry::record_view>& all) {
-  std::vector<troupe::registry::record> found;
-  auto add_those = [&](auto is_meant) {
-    for (auto& each : all)
-      if (is_meant(each.value.key))
-        found.push_back(each.value);
-  };
-  add_those([&](auto& key) { return key.name == what || to_string(key.owner) == what; });
-  if (found.empty())
-    add_those([&](auto& key) { return troupe::begins_id(what, to_string(key.owner)); });
-  return found;
-}
-
-/// The record of the node with this name or id. One that is ready is known to the others a moment
-/// later, and scripts do not wait for that: a name that nobody knows is looked for that long.
-inline troupe::result<troupe::registry::record>
-find_node(troupe::cluster_client& client, const std::string& called, troupe::duration wait) {
-  constexpr troupe::duration others_hear_within = std::chrono::milliseconds{500};
-  auto end = std::chrono::steady_clock::now() + std::min(wait, others_hear_within);
-  std::vector<troupe::registry::record> found;
-  for (;;) {
-    auto nodes = all_records(client, troupe::registry::record_kind::node, wait);
-    if (!nodes)
-      return nodes.error();
-    found = nodes_called(called, *nodes);
-    if (!found.empty() || std::chrono::steady_clock::now() >= end)
-      break;
-    std::this_thread::sleep_for(std::chrono::milliseconds{20});
-  }
-  if (found.empty())
-    return troupe::problem{troupe::errc::not_found, "no node is called '"
-                                                      + troupe::shortened(called)
-                                                      + "'; see troupe status"};
-  if (found.size() > 1)
-    return troupe::problem{troupe::errc::bad_argument,
-                           std::to_string(found.size()) + " nodes are called '" + called
-                             + "'; give the first digits of its id that troupe status shows"};
-  if (found.front().endpoints.empty())
-    return troupe::problem{troupe::errc::unreachable,
-                           "node '" + called
-                             + "' says no address; ask where it runs, with node::maintain"};
-  return found.front();
-}
-
-/// All locks that are held.
-inline troupe::result<std::vector<troupe::lock::lock_view>>
-all_locks(troupe::cluster_client& cluster, troupe::duration wait) {
-  troupe::lock::list_locks question;
-  question.limit = 1'000;
-  std::vector<troupe::lock::lock_view> found;
-  for (;;) {
-    auto page = cluster.services().locks.ask(question, wait);
-    if (!page)
-      return page.error();
-    found.insert(found.end(), page->locks.begin(), page->locks.end());
-    if (!page->more || page->locks.empty())
-      return found;
-    question.after = found.back().name;
-  }
 }
 
 } // namespace cli

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "asked_nodes.hpp"
+#include "cluster_lists.hpp"
 #include "commands.hpp"
 #include "connect.hpp"
 #include "table.hpp"

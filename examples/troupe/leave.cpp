@@ -12,6 +12,7 @@
 #include "caf/scoped_actor.hpp"
 #include "caf/sec.hpp"
 #include "caf/send.hpp"
+#include "cluster_lists.hpp"
 #include "commands.hpp"
 #include "connect.hpp"
 #include "process_end.hpp"

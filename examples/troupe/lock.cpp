@@ -18,6 +18,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "cluster_lists.hpp"
 #include "commands.hpp"
 #include "connect.hpp"
 #include "table.hpp"

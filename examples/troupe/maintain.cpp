@@ -1,5 +1,6 @@
 #include <iostream>
 
+#include "cluster_lists.hpp"
 #include "commands.hpp"
 #include "connect.hpp"
 

@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "cluster_lists.hpp"
 #include "commands.hpp"
 #include "connect.hpp"
 

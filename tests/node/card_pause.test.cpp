@@ -1,4 +1,4 @@
-#include "troupe/cluster/card_pause.hpp" // the header under test
+#include "troupe/cluster/cards/card_pause.hpp" // the header under test
 
 #include <catch2/catch_test_macros.hpp>
 

@@ -1,4 +1,4 @@
-#include "troupe/cluster/card_wishes.hpp" // the header under test
+#include "troupe/cluster/cards/card_wishes.hpp" // the header under test
 
 #include <catch2/catch_test_macros.hpp>
 

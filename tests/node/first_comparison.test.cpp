@@ -1,4 +1,4 @@
-#include "troupe/cluster/first_comparison.hpp" // the header under test
+#include "troupe/cluster/cards/first_comparison.hpp" // the header under test
 
 #include <catch2/catch_test_macros.hpp>
 

@@ -1,4 +1,4 @@
-#include "troupe/cluster/introductions.hpp" // the header under test
+#include "troupe/cluster/cards/introductions.hpp" // the header under test
 
 #include <catch2/catch_test_macros.hpp>
 

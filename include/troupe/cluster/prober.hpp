@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "troupe/cluster/known_member.hpp"
-#include "troupe/cluster/probe_round.hpp"
+#include "troupe/cluster/member_turns.hpp"
 #include "troupe/cluster/swim_options.hpp"
 #include "troupe/cluster/swim_types.hpp"
 #include "troupe/core/ids.hpp"
@@ -79,7 +79,10 @@ public:
 
   /// @pre all three outlive this
   prober(const swim_options& options, const known_members& members, random_source& random)
-    : options_(options), members_(members), random_(random), round_(random) {}
+    : options_(options),
+      members_(members),
+      random_(random),
+      round_(random, turns_drawn::each_round) {}
 
   prober(const prober&) = delete;
   prober& operator=(const prober&) = delete;
@@ -208,7 +211,7 @@ public:
   // -- whom it asks ----------------------------------------------------------------------
 
   /// @pre it is one of `members`, and has not joined yet
-  void join(const probe_round::entry& who) {
+  void join(const member_turns::entry& who) {
     round_.join(who);
   }
 
@@ -226,7 +229,7 @@ public:
 
   /// Up to so many members that `fits`, drawn at random.
   template <class Fits>
-  std::vector<const probe_round::entry*> some(std::size_t count, Fits fits) {
+  std::vector<const member_turns::entry*> some(std::size_t count, Fits fits) {
     return round_.some(count, fits);
   }
 
@@ -332,7 +335,7 @@ private:
 
   // -- pings of its own ------------------------------------------------------------------
 
-  void ping(time_point now, const probe_round::entry& whom, effects& out) {
+  void ping(time_point now, const member_turns::entry& whom, effects& out) {
     auto number = ++last_number_;
     probe made{.whom = whom.first,
                .when = whom.second.told.what.when,
@@ -472,7 +475,7 @@ private:
   const swim_options& options_;
   const known_members& members_;
   random_source& random_;
-  probe_round round_;
+  member_turns round_;
   probes probes_;
   /// The probe under way to each.
   std::map<node_id, std::uint32_t> pinged_;

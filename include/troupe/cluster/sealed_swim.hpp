@@ -12,8 +12,8 @@
 #include <variant>
 #include <vector>
 
+#include "troupe/cluster/cards/member_card.hpp"
 #include "troupe/cluster/datagram_ways.hpp"
-#include "troupe/cluster/member_card.hpp"
 #include "troupe/cluster/swim.hpp"
 #include "troupe/cluster/swim_options.hpp"
 #include "troupe/cluster/swim_types.hpp"

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "troupe/cluster/known_member.hpp"
+#include "troupe/cluster/member_turns.hpp"
 #include "troupe/cluster/membership.hpp"
-#include "troupe/cluster/news_turns.hpp"
 #include "troupe/cluster/prober.hpp"
 #include "troupe/cluster/rumour_pages.hpp"
 #include "troupe/cluster/suspicion.hpp"
@@ -162,7 +162,7 @@ public:
       random_(seed),
       members_(self, incarnation{boot, 0}, options_, check),
       prober_(options_, members_.all(), random_),
-      turns_(random_) {}
+      turns_(random_, turns_drawn::once) {}
 
   swim(const swim&) = delete;
   swim& operator=(const swim&) = delete;
@@ -459,7 +459,7 @@ private:
   random_source random_;
   membership members_;
   prober prober_;
-  news_turns turns_;
+  member_turns turns_;
   std::optional<time_point> sync_at_;
   duration next_sync_{};
   /// Comparisons in a row that were left out.

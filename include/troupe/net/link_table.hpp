@@ -14,6 +14,7 @@
 #include "troupe/core/overloaded.hpp"
 #include "troupe/core/visit.hpp"
 #include "troupe/net/attempts.hpp"
+#include "troupe/net/link_doubt.hpp"
 #include "troupe/net/linkless_requests.hpp"
 #include "troupe/net/types.hpp"
 
@@ -31,16 +32,13 @@ namespace troupe::net {
 /// ends only by that rule, by its time-out, by a later life of the same node, or if its connection
 /// gives way to a newer one (table_options::max_accepting).
 ///
-/// A live link stays, whichever side made it. Where its peer is there again by another way, because
-/// it does not hear over the link, that ends within a few heartbeats, unless the peer is heard of.
-/// A greeting of another process of the same node, with its boot number or a higher one, puts the
-/// link in doubt: if the peer is not heard of within a few of its heartbeats, its process is dead,
-/// and the next greeting replaces the link. If it is heard of, two processes have one identity, and
-/// the other one is refused as a duplicate, for as long as a peer may be silent; then the link is
-/// doubted anew. A greeting with a lower number is refused. If the node with the higher number has
-/// no link, the refused node is told that number and may continue above it, a few times: its data
-/// are older, or were restored. A number far above the last known one is not believed, by either
-/// side.
+/// A live link stays, whichever side made it. Where its peer is there again by another way, or
+/// another process of the same node greets with its boot number or a higher one, the link is in
+/// doubt: it ends within a few heartbeats, unless the peer is heard of (see link_doubt), and the
+/// next greeting replaces it. A greeting with a lower number is refused. If the node with the
+/// higher number has no link, the refused node is told that number and may continue above it, a
+/// few times: its data are older, or were restored. A number far above the last known one is not
+/// believed, by either side.
 ///
 /// A dialler may ask for a founding_word instead of a link. A node with a cluster answers that
 /// itself; of one without, its owner gives the answer. Then the connection ends.
@@ -88,9 +86,10 @@ public:
         give_up(waiting, why, out);
       } else if (auto silent = links_.find(due); silent != links_.end()) {
         auto& link = silent->second;
-        if (link.doubted_since && link.is_redialled)
+        auto doubt = link.doubt.why();
+        if (doubt == link_doubt::cause::other_way)
           shut(silent, "silent, while the node is there by another way", end_cause::silent, out);
-        else if (link.doubted_since)
+        else if (doubt)
           shut(silent, "replaced by a later life of the node", end_cause::replaced, out);
         else
           shut(silent,
@@ -134,20 +133,12 @@ private:
   /// A connection that BASP has; kept until BASP has forgotten it.
   struct live_link {
     hello peer;
+    link_doubt doubt;
     duration silence{};
-    std::optional<time_point> deadline;
+    std::optional<time_point> deadline = {};
     bool is_up = false;
     /// Of its certificate, which clients of one user share.
     std::optional<node_id> identity = {};
-    /// Since then another process of the node has been wanting its place, and the peer has not been
-    /// heard of.
-    std::optional<time_point> doubted_since = {};
-    /// It is this process itself: it, or a node on the way, does not hear over this link.
-    bool is_redialled = false;
-    /// When it became a link.
-    time_point since{};
-    /// It has been heard of beside another process of the node, which is refused until then.
-    std::optional<time_point> proven_alive_until = {};
   };
 
   /// Whether it is a member, and when it came to be without a connection. So clients are forgotten
@@ -405,7 +396,7 @@ private:
     if (there.link)
       if (auto linked = links_.find(*there.link);
           linked->second.deadline.has_value() && linked->second.peer.basp_node != said.basp_node)
-        return doubt(now, *linked);
+        return claim(now, *linked);
     if (said.boot > there.boot) {
       there.boot = said.boot;
       if (there.accepting)
@@ -437,55 +428,30 @@ private:
     return alike < limit ? verdict::go : verdict::full;
   }
 
-  /// Another process of the node wants the place of that link. An end of its process is usually
-  /// known at once; only where its machine is gone, too, does it take this long.
-  verdict doubt(time_point now, links::value_type& which) {
-    auto& [connection, it] = which;
-    if (it.proven_alive_until && now < *it.proven_alive_until)
-      return verdict::duplicate;
-    it.is_redialled = false;
-    if (!it.doubted_since)
-      begin_doubt(now, which);
-    return verdict::linked;
+  /// Another process of the node wants the place of that link.
+  verdict claim(time_point now, links::value_type& which) {
+    auto reply = which.second.doubt.claimed(now);
+    hasten(which);
+    return reply;
   }
 
-  static bool is_of(const live_link& it, const hello& who) {
-    return it.peer.node == who.node && it.peer.basp_node == who.basp_node;
-  }
-
-  /// A process that has a link is there by another way. If that is no dial that has crossed with
-  /// the one of the link, the link may be of no use any more: it ends soon, unless the peer is
-  /// heard of.
+  /// A process that has a link is there by another way.
   void suspect(time_point now, const hello& who) {
     auto link = link_to(who.node);
     auto found = link ? links_.find(*link) : links_.end();
     if (found == links_.end())
       return;
     auto& it = found->second;
-    if (!it.is_up || !it.deadline || it.doubted_since || !is_of(it, who)
-        || now - it.since < options_.connect_timeout + options_.greeting_timeout)
+    if (!it.is_up || !it.deadline || it.peer.basp_node != who.basp_node)
       return;
-    it.is_redialled = true;
-    begin_doubt(now, *found);
+    it.doubt.redialled(now);
+    hasten(*found);
   }
 
-  void begin_doubt(time_point now, links::value_type& which) {
+  /// A link in doubt has less time.
+  void hasten(links::value_type& which) {
     auto& [connection, it] = which;
-    it.doubted_since = now;
-    rearm(connection, *it.deadline, std::min(*it.deadline, end_of_doubt(it)));
-  }
-
-  /// The peer was heard of then.
-  static void end_doubt(live_link& it, time_point heard_at) {
-    if (!it.doubted_since || heard_at <= *it.doubted_since)
-      return;
-    it.doubted_since.reset();
-    if (!std::exchange(it.is_redialled, false))
-      it.proven_alive_until = heard_at + it.silence;
-  }
-
-  static time_point end_of_doubt(const live_link& it) {
-    return *it.doubted_since + heartbeats_of_doubt * it.peer.heartbeat;
+    rearm(connection, *it.deadline, it.doubt.limit(*it.deadline));
   }
 
   /// Whether another peer has a link with that process, or is about to: messages of the one would
@@ -556,12 +522,12 @@ private:
     auto& there = peers_[who.node];
     there.link = connection;
     keep(who.node);
-    auto& made = links_[connection];
-    made.peer = who;
+    auto crossing_until = now + options_.connect_timeout + options_.greeting_timeout;
+    auto& made = links_.try_emplace(connection, live_link{who, {who.heartbeat, crossing_until}})
+                   .first->second;
     if (proven)
       made.identity = proven->node;
     made.silence = bounded(options_.link_timeout, who);
-    made.since = now;
     made.deadline = now + options_.handshake_timeout;
     alarms_.emplace(*made.deadline, connection);
     out.push_back(hand_over{connection, std::move(who), end, std::move(proven), is_relayed});
@@ -572,7 +538,7 @@ private:
     if (found == links_.end())
       return;
     found->second.is_up = true;
-    end_doubt(found->second, now);
+    found->second.doubt.heard(now, found->second.silence);
     extend(found->first, found->second, now);
   }
 
@@ -580,7 +546,7 @@ private:
     auto found = links_.find(what.connection);
     if (found == links_.end() || !found->second.is_up)
       return;
-    end_doubt(found->second, what.at);
+    found->second.doubt.heard(what.at, found->second.silence);
     extend(found->first, found->second, what.at);
   }
 
@@ -628,8 +594,7 @@ private:
   void extend(connection_id connection, live_link& it, time_point heard_at) {
     if (!it.deadline)
       return;
-    auto next = heard_at + it.silence;
-    rearm(connection, *it.deadline, it.doubted_since ? std::min(next, end_of_doubt(it)) : next);
+    rearm(connection, *it.deadline, it.doubt.limit(heard_at + it.silence));
   }
 
   static duration bounded(duration silence, const hello& peer) {
@@ -700,8 +665,6 @@ private:
   }
 
   // -- state ---------------------------------------------------------------------
-
-  static constexpr int heartbeats_of_doubt = 3;
 
   hello self_;
   table_options options_;

@@ -233,18 +233,10 @@ public:
     auto& written = stream_.wr_buf();
     auto whole = judge_.sent(std::as_bytes(std::span{written}).subspan(counted_));
     written.resize(counted_ + whole); // with a part of a message the peer would read no other
-    if (waiting_ == 0 && !has_large_buffer_
-        && basp_header::is_heartbeat(std::as_bytes(std::span{written})))
+    if (waiting_ == 0)
       write_at_once(written);
-    if (waiting_ == 0 && written.empty())
-      link_transport::release(written, link_transport::kept_to_write);
-    if (written.empty())
-      return;
-    waiting_ += written.size() - counted_;
-    has_large_buffer_ = written.capacity() > link_transport::kept_to_write;
-    stream_.flush(this);
-    counted_ = stream_.wr_buf().size(); // zero if the stream has taken the buffer over
-    note_waiting();
+    if (!written.empty())
+      write_in_turn(written);
   }
 
   void data_transferred(compat::execution_context*, std::size_t, std::size_t left) override {
@@ -459,12 +451,25 @@ private:
       compat::anon_send(carrier, link_lost{});
   }
 
-  /// A heartbeat comes alone, so that nothing is gained by a turn of poll that waits for room.
-  /// What is not taken goes the usual way, which also finds out what is broken.
+  /// Nothing waits. A heartbeat comes alone, so that nothing is gained by a turn of poll that waits
+  /// for room. What is not taken goes the usual way, which also finds out what is broken.
   void write_at_once(caf::byte_buffer& written) {
-    auto put = wire_->write(std::as_bytes(std::span{written}));
-    if (put.state != progress::failed)
-      written.erase(written.begin(), written.begin() + static_cast<std::ptrdiff_t>(put.bytes));
+    if (!has_large_buffer_ && basp_header::is_heartbeat(std::as_bytes(std::span{written}))) {
+      auto put = wire_->write(std::as_bytes(std::span{written}));
+      if (put.state != progress::failed)
+        written.erase(written.begin(), written.begin() + static_cast<std::ptrdiff_t>(put.bytes));
+    }
+    if (written.empty())
+      link_transport::release(written, link_transport::kept_to_write);
+  }
+
+  /// Once the descriptor has room.
+  void write_in_turn(const caf::byte_buffer& written) {
+    waiting_ += written.size() - counted_;
+    has_large_buffer_ = written.capacity() > link_transport::kept_to_write;
+    stream_.flush(this);
+    counted_ = stream_.wr_buf().size(); // zero if the stream has taken the buffer over
+    note_waiting();
   }
 
   /// Closes the link that holds most, if one has to be closed.

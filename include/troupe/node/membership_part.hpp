@@ -17,11 +17,10 @@
 #include "caf/message_handler.hpp"
 #include "caf/result.hpp"
 #include "troupe/cluster/admitted_certificates.hpp"
-#include "troupe/cluster/card_pause.hpp"
-#include "troupe/cluster/card_wishes.hpp"
-#include "troupe/cluster/first_comparison.hpp"
-#include "troupe/cluster/introductions.hpp"
-#include "troupe/cluster/member_card.hpp"
+#include "troupe/cluster/cards/card_pause.hpp"
+#include "troupe/cluster/cards/card_wishes.hpp"
+#include "troupe/cluster/cards/first_comparison.hpp"
+#include "troupe/cluster/cards/member_card.hpp"
 #include "troupe/cluster/node_core.hpp"
 #include "troupe/cluster/record_exchange.hpp"
 #include "troupe/cluster/sealed_swim.hpp"
@@ -38,6 +37,7 @@
 #include "troupe/net/link.hpp"
 #include "troupe/net/peer_book.hpp"
 #include "troupe/net/side.hpp"
+#include "troupe/node/card_desk.hpp"
 #include "troupe/node/messages.hpp"
 #include "troupe/node/node_log.hpp"
 #include "troupe/node/peer_keepers.hpp"
@@ -71,8 +71,8 @@ struct membership_setup {
 };
 
 /// A node's part in the membership that goes over links: cards, comparisons, and signs of life
-/// where no datagrams get through. Its swim_thread does all else; what members ask each other of
-/// their records is left to its record_desk.
+/// where no datagrams get through. Its swim_thread does all else; showing cards is left to its
+/// card_desk, and what members ask each other of their records to its record_desk.
 ///
 /// Each peer is asked for cards once at a time; so many nodes wait for that as card_wishes has room
 /// for.
@@ -83,12 +83,13 @@ public:
   membership_part(caf::event_based_actor* self, membership_setup setup)
     : self_(self),
       setup_(std::move(setup)),
-      own_(id_of(setup_.key)),
       timers_(self),
       keepers_(self, setup_.find_entry),
       questions_(self, setup_.peers),
       desk_(self, keepers_, questions_, setup_.find_records),
-      shown_(setup_.credentials ? setup_.credentials->own_certificate() : std::string{}) {}
+      cards_(self, timers_, keepers_, id_of(setup_.key),
+             setup_.credentials ? setup_.credentials->own_certificate() : std::string{},
+             [this](member_card card) { meet(std::move(card), true); }) {}
 
   /// For what members ask it.
   caf::message_handler handlers() {
@@ -150,7 +151,7 @@ public:
     if (thread_ == nullptr)
       return;
     thread_->go_on_as(how, seed);
-    introduce_all();
+    cards_.introduce_all();
   }
 
   // -- records ---------------------------------------------------------------------------
@@ -178,14 +179,13 @@ public:
     if (peer.as == net::role::client)
       return;
     keepers_.link_up(which);
-    auto has_dialled = which->end() == net::side::dialled;
-    show_card(peer.node, introductions_.link_up(peer.node, has_dialled));
+    cards_.link_up(peer.node, which->end() == net::side::dialled);
   }
 
   void link_down(const net::link_ptr& which) {
     if (!keepers_.link_down(which))
       return;
-    introductions_.link_down(which->peer().node);
+    cards_.link_down(which->peer().node);
     step(swim::doubted{which->peer().node});
   }
 
@@ -215,12 +215,10 @@ public:
     });
   }
 
-  /// This process proves another certificate from here on. The members judge it by the one that it
-  /// has shown them, until that ends: so it shows all of them the new one.
+  /// This process proves another certificate from here on.
   void certificate_is(const std::string& pem) {
     step(sealed_swim::certified{pem});
-    if (std::exchange(shown_, pem) != pem)
-      show_to_all(node_id{}, ++showing_);
+    cards_.certificate_is(pem);
   }
 
   /// Calls `done` with the members in `seen`, on any thread.
@@ -250,6 +248,7 @@ public:
   void stop() {
     has_ended_ = true;
     thread_ = begins_ = nullptr;
+    cards_.stop();
     questions_.stop();
   }
 
@@ -263,8 +262,6 @@ private:
   /// Of one comparison; the rest waits for the next one.
   static constexpr std::size_t max_pages = 200;
   static constexpr duration look_for_expired_every = std::chrono::seconds{10};
-  /// A renewed certificate is shown to one member after the other.
-  static constexpr duration show_card_every = std::chrono::seconds{1};
 
   /// What reading a message may take.
   static constexpr std::size_t max_answer = std::size_t{1} << 20U;
@@ -301,7 +298,7 @@ private:
       step(swim::holds{*records_});
       thread_->begin();
     }
-    introduce_all();
+    cards_.begin(thread_);
   }
 
   /// Whether the node of the card may be a member.
@@ -312,7 +309,7 @@ private:
       return false;
     }
     wishes_.came(node);
-    introductions_.met(node);
+    cards_.met(node);
     first_.has_asked(node);
     step(sealed_swim::met{std::move(card), is_news});
     end_first_comparison();
@@ -358,14 +355,8 @@ private:
 
   /// With all that this node says now.
   void give_own_card(std::function<void(std::string)> done) {
-    setup_.say_all(
-      [this, home = caf::weak_actor_ptr{self_->ctrl()}, done = std::move(done)](const problem&) {
-        run_on(home, [this, done] {
-          if (thread_ == nullptr)
-            return done({});
-          thread_->ask([done, self = own_](sealed_swim& it) { done(bytes_of(it.card_of(self))); });
-        });
-      });
+    setup_.say_all([this, home = caf::weak_actor_ptr{self_->ctrl()}, done = std::move(done)](
+                     const problem&) { run_on(home, [this, done] { cards_.give_own(done); }); });
   }
 
   [[nodiscard]] caf::error not_there() const {
@@ -381,10 +372,6 @@ private:
     return questions_.later(peer, [&](auto done) {
       thread_->ask([done, find = std::move(find)](sealed_swim& it) { done(find(it)); });
     });
-  }
-
-  static std::string bytes_of(const std::optional<member_card>& what) {
-    return what ? to_bytes(*what) : std::string{};
   }
 
   bool take_page(const node_id& from, const std::string& bytes) {
@@ -409,79 +396,12 @@ private:
 
   // -- what this node asks ---------------------------------------------------------------
 
-  /// To the members behind that one, one after the other: each may cost a link, and there is time.
-  void show_to_all(const node_id& behind, std::uint64_t showing) {
-    if (thread_ == nullptr || showing != showing_)
-      return;
-    thread_->ask(
-      [this, home = caf::weak_actor_ptr{self_->ctrl()}, behind, showing](const sealed_swim& it) {
-        std::optional<node_id> next;
-        it.members().for_each([&](const node_id& node, member_status is) {
-          if (is != member_status::left && node > behind && (!next || node < *next))
-            next = node;
-        });
-        if (next)
-          run_on(home, [this, node = *next, showing] {
-            introduce(node, answer_within, [](bool) {});
-            timers_.after(show_card_every, [this, node, showing] { show_to_all(node, showing); });
-          });
-      });
-  }
-
-  /// To all that it is linked to.
-  void introduce_all() {
-    introductions_.begin_anew(
-      [this](const node_id& node, const introductions::try_later& what) { show_card(node, what); });
-  }
-
-  void show_card(const node_id& node, const introductions::try_later& what) {
-    auto show = [this, node, ticket = what.ticket] {
-      if (has_ended_ || !introductions_.still_wants(node, ticket))
-        return;
-      introduce(node, answer_within, [this, node, ticket](bool) {
-        if (auto next = introductions_.tried(node, ticket))
-          show_card(node, *next);
-      });
-    };
-    if (what.pause == duration::zero())
-      show();
-    else
-      timers_.after(what.pause, show);
-  }
-
-  void introduce(const node_id& node, duration wait, std::function<void(bool)> done) {
-    keepers_.find(
-      node, [this, node, wait, done = std::move(done)](const caf::strong_actor_ptr& who) {
-        if (!who || thread_ == nullptr)
-          return done(false);
-        auto home = caf::weak_actor_ptr{self_->ctrl()};
-        thread_->ask([this, home, node, wait, who, done, self = own_](sealed_swim& it) {
-          run_on(home, [this, node, wait, who, done, card = bytes_of(it.card_of(self))] {
-            exchange(node, wait, who, card, done);
-          });
-        });
-      });
-  }
-
-  void exchange(const node_id& node, duration wait, const caf::strong_actor_ptr& who,
-                const std::string& card, const std::function<void(bool)>& done) {
-    self_->request(caf::actor_cast<caf::actor>(who), wait, exchange_cards{card})
-      .then(
-        [this, node, done](const std::string& answer) {
-          auto theirs = from_bytes<member_card>(answer, memory_budget{max_answer});
-          if (theirs && theirs->said.what.node == node)
-            meet(*std::move(theirs), true);
-          done(true);
-        },
-        [done](const caf::error& why) { done(why == errc::busy); }); // which is an answer, too
-  }
-
   void carry_out(const sealed_swim::introduce& what) {
-    introduce(what.to, answer_within, [](bool) {});
+    cards_.introduce(what.to, answer_within, [](bool) {});
   }
 
   void carry_out(const swim::reach& what) {
-    introduce(what.whom, what.wait, [this, number = what.number](bool answered) {
+    cards_.introduce(what.whom, what.wait, [this, number = what.number](bool answered) {
       step(swim::reached{number, answered});
     });
   }
@@ -680,8 +600,6 @@ private:
 
   caf::event_based_actor* self_;
   membership_setup setup_;
-  const node_id own_;
-  introductions introductions_;
   timer_queue<caf::event_based_actor> timers_;
   swim_thread* thread_ = nullptr;
   /// The later life that this node goes on as, if it does.
@@ -689,6 +607,7 @@ private:
   peer_keepers keepers_;
   peer_questions questions_;
   record_desk desk_;
+  card_desk cards_;
   card_wishes wishes_;
   card_pause pause_;
   first_comparison first_;
@@ -697,9 +616,6 @@ private:
   swim_thread* begins_ = nullptr;
   bool has_ended_ = false;
   admitted_certificates admitted_;
-  /// Its own certificate, and how often it was another one.
-  std::string shown_;
-  std::uint64_t showing_ = 0;
 };
 
 } // namespace troupe::cluster

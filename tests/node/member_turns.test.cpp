@@ -1,4 +1,4 @@
-#include "troupe/cluster/news_turns.hpp" // the header under test
+#include "troupe/cluster/member_turns.hpp" // the header under test
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -11,7 +11,7 @@
 #include "support/seeds.hpp"
 #include "troupe/core/random.hpp"
 
-namespace news_turns_test {
+namespace member_turns_test {
 
 using namespace troupe;
 using namespace cluster;
@@ -26,7 +26,8 @@ node_id id(int number) {
 
 /// The turns of members 1 to `count`.
 struct members {
-  explicit members(int count, std::uint64_t seed = 1) : random{seed} {
+  explicit members(int count, std::uint64_t seed = 1, turns_drawn when = turns_drawn::once)
+    : random{seed}, turns{random, when} {
     for (auto each = 1; each <= count; ++each)
       join(each);
   }
@@ -47,9 +48,13 @@ struct members {
     return found;
   }
 
+  node_id next() {
+    return turns.next([](auto&) { return true; })->first;
+  }
+
   random_source random;
   known_members known;
-  news_turns turns{random};
+  member_turns turns;
 };
 
 } // namespace
@@ -111,4 +116,57 @@ TEST_CASE("who joins gets a turn", "[node][swim]") {
   CHECK(std::set<node_id>(next.begin(), next.end()).size() == 4);
 }
 
-} // namespace news_turns_test
+TEST_CASE("of an order that is drawn for each round, each comes once in a round", "[node][swim]") {
+  members all{8, 1, turns_drawn::each_round};
+  std::set<std::vector<node_id>> rounds;
+  for (auto round = 0; round < 100; ++round) {
+    std::vector<node_id> order;
+    for (auto each = 0; each < 8; ++each)
+      order.push_back(all.next());
+    CHECK(std::set<node_id>(order.begin(), order.end()).size() == 8);
+    rounds.insert(order);
+  }
+  CHECK(rounds.size() > 90);
+}
+
+TEST_CASE("of an order that is drawn for each round, who joins comes in this one", "[node][swim]") {
+  for (std::uint64_t seed = 0; seed < 50; ++seed) {
+    members all{8, seed, turns_drawn::each_round};
+    std::set<node_id> seen;
+    for (auto each = 0; each < 5; ++each)
+      seen.insert(all.next());
+    all.join(9);
+    for (auto each = 0; each < 4; ++each)
+      seen.insert(all.next());
+    CHECK(seen.size() == 9);
+  }
+}
+
+TEST_CASE("of an order that is drawn for each round, who goes takes away no other one's turn",
+          "[node][swim]") {
+  for (std::uint64_t seed = 0; seed < 50; ++seed) {
+    members all{8, seed, turns_drawn::each_round};
+    std::set<node_id> seen;
+    for (auto each = 0; each < 5; ++each)
+      seen.insert(all.next());
+    all.turns.drop(*seen.begin());
+    for (auto each = 0; each < 3; ++each)
+      seen.insert(all.next());
+    CHECK(seen.size() == 8);
+  }
+}
+
+TEST_CASE("who is taken out of turn keeps its turn", "[node][swim]") {
+  members all{5, 1, turns_drawn::each_round};
+  std::set<node_id> seen;
+  for (auto each = 0; each < 5; ++each) {
+    CHECK(all.turns.some(9, [](auto&) { return true; }).size() == 5);
+    seen.insert(all.next());
+  }
+  CHECK(seen.size() == 5);
+  CHECK(members{0}.turns.some(2, [](auto&) { return true; }).empty());
+  CHECK(members{0}.turns.next([](auto&) { return true; }) == nullptr);
+  CHECK(all.turns.next([](auto&) { return false; }) == nullptr);
+}
+
+} // namespace member_turns_test

@@ -1,0 +1,181 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "caf/actor_cast.hpp"
+#include "caf/event_based_actor.hpp"
+#include "troupe/cluster/cards/introductions.hpp"
+#include "troupe/cluster/cards/member_card.hpp"
+#include "troupe/cluster/sealed_swim.hpp"
+#include "troupe/core/caf/run_on.hpp"
+#include "troupe/core/caf/timer_queue.hpp"
+#include "troupe/core/codec.hpp"
+#include "troupe/core/ids.hpp"
+#include "troupe/core/memory_budget.hpp"
+#include "troupe/core/time.hpp"
+#include "troupe/node/messages.hpp"
+#include "troupe/node/peer_keepers.hpp"
+#include "troupe/node/swim_thread.hpp"
+
+namespace troupe::cluster {
+
+/// Shows this node's card to others, over links, and takes theirs: to whom it has a link, see
+/// introductions; to whom it is told to; and once its certificate is another one to all members.
+/// Part of its membership_part, which judges the cards that come.
+class card_desk {
+public:
+  using timers = timer_queue<caf::event_based_actor>;
+  using taker = std::function<void(member_card)>;
+
+  /// `queue` and `keepers` outlive it. Others are shown the card of `own`, which has that
+  /// `certificate`; `meet` takes theirs.
+  card_desk(caf::event_based_actor* self, timers& queue, peer_keepers& keepers, const node_id& own,
+            std::string certificate, taker meet)
+    : self_(self),
+      timers_(queue),
+      keepers_(keepers),
+      own_(own),
+      shown_(std::move(certificate)),
+      meet_(std::move(meet)) {}
+
+  /// `thread`, which has the card, lives until stop() at least.
+  void begin(swim_thread* thread) {
+    thread_ = thread;
+    introduce_all();
+  }
+
+  void stop() {
+    has_ended_ = true;
+    thread_ = nullptr;
+  }
+
+  // -- links -----------------------------------------------------------------------------
+
+  void link_up(const node_id& node, bool has_dialled) {
+    show_card(node, introductions_.link_up(node, has_dialled));
+  }
+
+  void link_down(const node_id& node) {
+    introductions_.link_down(node);
+  }
+
+  /// The card of that node counts.
+  void met(const node_id& node) {
+    introductions_.met(node);
+  }
+
+  // -- showing ---------------------------------------------------------------------------
+
+  /// To all that it is linked to.
+  void introduce_all() {
+    introductions_.begin_anew(
+      [this](const node_id& node, const introductions::try_later& what) { show_card(node, what); });
+  }
+
+  /// To one, with a link if there is none. Calls `done` with whether it answers.
+  void introduce(const node_id& node, duration wait, std::function<void(bool)> done) {
+    keepers_.find(
+      node, [this, node, wait, done = std::move(done)](const caf::strong_actor_ptr& who) {
+        if (!who || thread_ == nullptr)
+          return done(false);
+        auto home = caf::weak_actor_ptr{self_->ctrl()};
+        thread_->ask([this, home, node, wait, who, done, self = own_](sealed_swim& it) {
+          run_on(home, [this, node, wait, who, done, card = bytes_of(it.card_of(self))] {
+            exchange(node, wait, who, card, done);
+          });
+        });
+      });
+  }
+
+  /// This process proves another certificate from here on. The members judge it by the one that it
+  /// has shown them, until that ends: so it shows all of them the new one.
+  void certificate_is(const std::string& pem) {
+    if (std::exchange(shown_, pem) != pem)
+      show_to_all(node_id{}, ++showing_);
+  }
+
+  /// Calls `done` with the card, on any thread; with nothing if there is none.
+  void give_own(std::function<void(std::string)> done) {
+    if (thread_ == nullptr)
+      return done({});
+    thread_->ask(
+      [done = std::move(done), self = own_](sealed_swim& it) { done(bytes_of(it.card_of(self))); });
+  }
+
+private:
+  /// A renewed certificate is shown to one member after the other.
+  static constexpr duration show_card_every = std::chrono::seconds{1};
+  /// What reading a card may take.
+  static constexpr std::size_t max_answer = std::size_t{1} << 20U;
+
+  static std::string bytes_of(const std::optional<member_card>& what) {
+    return what ? to_bytes(*what) : std::string{};
+  }
+
+  void show_card(const node_id& node, const introductions::try_later& what) {
+    auto show = [this, node, ticket = what.ticket] {
+      if (has_ended_ || !introductions_.still_wants(node, ticket))
+        return;
+      introduce(node, peer_keepers::answer_within, [this, node, ticket](bool) {
+        if (auto next = introductions_.tried(node, ticket))
+          show_card(node, *next);
+      });
+    };
+    if (what.pause == duration::zero())
+      show();
+    else
+      timers_.after(what.pause, show);
+  }
+
+  void exchange(const node_id& node, duration wait, const caf::strong_actor_ptr& who,
+                const std::string& card, const std::function<void(bool)>& done) {
+    self_->request(caf::actor_cast<caf::actor>(who), wait, exchange_cards{card})
+      .then(
+        [this, node, done](const std::string& answer) {
+          auto theirs = from_bytes<member_card>(answer, memory_budget{max_answer});
+          if (theirs && theirs->said.what.node == node)
+            meet_(*std::move(theirs));
+          done(true);
+        },
+        [done](const caf::error& why) { done(why == errc::busy); }); // which is an answer, too
+  }
+
+  /// To the members behind that one, one after the other: each may cost a link, and there is time.
+  void show_to_all(const node_id& behind, std::uint64_t showing) {
+    if (thread_ == nullptr || showing != showing_)
+      return;
+    thread_->ask(
+      [this, home = caf::weak_actor_ptr{self_->ctrl()}, behind, showing](const sealed_swim& it) {
+        std::optional<node_id> next;
+        it.members().for_each([&](const node_id& node, member_status is) {
+          if (is != member_status::left && node > behind && (!next || node < *next))
+            next = node;
+        });
+        if (next)
+          run_on(home, [this, node = *next, showing] {
+            introduce(node, peer_keepers::answer_within, [](bool) {});
+            timers_.after(show_card_every, [this, node, showing] { show_to_all(node, showing); });
+          });
+      });
+  }
+
+  caf::event_based_actor* self_;
+  timers& timers_;
+  peer_keepers& keepers_;
+  const node_id own_;
+  /// Its own certificate, and how often it was another one.
+  std::string shown_;
+  std::uint64_t showing_ = 0;
+  taker meet_;
+  introductions introductions_;
+  swim_thread* thread_ = nullptr;
+  bool has_ended_ = false;
+};
+
+} // namespace troupe::cluster
