@@ -104,6 +104,7 @@ public:
           return to_error({errc::denied, "its certificate does not count here"});
         if (thread_ == nullptr)
           return not_there();
+        introductions_.met(*from, introductions_.ticket_of(*from)); // it gets that of this node
         return questions_.later(*from, [&](auto done) { give_own_card(done); });
       },
       [this](const find_cards& what) -> caf::result<std::string> {
@@ -312,7 +313,6 @@ private:
       return false;
     }
     wishes_.came(node);
-    introductions_.met(node);
     first_.has_asked(node);
     step(sealed_swim::met{std::move(card), is_news});
     end_first_comparison();
@@ -450,27 +450,29 @@ private:
   }
 
   void introduce(const node_id& node, duration wait, std::function<void(bool)> done) {
+    auto ticket = introductions_.ticket_of(node);
     keepers_.find(
-      node, [this, node, wait, done = std::move(done)](const caf::strong_actor_ptr& who) {
+      node, [this, node, ticket, wait, done = std::move(done)](const caf::strong_actor_ptr& who) {
         if (!who || thread_ == nullptr)
           return done(false);
         auto home = caf::weak_actor_ptr{self_->ctrl()};
-        thread_->ask([this, home, node, wait, who, done, self = own_](sealed_swim& it) {
-          run_on(home, [this, node, wait, who, done, card = bytes_of(it.card_of(self))] {
-            exchange(node, wait, who, card, done);
+        thread_->ask([this, home, node, ticket, wait, who, done, self = own_](sealed_swim& it) {
+          run_on(home, [this, node, ticket, wait, who, done, card = bytes_of(it.card_of(self))] {
+            exchange(node, ticket, wait, who, card, done);
           });
         });
       });
   }
 
-  void exchange(const node_id& node, duration wait, const caf::strong_actor_ptr& who,
-                const std::string& card, const std::function<void(bool)>& done) {
+  void exchange(const node_id& node, std::uint64_t ticket, duration wait,
+                const caf::strong_actor_ptr& who, const std::string& card,
+                const std::function<void(bool)>& done) {
     self_->request(caf::actor_cast<caf::actor>(who), wait, exchange_cards{card})
       .then(
-        [this, node, done](const std::string& answer) {
+        [this, node, ticket, done](const std::string& answer) {
           auto theirs = from_bytes<member_card>(answer, memory_budget{max_answer});
-          if (theirs && theirs->said.what.node == node)
-            meet(*std::move(theirs), true);
+          if (theirs && theirs->said.what.node == node && meet(*std::move(theirs), true))
+            introductions_.met(node, ticket);
           done(true);
         },
         [done](const caf::error& why) { done(why == errc::busy); }); // which is an answer, too
