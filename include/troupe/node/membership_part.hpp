@@ -308,7 +308,7 @@ private:
   /// Whether the node of the card may be a member.
   bool meet(member_card card, bool is_news) {
     auto& node = card.said.what.node;
-    if (auto why = refuse(node, card.certificate)) {
+    if (auto why = refuse(node, card.certificate, is_news)) {
       setup_.log.complain("a member is not taken in", brief(node) + ": " + why.detail);
       return false;
     }
@@ -319,11 +319,19 @@ private:
     return true;
   }
 
-  /// By the list of revoked certificates that applies now, and the time.
-  problem refuse(const node_id& node, const std::string& certificate) {
+  /// By the list of revoked certificates that applies now, and the time. One that the node has not
+  /// shown itself gives way to one that counts for longer.
+  problem refuse(const node_id& node, std::string& certificate, bool is_shown = true) {
     if (!setup_.credentials || admitted_.counts(node, certificate))
       return {};
     auto until = setup_.credentials->admit(certificate, node, read_calendar());
+    auto* other = is_shown
+                    ? nullptr
+                    : admitted_.instead_of(node, until ? std::optional{*until} : std::nullopt);
+    if (other != nullptr) {
+      certificate = *other;
+      return {};
+    }
     if (!until)
       return until.error();
     admitted_.admit(node, certificate, *until);
