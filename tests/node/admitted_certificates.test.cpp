@@ -48,6 +48,23 @@ TEST_CASE("a certificate that counts is looked at once in a round", "[node][swim
   CHECK_FALSE(it.counts("n1"_node, "two"));
 }
 
+TEST_CASE("who passes on a certificate does not bring back one that its node has replaced",
+          "[node][swim]") {
+  admitted_certificates it;
+  CHECK(it.instead_of("n1"_node, noon) == nullptr);
+  CHECK(it.instead_of("n1"_node, std::nullopt) == nullptr);
+  it.admit("n1"_node, "renewed", noon);
+  for (auto until : {std::optional{noon - 1s}, std::optional{noon}, std::optional<wall_time>{}}) {
+    auto* counts = it.instead_of("n1"_node, until);
+    REQUIRE(counts != nullptr);
+    CHECK(*counts == "renewed");
+  }
+  CHECK(it.instead_of("n1"_node, noon + 1s) == nullptr); // this node has missed that one
+  CHECK(it.instead_of("n2"_node, noon - 1s) == nullptr);
+  it.begin_round(); // it may be revoked
+  CHECK(it.instead_of("n1"_node, noon - 1s) == nullptr);
+}
+
 TEST_CASE("a certificate that has ended counts no more, which is said once", "[node][swim]") {
   admitted_certificates it;
   it.admit("n1"_node, "one", noon);

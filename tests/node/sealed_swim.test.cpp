@@ -474,6 +474,30 @@ TEST_CASE("another life of a node is one that has its key", "[node][sealed_swim]
   CHECK(met(later) == 1);
 }
 
+TEST_CASE("of a page of lies one signature is looked at", "[node][sealed_swim]") {
+  some_members it{3};
+  it.pass(2s);
+  auto of_itself = GENERATE(false, true);
+  std::vector<cluster::rumour> page;
+  for (std::uint32_t each = 0; each < 251; ++each) {
+    auto forged = *it.at(of_itself ? 1 : 2).members().own();
+    forged.what.when = {9, each};
+    page.emplace_back(cluster::told_itself{forged});
+  }
+  auto before = some_members::looks;
+  it.step(1, swim::told{it.id(0), page});
+  CHECK(some_members::looks - before == 1);
+  CHECK(it.done<swim::met_itself>(1).empty());
+  it.step(1, swim::told{it.id(0), page});
+  CHECK(some_members::looks - before == 2); // and of each further one
+  auto& said = *it.at(2).members().own();
+  it.step(0, swim::moved{"elsewhere:1"});
+  it.step(
+    1, swim::told{it.id(0),
+                  {cluster::told_itself{said}, cluster::told_itself{*it.at(0).members().own()}}});
+  CHECK(it.at(1).members().find(it.id(0))->address == "elsewhere:1");
+}
+
 TEST_CASE("a member that gives cause for complaints without end gets some each second",
           "[node][sealed_swim]") {
   some_members it{2};

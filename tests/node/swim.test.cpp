@@ -577,6 +577,9 @@ TEST_CASE_METHOD(among_others, "what a member is said to have said must be signe
   auto complaints = take<swim::complain>();
   REQUIRE(complaints.size() == 1);
   CHECK(complaints.front().of == id("b"));
+  hear("b", {told_itself{forged}, told_itself{forged}, told_itself{said("c", {1, 1})}});
+  CHECK(take<swim::complain>().size() == 1);
+  CHECK(it().find(id("c"))->when == incarnation{1, 0}); // what is behind a lie is not looked at
   hear("b", {told_itself{said("a", {1, 0}, false, "elsewhere:1")}}); // it has said two things
   complaints = take<swim::complain>();
   REQUIRE(complaints.size() == 1);

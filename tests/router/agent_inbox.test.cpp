@@ -642,6 +642,19 @@ TEST_CASE("where the oldest give way, the oldest of the tenant that has most doe
   CHECK(it.refused == std::vector{101, 102, 201});
 }
 
+TEST_CASE("where messages are too many the tenant that has most of these gives way, else bytes",
+          "[router]") {
+  auto messages_are_too_many = GENERATE(true, false);
+  hosted it{{.max_messages = messages_are_too_many ? 4U : 100U,
+             .max_bytes = messages_are_too_many ? 100'000U : 1'010U,
+             .full = when_full::drop_oldest}};
+  it.fill();
+  REQUIRE(it.come(101, 1'000, {}, false, {message_priority::normal, "large"}));
+  for (auto each = 1; each <= 6; ++each)
+    REQUIRE(it.come(200 + each, 3, {}, false, {message_priority::normal, "small"}));
+  CHECK(it.refused == (messages_are_too_many ? std::vector{201, 202, 203} : std::vector{101}));
+}
+
 TEST_CASE("whoever waits for room hears also when what is on its way comes", "[router]") {
   hosted it{{.max_messages = 2}};
   for (auto each = 0; each < 2; ++each)

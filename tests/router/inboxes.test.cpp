@@ -519,9 +519,32 @@ TEST_CASE_METHOD(live_inboxes, "of what waits for an agent the highest priority 
   CHECK(slow->disorder == 0);
 }
 
-TEST_CASE_METHOD(live_inboxes,
-                 "tenants take turns at a slow agent, and one that floods it leaves room",
+TEST_CASE_METHOD(live_inboxes, "one tenant that floods a slow agent leaves others room",
                  "[router]") {
+  constexpr std::size_t most = 100;
+  constexpr std::size_t all_that_fits = 4 * most; // as whoever sends like this may have sent before
+  auto slow = add_slow(here, "slow", {.max_messages = most});
+  auto send_of = [&](const std::string& tenant, std::size_t count) {
+    for (std::uint64_t each = 0; each < count; ++each) {
+      dispatch what{to_agent("slow"), {}, 20s, caf::make_message(each)};
+      what.how.tenant = tenant;
+      self->send(here.handle(), std::move(what));
+    }
+  };
+  send_of("flood", 600);
+  CHECK(testing::comes_true([&] {
+    auto now = statistics(here);
+    return now.waiting == all_that_fits / 4 * 3 && now.refused == 600 - held - now.waiting;
+  }));
+  auto before = statistics(here).refused;
+  send_of("small", all_that_fits / 8);
+  CHECK(testing::comes_true([&] { return statistics(here).waiting == all_that_fits / 8 * 7; }));
+  CHECK(statistics(here).refused == before);
+  slow->go_on();
+  CHECK(testing::comes_true([&] { return slow->count == held + all_that_fits / 8 * 7; }));
+}
+
+TEST_CASE_METHOD(live_inboxes, "tenants take turns at a slow agent", "[router]") {
   auto& where = GENERATE(0, 1) == 0 ? here : there;
   struct seen_of {
     std::shared_future<void> open;

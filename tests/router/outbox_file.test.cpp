@@ -195,6 +195,25 @@ TEST_CASE("what is committed to an outbox that is gone from its place is not tak
   CHECK_THAT(why.detail, ContainsSubstring("was moved, deleted or replaced while this process"));
 }
 
+TEST_CASE("what an outbox that was moved has refused is not in it when it is put back") {
+  test::temporary_folder folder;
+  auto move = [&](const std::string& from, const std::string& to) {
+    for (auto* ending : {"", "-wal", ".mark"})
+      std::filesystem::rename(folder / (from + ending), folder / (to + ending));
+  };
+  {
+    outbox_file file{folder / "outbox"};
+    REQUIRE(file.load().value().empty());
+    REQUIRE_FALSE(file.commit(rows(1, 2), {}));
+    move("outbox", "moved");
+    CHECK(file.commit(rows(3, 3), {1}).code == errc::damaged);
+    CHECK(file.commit(rows(4, 4), {}).code == errc::damaged);
+    move("moved", "outbox");
+    CHECK_FALSE(file.commit(rows(5, 5), {}));
+  }
+  CHECK(places_in(outbox_file{folder / "outbox"}.load().value()) == places{1, 2, 5});
+}
+
 TEST_CASE("a full disk keeps nothing of a commit, and a later one goes on") {
   test::temporary_folder folder;
   outbox_file file{folder / "outbox"};

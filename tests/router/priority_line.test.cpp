@@ -35,7 +35,7 @@ public:
   }
 
   int take_oldest_of_lowest() {
-    return priority_line<entry>::take_oldest_of_lowest().what;
+    return priority_line<entry>::take_oldest_of_lowest(&waiting_amount::bytes).what;
   }
 };
 

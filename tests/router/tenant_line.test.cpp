@@ -68,16 +68,22 @@ TEST_CASE("of the tenant that has most for its weight the oldest gives way", "[r
   line it{weights};
   push(it, "a", "12");
   push(it, "b", "vwxyz");
-  CHECK(it.take_oldest().what == '1');
-  CHECK(it.take_oldest().what == 'v');
-  CHECK(it.take_oldest().what == '2'); // 1 of 1, and 4 of 4: the one whose turn is sooner
+  CHECK(it.take_oldest(&waiting_amount::bytes).what == '1');
+  CHECK(it.take_oldest(&waiting_amount::bytes).what == 'v');
+  CHECK(it.take_oldest(&waiting_amount::bytes).what
+        == '2'); // 1 of 1, and 4 of 4: the one whose turn is sooner
   CHECK(all_of(it) == "wxyz");
   push(it, "a", "1", 100);
   push(it, "b", "vwxyz", 10);
-  CHECK(it.take_oldest().what == '1');
+  CHECK(it.take_oldest(&waiting_amount::bytes).what == '1');
   for (auto count = 0; count < 5; ++count)
-    static_cast<void>(it.take_oldest());
+    static_cast<void>(it.take_oldest(&waiting_amount::bytes));
   CHECK(it.empty());
+  push(it, "a", "1", 100);
+  push(it, "b", "vwxyz", 10);
+  CHECK(it.take_oldest(&waiting_amount::messages).what == 'v'); // 4 of 4 are as much as 1 of 1
+  CHECK(it.take_oldest(&waiting_amount::messages).what == '1');
+  CHECK(all_of(it) == "wxyz");
   push(it, "a", "1");
   CHECK(all_of(it) == "1");
 }
@@ -104,7 +110,7 @@ TEST_CASE("what waits of each tenant is known", "[router]") {
 }
 
 TEST_CASE("more tenants than a line has wait with what has none", "[router]") {
-  tenant_weights weights{{"late", 9}};
+  tenant_weights weights;
   line it{weights};
   for (std::size_t count = 0; count < line::max_tenants; ++count)
     push(it, "t" + std::to_string(count), "t");
@@ -114,7 +120,39 @@ TEST_CASE("more tenants than a line has wait with what has none", "[router]") {
   CHECK(all_of(it) == std::string(line::max_tenants, 't') + "12-3");
   push(it, "late", "12");
   push(it, "a", "x");
-  CHECK(all_of(it) == "12x");
+  CHECK(all_of(it) == "1x2");
+}
+
+TEST_CASE("a tenant that has a weight has its turns however many names others give", "[router]") {
+  tenant_weights weights{{"named", 2}};
+  line it{weights};
+  for (std::size_t count = 0; count < line::max_tenants; ++count)
+    push(it, "t" + std::to_string(count), "tt");
+  push(it, "", "-");
+  push(it, "late", "++");
+  waiting_amount named{};
+  it.add_to(named, "named");
+  CHECK(named.messages == 0);
+  push(it, "named", "123");
+  CHECK(all_of(it).substr(line::max_tenants, 3) == "-12");
+}
+
+TEST_CASE("what would wait with what has no tenant counts that", "[router]") {
+  tenant_weights none;
+  line it{none};
+  push(it, "", "--");
+  auto amount = [&](std::string_view tenant) {
+    waiting_amount sum{};
+    it.add_to(sum, tenant);
+    return sum.messages;
+  };
+  for (std::size_t count = 1; count < line::max_tenants; ++count) {
+    CHECK(amount("late") == 0);
+    push(it, "t" + std::to_string(count), "t");
+  }
+  CHECK(amount("late") == 2);
+  push(it, "late", "1");
+  CHECK(amount("late") == 3);
 }
 
 TEST_CASE("a tenant beyond those that a line has keeps its order once there is room again",

@@ -33,6 +33,16 @@ public:
     return found != known_.end() && found->second.text == text;
   }
 
+  /// The one that counts instead of one that another member has passed on, which ends at `until`,
+  /// or does not count: who has missed that a node has another one passes on the earlier. Null:
+  /// none.
+  [[nodiscard]] const std::string* instead_of(const node_id& node,
+                                              const std::optional<wall_time>& until) const {
+    auto found = known_.find(node);
+    return found != known_.end() && (!until || *until <= found->second.until) ? &found->second.text
+                                                                              : nullptr;
+  }
+
   void admit(const node_id& node, std::string text, wall_time until) {
     if (known_.size() >= max_known && !known_.contains(node))
       known_.clear();

@@ -194,13 +194,15 @@ public:
 
   // -- rumours that come -----------------------------------------------------------------
 
-  void take_in(time_point now, const node_id& from, const rumour& what, channel how, effects& out) {
-    troupe::visit(
+  /// Returns false if `from` passes on what the node has not signed: what else it says with that is
+  /// not worth the looks at more signatures.
+  bool take_in(time_point now, const node_id& from, const rumour& what, channel how, effects& out) {
+    return troupe::visit(
       [&](auto& each) {
-        if (cluster::subject_of(each) == own_.node())
-          hear_of_self(now, from, each, out);
-        else
-          weigh(now, from, each, how, out);
+        if (cluster::subject_of(each) != own_.node())
+          return weigh(now, from, each, how, out);
+        hear_of_self(now, from, each, out);
+        return true;
       },
       what);
   }
@@ -217,7 +219,7 @@ public:
     auto is_dead = met && met->dead && said.when <= met->dead->what.when && !said.leaves
                    && !what.is_news; // it says so itself
     if (members_.contains(said.node))
-      return weigh(now, said.node, told_itself{what.what}, channel::mail, out);
+      return static_cast<void>(weigh(now, said.node, told_itself{what.what}, channel::mail, out));
     if (members_.size() >= options_.max_members)
       return void(out.emplace_back(complain{said.node, "would be one member too many"}));
     if (!is_signed(what.key, what.what))
@@ -463,14 +465,17 @@ private:
            || is_signed_(key, to_be_signed(what.what), what.by);
   }
 
-  void weigh(time_point now, const node_id& from, const told_itself& what, channel how,
+  /// Returns false if it is no word of the node that it is said to be of.
+  bool weigh(time_point now, const node_id& from, const told_itself& what, channel how,
              effects& out) {
     auto& said = what.what.what;
     auto found = members_.find(said.node);
     if (found == members_.end() && said.leaves)
-      return; // it may be forgotten here, and need not be known again
-    if (found == members_.end())
-      return get_to_know(now, said.node, from, how, out);
+      return true; // it may be forgotten here, and need not be known again
+    if (found == members_.end()) {
+      get_to_know(now, said.node, from, how, out);
+      return true;
+    }
     auto& known = found->second;
     auto& before = known.told.what;
     auto is_news = said.when > before.when
@@ -481,43 +486,51 @@ private:
     if (how == channel::comparison && known.is == member_status::dead && said.when == before.when)
       out.emplace_back(alive_elsewhere{said.node});
     if (!is_news && !is_other)
-      return;
-    if (said.address.size() > max_member_address)
-      return void(out.emplace_back(complain{from, std::string{address_too_long}}));
-    if (!is_signed(known.key, what.what))
-      return void(out.emplace_back(complain{from, "passes on what the node has not signed"}));
-    if (is_other)
-      return void(
-        out.emplace_back(complain{said.node, "says different things to different members"}));
+      return true;
+    if (said.address.size() > max_member_address) {
+      out.emplace_back(complain{from, std::string{address_too_long}});
+      return true;
+    }
+    if (!is_signed(known.key, what.what)) {
+      out.emplace_back(complain{from, "passes on what the node has not signed"});
+      return false;
+    }
+    if (is_other) {
+      out.emplace_back(complain{said.node, "says different things to different members"});
+      return true;
+    }
     known.told = what.what;
     become(now, *found, said.leaves ? member_status::left : member_status::alive, said.node, from,
            out);
     spread(now, what);
+    return true;
   }
 
-  void weigh(time_point now, const node_id& from, const accusation& what, channel how,
+  bool weigh(time_point now, const node_id& from, const accusation& what, channel how,
              effects& out) {
     auto found = members_.find(what.node);
     if (found == members_.end() || what.by == what.node)
-      return;
+      return true;
     auto& known = found->second.told.what;
     if (what.when > known.when) // what it has said since is on its way, or is a lie
-      return get_to_know(now, what.node, from, how, out);
-    if (what.when == known.when && may_accuse(what.by))
+      get_to_know(now, what.node, from, how, out);
+    else if (what.when == known.when && may_accuse(what.by))
       accuse(now, {what.node, what.when, what.by, false}, out); // it waits for itself
+    return true;
   }
 
   /// Who was forgotten here is not taken in again: others have seen it die somewhat later.
-  void weigh(time_point now, const node_id& from, const past_death& what, channel how,
+  bool weigh(time_point now, const node_id& from, const past_death& what, channel how,
              effects& out) {
     if (members_.contains(what.what.node))
       return weigh(now, from, what.what, how, out);
     auto is_late = what.gone_for >= options_.keep_gone - options_.keep_gone / 8;
     if (how != channel::comparison || !what.what.is_dead || what.gone_for < duration::zero()
         || is_late)
-      return;
+      return true;
     if (strangers_.ask_of_dead(now, from, what))
       out.emplace_back(ask{what.what.node, from});
+    return true;
   }
 
   /// Whether the word of others that it accuses counts: of who takes part. What this node says, it

@@ -140,6 +140,7 @@ public:
     now_ = now;
     out_ = &out;
     from_ = self_;
+    has_looked_ = false;
     troupe::visit([this](auto& each) { handle(each); }, what);
     drop_refuted();
     out_ = nullptr;
@@ -399,8 +400,11 @@ private:
       out_->push_back(swim::complain{of, std::move(what)});
   }
 
-  /// Nobody else speaks for this node.
+  /// Nobody else speaks for this node. One look in a step: who has another life of it tell that
+  /// needs no more, and a liar could have it look at any number.
   void perform(swim::met_itself& what) {
+    if (std::exchange(has_looked_, true))
+      return;
     auto& said = what.what;
     if (is_signed_(own_.key, to_be_signed(said.what), said.by))
       out_->push_back(std::move(what));
@@ -451,6 +455,8 @@ private:
   effects* out_ = nullptr;
   /// From whom its news is.
   node_id from_{};
+  /// Whether what is said in the name of this node is signed.
+  bool has_looked_ = false;
 };
 
 } // namespace troupe::cluster

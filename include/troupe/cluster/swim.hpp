@@ -322,8 +322,9 @@ private:
   }
 
   void take_in(const node_id& from, const std::vector<rumour>& all, membership::channel how) {
-    for (auto& each : all)
-      by_members([&](auto& done) { members_.take_in(now_, from, each, how, done); });
+    auto is_honest = true;
+    for (auto each = all.begin(); each != all.end() && is_honest; ++each)
+      by_members([&](auto& done) { is_honest = members_.take_in(now_, from, *each, how, done); });
   }
 
   void handle(reached& what) {

@@ -31,10 +31,11 @@ namespace troupe::cluster {
 class card_desk {
 public:
   using timers = timer_queue<caf::event_based_actor>;
-  using taker = std::function<void(member_card)>;
+  using taker = std::function<bool(member_card)>;
 
   /// `queue` and `keepers` outlive it. Others are shown the card of `own`, which has that
-  /// `certificate`; `meet` takes theirs.
+  /// `certificate`; `meet` takes theirs, and returns whether
+  /// it counts.
   card_desk(caf::event_based_actor* self, timers& queue, peer_keepers& keepers, const node_id& own,
             std::string certificate, taker meet)
     : self_(self),
@@ -65,9 +66,9 @@ public:
     introductions_.link_down(node);
   }
 
-  /// The card of that node counts.
+  /// That node has shown its card, which counts, and gets that of this one.
   void met(const node_id& node) {
-    introductions_.met(node);
+    introductions_.met(node, introductions_.ticket_of(node));
   }
 
   // -- showing ---------------------------------------------------------------------------
@@ -80,14 +81,15 @@ public:
 
   /// To one, with a link if there is none. Calls `done` with whether it answers.
   void introduce(const node_id& node, duration wait, std::function<void(bool)> done) {
+    auto ticket = introductions_.ticket_of(node);
     keepers_.find(
-      node, [this, node, wait, done = std::move(done)](const caf::strong_actor_ptr& who) {
+      node, [this, node, ticket, wait, done = std::move(done)](const caf::strong_actor_ptr& who) {
         if (!who || thread_ == nullptr)
           return done(false);
         auto home = caf::weak_actor_ptr{self_->ctrl()};
-        thread_->ask([this, home, node, wait, who, done, self = own_](sealed_swim& it) {
-          run_on(home, [this, node, wait, who, done, card = bytes_of(it.card_of(self))] {
-            exchange(node, wait, who, card, done);
+        thread_->ask([this, home, node, ticket, wait, who, done, self = own_](sealed_swim& it) {
+          run_on(home, [this, node, ticket, wait, who, done, card = bytes_of(it.card_of(self))] {
+            exchange(node, ticket, wait, who, card, done);
           });
         });
       });
@@ -133,14 +135,15 @@ private:
       timers_.after(what.pause, show);
   }
 
-  void exchange(const node_id& node, duration wait, const caf::strong_actor_ptr& who,
-                const std::string& card, const std::function<void(bool)>& done) {
+  void exchange(const node_id& node, std::uint64_t ticket, duration wait,
+                const caf::strong_actor_ptr& who, const std::string& card,
+                const std::function<void(bool)>& done) {
     self_->request(caf::actor_cast<caf::actor>(who), wait, exchange_cards{card})
       .then(
-        [this, node, done](const std::string& answer) {
+        [this, node, ticket, done](const std::string& answer) {
           auto theirs = from_bytes<member_card>(answer, memory_budget{max_answer});
-          if (theirs && theirs->said.what.node == node)
-            meet_(*std::move(theirs));
+          if (theirs && theirs->said.what.node == node && meet_(*std::move(theirs)))
+            introductions_.met(node, ticket);
           done(true);
         },
         [done](const caf::error& why) { done(why == errc::busy); }); // which is an answer, too

@@ -89,7 +89,7 @@ public:
       desk_(self, keepers_, questions_, setup_.find_records),
       cards_(self, timers_, keepers_, id_of(setup_.key),
              setup_.credentials ? setup_.credentials->own_certificate() : std::string{},
-             [this](member_card card) { meet(std::move(card), true); }) {}
+             [this](member_card card) { return meet(std::move(card), true); }) {}
 
   /// For what members ask it.
   caf::message_handler handlers() {
@@ -105,6 +105,7 @@ public:
           return to_error({errc::denied, "its certificate does not count here"});
         if (thread_ == nullptr)
           return not_there();
+        cards_.met(*from); // it gets that of this node
         return questions_.later(*from, [&](auto done) { give_own_card(done); });
       },
       [this](const find_cards& what) -> caf::result<std::string> {
@@ -304,23 +305,30 @@ private:
   /// Whether the node of the card may be a member.
   bool meet(member_card card, bool is_news) {
     auto& node = card.said.what.node;
-    if (auto why = refuse(node, card.certificate)) {
+    if (auto why = refuse(node, card.certificate, is_news)) {
       setup_.log.complain("a member is not taken in", brief(node) + ": " + why.detail);
       return false;
     }
     wishes_.came(node);
-    cards_.met(node);
     first_.has_asked(node);
     step(sealed_swim::met{std::move(card), is_news});
     end_first_comparison();
     return true;
   }
 
-  /// By the list of revoked certificates that applies now, and the time.
-  problem refuse(const node_id& node, const std::string& certificate) {
+  /// By the list of revoked certificates that applies now, and the time. One that the node has not
+  /// shown itself gives way to one that counts for longer.
+  problem refuse(const node_id& node, std::string& certificate, bool is_shown = true) {
     if (!setup_.credentials || admitted_.counts(node, certificate))
       return {};
     auto until = setup_.credentials->admit(certificate, node, read_calendar());
+    auto* other = is_shown
+                    ? nullptr
+                    : admitted_.instead_of(node, until ? std::optional{*until} : std::nullopt);
+    if (other != nullptr) {
+      certificate = *other;
+      return {};
+    }
     if (!until)
       return until.error();
     admitted_.admit(node, certificate, *until);

@@ -32,7 +32,8 @@ enum class when_full : std::uint8_t {
   /// Whoever sends one more is told limit_reached.
   reject = 0,
   /// The one that has waited for longest at the lowest priority gives way, of the tenant that has
-  /// most there for its weight: whoever waits for its answer is told limit_reached.
+  /// most there for its weight: most messages where these are too many, else most bytes. Whoever
+  /// waits for its answer is told limit_reached.
   drop_oldest = 1,
 };
 
@@ -421,7 +422,9 @@ private:
   }
 
   void drop_oldest(effects& out) {
-    auto oldest = line_->take_oldest_of_lowest();
+    auto has_too_many = waiting() > options_.max_messages;
+    auto oldest = line_->take_oldest_of_lowest(has_too_many ? &waiting_amount::messages
+                                                            : &waiting_amount::bytes);
     left(oldest);
     out.emplace_back(refuse{std::move(oldest.what)});
   }

@@ -53,13 +53,13 @@ public:
     return result;
   }
 
-  /// Takes out what has waited for longest at the lowest priority, of the tenant that has most
-  /// there. There is something.
-  [[nodiscard]] Entry take_oldest_of_lowest() {
+  /// Takes out what has waited for longest at the lowest priority, of the tenant that has most of
+  /// these there. There is something.
+  [[nodiscard]] Entry take_oldest_of_lowest(std::size_t waiting_amount::*of_these) {
     std::size_t at = 0;
     while (!levels_.at(at))
       ++at;
-    auto result = levels_.at(at)->entries.take_oldest();
+    auto result = levels_.at(at)->entries.take_oldest(of_these);
     taken(levels_.at(at));
     return result;
   }

@@ -27,10 +27,11 @@ struct waiting_amount {
 /// as its weight says; of one tenant what came first goes first. Messages without a tenant are
 /// those of one more. Where one tenant waits alone, it gets all.
 ///
-/// Tenants are what senders say, so that a line has `max_tenants` of them at most: what comes for
-/// more waits with the messages without a tenant, and so does all for tenants of which nothing
-/// waits elsewhere until the last of these has gone: none of them passes itself. A tenant for which
-/// nothing waits takes no memory, and keeps no turn for later.
+/// Tenants are what senders say, so that a line has `max_tenants` of them at most, and beyond these
+/// the ones that have a weight: what comes for more waits with the messages without a tenant, and
+/// so does all for tenants of which nothing waits elsewhere until the last of these has gone: none
+/// of them passes itself. A tenant for which nothing waits takes no memory, and keeps no turn for
+/// later.
 ///
 /// An Entry has its size in `bytes`. Part of a machine. Not thread-safe. Cost: O(log n) in the
 /// tenants that wait; O(n) for take_oldest().
@@ -55,7 +56,7 @@ public:
   void push(std::string_view tenant, Entry what) {
     auto found = queues_.find(tenant);
     if (found == queues_.end())
-      found = begin(guests_ == 0 && queues_.size() < max_tenants ? tenant : std::string_view{});
+      found = begin(is_guest(tenant) ? std::string_view{} : tenant);
     auto& to = found->second;
     to.bytes += what.bytes;
     to.entries.push_back(std::move(what));
@@ -80,10 +81,11 @@ public:
     return result;
   }
 
-  /// Takes out the oldest of the tenant that has most for its weight. There is something.
-  [[nodiscard]] Entry take_oldest() {
-    auto has_less = [](const turn& one, const turn& other) {
-      return one->second.bytes * other->second.weight < other->second.bytes * one->second.weight;
+  /// Takes out the oldest of the tenant that has most of these for its weight. There is something.
+  [[nodiscard]] Entry take_oldest(std::size_t waiting_amount::*of_these) {
+    auto has_less = [of_these](const turn& one, const turn& other) {
+      return one->second.amount().*of_these * other->second.weight
+             < other->second.amount().*of_these * one->second.weight;
     };
     auto from = std::ranges::max_element(turns_, has_less);
     auto result = take(*from);
@@ -97,12 +99,13 @@ public:
   /// Adds what waits of that tenant; where it would wait with others, what waits of all of them.
   void add_to(waiting_amount& sum, std::string_view tenant) const {
     auto found = queues_.find(tenant);
-    if (found == queues_.end() && guests_ > 0)
+    if (found == queues_.end() && is_guest(tenant))
       found = queues_.find(std::string_view{});
     if (found == queues_.end())
       return;
-    sum.messages += found->second.entries.size();
-    sum.bytes += found->second.bytes;
+    auto amount = found->second.amount();
+    sum.messages += amount.messages;
+    sum.bytes += amount.bytes;
   }
 
 private:
@@ -112,9 +115,18 @@ private:
     std::uint32_t weight = 1;
     /// So many go before the next tenant has its turn.
     std::uint32_t left = 1;
+
+    [[nodiscard]] waiting_amount amount() const {
+      return {entries.size(), bytes};
+    }
   };
   using queues = std::map<std::string, queue, std::less<>>;
   using turn = typename queues::iterator;
+
+  /// Whether a tenant of which nothing waits elsewhere is to wait with what has none.
+  [[nodiscard]] bool is_guest(std::string_view tenant) const {
+    return (guests_ > 0 || queues_.size() >= max_tenants) && !weights_.contains(tenant);
+  }
 
   turn begin(std::string_view tenant) {
     auto known = weights_.find(tenant);

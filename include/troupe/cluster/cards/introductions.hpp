@@ -53,10 +53,17 @@ public:
     }
   }
 
-  /// The card of that node has come.
-  void met(const node_id& node) {
-    if (auto found = peers_.find(node); found != peers_.end())
-      found->second.is_met = true;
+  /// What is shown to that node from here on has this ticket; zero: there is no link.
+  [[nodiscard]] std::uint64_t ticket_of(const node_id& node) const {
+    auto found = peers_.find(node);
+    return found != peers_.end() ? found->second.ticket : 0;
+  }
+
+  /// That node has answered with its card what it was shown with that ticket. One to which this
+  /// node was an earlier life is to be shown the later one.
+  void met(const node_id& node, std::uint64_t ticket) {
+    if (still_wants(node, ticket))
+      peers_.at(node).is_met = true;
   }
 
   /// Whether that try is still of use.

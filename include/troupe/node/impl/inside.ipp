@@ -50,6 +50,7 @@
 #include "troupe/node/singleton_state.hpp"
 #include "troupe/node/swim_thread.hpp"
 #include "troupe/node/trust_part.hpp"
+#include "troupe/node/unheard_reports.hpp"
 #include "troupe/node/voters_client.hpp"
 #include "troupe/node/voters_part.hpp"
 #include "troupe/router/detail/outbox_file.hpp"
@@ -496,7 +497,8 @@ struct node::inside {
   std::size_t asks_ = 0;
   std::condition_variable asks_end_;
   /// Of those who asked: whose report is on the way. Not with this object: see set_up().
-  const std::shared_ptr<std::atomic<int>> unheard_reports_ = std::make_shared<std::atomic<int>>(0);
+  const std::shared_ptr<cluster::unheard_reports> unheard_reports_
+    = std::make_shared<cluster::unheard_reports>();
   std::atomic<bool> stopped_ = false;
   std::atomic<bool> router_has_ended_ = false;
   std::mutex mutex_;

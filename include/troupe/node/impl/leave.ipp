@@ -119,7 +119,8 @@ node::inside::step_departure(request_id id, cluster::departure::event what) {
       }
   }
   for (auto& [asker, answer] : answers) {
-    *unheard_reports_ += answer ? 1 : 0;
+    if (answer)
+      unheard_reports_->add();
     asker(answer);
   }
   return next;
@@ -220,7 +221,7 @@ inline problem node::inside::carry_out(const cluster::departure::run& what,
       });
       break;
     case report:
-      wait_until([this] { return *unheard_reports_ <= 0; }, what.within);
+      wait_until([this] { return unheard_reports_->empty(); }, what.within);
       break;
   }
   return {};

@@ -84,7 +84,7 @@ inline problem node::inside::set_up() {
     run_on(there,
            [this, made = std::move(made), done = std::move(done)] { ask_to_leave(made, done); });
   };
-  asks.departure_heard = [unheard = unheard_reports_] { --*unheard; };
+  asks.departure_heard = [unheard = unheard_reports_] { unheard->heard(); };
   asks.maintain = [this, shell](bool on, done_handler done) {
     if (auto there = shell->lock()) // as long as that lives, so does this
       run_on(there, [this, on, done = std::move(done)] { maintain(on, done); });

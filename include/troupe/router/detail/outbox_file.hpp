@@ -107,9 +107,13 @@ public:
     for (auto place : removed)
       if (!remove_.bind(1, static_cast<std::int64_t>(place)).run())
         return database_.failed("remove");
-    if (!count_.run() || !database_.run("COMMIT"))
+    if (!count_.run())
       return database_.failed("commit");
-    if (auto why = database_.check_place())
+    if (auto why = database_.check_place()) // or whoever puts the file back has what was refused
+      return database_.run("ROLLBACK") ? why : database_.failed("commit");
+    if (!database_.run("COMMIT"))
+      return database_.failed("commit");
+    if (auto why = database_.check_place()) // moved meanwhile
       return why;
     encoder mark;
     mark.put(++commits_);
