@@ -241,6 +241,7 @@ public:
 
   void data_transferred(compat::execution_context*, std::size_t, std::size_t left) override {
     auto behind = stream_.wr_buf().size();
+    written_at_ = std::chrono::steady_clock::now();
     waiting_ = left;
     counted_ = left == behind ? 0 : behind; // equal: the stream takes the buffer over next
     if (left == 0) // the stream has two buffers, and changes them with each write
@@ -451,13 +452,16 @@ private:
       compat::anon_send(carrier, link_lost{});
   }
 
-  /// Nothing waits. A heartbeat comes alone, so that nothing is gained by a turn of poll that waits
-  /// for room. What is not taken goes the usual way, which also finds out what is broken.
+  /// Nothing waits. What comes after a rest mostly comes alone, so that nothing is gained by a turn
+  /// of poll that waits for room; what follows soon goes together. What is not taken goes the usual
+  /// way, which also finds out what is broken.
   void write_at_once(caf::byte_buffer& written) {
-    if (!has_large_buffer_ && basp_header::is_heartbeat(std::as_bytes(std::span{written}))) {
+    auto now = std::chrono::steady_clock::now();
+    if (!written.empty() && !has_large_buffer_ && now - written_at_ > rest_before_alone) {
       auto put = wire_->write(std::as_bytes(std::span{written}));
       if (put.state != progress::failed)
         written.erase(written.begin(), written.begin() + static_cast<std::ptrdiff_t>(put.bytes));
+      written_at_ = now;
     }
     if (written.empty())
       link_transport::release(written, link_transport::kept_to_write);
@@ -520,6 +524,10 @@ private:
   bool too_slow_ = false;
   bool is_full_ = false;
   caf::byte_buffer discarded_;
+  /// Where requests follow each other it gains nothing: what belongs together would go apart, and
+  /// wake the peer twice.
+  static constexpr duration rest_before_alone = std::chrono::milliseconds{1};
+  std::chrono::steady_clock::time_point written_at_{};
   /// Bytes that wait to be written, and how many of them are in the stream's buffer.
   std::size_t waiting_ = 0;
   std::size_t counted_ = 0;
