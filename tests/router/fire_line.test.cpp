@@ -127,6 +127,7 @@ TEST_CASE("a message passes by the router if nothing on its way there could be f
   hosted line;
   CHECK(line.it.may_pass());
   CHECK(line.push(far(1)));
+  CHECK(line.push({sure_place{"a", 1}, {}})); // who has taken room for it says on_the_way()
   CHECK(line.it.may_pass());
   CHECK(line.push(near()));
   CHECK(line.push({std::vector<stop>{}, {}}));

@@ -191,7 +191,10 @@ struct confirm_event {
     std::optional<caf::node_id> where{};
   };
 
-  std::variant<letters, word, refusal, answer> body;
+  /// Agents have handled messages, of which other nodes are to hear.
+  struct news {};
+
+  std::variant<letters, word, refusal, answer, news> body;
 };
 
 /// Asks for the handle of an agent of this very node, for raw CAF messages. Errors: not_found,

@@ -237,20 +237,23 @@ public:
     auto all = entrance_->fires.take(which);
     auto moment = now();
     outbound_.tick(moment);
+    std::size_t accepted = 0;
+    auto deliver_accepted = [&] {
+      if (accepted > 0)
+        confirms_.carry_out();
+      for (; accepted > 0; --accepted)
+        entrance_->fires.has_gone();
+    };
     for (auto& each : all)
-      troupe::visit(overloaded{[&](detail::far_place& where) {
-                                 outbound_.fire(moment, where, std::move(each.payload),
-                                                std::move(each.said.how));
-                               },
-                               [&](const detail::agent_table::reservation& to) {
-                                 detail::fire_line::going it{entrance_->fires};
-                                 bring(to, each.payload, each.said);
-                               },
-                               [&](std::vector<detail::stop>& where) {
-                                 detail::fire_line::going it{entrance_->fires};
-                                 send(std::move(where), std::move(each.payload), each.said);
-                               }},
-                    each.where);
+      if (auto* to = std::get_if<detail::sure_place>(&each.where)) {
+        confirms_.accept_more(to->agent, std::move(each.payload),
+                              entrance_->own_origin(self_->system(), each.said), to->bytes);
+        ++accepted;
+      } else {
+        deliver_accepted(); // before what was sent after them
+        send_one(moment, each);
+      }
+    deliver_accepted();
     all.clear();
     entrance_->fires.give_back(std::move(all));
   }
@@ -272,13 +275,6 @@ public:
   void go_on_as(boot_number boot) {
     entrance_->go_on_as(boot);
     confirms_.go_on_as(boot);
-  }
-
-  /// Delivers a message of class confirm or once, for which there is room. Nobody hears of its end.
-  void confirm(const agent_id& to, caf::message payload, const detail::said_by_program& said,
-               std::size_t bytes) {
-    detail::fire_line::going it{entrance_->fires};
-    confirms_.accept(to, std::move(payload), entrance_->own_origin(self_->system(), said), bytes);
   }
 
   /// Gives a message without a ttl to an agent of this node, which has a place for it, behind all
@@ -457,6 +453,24 @@ private:
   }
 
   // -- messages that go out ------------------------------------------------------------
+
+  /// Of a batch, and not of class confirm or once.
+  void send_one(time_point moment, detail::fire& what) {
+    troupe::visit(overloaded{[&](detail::far_place& where) {
+                               outbound_.fire(moment, where, std::move(what.payload),
+                                              std::move(what.said.how));
+                             },
+                             [&](const detail::agent_table::reservation& to) {
+                               detail::fire_line::going it{entrance_->fires};
+                               bring(to, what.payload, what.said);
+                             },
+                             [&](std::vector<detail::stop>& where) {
+                               detail::fire_line::going it{entrance_->fires};
+                               send(std::move(where), std::move(what.payload), what.said);
+                             },
+                             [](const detail::sure_place&) {}},
+                  what.where);
+  }
 
   /// A dispatch or a post.
   template <class What>

@@ -115,8 +115,6 @@ public:
 private:
   [[nodiscard]] problem send(const recipients& to, const caf::message& payload,
                              detail::said_by_program&& said) const {
-    if (is_confirmed(class_of(said.how.get())))
-      return send_surely(to, payload, std::move(said));
     auto bring = [this](detail::fire_line::ticket which) {
       auto self = caf::actor_cast<caf::strong_actor_ptr>(inside_);
       auto* raw = caf::actor_cast<caf::stateful_actor<router_state>*>(inside_);
@@ -126,23 +124,6 @@ private:
                            compat::bringer);
     };
     return detail::fires{*system_, *entrance_, inside_, bring}.send(to, payload, std::move(said));
-  }
-
-  /// Of class confirm or once.
-  [[nodiscard]] problem send_surely(const recipients& to, const caf::message& payload,
-                                    detail::said_by_program&& said) const {
-    auto bytes = compat::size_of(*system_, payload);
-    if (auto why
-        = entrance_->take_confirm(to, false, bytes, text_bytes(*said.how), life_of(*said.how)))
-      return why;
-    agent_id agent{to.name};
-    auto taken = *bytes + detail::routes::letter_bytes;
-    auto is_taken = run([agent, payload, taken, said = std::move(said)](router_state& state) {
-      state.confirm(agent, payload, said, taken);
-    });
-    if (!is_taken)
-      entrance_->confirms.give_back(agent, taken);
-    return outcome(is_taken);
   }
 
   [[nodiscard]] problem send_synced(const recipients& to, const caf::message& payload,
@@ -174,12 +155,7 @@ private:
     if (is_taken)
       return;
     entrance_->confirms.give_back(agent, taken);
-    done(outcome(false));
-  }
-
-  static problem outcome(bool is_taken) {
-    return is_taken ? problem{}
-                    : problem{errc::cancelled, "the node is stopping; nothing was sent"};
+    done(detail::node_stops());
   }
 
   caf::actor_system* system_;

@@ -60,20 +60,16 @@ public:
     : self_(self),
       shared_(shared),
       node_(node),
-      options_{.max_deliveries = std::max(options.max_deliveries, 1U),
-               .longest_handling
-               = std::clamp(options.longest_handling, duration::zero(), longest_span)},
+      options_(channel_options(options)),
       write_(std::move(write)),
       outbox_(node, shared.boot(), options_, shared.boot() + 1,
               [this](const agent_id& agent) { return place_of(agent); }),
       dead_(
         self, shared, options,
         [this](agent_id to, dead_desk::remains what) { go_again(std::move(to), std::move(what)); }),
-      incoming_(self, shared, node, options_, dead_,
-                {[this](const channel::acknowledgement& said) {
-                   static_cast<void>(outbox_.heard(now(), node_, said, wanted_));
-                 },
-                 [this] { carry_out(); }}) {}
+      incoming_(self, shared, node, dead_, {[this](const channel::acknowledgement& said) {
+                  static_cast<void>(outbox_.heard(now(), node_, said, wanted_));
+                }}) {}
 
   confirm_desk(const confirm_desk&) = delete;
   confirm_desk& operator=(const confirm_desk&) = delete;
@@ -84,12 +80,32 @@ public:
   /// end as long as `patience`.
   void accept(const agent_id& agent, caf::message payload, origin from, std::size_t bytes,
               asker by = {}, duration patience = {}) {
+    accept_more(agent, std::move(payload), std::move(from), bytes, std::move(by), patience);
+    carry_out();
+  }
+
+  /// One of several: carry_out() is to follow the last one.
+  void accept_more(const agent_id& agent, caf::message payload, origin from, std::size_t bytes,
+                   asker by = {}, duration patience = {}) {
     auto& it = sent_[++last_sent_]
       = {agent, std::move(payload), std::move(from), bytes, std::move(by)};
     if (it.by.id.is_request())
       it.patience = now() + patience;
     take(last_sent_);
-    carry_out();
+  }
+
+  /// Does what is wanted now, in order, also if something is asked for while it is done.
+  void carry_out() {
+    if (std::exchange(is_carrying_out_, true))
+      return;
+    while (!wanted_.empty() || incoming_.wants()) {
+      for (auto all = std::exchange(wanted_, {}); auto& each : all)
+        troupe::visit([this](auto& what) { perform(what); }, each);
+      incoming_.carry_out();
+    }
+    is_carrying_out_ = false;
+    incoming_.say_later();
+    arm();
   }
 
   /// The same, once it is on the disk: `accepted` hears of that, on this actor, or of why it is
@@ -385,6 +401,10 @@ private:
     incoming_.take(what);
   }
 
+  void take(const confirm_event::news&) {
+    incoming_.say();
+  }
+
   void take(confirm_event::word& what) {
     if (outbox_.heard(now(), what.from, what.said, wanted_) == channel::verdict::nonsense)
       shared_.count_damaged();
@@ -395,20 +415,6 @@ private:
   }
 
   // -- what the machines want --------------------------------------------------------------
-
-  /// In order, also if something is asked for while it is done.
-  void carry_out() {
-    if (std::exchange(is_carrying_out_, true))
-      return;
-    while (!wanted_.empty() || incoming_.wants()) {
-      for (auto all = std::exchange(wanted_, {}); auto& each : all)
-        troupe::visit([this](auto& what) { perform(what); }, each);
-      incoming_.carry_out();
-    }
-    is_carrying_out_ = false;
-    incoming_.say_later();
-    arm();
-  }
 
   void perform(outbox::transmit& what) {
     auto& it = sent_.at(what.what.what);

@@ -27,6 +27,7 @@
 #include "troupe/core/time.hpp"
 #include "troupe/router/detail/agent_table.hpp"
 #include "troupe/router/detail/answers.hpp"
+#include "troupe/router/detail/arrivals.hpp"
 #include "troupe/router/detail/asker.hpp"
 #include "troupe/router/detail/call_outcomes.hpp"
 #include "troupe/router/detail/confirm_room.hpp"
@@ -58,6 +59,7 @@ public:
       outcomes(std::move(called)),
       going_out(options),
       confirms(options),
+      coming_in(agents, inboxes, boot, channel_options(options)),
       peers_(std::move(peers)),
       own_{node, true, true},
       boot_(boot),
@@ -76,6 +78,8 @@ public:
   answers going_out;
   /// Of class confirm or once, accepted here.
   confirm_room confirms;
+  /// Those that other nodes have accepted for agents here, and this one.
+  arrivals coming_in;
   /// To the router's actor, from programs.
   fire_line fires;
   /// Whether the last of these had to say its size: the next one may as well.
@@ -84,9 +88,6 @@ public:
   /// The number of what a node that does not know the class answers. Like those of requests it has
   /// their flag, or the link would take the answer for one that nobody has asked for.
   static constexpr std::uint64_t confirm_number = enclosed_request | std::uint64_t{1} << 55U;
-  /// In the number of a message of class confirm or once that an agent has; the rest is its
-  /// delivery.
-  static constexpr std::uint64_t handled_flag = std::uint64_t{1} << 54U;
 
   void add_to(router_statistics& sum) const {
     sum.damaged = damaged_.load();
@@ -271,6 +272,7 @@ public:
     pending.clear([](call<asker>& each) {
       each.by.tell(nullptr, caf::make_message(caf::make_error(caf::sec::broken_promise)), nullptr);
     });
+    coming_in.close();
     inboxes.close();
     going_out.clear();
   }
@@ -299,8 +301,9 @@ private:
       return true;
     if (number == confirm_number)
       return hear_refusal(self, what, context);
-    if ((number & ~(handled_flag - 1)) == handled_flag)
-      return hear_of_delivery(self, what, number & (handled_flag - 1), is_from_here, context);
+    constexpr auto handled = arrivals::handled_flag;
+    if ((number & ~(handled - 1)) == handled)
+      return hear_of_delivery(self, what, number & (handled - 1), is_from_here, context);
     auto deliver = [&](call<asker>& to, const node_id& node) {
       if (to.is_telling && !what.payload.match_elements<caf::error>())
         outcomes.answered(node, to.agent);
@@ -405,9 +408,13 @@ private:
     return true;
   }
 
-  static bool hear_of_delivery(const caf::strong_actor_ptr& self, caf::mailbox_element& what,
-                               std::uint64_t number, bool is_from_here,
-                               compat::execution_context* context) {
+  bool hear_of_delivery(const caf::strong_actor_ptr& self, caf::mailbox_element& what,
+                        std::uint64_t number, bool is_from_here,
+                        compat::execution_context* context) {
+    auto wake = [&] { tell(self, confirm_event::news{}, context); };
+    if (is_from_here && !what.payload.match_elements<caf::error>()
+        && coming_in.handled(self, number, context, wake))
+      return true;
     confirm_event::answer made{number};
     if (!is_from_here)
       made.where = what.sender->node();

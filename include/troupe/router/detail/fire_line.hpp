@@ -11,21 +11,32 @@
 #include <vector>
 
 #include "caf/message.hpp"
+#include "troupe/core/agent_id.hpp"
 #include "troupe/router/detail/agent_table.hpp"
 #include "troupe/router/detail/origin.hpp"
 #include "troupe/router/detail/routes.hpp"
 
 namespace troupe::router::detail {
 
+/// Where a message of class confirm or once goes, for which a confirm_room has room.
+struct sure_place {
+  agent_id agent;
+  /// Those that were taken.
+  std::size_t bytes = 0;
+};
+
 /// A message that a program has given to its router and nobody waits for; room for it was taken.
 struct fire {
-  /// To one agent of another node, to one of this node, or wherever else.
-  std::variant<far_place, agent_table::reservation, std::vector<stop>> where;
+  /// To one agent of another node, to one of this node, or wherever else; or of class confirm or
+  /// once.
+  std::variant<far_place, agent_table::reservation, std::vector<stop>, sure_place> where;
   caf::message payload;
   said_by_program said{};
 
-  [[nodiscard]] bool is_far() const {
-    return std::holds_alternative<far_place>(where);
+  /// Whether push() is to call on_the_way(): it may be for an agent of this process, and whoever
+  /// has taken room for it has not done so.
+  [[nodiscard]] bool is_to_count() const {
+    return !std::holds_alternative<far_place>(where) && !std::holds_alternative<sure_place>(where);
   }
 };
 
@@ -55,9 +66,9 @@ public:
       return false;
     if (!open_ && !begin(bring))
       return false;
-    auto is_far = what.is_far();
+    auto counts = what.is_to_count();
     open_->push_back(std::move(what));
-    if (!is_far)
+    if (counts)
       on_the_way();
     if (open_->size() >= max_batch)
       end();

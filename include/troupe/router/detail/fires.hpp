@@ -44,9 +44,11 @@ public:
   fires(caf::actor_system& sys, entrance& shared, const caf::actor& self, const Bring& bring)
     : system_(sys), shared_(shared), self_(self), bring_(bring) {}
 
-  /// Of class fire. Errors: see router_access::send().
+  /// Errors: see router_access::send().
   [[nodiscard]] problem send(const recipients& to, const caf::message& payload,
                              said_by_program&& said) const {
+    if (is_confirmed(class_of(said.how.get())))
+      return send_surely(to, payload, std::move(said));
     auto expires = said.how && said.how->ttl;
     auto goes_first = is_critical(said.how.get());
     if (to.who != audience::agent || expires)
@@ -81,6 +83,20 @@ public:
   }
 
 private:
+  /// Of class confirm or once.
+  [[nodiscard]] problem send_surely(const recipients& to, const caf::message& payload,
+                                    said_by_program&& said) const {
+    auto bytes = compat::size_of(system_, payload);
+    if (auto why
+        = shared_.take_confirm(to, false, bytes, text_bytes(*said.how), life_of(*said.how)))
+      return why;
+    sure_place where{agent_id{to.name}, *bytes + routes::letter_bytes};
+    auto why = push({where, payload, std::move(said)});
+    if (why)
+      shared_.confirms.give_back(where.agent, where.bytes);
+    return why;
+  }
+
   [[nodiscard]] problem send_anywhere(const recipients& to, const caf::message& payload,
                                       said_by_program&& said) const {
     auto expires = said.how && said.how->ttl;
@@ -98,9 +114,7 @@ private:
   }
 
   problem push(fire what) const {
-    return shared_.fires.push(std::move(what), bring_)
-             ? problem{}
-             : problem{errc::cancelled, "the node is stopping; nothing was sent"};
+    return shared_.fires.push(std::move(what), bring_) ? problem{} : node_stops();
   }
 
   caf::actor_system& system_;

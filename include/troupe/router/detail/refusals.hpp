@@ -85,6 +85,11 @@ inline problem accepts_no_more() {
                            "nothing was sent, send it from another node"};
 }
 
+/// The router has ended.
+inline problem node_stops() {
+  return {errc::cancelled, "the node is stopping; nothing was sent"};
+}
+
 /// `own`: of whoever asks.
 inline problem too_many_pending(std::size_t pending, std::size_t own) {
   return {errc::limit_reached, std::to_string(pending) + " requests wait for other nodes, "

@@ -1,0 +1,418 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "caf/actor_control_block.hpp"
+#include "caf/actor_system.hpp"
+#include "caf/message.hpp"
+#include "caf/message_id.hpp"
+#include "caf/node_id.hpp"
+#include "troupe/channel/receiver.hpp"
+#include "troupe/channel/types.hpp"
+#include "troupe/core/agent_id.hpp"
+#include "troupe/core/caf/compat.hpp"
+#include "troupe/core/ids.hpp"
+#include "troupe/core/problem.hpp"
+#include "troupe/core/time.hpp"
+#include "troupe/router/detail/agent_table.hpp"
+#include "troupe/router/detail/asker.hpp"
+#include "troupe/router/detail/inbox_desk.hpp"
+#include "troupe/router/detail/origin.hpp"
+#include "troupe/router/detail/refusals.hpp"
+#include "troupe/router/later.hpp"
+#include "troupe/router/messages.hpp"
+#include "troupe/router/types.hpp"
+
+namespace troupe::router::detail {
+
+/// How the channels of a router go on.
+inline channel::options channel_options(const router_options& options) {
+  return {.max_deliveries = std::max(options.max_deliveries, 1U),
+          .longest_handling = std::clamp(options.longest_handling, duration::zero(), longest_span)};
+}
+
+/// Runs the receivers of other nodes' channels, and the one of this node's channel to itself: has
+/// the contents of the messages that have come, and gives them to their agents.
+///
+/// An agent that has handled a message gets the next one in the same thread, its own: so there is
+/// no hand-over to the router's actor between two messages, and that hears of many at once. All
+/// else that the receivers want is left to it; see arrival_desk. So is what follows a message that
+/// an agent had before and failed: its sender hears first that it was handled, as it counts an end
+/// of this process for the first one that it has not heard of.
+///
+/// Thread-safe. Gives nothing to an agent and destroys nothing of others while it is locked.
+class arrivals {
+public:
+  struct incoming {
+    caf::message payload;
+    origin from;
+    std::size_t bytes = 0;
+    std::optional<time_point> expires_at{};
+    problem unreadable{};
+    /// Of deliveries_, the last one of it.
+    std::uint64_t delivery = 0;
+  };
+
+  using wishes = std::map<node_id, channel::receiver::effects>;
+
+  /// In the number of a message of class confirm or once that an agent has; the rest is its
+  /// delivery.
+  static constexpr std::uint64_t handled_flag = std::uint64_t{1} << 54U;
+
+  /// `agents` and `inboxes` outlive this.
+  arrivals(agent_table& agents, inbox_desk& inboxes, boot_number boot,
+           const channel::options& options)
+    : agents_(agents), inboxes_(inboxes), boot_(boot), options_(options) {}
+
+  arrivals(const arrivals&) = delete;
+  arrivals& operator=(const arrivals&) = delete;
+
+  /// What has come goes to its agents again, as to those of a later start.
+  void begin_anew(boot_number boot) {
+    contents gone;
+    std::lock_guard guard{mutex_};
+    boot_ = boot;
+    receivers_.clear();
+    wanted_.clear();
+    gone.swap(arrived_);
+    deliveries_.clear();
+  }
+
+  /// Nobody gets anything from here on.
+  void close() {
+    contents gone;
+    std::lock_guard guard{mutex_};
+    is_closed_ = true;
+    gone.swap(arrived_);
+    deliveries_.clear();
+  }
+
+  // -- what comes ------------------------------------------------------------------------
+
+  channel::verdict arrive(time_point moment, const node_id& from, const channel::frame_header& head,
+                          const agent_id& agent, incoming what) {
+    auto& said = what.from.said;
+    channel::receiver::arrival made{agent,
+                                    0,
+                                    what.bytes,
+                                    what.expires_at,
+                                    {said.id.node, said.id.boot, said.id.number, said.redrives}};
+    contents::node_type gone;
+    std::lock_guard guard{mutex_};
+    made.what = ++last_arrived_;
+    arrived_.emplace_hint(arrived_.end(), last_arrived_, std::move(what));
+    auto how = receiver_of(from).arrive(moment, head, made, wanted_[from]);
+    if (how != channel::verdict::taken)
+      gone = arrived_.extract(last_arrived_);
+    return how;
+  }
+
+  channel::verdict asked(time_point moment, const node_id& from, const channel::probe& what) {
+    std::lock_guard guard{mutex_};
+    return receiver_of(from).asked(moment, what, wanted_[from]);
+  }
+
+  /// What was made of an answer.
+  enum class heard : std::uint8_t {
+    taken,
+    /// Of one that an agent had before. It is to be said before the next one is delivered.
+    taken_again,
+    /// It is over since.
+    late,
+    /// It is of a process where the agent does not live.
+    uninvited,
+  };
+
+  /// An agent has done with a message, or cannot have it.
+  [[nodiscard]] heard take(time_point moment, confirm_event::answer& what) {
+    std::lock_guard guard{mutex_};
+    auto found = deliveries_.find(what.number);
+    if (found == deliveries_.end())
+      return heard::late;
+    if (what.where && *what.where != found->second.where)
+      return heard::uninvited;
+    auto it = std::move(found->second);
+    deliveries_.erase(found);
+    auto& in = receiver_of(it.from);
+    auto& out = wanted_[it.from];
+    if (!what.why)
+      in.handled(moment, it.session, it.number, out);
+    else if (what.is_bounced && what.why.code == errc::limit_reached)
+      in.no_room(moment, it.session, it.number, out);
+    else if (what.is_bounced && what.why.code == errc::expired)
+      in.expired(moment, it.session, it.number, out);
+    else if (what.is_bounced)
+      in.missing(it.session, it.number, out); // it ended before it came to this one
+    else
+      fail(moment, in, it, std::move(what.why), out);
+    return it.is_again ? heard::taken_again : heard::taken;
+  }
+
+  /// An agent of this process has handled that delivery, in the thread that calls this: gives it
+  /// the next one. Returns false if the router's actor is to take the answer; then this has done
+  /// nothing. Calls `wake()` unless that is about to call take_words() anyway. `self` is the
+  /// router.
+  template <class Wake>
+  bool handled(const caf::strong_actor_ptr& self, std::uint64_t number,
+               compat::execution_context* context, const Wake& wake) {
+    // Of an actor that answers within enqueue() the next message would come within this one.
+    static thread_local bool is_handing = false;
+    if (is_handing)
+      return false;
+    std::vector<contents::node_type> gone; // let go of when the lock is
+    std::optional<handover> next;
+    bool is_to_wake = false;
+    {
+      auto moment = now(self);
+      std::lock_guard guard{mutex_};
+      auto found = deliveries_.find(number);
+      if (found == deliveries_.end())
+        return true;
+      if (found->second.is_again)
+        return false;
+      auto from = found->second.from;
+      auto& in = receiver_of(from);
+      done_.clear();
+      in.handled(moment, found->second.session, found->second.number, done_);
+      deliveries_.erase(found);
+      next = go_on(moment, from, gone);
+      is_to_wake = !std::exchange(is_awake_, true);
+    }
+    if (is_to_wake)
+      wake();
+    if (next) {
+      is_handing = true;
+      give(self, *next, context);
+      is_handing = false;
+    }
+    return true;
+  }
+
+  /// Those agents are no more.
+  void agents_gone(const std::set<agent_id>& which) {
+    std::lock_guard guard{mutex_};
+    for (auto each = deliveries_.begin(); each != deliveries_.end();) {
+      if (!which.contains(each->second.agent)) {
+        ++each;
+        continue;
+      }
+      auto gone = std::move(deliveries_.extract(each++).mapped());
+      receiver_of(gone.from).ended(gone.session, gone.number, wanted_[gone.from]);
+    }
+  }
+
+  // -- for the router's actor --------------------------------------------------------------
+
+  [[nodiscard]] bool wants() const {
+    std::lock_guard guard{mutex_};
+    return std::ranges::any_of(wanted_, [](const auto& each) { return !each.second.empty(); });
+  }
+
+  /// All that is wanted now.
+  [[nodiscard]] wishes take_wishes() {
+    std::lock_guard guard{mutex_};
+    return std::exchange(wanted_, {});
+  }
+
+  /// Gives a message to its agent.
+  void deliver(const caf::strong_actor_ptr& self, const node_id& from,
+               const channel::receiver::deliver& what, compat::execution_context* context) {
+    std::optional<handover> next;
+    {
+      std::lock_guard guard{mutex_};
+      next = prepare(now(self), from, what);
+    }
+    if (next)
+      give(self, *next, context);
+  }
+
+  void drop(const channel::receiver::drop& what) {
+    contents::node_type gone;
+    std::lock_guard guard{mutex_};
+    gone = take_out(what);
+  }
+
+  /// Nothing: it is not there any more.
+  [[nodiscard]] std::optional<incoming> find(channel::receiver::content which) const {
+    std::lock_guard guard{mutex_};
+    auto found = arrived_.find(which);
+    return found != arrived_.end() ? std::optional{found->second} : std::nullopt;
+  }
+
+  /// Returns whether something is to be said to a node, and the actor is not on its way to that
+  /// already: then it calls take_words() soon.
+  [[nodiscard]] bool wake_to_say() {
+    std::lock_guard guard{mutex_};
+    if (is_awake_ || std::ranges::none_of(receivers_, owes))
+      return false;
+    return is_awake_ = true;
+  }
+
+  /// What is to be said to each node.
+  [[nodiscard]] std::vector<std::pair<node_id, channel::acknowledgement>> take_words() {
+    std::vector<std::pair<node_id, channel::acknowledgement>> result;
+    std::lock_guard guard{mutex_};
+    is_awake_ = false;
+    for (auto& each : receivers_)
+      if (owes(each))
+        result.emplace_back(each.first, each.second.take_word());
+    return result;
+  }
+
+  [[nodiscard]] std::optional<time_point> next_deadline() const {
+    std::optional<time_point> next;
+    std::lock_guard guard{mutex_};
+    for (auto& [node, each] : receivers_)
+      if (auto due = each.next_deadline())
+        next = next ? std::min(next, due) : due;
+    return next;
+  }
+
+  void tick(time_point moment) {
+    std::lock_guard guard{mutex_};
+    for (auto& [node, each] : receivers_)
+      if (auto due = each.next_deadline(); due && *due <= moment)
+        each.tick(moment, wanted_[node]);
+  }
+
+private:
+  struct delivery {
+    node_id from{};
+    boot_number session = 0;
+    channel::sequence_number number = 0;
+    agent_id agent;
+    /// The process that the agent lives in.
+    caf::node_id where{};
+    /// See inbox_options::ordered.
+    bool is_ordered = true;
+    /// An agent had it before, and failed.
+    bool is_again = false;
+  };
+
+  /// What is to be given to an agent.
+  struct handover {
+    agent_id agent;
+    agent_table::passage to;
+    caf::message payload;
+    std::uint64_t delivery = 0;
+    std::size_t bytes = 0;
+    std::optional<time_point> expires_at{};
+  };
+
+  using contents = std::map<std::uint64_t, incoming>;
+
+  [[nodiscard]] static time_point now(const caf::strong_actor_ptr& self) {
+    return time_point{self->home_system->clock().now().time_since_epoch()};
+  }
+
+  static bool owes(const std::map<node_id, channel::receiver>::value_type& each) {
+    return each.second.owes_word();
+  }
+
+  channel::receiver& receiver_of(const node_id& node) {
+    return receivers_.try_emplace(node, boot_, options_, boot_ + 2).first->second;
+  }
+
+  static void fail(time_point moment, channel::receiver& in, const delivery& which, problem why,
+                   channel::receiver::effects& out) {
+    auto again_in = delay_of(why);
+    in.failed(moment, which.session, which.number, {std::move(why), again_in, !which.is_ordered},
+              out);
+  }
+
+  contents::node_type take_out(const channel::receiver::drop& what) {
+    auto gone = arrived_.extract(what.what);
+    if (gone)
+      deliveries_.erase(gone.mapped().delivery); // its agent may have it yet
+    return gone;
+  }
+
+  /// Does what the receiver wants now, as far as it needs no actor. Returns what is to be given.
+  std::optional<handover> go_on(time_point moment, const node_id& from,
+                                std::vector<contents::node_type>& gone) {
+    std::optional<handover> next;
+    auto each = done_.begin();
+    if (wanted_[from].empty()) // else all goes behind that
+      for (; each != done_.end() && !next; ++each) {
+        if (auto* what = std::get_if<channel::receiver::drop>(&*each))
+          gone.push_back(take_out(*what));
+        else if (auto* which = std::get_if<channel::receiver::deliver>(&*each))
+          next = prepare(moment, from, *which);
+        else
+          break;
+      }
+    if (each != done_.end()) {
+      auto& left = wanted_[from];
+      left.insert(left.end(), std::make_move_iterator(each), std::make_move_iterator(done_.end()));
+    }
+    return next;
+  }
+
+  /// Nothing: it is over since, or its agent cannot have it.
+  std::optional<handover> prepare(time_point moment, const node_id& from,
+                                  const channel::receiver::deliver& what) {
+    auto found = arrived_.find(what.what);
+    if (found == arrived_.end() || is_closed_)
+      return std::nullopt;
+    auto& it = found->second;
+    auto refuse = [&](problem why) {
+      receiver_of(from).refused(moment, what.session, what.number, std::move(why), wanted_[from]);
+      return std::nullopt;
+    };
+    if (it.unreadable)
+      return refuse(it.unreadable);
+    if (it.from.said.is_once())
+      if (auto agent = agents_.find(what.agent); agent && !agent.has_store)
+        return refuse(no_store(what.agent));
+    auto to = agents_.pass(what.agent, it.bytes);
+    if (!to.agent) {
+      receiver_of(from).missing(what.session, what.number, wanted_[from]);
+      return std::nullopt;
+    }
+    auto payload = message_for(to.agent, it.payload, [&] { return it.from.info(); });
+    it.delivery = ++last_delivery_;
+    deliveries_.emplace_hint(deliveries_.end(), last_delivery_,
+                             delivery{from, what.session, what.number, what.agent,
+                                      to.agent.handle->node(), to.agent.is_ordered,
+                                      what.attempt > 1});
+    return handover{what.agent,     std::move(to), std::move(payload),
+                    last_delivery_, it.bytes,      it.expires_at};
+  }
+
+  void give(const caf::strong_actor_ptr& self, handover& what, compat::execution_context* context) {
+    asker by{self, caf::message_id{handled_flag | what.delivery}.with_normal_priority()};
+    inboxes_.give(self, what.agent, what.to,
+                  {what.payload, std::move(by), what.bytes, what.expires_at}, context);
+  }
+
+  mutable std::mutex mutex_;
+  agent_table& agents_;
+  inbox_desk& inboxes_;
+  boot_number boot_;
+  channel::options options_;
+  std::map<node_id, channel::receiver> receivers_;
+  /// What they want done by the router's actor.
+  wishes wanted_;
+  /// The room for what one wants done at once.
+  channel::receiver::effects done_;
+  contents arrived_;
+  std::uint64_t last_arrived_ = 0;
+  /// That agents have.
+  std::map<std::uint64_t, delivery> deliveries_;
+  std::uint64_t last_delivery_ = 0;
+  /// The actor is about to call take_words().
+  bool is_awake_ = false;
+  bool is_closed_ = false;
+};
+
+} // namespace troupe::router::detail
