@@ -41,6 +41,8 @@ struct scenario {
   std::uint32_t max_nodes = 31;
   /// What `--starved` adds for so many members; empty: it is refused.
   std::function<void(const sim::scenario_options&, std::uint32_t, json&)> add_starved{};
+  /// Where figures do not come from the world with the faults that were asked for.
+  const char* note = "";
 };
 
 /// A row of the table: runs a Scenario; `add(scenario, report, figures)` adds the figures that only
@@ -177,7 +179,11 @@ const std::vector<scenario>& scenarios() {
       },
       3),
     {"swim", "Who is there: members that die, stop, leave, move, and lie", run_swim, 3, 1'000,
-     add_starved},
+     add_starved,
+     "deaths are those of the world with faults; all other figures are measured in further worlds "
+     "without faults: one in which 5 % of the members are killed at once, and with --starved one "
+     "in "
+     "which those are starved"},
     service_row<sim::seats_scenario>(
       "seats", "Who has a seat in a Raft group and who votes, while nodes come, go and lose disks",
       [](auto& record, json& figures) {
@@ -370,6 +376,8 @@ int run_sim(const common_options& common, sim_command what) {
     if (!violations.empty())
       std::cerr << "  replay: " << replay_of(what, seed) << '\n';
   }
+  if (!common.json && *chosen->note != 0)
+    std::cout << "note: " << chosen->note << '\n';
   if (common.json && !what.seeds.empty())
     print({{"runs", runs}, {"violations", failing.size()}, {"failing_seeds", failing}});
   else if (!what.seeds.empty())

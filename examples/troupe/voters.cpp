@@ -195,7 +195,8 @@ int run_voters(const common_options& common, const voters_command& what) {
     std::cout << shown(each.node) << "  " << (each.votes ? "voter" : "learner") << "  "
               << each.address;
     if (!alone && (each.lag || !each.leads))
-      std::cout << (each.lag ? "  " + std::to_string(*each.lag) + " entries behind"
+      std::cout << (each.lag ? "  " + std::to_string(*each.lag)
+                                 + (*each.lag == 1 ? " entry behind" : " entries behind")
                              : "  has not acknowledged anything to this leader yet");
     std::cout << (each.is_reached ? "" : "  unreachable") << (each.leads ? "  leader" : "") << '\n';
   }
