@@ -23,6 +23,8 @@ problem check(const voters_command& what) {
     return {errc::bad_argument, what.by.empty()
                                   ? "replace needs two nodes: the old and the new voter"
                                   : what.verb + " takes one node"};
+  if (what.force && what.verb != "remove" && what.verb != "replace")
+    return {errc::bad_argument, "--force goes with remove and replace; leave it out"};
   if (!what.by.empty() && what.node == what.by)
     return {errc::bad_argument, "replace needs two nodes: " + what.by + " cannot replace itself"};
   return {};
@@ -54,6 +56,12 @@ result<std::string> find_voter(const cluster::voters_view& group, const std::str
   return problem{errc::bad_argument,
                  std::to_string(found.size()) + " voters are called '" + called
                    + "'; give the id of the one you mean, or its first digits: " + ids};
+}
+
+/// Whether that node is a voter no more, or is to be none.
+bool is_going(const cluster::voters_view& group, const std::string& node) {
+  auto is_it = [&node](auto& each) { return each.node == node; };
+  return std::ranges::none_of(group.seats, is_it) || std::ranges::any_of(group.pending, is_it);
 }
 
 /// The id of the removed node that `called` means.
@@ -109,6 +117,13 @@ result<cluster::voters_view> replace(cluster_client& client, const voters_comman
   if (by && *by == *old)
     return problem{errc::bad_argument, "replace needs two nodes: " + what.node + " and " + what.by
                                          + " are the same one"};
+  auto voters = std::ranges::count_if(group->seats, [](auto& each) { return each.votes; });
+  if (by && static_cast<std::size_t>(voters) <= group->wanted && !is_going(*group, *old))
+    return problem{errc::bad_argument,
+                   what.by
+                     + " votes already, so it takes nobody's place; name a node that does not "
+                       "vote, or remove "
+                     + what.node + " with troupe voters remove"};
   auto added = add_voter(client, what.by, wait);
   if (!added)
     return added;

@@ -169,6 +169,12 @@ TEST_CASE("a dead voter is replaced by a new node", "[cluster][cli]") {
   CHECK(same.status == 2);
   CHECK(same.says(" are the same one"));
   CHECK(cluster.voters()["voters"].size() == 3);
+  auto other = cluster.voters()["voters"].back();
+  auto votes = run({"voters", "replace", one["node"], other["node"], "--at", cluster.addresses()});
+  INFO(votes);
+  CHECK(votes.status == 2);
+  CHECK(votes.says(" votes already, so it takes nobody's place"));
+  CHECK(cluster.voters()["voters"].size() == 3);
   words replace{"voters", "replace", cluster[dead].address(), three_voters::name(3), "--json"};
   replace.insert(replace.end(), {"--at", cluster.addresses(), "--timeout", "20"});
   CHECK(comes_true([&] { return run(replace).status == 0; })); // once the new one is known
@@ -386,6 +392,7 @@ TEST_CASE("the command for voters refuses what makes no sense", "[cluster][cli]"
   CHECK(run({"voters", "add"}).status == 2);
   CHECK(run({"voters", "list", "n1"}).status == 2);
   CHECK(run({"voters", "replace", "n1"}).status == 2);
+  CHECK(run({"voters", "add", "n1", "--force"}).status == 2);
   running_node alone{{"--name", "n1", "--slots", "0"}};
   auto none = run({"voters", "--at", alone.address(), "--timeout", "1"});
   INFO(none);

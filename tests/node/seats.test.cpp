@@ -569,6 +569,17 @@ TEST_CASE_METHOD(leader_of_three, "a node that is revoked is not made a voter", 
   CHECK_THAT(why.detail, ContainsSubstring("node name4 is revoked, and gets no seat; make a new"));
 }
 
+TEST_CASE_METHOD(leader_of_three, "who has no data folder has no vote to lose", "[node][seats]") {
+  step(seats::node_is{"n4"_node, "name4", "h4:1"});
+  step(seats::link_up{"n4"_node});
+  ask(voter_change::remove, "n4", 1);
+  CHECK(end_of(1) == errc::not_found);
+  CHECK_THAT(why.detail, ContainsSubstring("has no vote and gets none, as it has no data folder"));
+  step(seats::link_down{"n4"_node});
+  ask(voter_change::remove, "n4", 2); // it may have one, and is to be kept out once it comes
+  CHECK(end_of(2) == errc::none);
+}
+
 TEST_CASE_METHOD(leader_of_three, "a node that has shown no card cannot vote", "[node][seats]") {
   step(seats::node_is{"n4"_node, "name4", "h4:1"});
   ask(voter_change::add, "n4", 1);

@@ -241,6 +241,13 @@ public:
                                     "(node_options::data)"};
   }
 
+  /// Why a node that is called so has no vote to lose.
+  [[nodiscard]] static problem never_votes(const std::string& called) {
+    return {errc::not_found, "node " + called
+                               + " has no vote and gets none, as it has no data folder; there is "
+                                 "nothing to remove"};
+  }
+
   /// Why a node that is called so gets no seat now.
   [[nodiscard]] static problem not_linked(const std::string& called) {
     return {errc::unreachable, "node " + called
@@ -348,8 +355,9 @@ private:
       if (is_wished_away(each.node) && !plan.is_forced(each.node) && !plan.has_replacement())
         return {errc::in_use,
                 "no node could take the place of voter " + name
-                  + ", and the cluster would tolerate fewer losses; add one with a data "
-                    "folder first, or force it (leave_options::force, "
+                  + ", and the cluster would tolerate fewer losses; start one with a data folder, "
+                    "or let one vote again that was removed (troupe voters add), or force it "
+                    "(leave_options::force, "
                     "change_voters::force)"};
     }
     if (each.what.what == voter_change::remove && !plan.can_keep_out(each.node))

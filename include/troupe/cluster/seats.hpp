@@ -622,6 +622,9 @@ private:
         && !cards_.seat_of(*node))
       return emit(refuse{id, cards_.is_linked(*node) ? seat_wishes::no_folder(asked.node)
                                                      : seat_wishes::not_linked(asked.node)});
+    if (asked.what == voter_change::remove && *node != cards_.self() && !cards_.has_card(*node)
+        && cards_.is_linked(*node) && !cards_.seat_of(*node))
+      return emit(refuse{id, seat_wishes::never_votes(asked.node)});
     if (asked.what == voter_change::remove && wishes_.all().remove.size() >= options_.max_wishes
         && !wishes_.all().remove.contains(*node))
       return emit(refuse{id,
