@@ -289,7 +289,7 @@ private:
   };
 
   /// A node is paused for 2 s at most, and is answered late then.
-  static constexpr duration silent_after = std::chrono::seconds{6};
+  static constexpr duration silent_after = std::chrono::seconds{20};
   static constexpr duration change_within = std::chrono::seconds{35};
   static constexpr duration hand_over_within = std::chrono::seconds{8};
   static constexpr duration answer_within = std::chrono::seconds{5};
