@@ -595,6 +595,9 @@ TEST_CASE("a tenant leaves others room in an inbox, in messages and in bytes", "
     return taken;
   };
   CHECK(count("a") == 75);
+  CHECK(it.box.is_full("a"));
+  CHECK_FALSE(it.box.is_full("b"));
+  CHECK_FALSE(it.box.is_full());
   CHECK(count("b") == 13); // half of what is left, and so on
   CHECK(count("c") == 6);
   CHECK(takes("a", message_priority::critical));

@@ -287,11 +287,12 @@ public:
 
   // -- those who send ------------------------------------------------------------------
 
-  /// Whether they are to hold back.
-  [[nodiscard]] bool is_full() const {
+  /// Whether they are to hold back what is of that tenant.
+  [[nodiscard]] bool is_full(std::string_view tenant = {}) const {
     return waiting() > 0
            && (waiting() >= options_.max_messages || waiting_bytes() >= options_.max_bytes
-               || messages_.refuses_all() || bytes_.refuses_all());
+               || messages_.refuses_all() || bytes_.refuses_all()
+               || !has_share(tenant, 0, 1, {coming_, coming_bytes_}));
   }
 
   /// Somebody waits for room: has_room follows. Returns false if there is some; then it does not.

@@ -7,6 +7,7 @@
 #include <limits>
 #include <optional>
 #include <set>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -60,10 +61,10 @@ public:
       return box_;
     }
 
-    /// Whether whoever sends to it is to hold back. Where older messages give way there is room for
-    /// each.
-    [[nodiscard]] bool is_full() const {
-      return tells_when_full_ && box_.is_full();
+    /// Whether whoever sends to it for that tenant is to hold back. Where older messages give way
+    /// there is room for each.
+    [[nodiscard]] bool is_full(std::string_view tenant = {}) const {
+      return tells_when_full_ && box_.is_full(tenant);
     }
 
   private:

@@ -516,10 +516,11 @@ private:
 
   detail::route plan(const detail::outgoing& what) {
     auto& from = what.what.from;
-    auto where = entrance_->plan(self_->system(), what.to,
-                                 {what.wants == awaited::answer, from.said_bytes(), from.said.life,
-                                  is_critical(from.said.how.get())},
-                                 what.what.payload);
+    auto where
+      = entrance_->plan(self_->system(), what.to,
+                        {what.wants == awaited::answer, from.said_bytes(), from.said.life,
+                         is_critical(from.said.how.get()), turn_of(from.said.how.get()).tenant},
+                        what.what.payload);
     if (where.refusal.code == errc::not_found && !early_.knows_all())
       where.refusal = detail::not_told_yet(what.to);
     return where;

@@ -287,13 +287,14 @@ public:
     with(place, [&](inboxes::place& to) { inboxes_.handed(now, to, out); });
   }
 
-  [[nodiscard]] presence look_for(std::string_view id) const {
+  /// `full` also where that tenant may have no more there.
+  [[nodiscard]] presence look_for(std::string_view id, std::string_view tenant = {}) const {
     std::lock_guard guard{mutex_};
     auto found = by_id_.find(id);
     if (found == by_id_.end())
       return presence::none;
     auto& it = found->second;
-    return it.place.is_full() ? presence::full : presence::here;
+    return it.place.is_full(tenant) ? presence::full : presence::here;
   }
 
   /// The ids of those that have as many messages as they may, as texts.

@@ -234,7 +234,7 @@ public:
                            const caf::message& payload) {
     return ways.plan(
       to.who == audience::any_with_capability ? now(sys) : time_point{}, to, of,
-      [this](std::string_view id) { return agents.look_for(id); },
+      [this, &of](std::string_view id) { return agents.look_for(id, of.tenant); },
       [&] { return compat::size_of(sys, payload).value_or(routes::npos); });
   }
 

@@ -100,11 +100,11 @@ private:
   [[nodiscard]] problem send_anywhere(const recipients& to, const caf::message& payload,
                                       said_by_program&& said) const {
     auto expires = said.how && said.how->ttl;
-    auto where
-      = shared_.plan(system_, to,
-                     {false, said.how ? text_bytes(*said.how) : 0,
-                      expires ? life_of(*said.how) : longest_life, is_critical(said.how.get())},
-                     payload);
+    auto where = shared_.plan(system_, to,
+                              {false, said.how ? text_bytes(*said.how) : 0,
+                               expires ? life_of(*said.how) : longest_life,
+                               is_critical(said.how.get()), turn_of(said.how.get()).tenant},
+                              payload);
     if (where.refusal)
       return where.refusal;
     if (!where.stops.empty())

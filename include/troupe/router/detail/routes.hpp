@@ -66,6 +66,7 @@ struct question {
   /// Of the highest priority: sent also to agents for which as much waits as may, which have some
   /// room beyond that (see agent_inbox::slack).
   bool is_critical = false;
+  std::string_view tenant{};
 };
 
 /// Whether an agent is on a node.
