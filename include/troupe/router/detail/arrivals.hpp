@@ -50,7 +50,8 @@ inline channel::options channel_options(const router_options& options) {
 /// an agent had before and failed: its sender hears first that it was handled, as it counts an end
 /// of this process for the first one that it has not heard of.
 ///
-/// Thread-safe. Gives nothing to an agent and destroys nothing of others while it is locked.
+/// Thread-safe. Gives nothing to an agent, and copies and destroys nothing of others, while it is
+/// locked.
 class arrivals {
 public:
   struct incoming {
@@ -166,8 +167,7 @@ public:
   bool handled(const caf::strong_actor_ptr& self, std::uint64_t number,
                compat::execution_context* context, const Wake& wake) {
     // Of an actor that answers within enqueue() the next message would come within this one.
-    static thread_local bool is_handing = false;
-    if (is_handing)
+    if (handing::is_on)
       return false;
     std::vector<contents::node_type> gone; // let go of when the lock is
     std::optional<handover> next;
@@ -191,9 +191,8 @@ public:
     if (is_to_wake)
       wake();
     if (next) {
-      is_handing = true;
+      handing it;
       give(self, *next, context);
-      is_handing = false;
     }
     return true;
   }
@@ -304,12 +303,28 @@ private:
     agent_id agent;
     agent_table::passage to;
     caf::message payload;
+    /// If the agent wants to know.
+    std::optional<origin> from{};
     std::uint64_t delivery = 0;
     std::size_t bytes = 0;
     std::optional<time_point> expires_at{};
   };
 
   using contents = std::map<std::uint64_t, incoming>;
+
+  /// While it lives, this thread gives an agent its next message.
+  struct handing {
+    static inline thread_local bool is_on = false;
+
+    handing() {
+      is_on = true;
+    }
+    handing(const handing&) = delete;
+    handing& operator=(const handing&) = delete;
+    ~handing() {
+      is_on = false;
+    }
+  };
 
   [[nodiscard]] static time_point now(const caf::strong_actor_ptr& self) {
     return time_point{self->home_system->clock().now().time_since_epoch()};
@@ -372,27 +387,31 @@ private:
     if (it.unreadable)
       return refuse(it.unreadable);
     if (it.from.said.is_once())
-      if (auto agent = agents_.find(what.agent); agent && !agent.has_store)
+      if (agents_.lacks_store(what.agent))
         return refuse(no_store(what.agent));
     auto to = agents_.pass(what.agent, it.bytes);
     if (!to.agent) {
       receiver_of(from).missing(what.session, what.number, wanted_[from]);
       return std::nullopt;
     }
-    auto payload = message_for(to.agent, it.payload, [&] { return it.from.info(); });
+    auto tells = to.agent.takes_info || to.agent.has_store;
     it.delivery = ++last_delivery_;
     deliveries_.emplace_hint(deliveries_.end(), last_delivery_,
                              delivery{from, what.session, what.number, what.agent,
                                       to.agent.handle->node(), to.agent.is_ordered,
                                       what.attempt > 1});
-    return handover{what.agent,     std::move(to), std::move(payload),
-                    last_delivery_, it.bytes,      it.expires_at};
+    return handover{
+      what.agent,     std::move(to), it.payload,   tells ? std::optional{it.from} : std::nullopt,
+      last_delivery_, it.bytes,      it.expires_at};
   }
 
   void give(const caf::strong_actor_ptr& self, handover& what, compat::execution_context* context) {
     asker by{self, caf::message_id{handled_flag | what.delivery}.with_normal_priority()};
-    inboxes_.give(self, what.agent, what.to,
-                  {what.payload, std::move(by), what.bytes, what.expires_at}, context);
+    auto payload = what.from
+                     ? message_for(what.to.agent, what.payload, [&] { return what.from->info(); })
+                     : std::move(what.payload);
+    inboxes_.give(self, what.agent, what.to, {payload, std::move(by), what.bytes, what.expires_at},
+                  context);
   }
 
   mutable std::mutex mutex_;
