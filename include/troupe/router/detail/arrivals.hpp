@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
@@ -48,7 +49,9 @@ inline channel::options channel_options(const router_options& options) {
 /// no hand-over to the router's actor between two messages, and that hears of many at once. All
 /// else that the receivers want is left to it; see arrival_desk. So is what follows a message that
 /// an agent had before and failed: its sender hears first that it was handled, as it counts an end
-/// of this process for the first one that it has not heard of.
+/// of this process for the first one that it has not heard of. And so is the next one after
+/// `longest_run`: an agent that always has another message would not leave its thread to others,
+/// the router's actor among them, and no sender would hear of what it has handled.
 ///
 /// Thread-safe. Gives nothing to an agent, and copies and destroys nothing of others, while it is
 /// locked.
@@ -69,6 +72,9 @@ public:
   /// In the number of a message of class confirm or once that an agent has; the rest is its
   /// delivery.
   static constexpr std::uint64_t handled_flag = std::uint64_t{1} << 54U;
+
+  /// For how long an agent gets one message after the other in its own thread.
+  static constexpr duration longest_run = std::chrono::milliseconds{10};
 
   /// `agents` and `inboxes` outlive this.
   arrivals(agent_table& agents, inbox_desk& inboxes, boot_number boot,
@@ -178,14 +184,15 @@ public:
       auto found = deliveries_.find(number);
       if (found == deliveries_.end())
         return true;
-      if (found->second.is_again)
+      auto run_since = found->second.run_since.value_or(moment);
+      if (found->second.is_again || moment - run_since >= longest_run)
         return false;
       auto from = found->second.from;
       auto& in = receiver_of(from);
       done_.clear();
       in.handled(moment, found->second.session, found->second.number, done_);
       deliveries_.erase(found);
-      next = go_on(moment, from, gone);
+      next = go_on(moment, from, run_since, gone);
       is_to_wake = !std::exchange(is_awake_, true);
     }
     if (is_to_wake)
@@ -296,6 +303,9 @@ private:
     bool is_ordered = true;
     /// An agent had it before, and failed.
     bool is_again = false;
+    /// The agent gets one after the other in its own thread since then; nothing: the router's actor
+    /// has given it this one.
+    std::optional<time_point> run_since{};
   };
 
   /// What is to be given to an agent.
@@ -353,7 +363,7 @@ private:
   }
 
   /// Does what the receiver wants now, as far as it needs no actor. Returns what is to be given.
-  std::optional<handover> go_on(time_point moment, const node_id& from,
+  std::optional<handover> go_on(time_point moment, const node_id& from, time_point run_since,
                                 std::vector<contents::node_type>& gone) {
     std::optional<handover> next;
     auto each = done_.begin();
@@ -362,7 +372,7 @@ private:
         if (auto* what = std::get_if<channel::receiver::drop>(&*each))
           gone.push_back(take_out(*what));
         else if (auto* which = std::get_if<channel::receiver::deliver>(&*each))
-          next = prepare(moment, from, *which);
+          next = prepare(moment, from, *which, run_since);
         else
           break;
       }
@@ -375,7 +385,8 @@ private:
 
   /// Nothing: it is over since, or its agent cannot have it.
   std::optional<handover> prepare(time_point moment, const node_id& from,
-                                  const channel::receiver::deliver& what) {
+                                  const channel::receiver::deliver& what,
+                                  std::optional<time_point> run_since = {}) {
     auto found = arrived_.find(what.what);
     if (found == arrived_.end() || is_closed_)
       return std::nullopt;
@@ -399,7 +410,7 @@ private:
     deliveries_.emplace_hint(deliveries_.end(), last_delivery_,
                              delivery{from, what.session, what.number, what.agent,
                                       to.agent.handle->node(), to.agent.is_ordered,
-                                      what.attempt > 1});
+                                      what.attempt > 1, run_since});
     return handover{
       what.agent,     std::move(to), it.payload,   tells ? std::optional{it.from} : std::nullopt,
       last_delivery_, it.bytes,      it.expires_at};
