@@ -170,6 +170,13 @@ public:
     return found != by_id_.end() ? found->second.agent : entry{};
   }
 
+  /// Whether there is such an agent, and it has no once_store.
+  [[nodiscard]] bool lacks_store(const agent_id& id) const {
+    std::lock_guard guard{mutex_};
+    auto found = by_id_.find(id);
+    return found != by_id_.end() && !found->second.agent.has_store;
+  }
+
   /// Returns the id of this actor, `wanted` if it is one of several; empty if it is no agent.
   [[nodiscard]] agent_id id_of(const caf::actor_addr& who, const agent_id& wanted) const {
     std::lock_guard guard{mutex_};

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
@@ -48,9 +49,12 @@ inline channel::options channel_options(const router_options& options) {
 /// no hand-over to the router's actor between two messages, and that hears of many at once. All
 /// else that the receivers want is left to it; see arrival_desk. So is what follows a message that
 /// an agent had before and failed: its sender hears first that it was handled, as it counts an end
-/// of this process for the first one that it has not heard of.
+/// of this process for the first one that it has not heard of. And so is the next one after
+/// `longest_run`: an agent that always has another message would not leave its thread to others,
+/// the router's actor among them, and no sender would hear of what it has handled.
 ///
-/// Thread-safe. Gives nothing to an agent and destroys nothing of others while it is locked.
+/// Thread-safe. Gives nothing to an agent, and copies and destroys nothing of others, while it is
+/// locked.
 class arrivals {
 public:
   struct incoming {
@@ -68,6 +72,9 @@ public:
   /// In the number of a message of class confirm or once that an agent has; the rest is its
   /// delivery.
   static constexpr std::uint64_t handled_flag = std::uint64_t{1} << 54U;
+
+  /// For how long an agent gets one message after the other in its own thread.
+  static constexpr duration longest_run = std::chrono::milliseconds{10};
 
   /// `agents` and `inboxes` outlive this.
   arrivals(agent_table& agents, inbox_desk& inboxes, boot_number boot,
@@ -166,8 +173,7 @@ public:
   bool handled(const caf::strong_actor_ptr& self, std::uint64_t number,
                compat::execution_context* context, const Wake& wake) {
     // Of an actor that answers within enqueue() the next message would come within this one.
-    static thread_local bool is_handing = false;
-    if (is_handing)
+    if (handing::is_on)
       return false;
     std::vector<contents::node_type> gone; // let go of when the lock is
     std::optional<handover> next;
@@ -178,22 +184,22 @@ public:
       auto found = deliveries_.find(number);
       if (found == deliveries_.end())
         return true;
-      if (found->second.is_again)
+      auto run_since = found->second.run_since.value_or(moment);
+      if (found->second.is_again || moment - run_since >= longest_run)
         return false;
       auto from = found->second.from;
       auto& in = receiver_of(from);
       done_.clear();
       in.handled(moment, found->second.session, found->second.number, done_);
       deliveries_.erase(found);
-      next = go_on(moment, from, gone);
+      next = go_on(moment, from, run_since, gone);
       is_to_wake = !std::exchange(is_awake_, true);
     }
     if (is_to_wake)
       wake();
     if (next) {
-      is_handing = true;
+      handing it;
       give(self, *next, context);
-      is_handing = false;
     }
     return true;
   }
@@ -297,6 +303,9 @@ private:
     bool is_ordered = true;
     /// An agent had it before, and failed.
     bool is_again = false;
+    /// The agent gets one after the other in its own thread since then; nothing: the router's actor
+    /// has given it this one.
+    std::optional<time_point> run_since{};
   };
 
   /// What is to be given to an agent.
@@ -304,12 +313,28 @@ private:
     agent_id agent;
     agent_table::passage to;
     caf::message payload;
+    /// If the agent wants to know.
+    std::optional<origin> from{};
     std::uint64_t delivery = 0;
     std::size_t bytes = 0;
     std::optional<time_point> expires_at{};
   };
 
   using contents = std::map<std::uint64_t, incoming>;
+
+  /// While it lives, this thread gives an agent its next message.
+  struct handing {
+    static inline thread_local bool is_on = false;
+
+    handing() {
+      is_on = true;
+    }
+    handing(const handing&) = delete;
+    handing& operator=(const handing&) = delete;
+    ~handing() {
+      is_on = false;
+    }
+  };
 
   [[nodiscard]] static time_point now(const caf::strong_actor_ptr& self) {
     return time_point{self->home_system->clock().now().time_since_epoch()};
@@ -338,7 +363,7 @@ private:
   }
 
   /// Does what the receiver wants now, as far as it needs no actor. Returns what is to be given.
-  std::optional<handover> go_on(time_point moment, const node_id& from,
+  std::optional<handover> go_on(time_point moment, const node_id& from, time_point run_since,
                                 std::vector<contents::node_type>& gone) {
     std::optional<handover> next;
     auto each = done_.begin();
@@ -347,7 +372,7 @@ private:
         if (auto* what = std::get_if<channel::receiver::drop>(&*each))
           gone.push_back(take_out(*what));
         else if (auto* which = std::get_if<channel::receiver::deliver>(&*each))
-          next = prepare(moment, from, *which);
+          next = prepare(moment, from, *which, run_since);
         else
           break;
       }
@@ -360,7 +385,8 @@ private:
 
   /// Nothing: it is over since, or its agent cannot have it.
   std::optional<handover> prepare(time_point moment, const node_id& from,
-                                  const channel::receiver::deliver& what) {
+                                  const channel::receiver::deliver& what,
+                                  std::optional<time_point> run_since = {}) {
     auto found = arrived_.find(what.what);
     if (found == arrived_.end() || is_closed_)
       return std::nullopt;
@@ -372,27 +398,31 @@ private:
     if (it.unreadable)
       return refuse(it.unreadable);
     if (it.from.said.is_once())
-      if (auto agent = agents_.find(what.agent); agent && !agent.has_store)
+      if (agents_.lacks_store(what.agent))
         return refuse(no_store(what.agent));
     auto to = agents_.pass(what.agent, it.bytes);
     if (!to.agent) {
       receiver_of(from).missing(what.session, what.number, wanted_[from]);
       return std::nullopt;
     }
-    auto payload = message_for(to.agent, it.payload, [&] { return it.from.info(); });
+    auto tells = to.agent.takes_info || to.agent.has_store;
     it.delivery = ++last_delivery_;
     deliveries_.emplace_hint(deliveries_.end(), last_delivery_,
                              delivery{from, what.session, what.number, what.agent,
                                       to.agent.handle->node(), to.agent.is_ordered,
-                                      what.attempt > 1});
-    return handover{what.agent,     std::move(to), std::move(payload),
-                    last_delivery_, it.bytes,      it.expires_at};
+                                      what.attempt > 1, run_since});
+    return handover{
+      what.agent,     std::move(to), it.payload,   tells ? std::optional{it.from} : std::nullopt,
+      last_delivery_, it.bytes,      it.expires_at};
   }
 
   void give(const caf::strong_actor_ptr& self, handover& what, compat::execution_context* context) {
     asker by{self, caf::message_id{handled_flag | what.delivery}.with_normal_priority()};
-    inboxes_.give(self, what.agent, what.to,
-                  {what.payload, std::move(by), what.bytes, what.expires_at}, context);
+    auto payload = what.from
+                     ? message_for(what.to.agent, what.payload, [&] { return what.from->info(); })
+                     : std::move(what.payload);
+    inboxes_.give(self, what.agent, what.to, {payload, std::move(by), what.bytes, what.expires_at},
+                  context);
   }
 
   mutable std::mutex mutex_;
