@@ -88,10 +88,9 @@ struct voters_client::asking {
   static constexpr duration look_every = std::chrono::milliseconds{100};
 };
 
-TROUPE_COMPILED voters_client::voters_client(caf::actor_system& sys,
-                                             std::function<caf::strong_actor_ptr()> leader,
-                                             std::function<problem()> refusal,
-                                             std::function<problem()> end)
+TROUPE_COMPILED
+voters_client::voters_client(caf::actor_system& sys, std::function<caf::strong_actor_ptr()> leader,
+                             std::function<problem()> refusal, std::function<problem()> end)
   : sys_(sys), leader_(std::move(leader)), refusal_(std::move(refusal)), end_(std::move(end)) {}
 
 TROUPE_COMPILED problem voters_client::no_voters() {
