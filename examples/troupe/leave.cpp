@@ -17,6 +17,7 @@
 #include "connect.hpp"
 #include "process_end.hpp"
 #include "troupe/cluster/departure.hpp"
+#include "troupe/cluster/voter_types.hpp"
 #include "troupe/core/wait_for.hpp"
 #include "troupe/net/endpoint.hpp"
 #include "troupe/node/options.hpp"
@@ -67,6 +68,15 @@ result<departure_report> ask_to_leave(caf::actor_system& system, const caf::stro
   return heard;
 }
 
+/// Nobody who leads was found, and so nobody has asked the node at `place`.
+problem stays(const std::string& place, const problem& why) {
+  return {cluster::nobody_leads(why.code) ? why.code : errc::no_quorum,
+          "no node that leads was found, so " + place
+            + " stays: " + why.detail.substr(0, why.detail.find("; "))
+            + "; try again once one leads, see troupe status, or have it end without a word to the "
+              "others (--force)"};
+}
+
 /// What people should know of it, as the rest of a sentence.
 std::string in_words(const departure_report& what) {
   std::vector<std::string> parts;
@@ -115,11 +125,17 @@ int run_leave(const common_options& common, const leave_command& what) {
                     {errc::bad_argument, "--at names " + std::to_string(where->size())
                                            + " nodes; give only the node that should leave"});
   auto place = to_string(where->front());
-  auto client = connect_to_services(common);
+  auto client = connect(common);
   if (!client)
     return complain(common, client.error());
+  auto is_led = what.force && finds_services(**client, common.wait());
+  if (!what.force) {
+    if (auto why = (*client)->await_services(common.wait()).error_or())
+      return complain(common, is_of_services(why.code) ? stays(place, why) : why);
+    is_led = true;
+  }
   // The only host takes the list of members with it.
-  auto others_know = (*client)->address() != place;
+  auto others_know = is_led && (*client)->address() != place;
   auto link = (*client)->link_to(where->front(), common.wait());
   if (!link)
     return complain(common, link.error());

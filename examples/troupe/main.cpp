@@ -480,8 +480,8 @@ private:
                [this] { return cli::run_leave(common_, leave_); })
       ->add_flag(
         "--force", leave_.force,
-        "Even a voter that no node can replace, the only host, or a node with messages that are "
-        "not delivered");
+        "Even a voter that no node can replace, the only host, a node with messages that are not "
+        "delivered, or one that no leader answers");
   }
 
   void add_maintain() {

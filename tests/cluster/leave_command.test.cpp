@@ -139,3 +139,23 @@ TEST_CASE("who forces a node to leave does not wait for those who asked before",
   // 5 s for what has come since, not 20 s more.
   CHECK(std::chrono::steady_clock::now() - before < std::chrono::seconds{20});
 }
+
+TEST_CASE("a node whose cluster is gone leaves only when it is forced to", "[cluster][cli]") {
+  need_command();
+  running_node host{{"--name", "n1", "--slots", "0"}};
+  running_node member{{"--name", "n2", "--slots", "0", "--join", host.address()}};
+  REQUIRE(comes_true([&] {
+    return run({"status", "--json", "--at", host.address()}).line()["members"].size() == 2;
+  }));
+  host.kill();
+  auto stays = run({"leave", "--timeout", "2s", "--at", member.address()});
+  INFO(stays);
+  CHECK(stays.status == 1);
+  CHECK(stays.says("--force"));
+  CHECK(run({"status", "--at", member.address()}).says("n2")); // it goes on
+  auto ends = run({"leave", "--force", "--at", member.address()});
+  INFO(ends);
+  CHECK(ends.status == 1);
+  CHECK(ends.says("has ended, but nobody who leads has heard that it leaves"));
+  CHECK(member.process().wait_for_end(5s) != 0); // it says so as well
+}

@@ -55,7 +55,7 @@ private:
       return step(call(), departure::stop{});
     if (runs_.empty() || random_.below(5) == 0)
       return step(random_.below(last_caller_ + 2),
-                  end_of(static_cast<departure::stage>(random_.below(17))));
+                  end_of(static_cast<departure::stage>(random_.below(18))));
     auto which = std::next(runs_.begin(), static_cast<std::ptrdiff_t>(random_.below(runs_.size())));
     auto ends = which->second;
     if (random_.below(6) != 0)

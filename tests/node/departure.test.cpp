@@ -190,7 +190,7 @@ TEST_CASE("only a node that may have a vote gives one up", "[node][departure]") 
     bool knows_leader;
     departure::stage next;
   };
-  for (auto& each : {row{false, false, true, end_workers}, row{true, false, false, end_workers},
+  for (auto& each : {row{false, false, true, reach_leader}, row{true, false, false, reach_leader},
                      row{true, true, false, give_up_vote},
                      row{true, false, true, give_up_vote}}) { // it may not have heard yet
     node it;

@@ -24,7 +24,7 @@ namespace {
 
 using enum departure::stage;
 
-constexpr std::array<std::pair<departure::stage, std::string_view>, 17> stages{{
+constexpr std::array<std::pair<departure::stage, std::string_view>, 18> stages{{
   {deliver, "deliver"},
   {give_up_vote, "give_up_vote"},
   {end_workers, "end_workers"},
@@ -42,6 +42,7 @@ constexpr std::array<std::pair<departure::stage, std::string_view>, 17> stages{{
   {end_router, "end_router"},
   {tell_program, "tell_program"},
   {report, "report"},
+  {reach_leader, "reach_leader"},
 }};
 
 /// ID is that of a leave, ask or stop. A node has no log of the group, unless it is seated or knows

@@ -25,6 +25,8 @@ namespace troupe::cluster {
 
 /// How long the stages of a departure that wait for others may take.
 struct departure_options {
+  /// Until a node that leads has answered one that may have no vote.
+  duration reach_leader_within = std::chrono::seconds{10};
   /// Until another node has the vote.
   duration give_up_within = std::chrono::seconds{40};
   /// Until those have ended that it has accepted meanwhile.
@@ -46,10 +48,11 @@ struct departure_options {
 ///
 /// - A node that leaves first has the messages delivered that it has accepted, as those in its
 ///   memory are lost with it, and synced ones wait until somebody starts it again. Then it gives
-///   its vote up, so that another one has taken its place before anything is taken back. If one of
-///   these fails, the node goes on as before, unless it is forced to leave without the first. Once
-///   its workers have ended, and the messages that came meanwhile, it takes back what it has said,
-///   and ends, whatever comes of that.
+///   its vote up, so that another one has taken its place before anything is taken back; a node
+///   that may have none sees that somebody leads who hears what it takes back. If one of these
+///   fails, the node goes on as before. By force it leaves with messages, and where nobody leads.
+///   Once its workers have ended, and the messages that came meanwhile, it takes back what it has
+///   said, and ends, whatever comes of that.
 /// - A node that stops keeps its vote and what it has said: it is expected back. What it has
 ///   accepted in memory only is delivered before it turns anybody away.
 /// - A node that others ask to leave does the same by itself up to its vote. Then its program hears
@@ -109,13 +112,17 @@ public:
     /// Of such a node: it has taken back what it said. Those who asked say that they have the
     /// report, as their links end with the node.
     report,
+    /// Of a node that may have no vote, in place of give_up_vote, unless it is forced to leave: one
+    /// that leads answers it. Its program has not been told to end.
+    reach_leader,
   };
 
   // -- events: leave, ask and stop with an id of their own ----------------------------------------
 
   /// Leave the cluster and end. The id is not zero, as that of stop. Errors: cancelled (it has
   /// stopped, or was stopped before it took anything back), in_use (it is leaving already; or it
-  /// alone has the services, without `force`), and those of the stages.
+  /// alone has the services, without `force`), no_quorum (without `force`: nobody leads who answers
+  /// it), and those of the stages.
   struct leave {
     /// Of the node, for people.
     std::string name{};
@@ -316,8 +323,11 @@ private:
         if (what.why.code == errc::in_use && force_ && !resigns_by_force_)
           return resign(id, out); // somebody has forced it meanwhile
         return what.why && !is_without_vote(what.why.code)
-                 ? refuse(std::move(what.why), out)
+                 ? refuse(nobody_leads(what.why.code) ? leaderless(what.why) : what.why, out)
                  : leave_for_good(id, had_vote_ && !what.why, out);
+      case stage::reach_leader: // somebody may have forced it meanwhile
+        return what.why && !force_ ? refuse(leaderless(what.why), out)
+                                   : leave_for_good(id, false, out);
       case stage::tell_program:
         waits_for_program_ = true;
         return;
@@ -345,7 +355,18 @@ private:
     had_vote_ = at.has_vote;
     if (may_vote)
       return resign(id, out);
-    leave_for_good(id, false, out);
+    if (force_ || is_told_)
+      return leave_for_good(id, false, out);
+    begin(id, leaves_at_ = stage::reach_leader, out);
+  }
+
+  /// Why a node stays that nobody who leads has answered.
+  static problem leaderless(const problem& why) {
+    return {nobody_leads(why.code) ? why.code : errc::no_quorum,
+            "this node stays, as no node that leads has answered it: "
+              + why.detail.substr(0, why.detail.find("; "))
+              + "; try again once one leads, or force it to leave (leave_options::force): then it "
+                "ends without a word to the others"};
   }
 
   void resign(request_id id, effects& out) {
@@ -459,6 +480,8 @@ private:
         return force_ ? duration{} : deliver_within_;
       case stage::tell_program:
         return deliver_within_;
+      case stage::reach_leader:
+        return options_.reach_leader_within;
       case stage::give_up_vote:
         return options_.give_up_within;
       case stage::deliver_rest:

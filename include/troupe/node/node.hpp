@@ -109,19 +109,20 @@ public:
 
   /// Leaves the cluster permanently: once the messages of class confirm and once are delivered that
   /// it has accepted (see leave_options::deliver_within), another node takes its place as a voter,
-  /// then its workers end, its vote, agents, names and workers are removed, and it stops. What it
-  /// accepts meanwhile is delivered as long as its workers take to end and 5 s. Returns what it has
-  /// delivered and what it leaves behind. Its data folder is free once this object is gone. If
-  /// others have asked it to leave (node_options::on_leave_asked), it goes on with that: messages
-  /// keep it no more. Drain workers before, or other workers run their tasks again. Errors: in_use
-  /// (it alone hosts the services of its cluster, no node can take its place as a voter, or
-  /// messages are not delivered: these need leave_options::force; or too few of the other voters
-  /// are there, even with force), no_quorum (there is no leader; not with force), timed_out (the
-  /// leader did not answer and may remove the vote later), limit_reached (too many changes are
-  /// under way). After these the node goes on. Also in_use while another thread has it leave, which
-  /// then ends it; cancelled (it has stopped, or is stopped before anything but the vote is
-  /// removed), outcome_unknown (it is stopped while that is). Errors of the services are returned
-  /// as well; the node has stopped then.
+  /// or, if it has no vote, one that leads has answered it, then its workers end, its vote, agents,
+  /// names and workers are removed, and it stops. What it accepts meanwhile is delivered as long as
+  /// its workers take to end and 5 s. Returns what it has delivered and what it leaves behind. Its
+  /// data folder is free once this object is gone. If others have asked it to leave
+  /// (node_options::on_leave_asked), it goes on with that: messages keep it no more. Drain workers
+  /// before, or other workers run their tasks again. Errors: in_use (it alone hosts the services of
+  /// its cluster, no node can take its place as a voter, or messages are not delivered: these need
+  /// leave_options::force; or too few of the other voters are there, even with force), no_quorum
+  /// (there is no leader in reach; not with force), timed_out (the leader did not answer and may
+  /// remove the vote later), limit_reached (too many changes are under way). After these the node
+  /// goes on. Also in_use while another thread has it leave, which then ends it; cancelled (it has
+  /// stopped, or is stopped before anything but the vote is removed), outcome_unknown (it is
+  /// stopped while that is). Errors of the services are returned as well; the node has stopped
+  /// then.
   TROUPE_COMPILED result<departure_report> leave(const leave_options& how = {});
 
   /// Returns a line with which one machine that has no certificate can join this cluster

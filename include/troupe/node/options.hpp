@@ -138,9 +138,10 @@ service_options& service_options::add(std::string name,
 /// How a node leaves its cluster.
 struct leave_options {
   /// Leaves even if the cluster loses by it: a voter without a replacement, after which the cluster
-  /// tolerates fewer failures; the only host, with which the services end; or a node that has
-  /// accepted messages of class confirm or once which are not delivered yet: those in its memory
-  /// are lost, those that are synced go on only if a node is started on its data folder again.
+  /// tolerates fewer failures; the only host, with which the services end; a node that has accepted
+  /// messages of class confirm or once which are not delivered yet: those in its memory are lost,
+  /// those that are synced go on only if a node is started on its data folder again; or one that no
+  /// leader answers, which the others expect back.
   bool force = false;
   /// How long it waits until the messages have ended that it has accepted so far.
   duration deliver_within = std::chrono::seconds{20};

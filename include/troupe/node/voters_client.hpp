@@ -17,16 +17,17 @@ namespace troupe::cluster {
 class voters_client {
 public:
   /// `leader` returns the actor of the present leader, null while there is none in reach; `refusal`
-  /// returns why there will be none for a while, errc::none if there may be one soon.
-  TROUPE_COMPILED voters_client(caf::actor_system& sys,
-                                std::function<caf::strong_actor_ptr()> leader,
-                                std::function<problem()> refusal);
+  /// returns why there will be none for a while, errc::none if there may be one soon; `end` why
+  /// nobody is to wait any more, whoever leads. Each is called every 100 ms or so.
+  TROUPE_COMPILED voters_client(
+    caf::actor_system& sys, std::function<caf::strong_actor_ptr()> leader,
+    std::function<problem()> refusal, std::function<problem()> end = [] { return problem{}; });
 
   /// The refusal in a cluster that keeps its services in the memory of one node.
   TROUPE_COMPILED static problem no_voters();
 
   /// Errors: no_quorum (there is no leader; at once if no majority of the voters is reached),
-  /// not_found (at once: see no_voters()).
+  /// not_found (at once: see no_voters()), cancelled (the node has stopped meanwhile).
   TROUPE_COMPILED result<voters_view> list(duration wait);
 
   /// Errors: those of list() and of change_voters.
@@ -43,6 +44,7 @@ private:
   caf::actor_system& sys_;
   std::function<caf::strong_actor_ptr()> leader_;
   std::function<problem()> refusal_;
+  std::function<problem()> end_;
 };
 
 } // namespace troupe::cluster

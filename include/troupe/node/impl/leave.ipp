@@ -30,6 +30,7 @@
 #include "troupe/node/membership_part.hpp"
 #include "troupe/node/node_shell.hpp"
 #include "troupe/node/voters_part.hpp"
+#include "troupe/registry/registry_client.hpp"
 #include "troupe/router/router_access.hpp"
 
 /// How a node leaves its cluster, and ends.
@@ -223,6 +224,9 @@ inline problem node::inside::carry_out(const cluster::departure::run& what,
     case report:
       wait_until([this] { return unheard_reports_->empty(); }, what.within);
       break;
+    case reach_leader: // not by its own records
+      return registry::registry_client{*system_, clients_->registry, what.within}.count().error_or(
+        {});
   }
   return {};
 }

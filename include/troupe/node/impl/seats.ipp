@@ -101,6 +101,13 @@ inline cluster::voters_client node::inside::voters() {
           [this] {
             std::lock_guard guard{mutex_};
             return has_no_voters_ ? cluster::voters_client::no_voters() : why_;
+          },
+          [this]() -> problem {
+            std::lock_guard guard{departing_};
+            if (!departure_.is_ending())
+              return {};
+            return {errc::cancelled, "this node has stopped, or does so now; a change of voters "
+                                     "that it has asked for may still be made, see troupe voters"};
           }};
 }
 

@@ -51,7 +51,8 @@ struct voters_client::asking {
     for (;;) {
       if (auto leader = from.leader_()) {
         auto asked = send(leader, what, deadline);
-        while (asked.wait_for(look_every) != std::future_status::ready && from.leader_() == leader)
+        while (asked.wait_for(look_every) != std::future_status::ready && from.leader_() == leader
+               && !from.end_())
           ;
         if (asked.wait_for(duration::zero()) == std::future_status::ready)
           found = asked.get();
@@ -60,6 +61,8 @@ struct voters_client::asking {
         if (found || found.error().code != errc::not_leader)
           return found;
       }
+      if (auto why = from.end_())
+        return why;
       if (auto why = from.refusal_(); why && !from.leader_())
         return why;
       if (std::chrono::steady_clock::now() >= deadline)
@@ -81,14 +84,14 @@ struct voters_client::asking {
     return said;
   }
 
-  /// How soon a change of leader is noticed.
+  /// How soon a change of leader is noticed, and that nobody is to wait any more.
   static constexpr duration look_every = std::chrono::milliseconds{100};
 };
 
-TROUPE_COMPILED voters_client::voters_client(caf::actor_system& sys,
-                                             std::function<caf::strong_actor_ptr()> leader,
-                                             std::function<problem()> refusal)
-  : sys_(sys), leader_(std::move(leader)), refusal_(std::move(refusal)) {}
+TROUPE_COMPILED
+voters_client::voters_client(caf::actor_system& sys, std::function<caf::strong_actor_ptr()> leader,
+                             std::function<problem()> refusal, std::function<problem()> end)
+  : sys_(sys), leader_(std::move(leader)), refusal_(std::move(refusal)), end_(std::move(end)) {}
 
 TROUPE_COMPILED problem voters_client::no_voters() {
   return {errc::not_found, "this cluster has no voters and nothing on disk: its first node was "
