@@ -98,6 +98,8 @@ int run_agents(const common_options& common) {
   std::map<node_id, std::string> names;
   for (auto& each : found->nodes)
     names[each.value.key.owner] = each.value.key.name;
+  if (found->agents.empty() && !common.json)
+    std::cout << "no agents" << std::endl;
   for (auto& each : found->agents) {
     auto& what = each.value;
     auto known = names.find(what.key.owner);

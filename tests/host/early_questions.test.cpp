@@ -5,6 +5,7 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include <chrono>
+#include <cstddef>
 #include <string>
 #include <utility>
 #include <vector>
@@ -133,6 +134,97 @@ TEST_CASE("nothing waits where all is known from the start", "[host]") {
   CHECK(early.knows_all());
   CHECK_FALSE(early.may_wait(start));
   CHECK_FALSE(early.has_to_wait(start, "x", false));
+}
+
+TEST_CASE_METHOD(newcomer, "a question about what is expected waits until that comes", "[host]") {
+  early.knows_all_now();
+  CHECK(early.is_idle());
+  early.expect(start, "x");
+  CHECK_FALSE(early.is_idle());
+  CHECK(early.has_to_wait(start, "x", false));
+  CHECK_FALSE(early.has_to_wait(start, "x", true));
+  CHECK_FALSE(early.has_to_wait(start, "y", false));
+  REQUIRE_FALSE(hold("x", 1s));
+  CHECK(early.has_to_wait(start + 1s, "x", true)); // it would overtake
+  REQUIRE_FALSE(hold("x", 2s));
+  early.tick(start + 4s);
+  early.comes("y");
+  CHECK(take().empty());
+  early.comes("x");
+  CHECK(take() == texts{"x", "x"});
+  CHECK(early.is_idle());
+  CHECK_FALSE(early.next_deadline());
+  CHECK_FALSE(early.has_to_wait(start + 4s, "x", false));
+  early.comes("x");
+  CHECK(take().empty());
+}
+
+TEST_CASE_METHOD(newcomer, "what is expected and does not come is waited for five seconds",
+                 "[host]") {
+  early.knows_all_now();
+  early.expect(start, "x");
+  CHECK(early.next_deadline() == start + 5s);
+  REQUIRE_FALSE(hold("x", 4s));
+  REQUIRE_FALSE(hold("x", 4s, 500ms));
+  CHECK(early.is_expected(start + 4999ms, "x"));
+  CHECK_FALSE(early.is_expected(start + 5s, "x")); // before the tick of that time
+  CHECK(early.next_deadline() == start + 4500ms);
+  early.tick(start + 4500ms);
+  CHECK(take() == texts{"x"});
+  early.tick(start + 5s);
+  CHECK(take() == texts{"x"});
+  CHECK(early.is_idle());
+  CHECK_FALSE(early.next_deadline());
+  REQUIRE_FALSE(hold("x", 6s)); // nothing to wait for
+  early.tick(start + 6s);
+  CHECK(take() == texts{"x"});
+}
+
+TEST_CASE_METHOD(newcomer, "what is expected anew is waited for from then on", "[host]") {
+  early.knows_all_now();
+  early.expect(start, "x");
+  early.expect(start + 3s, "x");
+  early.tick(start + 5s);
+  CHECK(early.is_expected(start + 7999ms, "x"));
+  CHECK(early.next_deadline() == start + 8s);
+  early.tick(start + 8s);
+  CHECK(early.is_idle());
+}
+
+TEST_CASE_METHOD(newcomer, "a node that has just started expects nothing for longer than all",
+                 "[host]") {
+  early.expect(start + 4s, "x");
+  REQUIRE_FALSE(hold("y", 4s));
+  REQUIRE_FALSE(hold("x", 4s));
+  early.comes("x"); // its turn is when all is known
+  CHECK(take().empty());
+  early.expect(start + 6s, "x");
+  early.knows_all_now();
+  CHECK(take() == texts{"y"});
+  early.comes("x");
+  CHECK(take() == texts{"x"});
+}
+
+TEST_CASE_METHOD(newcomer, "no more is expected than may wait", "[host]") {
+  early.knows_all_now();
+  for (std::size_t each = 0; each < early_questions::most; ++each)
+    early.expect(start, std::to_string(each));
+  early.expect(start, "x");
+  CHECK_FALSE(early.is_expected(start, "x"));
+  early.expect(start + 1s, "0"); // one of them
+  CHECK(early.is_expected(start + 5500ms, "0"));
+  early.expect(start + 5s, "x");
+  CHECK(early.is_expected(start + 5s, "x"));
+}
+
+TEST_CASE_METHOD(newcomer, "who finds no room hears what the others wait for", "[host]") {
+  early.knows_all_now();
+  early.expect(start, "x");
+  for (auto left = early_questions::most; left > 0; --left)
+    REQUIRE_FALSE(hold("x"));
+  auto why = hold("x");
+  CHECK(why.code == errc::limit_reached);
+  CHECK(why.detail.starts_with("too much waits for agents whose nodes have just started again; "));
 }
 
 TEST_CASE_METHOD(newcomer, "early questions of one leave room for those of others", "[host]") {

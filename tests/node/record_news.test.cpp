@@ -30,13 +30,14 @@ namespace {
 
 using agents = std::set<std::pair<agent_id, node_id>>;
 
-/// What node "n1" says of its table, which keeps its last two changes only: more than two at once,
-/// and it has to begin anew.
+/// What node "n1" says of its table, which keeps its last two changes only, if nothing else is
+/// said: more than that at once, and it has to begin anew.
 class one_table {
 public:
-  explicit one_table(std::size_t max_records = 10'000) : max_records_(max_records) {
+  explicit one_table(std::size_t max_records = 10'000, std::uint32_t max_changes = 2)
+    : max_records_(max_records) {
     registry::registry_options how;
-    how.max_changes = 2;
+    how.max_changes = max_changes;
     step(registry::configure{how, 0});
   }
 
@@ -134,6 +135,39 @@ TEST_CASE_METHOD(one_table, "an agent is gone though the record of another one i
   REQUIRE(gone.size() == 1);
   CHECK(gone.front().id == other);
   CHECK(take<record_news::found>(out).empty());
+}
+
+TEST_CASE("agents of a node that has begun anew may be there again soon", "[node][core]") {
+  one_table t{10'000, 100};
+  own_records two{"n2"_node, 1};
+  t.put({two.put(node_called("two")), two.put(agent("a", 7)), two.put(agent("b", 8)),
+         two.put(agent("c", 9))});
+  t.follow();
+  t.put({*two.remove(record_kind::agent, "c")});
+  t.follow();
+  auto gone = take<record_news::gone>(t.out);
+  REQUIRE(gone.size() == 1);
+  CHECK_FALSE(gone.front().returns); // it has ended
+
+  own_records again{"n2"_node, 2};
+  t.put({again.put(node_called("two"))});
+  t.follow();
+  gone = take<record_news::gone>(t.out);
+  std::set<std::string> returning;
+  for (auto& each : gone)
+    if (each.returns)
+      returning.insert(each.id.text());
+  CHECK(returning == std::set<std::string>{"a", "b"});
+  CHECK(take<record_news::found>(t.out).size() == 3); // in their life before
+  t.put({again.put(agent("a", 10))});
+  t.follow();
+  CHECK(take<record_news::found>(t.out).size() == 1);
+
+  t.step(registry::forget{"n2"_node, 2});
+  t.follow();
+  gone = take<record_news::gone>(t.out);
+  REQUIRE(gone.size() == 1);
+  CHECK_FALSE(gone.front().returns); // nothing is known of that node any more
 }
 
 TEST_CASE_METHOD(one_table, "who leads hears in which life a node has left", "[node][core]") {

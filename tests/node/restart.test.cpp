@@ -10,6 +10,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <chrono>
+#include <cstddef>
+#include <future>
+#include <optional>
+
 using namespace std::literals;
 using namespace troupe;
 using Catch::Matchers::ContainsSubstring;
@@ -40,6 +45,28 @@ TEST_CASE("a member that starts again with its data folder is the same node", "[
   CHECK(c[1].boot() == 2);
   REQUIRE(c[1].agent("echo", echo()));
   CHECK(c.until([&] { return answer_of(c[2], "echo") == "hello"; }));
+}
+
+TEST_CASE("a node that starts again has others wait for its agents", "[node]") {
+  test::temporary_folder folder;
+  testing::cluster c{3, [&](std::size_t index, node_options& how) {
+                       with_data(folder)(index, how);
+                       how.lost_after = 60s; // it shows as it was until it is back
+                     }};
+  REQUIRE(c[1].agent("echo", echo()));
+  REQUIRE(c.until([&] { return answer_of(c[2], "echo") == "hello"; }));
+  c.stop(1);
+  c.start(1);
+  auto is_heard = [&] {
+    auto known = c[2].registry().node(c[1].name());
+    return known && *known && (*known)->value.boot == 2;
+  };
+  REQUIRE(c.until(is_heard));
+  CHECK(c[2].registry().agent("echo").value() == std::nullopt); // it has said nothing of it yet
+  auto asked = std::async(std::launch::async, [&] { return answer_of(c[2], "echo"); });
+  CHECK(asked.wait_for(200ms) == std::future_status::timeout);
+  REQUIRE(c[1].agent("echo", echo()));
+  CHECK(asked.get() == "hello");
 }
 
 TEST_CASE("a host that starts again finds its members, locks and state", "[node]") {

@@ -661,6 +661,67 @@ TEST_CASE_METHOD(
   CHECK(found == "cancelled");
 }
 
+TEST_CASE_METHOD(live_routers,
+                 "what is for an agent whose node has begun anew waits until that says it is there",
+                 "[router]") {
+  auto one = make(n1);
+  tell(one, "back", n2);
+  on(one, [](router_state& state) {
+    state.gone("back", n2, true);
+    return 0;
+  });
+  auto first = ask(one, "back", "1"s);
+  CHECK(answer_to(ask(one, "nobody")) == "not_found"); // of others there is nothing to wait for
+  auto short_one = self->request(one.handle(), 20s,
+                                 dispatch{to_agent("back"), {}, 200ms, caf::make_message("x"s)});
+  CHECK(answer_to(std::move(short_one)) == "unreachable");
+  CHECK(statistics(one).unknown == 2);
+  add_echo(one, "back");
+  one.run([](router_state& state) { state.found({"back", n1}); });
+  CHECK(answer_to(std::move(first)) == "1");
+  on(one, [](router_state& state) {
+    state.gone("gone", n2, false);
+    return 0;
+  });
+  CHECK(answer_to(ask(one, "gone")) == "not_found");
+  end(one);
+}
+
+TEST_CASE_METHOD(live_routers,
+                 "an agent whose node has begun anew is waited for as long as it may come",
+                 "[router]") {
+  auto one = make(n1);
+  on(one, [](router_state& state) {
+    state.gone("away", n2, true);
+    return 0;
+  });
+  auto begin = std::chrono::steady_clock::now();
+  CHECK(answer_to(ask(one, "away")) == "not_found");
+  CHECK(std::chrono::steady_clock::now() - begin >= 4s);
+  CHECK(answer_to(ask(one, "away")) == "not_found");
+  end(one);
+}
+
+TEST_CASE_METHOD(live_routers, "a node that has just started says of no agent that it is not there",
+                 "[router]") {
+  auto one = make(n1);
+  auto two = make(n2);
+  on(two, [](router_state& state) {
+    state.await_all();
+    return 0;
+  });
+  tell(one, "echo", n2); // in its last life
+  link(one, n2, 1, two);
+  CHECK(answer_to(ask(one, "echo")) == "unreachable");
+  auto held = self->request(one.handle(), 20s, resolve_agent{"echo", 10s});
+  std::string found;
+  held.receive([&](const caf::strong_actor_ptr&) { found = "found"; },
+               [&](const caf::error& why) { found = name_of(to_problem(why).code); });
+  CHECK(found == "unreachable");
+  end(one);
+  end(two);
+}
+
 TEST_CASE_METHOD(live_routers, "bytes of what waits at a router that has just started are bounded",
                  "[router]") {
   auto one = make(n1, {.max_all_waiting_bytes = 3'000});

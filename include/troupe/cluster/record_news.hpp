@@ -57,6 +57,8 @@ public:
   struct gone {
     agent_id id;
     node_id node;
+    /// Its node has begun a later life, in which it may be there again.
+    bool returns = false;
   };
 
   /// No agents are found but these, each with its node, and those of this node.
@@ -232,7 +234,14 @@ private:
     if (auto other = find_other(id, value.key))
       find(node, *other, out);
     else
-      out.emplace_back(gone{std::move(id), node});
+      out.emplace_back(gone{std::move(id), node, begins_anew(news)});
+  }
+
+  /// Whether that was said in an earlier life of its node than the table knows of.
+  [[nodiscard]] bool begins_anew(const registry::change& news) const {
+    auto& value = news.what.value;
+    return news.kind == registry::change_kind::lost
+           && table_.answer(registry::find_owner{value.key.owner}).boot > value.boot;
   }
 
   static bool rests(const registry::record_view& what) {

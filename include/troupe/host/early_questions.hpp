@@ -8,9 +8,11 @@
 #include <limits>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 
+#include "troupe/core/machine.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/shares.hpp"
 #include "troupe/host/waiting_questions.hpp"
@@ -23,10 +25,13 @@ namespace troupe::host {
 /// start, none waits any more, so that a node that finds no others answers, too; when it finds them
 /// after all, they do again.
 ///
+/// What is asked about something that is expected waits likewise on a node that knows all: until it
+/// comes, or for `patience` at most since that was said.
+///
 /// A plain class, as waiting_questions: the caller provides the time. At most `most` wait, and of
 /// one identity as many as there is room for others; likewise their bytes, for which a question of
-/// any size has room alone. Cost of a call: O(log n), knows_all_now():
-/// O(n log n) for the n that wait.
+/// any size has room alone. `most` things are expected at most; of further ones nothing is. Cost of
+/// a call: O(log n), knows_all_now(): O(n log n) for the n that wait.
 class early_questions {
 public:
   using time_point = waiting_questions::time_point;
@@ -73,29 +78,66 @@ public:
     return !knows_all_ && now < until_;
   }
 
+  /// This may come to be known soon, as where its node has begun anew.
+  void expect(time_point now, const std::string& about) {
+    drop_expected(now);
+    auto known = expected_.find(about);
+    if (known == expected_.end() && expected_.size() >= most)
+      return;
+    if (known != expected_.end())
+      dues_.erase({known->second, about});
+    expected_[about] = now + patience;
+    dues_.emplace(now + patience, about);
+  }
+
+  /// It has come: answers what waits for it, in its order.
+  void comes(const std::string& about) {
+    auto found = expected_.find(about);
+    if (found == expected_.end())
+      return;
+    dues_.erase({found->second, about});
+    expected_.erase(found);
+    waiting_.look(about);
+    answer_all();
+  }
+
+  [[nodiscard]] bool is_expected(time_point now, const std::string& about) const {
+    auto found = expected_.find(about);
+    return found != expected_.end() && now < found->second;
+  }
+
+  /// Whether anything at all has to wait.
+  [[nodiscard]] bool is_idle() const {
+    return knows_all_ && expected_.empty() && abouts_.empty();
+  }
+
   [[nodiscard]] bool is_waiting(const std::string& about) const {
     return abouts_.contains(about);
   }
 
   /// Whether a question about that waits: behind an earlier one, also where that is about to be
-  /// answered, or what it is about has come to be known since; or because it is not known.
+  /// answered, or what it is about has come to be known since; or because it is not known, and all
+  /// or this is yet to come.
   [[nodiscard]] bool has_to_wait(time_point now, const std::string& about, bool is_known) const {
-    return is_waiting(about) || (may_wait(now) && !is_known);
+    return is_waiting(about) || ((may_wait(now) || is_expected(now, about)) && !is_known);
   }
 
   /// Holds it, for `longest` at most. Returns limit_reached, and forgets it, if too many wait.
   [[nodiscard]] problem hold(time_point now, std::chrono::nanoseconds longest, question what) {
     if (waiting_.no_room_for(what.by, most) || !has_room_for(what))
-      return {errc::limit_reached,
-              "too much waits until this node, which has just started, knows the others of its "
-              "cluster; retry with backoff, or ask another node"};
-    until_ = std::min(until_, now + patience);
+      return no_room();
+    if (may_wait(now))
+      until_ = std::min(until_, now + patience);
+    auto until = may_wait(now) ? until_ : now;
+    if (auto found = expected_.find(what.about); found != expected_.end())
+      until = std::max(until, found->second);
     ++abouts_[what.about];
     bytes_ += what.bytes;
     if (what.bytes > 0)
       bytes_of_[what.by] += what.bytes;
-    waiting_.add({.about = {},
-                  .has_news = [this](std::uint64_t) { return knows_all_; },
+    waiting_.add({.about = interest{what.about, true},
+                  .has_news = [this, about = what.about](
+                                std::uint64_t) { return knows_all_ && !expected_.contains(about); },
                   .answer =
                     [this, about = std::move(what.about), by = what.by, bytes = what.bytes,
                      answer = std::move(what.answer)](std::uint64_t) {
@@ -105,7 +147,7 @@ public:
                       answer();
                     },
                   .refuse = std::move(what.refuse),
-                  .ends = now + std::min<std::chrono::nanoseconds>(longest, until_ - now),
+                  .ends = now + std::min<std::chrono::nanoseconds>(longest, until - now),
                   .by = std::move(what.by)});
     return {};
   }
@@ -114,7 +156,7 @@ public:
   void knows_all_now() {
     if (std::exchange(knows_all_, true))
       return;
-    waiting_.look();
+    waiting_.look_at_all();
     answer_all();
   }
 
@@ -127,15 +169,36 @@ public:
   }
 
   void tick(time_point now) {
+    drop_expected(now);
     waiting_.tick(now);
     answer_all();
   }
 
   [[nodiscard]] std::optional<time_point> next_deadline() const {
-    return waiting_.next_deadline();
+    auto next = waiting_.next_deadline();
+    if (!dues_.empty())
+      next = std::min(next.value_or(dues_.begin()->first), dues_.begin()->first);
+    return next;
   }
 
 private:
+  /// What has not come in time is expected no more; who waits for it is answered by tick().
+  void drop_expected(time_point now) {
+    while (!dues_.empty() && dues_.begin()->first <= now) {
+      expected_.erase(dues_.begin()->second);
+      dues_.erase(dues_.begin());
+    }
+  }
+
+  [[nodiscard]] problem no_room() const {
+    return {errc::limit_reached,
+            knows_all_
+              ? "too much waits for agents whose nodes have just started again; retry with "
+                "backoff"
+              : "too much waits until this node, which has just started, knows the others "
+                "of its cluster; retry with backoff, or ask another node"};
+  }
+
   void answer_all() {
     waiting_.answer_some(std::numeric_limits<std::size_t>::max());
   }
@@ -163,6 +226,9 @@ private:
   time_point until_{};
   waiting_questions waiting_;
   std::map<std::string, std::size_t> abouts_;
+  /// What may come, each until then, and in the order of that.
+  std::map<std::string, time_point> expected_;
+  std::set<std::pair<time_point, std::string>> dues_;
   /// Of those that wait: of all, and by who asks.
   std::size_t bytes_ = 0;
   std::map<std::string, std::size_t> bytes_of_;

@@ -452,14 +452,13 @@ private:
                            what.rests,
                            what.ill};
     setup_.router.run([where = std::move(where)](router::router_state& state) mutable {
-      state.places().put(std::move(where));
+      state.found(std::move(where));
     });
   }
 
   void perform(const node_core::gone& what) {
-    setup_.router.run([agent = what.id, node = what.node](router::router_state& state) {
-      state.places().remove(agent, node);
-    });
+    setup_.router.run([agent = what.id, node = what.node, returns = what.returns](
+                        router::router_state& state) { state.gone(agent, node, returns); });
   }
 
   void perform(node_core::found_only& what) {

@@ -72,7 +72,8 @@ inline void kill_next(const caf::strong_actor_ptr& which) {
 ///
 /// A node that has just started does not know yet who is where: until it does, messages to agents
 /// that it does not know, and to many, wait (see host::early_questions), all but those that a
-/// program gives to router_access::send().
+/// program gives to router_access::send(). So do those to an agent whose node has just started
+/// again, until that says whether it is there.
 ///
 /// Public functions other than make_behavior() are for the node, through router_access.
 class router_state {
@@ -135,7 +136,7 @@ public:
       [this](const find_agent& what) -> caf::result<caf::strong_actor_ptr> {
         auto found = entrance_->agents.find(what.id).handle;
         if (!found)
-          return to_error(detail::no_agent(what.id));
+          return to_error(entrance_->inboxes.absent(self_->ctrl(), what.id));
         if (auto why = detail::check_type(what.id, found, what.takes))
           return to_error(std::move(why));
         return found;
@@ -220,6 +221,21 @@ public:
   /// Others have yet to tell where the agents of their nodes are; until knows_all().
   void await_all() {
     early_.begin();
+    entrance_->inboxes.begin(now(), host::early_questions::patience);
+  }
+
+  /// An agent of another node is there.
+  void found(location what) {
+    auto agent = what.agent;
+    places().put(std::move(what));
+    early_.comes(agent);
+  }
+
+  /// That agent is not on that node any more. If that `returns`, it may be there again soon.
+  void gone(const agent_id& agent, const node_id& node, bool returns) {
+    places().remove(agent, node);
+    if (returns)
+      early_.expect(agent);
   }
 
   /// They can be reached from here on.
@@ -521,8 +537,9 @@ private:
                         {what.wants == awaited::answer, from.said_bytes(), from.said.life,
                          is_critical(from.said.how.get()), turn_of(from.said.how.get()).tenant},
                         what.what.payload);
-    if (where.refusal.code == errc::not_found && !early_.knows_all())
-      where.refusal = detail::not_told_yet(what.to);
+    if (where.refusal.code == errc::not_found)
+      if (auto why = early_.may_come(what.to))
+        where.refusal = std::move(why);
     return where;
   }
 

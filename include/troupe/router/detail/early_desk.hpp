@@ -25,7 +25,8 @@
 
 namespace troupe::router::detail {
 
-/// Messages and look-ups of a node that has just started wait here until it knows who is where: see
+/// Messages and look-ups of a node that has just started wait here until it knows who is where, and
+/// those for an agent whose node has just started again until that says so: see
 /// host::early_questions. Part of the router's actor, and used on it only.
 class early_desk {
 public:
@@ -67,6 +68,25 @@ public:
     return held_.knows_all();
   }
 
+  /// The node of that agent has begun a later life, in which it may be there again.
+  void expect(const agent_id& which) {
+    held_.expect(self_->clock().now(), key_of(to_agent(which)));
+    arm();
+  }
+
+  /// It is found again.
+  void comes(const agent_id& which) {
+    if (!held_.is_idle())
+      held_.comes(key_of(to_agent(which)));
+  }
+
+  /// Why one that is not known may be there all the same; nothing if it is not.
+  [[nodiscard]] problem may_come(const recipients& who) const {
+    if (!knows_all())
+      return not_told_yet(who);
+    return held_.is_expected(self_->clock().now(), key_of(who)) ? not_back_yet(who) : problem{};
+  }
+
   /// Sends it, now or once it is known who is meant.
   void send(outgoing what) {
     if (!has_to_wait(what.to))
@@ -96,8 +116,9 @@ public:
     hold(to_agent(what.agent), what.from.first, what.timeout, bytes, std::move(what),
          [this](look_up& late, duration waited) {
            late.timeout -= waited;
-           if (!knows_all() && !shared_.ways.knows(to_agent(late.agent)))
-             return tell(self_, late.by, not_told_yet(to_agent(late.agent)));
+           auto who = to_agent(late.agent);
+           if (auto why = may_come(who); why && !is_known(who))
+             return tell(self_, late.by, why);
            then_.look(std::move(late));
          });
   }
@@ -109,7 +130,7 @@ public:
 
 private:
   [[nodiscard]] bool has_to_wait(const recipients& who) const {
-    return !knows_all() && held_.has_to_wait(self_->clock().now(), key_of(who), is_known(who));
+    return !held_.is_idle() && held_.has_to_wait(self_->clock().now(), key_of(who), is_known(who));
   }
 
   [[nodiscard]] bool is_known(const recipients& who) const {

@@ -440,7 +440,7 @@ private:
     auto& id = what.to.front();
     auto to = agents.pass(id, what.bytes);
     if (!to.agent) {
-      answer(self, asks.who, asks.id, to_error(inboxes.unknown(id)), context);
+      answer(self, asks.who, asks.id, to_error(inboxes.unknown(self, id)), context);
       return inbox_desk::given::gone;
     }
     auto payload
@@ -470,7 +470,7 @@ private:
                                compat::execution_context* context) {
     auto to = agents.pass(id, what.bytes);
     if (!to.agent) {
-      answer(self, what.by.who, what.by.id, to_error(inboxes.unknown(id)), context);
+      answer(self, what.by.who, what.by.id, to_error(inboxes.unknown(self, id)), context);
       return inbox_desk::given::gone;
     }
     what.by = going_out.stand_in(self, std::move(what.by), wait, context);

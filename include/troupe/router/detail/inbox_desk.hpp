@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <set>
 #include <utility>
@@ -102,7 +103,7 @@ public:
     auto taken = agents_.arrive(moment, to.agent.place, made, what.bytes, what.expires_at,
                                 what.is_taken, out, what.turn);
     if (!taken && out.empty()) {
-      made.by.tell(self, caf::make_message(to_error(unknown(id))), context);
+      made.by.tell(self, caf::make_message(to_error(ended(id))), context);
       return given::gone;
     }
     if (!out.empty())
@@ -167,9 +168,27 @@ public:
   }
 
   /// Counts one for an agent that is not here.
-  problem unknown(const agent_id& agent) {
+  problem unknown(const caf::strong_actor_ptr& self, const agent_id& agent) {
+    unknown_.fetch_add(1, std::memory_order_relaxed);
+    return absent(self, agent);
+  }
+
+  /// The same for one that was here.
+  problem ended(const agent_id& agent) {
     unknown_.fetch_add(1, std::memory_order_relaxed);
     return no_agent(agent);
+  }
+
+  /// Why that agent is not here, for others that take it to be. Those that have not heard yet that
+  /// this node has begun a later life go by what it has said before.
+  [[nodiscard]] problem absent(const caf::strong_actor_ptr& self, const agent_id& agent) const {
+    return now(self).time_since_epoch().count() < new_until_ ? not_here_yet(agent)
+                                                             : no_agent(agent);
+  }
+
+  /// This node has just started, and its agents come from here on, for `within`.
+  void begin(time_point now, duration within) {
+    new_until_ = (now + within).time_since_epoch().count();
   }
 
 private:
@@ -245,7 +264,7 @@ private:
   void tell(const caf::strong_actor_ptr& self, agent_table::remains left,
             compat::execution_context* context) {
     for (auto& [id, what] : left.messages)
-      tell(self, what.by, unknown(id), context);
+      tell(self, what.by, ended(id), context);
     for (auto& each : left.askers)
       each.by.tell(self, caf::make_message(inbox_space{}), context);
   }
@@ -262,6 +281,8 @@ private:
   std::atomic<std::uint64_t> expired_{0};
   /// For which there was no room in the inbox of their agent.
   std::atomic<std::uint64_t> refused_{0};
+  /// Until then agents of this node are yet to come.
+  std::atomic<duration::rep> new_until_{std::numeric_limits<duration::rep>::min()};
 };
 
 } // namespace troupe::router::detail

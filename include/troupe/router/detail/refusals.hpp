@@ -35,6 +35,21 @@ inline problem not_told_yet(const recipients& who) {
               "started; retry with backoff, or ask another node"};
 }
 
+/// It was on a node that has begun a later life, and has not said since who is there.
+inline problem not_back_yet(const recipients& who) {
+  constexpr std::size_t max_shown = 64;
+  return {errc::unreachable, "agent '" + who.name.substr(0, max_shown)
+                               + "' was on a node that has just started again, and is not back "
+                                 "there yet; retry with backoff"};
+}
+
+/// An agent was said to be on this node, maybe in its last life.
+inline problem not_here_yet(const agent_id& id) {
+  constexpr std::size_t max_shown = 64;
+  return {errc::unreachable, "the node of agent '" + id.text().substr(0, max_shown)
+                               + "' has just started, and may not have it yet; retry with backoff"};
+}
+
 /// An agent was said to be on this node.
 inline problem no_agent(const agent_id& id) {
   constexpr std::size_t max_shown = 64;
