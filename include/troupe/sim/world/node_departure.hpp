@@ -92,6 +92,7 @@ private:
       case say_farewell: // what it says is signed in a moment
         around_.say_farewell();
         return here_.after(std::chrono::milliseconds{1}, [done] { done(); });
+      case reach_leader: // give_up_vote finds that out here
       case tell_program: // nobody asks it
       case report:
       case deliver: // it has accepted none
