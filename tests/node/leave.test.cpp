@@ -6,9 +6,11 @@
 #include <chrono>
 #include <cstddef>
 #include <future>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "caf/actor_cast.hpp"
 #include "caf/event_based_actor.hpp"
@@ -82,8 +84,9 @@ TEST_CASE("who waits for a leader hears when its node stops", "[node][leave]") {
   caf::actor_system sys{how};
   auto silent = sys.spawn([](caf::event_based_actor* self) -> caf::behavior {
     self->set_default_handler(caf::drop);
-    return {[self](const cluster::change_voters&) {
-      static_cast<void>(self->make_response_promise()); // never
+    auto kept = std::make_shared<std::vector<caf::response_promise>>();
+    return {[self, kept](const cluster::change_voters&) {
+      kept->push_back(self->make_response_promise()); // never
     }};
   });
   for (auto is_led : {true, false}) {
@@ -112,6 +115,7 @@ TEST_CASE("a node stays where nobody leads who could hear that it leaves, unless
   testing::cluster c{2};
   c.stop(0); // with it, all that the cluster has
   auto why = c[1].leave().error_or();
+  CAPTURE(why.detail);
   CHECK(why.code == errc::no_quorum);
   CHECK(why.detail.starts_with("this node stays, as no node that leads has answered it: "));
   CHECK(c[1].agent("echo", test::echo())); // it goes on

@@ -32,6 +32,7 @@
 #include "troupe/node/voters_part.hpp"
 #include "troupe/registry/registry_client.hpp"
 #include "troupe/router/router_access.hpp"
+#include "troupe/state/state_client.hpp"
 
 /// How a node leaves its cluster, and ends.
 namespace troupe {
@@ -224,9 +225,10 @@ inline problem node::inside::carry_out(const cluster::departure::run& what,
     case report:
       wait_until([this] { return unheard_reports_->empty(); }, what.within);
       break;
-    case reach_leader: // not by its own records
-      return registry::registry_client{*system_, clients_->registry, what.within}.count().error_or(
-        {});
+    case reach_leader: { // what other nodes have as well, as records, says nothing
+      auto any = state::state_client{*system_, clients_->state, what.within}.get("troupe");
+      return any || any.error().code == errc::denied ? problem{} : any.error();
+    }
   }
   return {};
 }
