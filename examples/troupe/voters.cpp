@@ -60,8 +60,9 @@ result<std::string> find_voter(const cluster::voters_view& group, const std::str
 
 /// Whether that node is a voter no more, or is to be none.
 bool is_going(const cluster::voters_view& group, const std::string& node) {
-  auto is_it = [&node](auto& each) { return each.node == node; };
-  return std::ranges::none_of(group.seats, is_it) || std::ranges::any_of(group.pending, is_it);
+  return std::ranges::none_of(group.seats, [&](auto& each) { return each.node == node; })
+         || std::ranges::any_of(
+           group.pending, [&](auto& each) { return each.node == node && each.what == "removal"; });
 }
 
 /// The id of the removed node that `called` means.
