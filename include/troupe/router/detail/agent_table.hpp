@@ -177,6 +177,12 @@ public:
     return found != by_id_.end() && !found->second.agent.has_store;
   }
 
+  /// Whether it was here and is no more, of the first that have gone.
+  [[nodiscard]] bool has_left(const agent_id& id) const {
+    std::lock_guard guard{mutex_};
+    return left_.contains(id) && !by_id_.contains(id);
+  }
+
   /// Returns the id of this actor, `wanted` if it is one of several; empty if it is no agent.
   [[nodiscard]] agent_id id_of(const caf::actor_addr& who, const agent_id& wanted) const {
     std::lock_guard guard{mutex_};
@@ -402,16 +408,22 @@ private:
       left.messages.emplace_back(id, std::move(each));
     std::ranges::move(over.waiters, std::back_inserter(left.askers));
     auto agent = std::move(it.agent.handle);
+    if (left_.size() < max_left)
+      left_.insert(id);
     by_place_.erase(it.agent.place);
     by_id_.erase(which);
     return agent;
   }
+
+  /// Who is missed is asked for in the first seconds only, see inbox_desk::absent().
+  static constexpr std::size_t max_left = 1'000;
 
   mutable std::mutex mutex_;
   inboxes inboxes_;
   rows by_id_;
   std::unordered_map<place_number, rows::iterator> by_place_;
   std::map<caf::actor_addr, std::set<agent_id>> ids_;
+  std::set<agent_id> left_;
   place_number last_place_ = 0;
 };
 

@@ -179,11 +179,11 @@ public:
     return no_agent(agent);
   }
 
-  /// Why that agent is not here, for others that take it to be. Those that have not heard yet that
-  /// this node has begun a later life go by what it has said before.
+  /// Why that agent is not here, for others that take it to be. Unless it was here, those that have
+  /// not heard yet that this node has begun a later life go by what it has said before.
   [[nodiscard]] problem absent(const caf::strong_actor_ptr& self, const agent_id& agent) const {
-    return now(self).time_since_epoch().count() < new_until_ ? not_here_yet(agent)
-                                                             : no_agent(agent);
+    auto may_come = now(self).time_since_epoch().count() < new_until_ && !agents_.has_left(agent);
+    return may_come ? not_here_yet(agent) : no_agent(agent);
   }
 
   /// This node has just started, and its agents come from here on, for `within`.
