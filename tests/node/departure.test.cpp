@@ -1,4 +1,5 @@
 #include "troupe/cluster/departure.hpp" // the header under test
+#include "node/departure_fixture.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -42,21 +43,7 @@ departure::done end_of(departure::stage which, problem why = {}, bool has_servic
 }
 
 /// Runs one call after the other, stage by stage.
-struct node {
-  departure it{};
-
-  departure::effects step(request_id id, departure::event what) {
-    departure::effects out;
-    it.step({}, id, std::move(what), out);
-    return out;
-  }
-
-  departure::effect one(request_id id, departure::event what) {
-    auto out = step(id, std::move(what));
-    REQUIRE(out.size() == 1);
-    return out.front();
-  }
-
+struct node : departure_fixture::stepped_node {
   /// Ends each stage with what `outcome` says; returns what the call ends with.
   template <class Outcome>
   problem call(request_id id, departure::event what, stages& run, Outcome outcome) {

@@ -1,5 +1,6 @@
 // What a node does that is to leave while nobody leads, or may be out of reach of who does.
 
+#include "node/departure_fixture.hpp"
 #include "troupe/cluster/departure.hpp"
 
 #include <catch2/catch_test_macros.hpp>
@@ -16,21 +17,7 @@ using enum cluster::departure::stage;
 
 namespace {
 
-struct node {
-  departure it{};
-
-  departure::effects step(request_id id, departure::event what) {
-    departure::effects out;
-    it.step({}, id, std::move(what), out);
-    return out;
-  }
-
-  departure::effect one(request_id id, departure::event what) {
-    auto out = step(id, std::move(what));
-    REQUIRE(out.size() == 1);
-    return out.front();
-  }
-};
+using node = departure_fixture::stepped_node;
 
 departure::stage stage_of(const departure::effect& what) {
   return std::get<departure::run>(what).which;
