@@ -279,22 +279,23 @@ void print_any() {
     all.push_back({"agent-" + std::to_string(each), {}, {"work"}, {}, each * 7919 % 100});
     places.put(all.back());
   }
-  auto us_of_each = [](std::size_t rounds, const std::function<const router::location*()>& choose) {
+  auto us_of_each = [](std::size_t rounds, const std::function<bool()>& choose) {
     auto begun = steady::now();
     for (std::size_t each = 0; each < rounds; ++each)
-      if (choose() == nullptr)
+      if (!choose())
         fail("no agent is chosen");
     return std::chrono::duration<double, std::micro>(steady::now() - begun).count()
            / static_cast<double>(rounds);
   };
   auto least = us_of_each(200, [&] {
-    return &*std::ranges::min_element(all, {}, [](const router::location& each) {
+    auto found = std::ranges::min_element(all, {}, [](const router::location& each) {
       return std::pair{each.rests || each.ill, each.load};
     });
+    return found != all.end();
   });
   auto to = to_any("work");
-  auto drawn
-    = us_of_each(200'000, [&] { return places.find_one(to, false, troupe::time_point{}).where; });
+  auto drawn = us_of_each(
+    200'000, [&] { return places.find_one(to, false, troupe::time_point{}).where != nullptr; });
   nlohmann::ordered_json line{
     {"benchmark", "messaging"}, {"where", "local"}, {"way", "any"},
     {"agents", agents},         {"us", drawn},      {"least_of_all_us", least},

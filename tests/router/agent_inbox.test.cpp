@@ -605,6 +605,21 @@ TEST_CASE("a tenant leaves others room in an inbox, in messages and in bytes", "
   CHECK(it.box.is_full());
 }
 
+TEST_CASE("an inbox for four messages leaves each tenant a share, and a smaller one none",
+          "[router]") {
+  auto most = GENERATE(1U, 2U, 3U, 4U);
+  hosted it{inbox_options{.max_messages = most}};
+  it.fill();
+  auto count = [&](std::string_view tenant) {
+    std::size_t taken = 0;
+    for (message_turn of{message_priority::normal, tenant}; it.box.take(0, of); ++taken)
+      it.come(0, 0, {}, true, of);
+    return taken;
+  };
+  CHECK(count("a") == (most == 4 ? 3 : most));
+  CHECK(count("b") == (most == 4 ? 1 : 0));
+}
+
 TEST_CASE("a tenant that sends faster than its messages come leaves others room", "[router]") {
   auto bytes = GENERATE(std::size_t{0}, std::size_t{10});
   hosted it{bytes == 0 ? inbox_options{.max_messages = 100} : inbox_options{.max_bytes = 1'000}};

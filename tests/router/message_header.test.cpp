@@ -349,4 +349,72 @@ TEST_CASE("what is taken for a plain header is what the decoder reads", "[router
   CHECK(plain > 1'000);
 }
 
+namespace {
+
+message_header only_confirm_header(const std::string& to = "far") {
+  message_header made{to, 0xFEDC};
+  made.wanted = 2;
+  made.request = 0x0102030405060708;
+  made.deadline = 90s;
+  made.delivery_class = 1;
+  made.frame = channel::frame_header{1, 2, 3, 0x8000000000000004, 5, 6};
+  return made;
+}
+
+} // namespace
+
+TEST_CASE("a header of class confirm that says no more is written and read in short", "[router]") {
+  for (auto& to : {std::string{"far"}, std::string{}, std::string(300, 'x')}) {
+    auto all = only_confirm_header(to);
+    std::vector<std::byte> made{std::byte{1}};
+    append(confirm_header{to, all.place, *all.wanted, *all.request, *all.deadline, *all.frame},
+           made);
+    std::string bytes{reinterpret_cast<const char*>(made.data() + 1), made.size() - 1};
+    CHECK(bytes == bytes_of(all));
+    CHECK(bytes.size() == confirm_header_size(to.size()));
+    auto found = confirm_header_in(bytes);
+    REQUIRE(found);
+    CHECK(found->to == to);
+    CHECK(found->place == all.place);
+    CHECK(found->wanted == all.wanted);
+    CHECK(found->request == all.request);
+    CHECK(found->deadline == all.deadline);
+    CHECK(found->frame == all.frame);
+    CHECK_FALSE(plain_header_in(bytes));
+  }
+}
+
+TEST_CASE("what is taken for a header of class confirm is what the decoder reads",
+          "[router][wire]") {
+  CHECK_FALSE(confirm_header_in(bytes_of(with_all())));
+  CHECK_FALSE(confirm_header_in(bytes_of(message_header{"far", 7})));
+  auto says_more = only_confirm_header();
+  says_more.redrives = 1;
+  CHECK_FALSE(confirm_header_in(bytes_of(says_more)));
+  auto whole = bytes_of(only_confirm_header());
+  for (std::size_t size = 0; size < whole.size(); ++size)
+    CHECK_FALSE(confirm_header_in(std::string_view{whole}.substr(0, size)));
+  std::size_t taken = 0;
+  test::for_each_seed(2'000, [&](test::random_source random) {
+    auto bytes = bytes_of(random.below(4) == 0 ? with_all() : only_confirm_header());
+    for (auto changes = random.below(3); changes > 0; --changes)
+      bytes[header_length_bytes + random.below(bytes.size() - header_length_bytes)]
+        = static_cast<char>(random.below(3));
+    auto found = confirm_header_in(bytes);
+    if (!found)
+      return;
+    ++taken;
+    auto all = read(bytes);
+    REQUIRE(all);
+    message_header same{agent_id{found->to}, found->place};
+    same.wanted = found->wanted;
+    same.request = found->request;
+    same.deadline = found->deadline;
+    same.delivery_class = 1;
+    same.frame = found->frame;
+    CHECK(*all == same);
+  });
+  CHECK(taken > 500);
+}
+
 } // namespace message_header_test

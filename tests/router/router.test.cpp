@@ -688,6 +688,33 @@ TEST_CASE_METHOD(live_routers,
 }
 
 TEST_CASE_METHOD(live_routers,
+                 "who waits for an agent finds it where it begins on the node that is asked",
+                 "[router]") {
+  auto one = make(n1);
+  auto is_new = GENERATE(true, false); // the node that is asked, or the one where the agent was
+  on(one, [is_new](router_state& state) {
+    is_new ? state.await_all() : state.gone("here", n2, true);
+    return 0;
+  });
+  auto sent = ask(one, "here", "1"s);
+  auto looked_up = self->request(one.handle(), 20s, resolve_agent{"here", 10s});
+  statistics(one); // it has taken both
+  add_echo(one, "here");
+  if (is_new)
+    on(one, [](router_state& state) {
+      state.knows_all();
+      return 0;
+    });
+  CHECK(answer_to(std::move(sent)) == "1");
+  std::string found;
+  looked_up.receive([&](const caf::strong_actor_ptr& who) { found = who ? "found" : "nothing"; },
+                    [&](const caf::error& why) { found = name_of(to_problem(why).code); });
+  CHECK(found == "found");
+  CHECK_FALSE(statistics(one).unknown);
+  end(one);
+}
+
+TEST_CASE_METHOD(live_routers,
                  "an agent whose node has begun anew is waited for as long as it may come",
                  "[router]") {
   auto one = make(n1);

@@ -50,7 +50,7 @@ public:
 
   /// That one has ended in this session.
   void ended(sequence_number number, const content_id& id) {
-    ids_.emplace(number, id);
+    ids_.emplace_hint(ids_.end(), number, id);
     if (ids_.size() > id_slack * most_)
       ids_.erase(ids_.begin()); // the sender does not do as it should
   }
@@ -67,7 +67,7 @@ public:
 
   /// How it has ended before it came in this session; that is known in this session from here on.
   [[nodiscard]] std::optional<ending> take_end(const content_id& id) {
-    return before_.take(id);
+    return before_.empty() ? std::nullopt : before_.take(id);
   }
 
   // -- how often agents have failed ----------------------------------------------------
@@ -87,7 +87,7 @@ public:
 
   /// How often it had failed when failed() said so last.
   std::uint32_t take_failures(const agent_id& agent, const content_id& id) {
-    return failures_.take({id, agent}).value_or(0);
+    return failures_.empty() ? 0 : failures_.take({id, agent}).value_or(0);
   }
 
   // -- what agents have ----------------------------------------------------------------

@@ -37,6 +37,10 @@ public:
     order_.clear();
   }
 
+  [[nodiscard]] bool empty() const {
+    return values_.empty();
+  }
+
   [[nodiscard]] std::size_t size() const {
     return values_.size();
   }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <iterator>
 #include <map>
+#include <utility>
 #include <vector>
 
 #include "troupe/core/fields.hpp"
@@ -34,8 +35,13 @@ public:
       return;
     auto next = ranges_.upper_bound(what.first);
     if (next != ranges_.begin())
-      if (auto before = std::prev(next); before->second >= what.first)
+      if (auto before = std::prev(next); before->second >= what.first) {
+        if (next == ranges_.end() || what.end < next->first) { // it joins no other
+          before->second = std::max(before->second, what.end);
+          return;
+        }
         next = before;
+      }
     while (next != ranges_.end() && next->first <= what.end) {
       what = {std::min(what.first, next->first), std::max(what.end, next->second)};
       next = ranges_.erase(next);
@@ -46,9 +52,10 @@ public:
   /// Takes out all below `number`.
   void drop_below(std::uint64_t number) {
     while (!ranges_.empty() && ranges_.begin()->first < number) {
-      auto end = ranges_.begin()->second;
-      ranges_.erase(ranges_.begin());
-      add(number_range{number, end});
+      auto first = ranges_.extract(ranges_.begin());
+      first.key() = number;
+      if (number < first.mapped())
+        ranges_.insert(ranges_.begin(), std::move(first));
     }
   }
 

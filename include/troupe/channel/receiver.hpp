@@ -20,6 +20,7 @@
 #include "troupe/core/ids.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/random.hpp"
+#include "troupe/core/rising_map.hpp"
 #include "troupe/core/time.hpp"
 
 namespace troupe::channel {
@@ -101,10 +102,16 @@ public:
   receiver(boot_number self, const options& how, std::uint64_t seed)
     : self_(self), options_(how), random_(seed), known_(how) {}
 
+  receiver(const receiver&) = delete;
+  receiver& operator=(const receiver&) = delete;
+  receiver(receiver&&) = default;
+  receiver& operator=(receiver&&) = default;
+  ~receiver() = default;
+
   // -- from the sender -----------------------------------------------------------------
 
   /// A message has come. Unless it is `taken`, its content is not needed.
-  verdict arrive(time_point now, const frame_header& head, const arrival& what, effects& out) {
+  verdict arrive(time_point now, const frame_header& head, arrival what, effects& out) {
     auto number = head.number;
     if (number >= max_sequence || head.base == 0 || head.base > number || head.run == 0
         || head.run > number)
@@ -120,11 +127,12 @@ public:
     if (!has_room())
       return verdict::beyond_window;
     came_.add(number);
-    items_.emplace(number, item{what, head.failures});
     bytes_ += what.bytes;
+    auto lane = lanes_.try_emplace(what.agent).first;
+    items_.emplace(number, item{std::move(what), lane, head.failures});
     if (planted_flaw == flaw::acknowledged_unhandled)
       fresh_.add(number);
-    enter(number, head.run, out);
+    enter(number, head.run, lane, out);
     advance(now, out);
     return verdict::taken;
   }
@@ -203,12 +211,11 @@ public:
     if (!is_busy_with(session, number))
       return;
     auto& it = items_.at(number);
-    auto agent = it.what.agent;
+    auto& [agent, lane] = *it.lane;
     if (it.failures >= options_.max_deliveries) {
       problem why{errc::failed, "its agent has ended whenever it had this message"};
       mark(number, outcome::given_up, std::move(why), out);
     }
-    auto& lane = lanes_.at(agent);
     lane.is_gone = true;
     gone_.emplace(lane.run, agent);
     for (auto each : lane.all()) {
@@ -258,7 +265,7 @@ public:
     }
     for (auto& [number, why] : std::exchange(failing_, {})) {
       auto& it = items_.at(number);
-      auto is_passed = lanes_.at(it.what.agent).aside.contains(number);
+      auto is_passed = it.lane->second.aside.contains(number);
       made.failing.push_back({number, std::move(why), it.failures, is_passed});
     }
     fresh_.clear();
@@ -271,10 +278,8 @@ public:
   void tick(time_point now, effects& out) {
     while (auto gone = known_.take_silent(now))
       give_up_before(gone->first, gone->second, out);
-    while (!silent_.empty() && silent_.begin()->first <= now) {
-      auto number = silent_.begin()->second;
+    while (auto number = silent(now))
       give_up(now, number, unanswered(), out);
-    }
     while (!due_.empty() && due_.begin()->first <= now) {
       auto number = due_.begin()->second;
       due_.erase(due_.begin());
@@ -284,10 +289,9 @@ public:
       auto& it = found->second;
       if (is_over(it, now)) {
         end(now, number, outcome::expired, {}, out);
-      } else if (auto& lane = lanes_.at(it.what.agent); lane.aside.erase(number) > 0) {
-        lane.line.insert(number);
-        auto agent = it.what.agent;
-        go_on(now, agent, out);
+      } else if (auto lane = it.lane; lane->second.aside.erase(number) > 0) {
+        lane->second.line.insert(number);
+        go_on(now, lane, out);
       } else {
         hand(now, number, it, out);
       }
@@ -296,11 +300,13 @@ public:
 
   [[nodiscard]] std::optional<time_point> next_deadline() const {
     std::optional<time_point> next;
-    for (auto* all : {&due_, &silent_})
-      if (!all->empty())
-        next = std::min(next.value_or(all->begin()->first), all->begin()->first);
+    auto add = [&](time_point at) { next = std::min(next.value_or(at), at); };
+    if (!due_.empty())
+      add(due_.begin()->first);
+    if (!out_.empty())
+      add(items_.at(out_.begin()->second).silent_at);
     if (auto silent = known_.next_deadline())
-      next = std::min(next.value_or(*silent), *silent);
+      add(*silent);
     return next;
   }
 
@@ -322,18 +328,10 @@ public:
   }
 
 private:
-  struct item {
-    arrival what;
-    std::uint32_t failures = 0;
-    /// The agent has it, and is given up at that time.
-    bool is_out = false;
-    time_point silent_at{};
-  };
-
   /// What is for one agent.
   struct agent_lane {
     sequence_number run = 0;
-    std::set<sequence_number> line{};
+    rising_set line{};
     /// That have failed and are passed by others until they are due.
     std::set<sequence_number> aside{};
     /// That the agent has, or gets again; zero: none.
@@ -342,10 +340,24 @@ private:
     bool is_gone = false;
 
     [[nodiscard]] std::set<sequence_number> all() const {
-      auto result = line;
-      result.insert(aside.begin(), aside.end());
+      auto result = aside;
+      line.for_each([&](auto number) { result.insert(number); });
       return result;
     }
+  };
+
+  using lanes = std::map<agent_id, agent_lane>;
+
+  struct item {
+    arrival what;
+    /// Of its agent; it is there as long as this.
+    lanes::iterator lane;
+    std::uint32_t failures = 0;
+    /// The agent has it, and is given up at that time.
+    bool is_out = false;
+    time_point silent_at{};
+    /// Its place in out_.
+    std::uint64_t turn = 0;
   };
 
   /// A sender has taken back some of what is here, and sends others.
@@ -364,7 +376,7 @@ private:
     items_.clear();
     lanes_.clear();
     due_.clear();
-    silent_.clear();
+    out_.clear();
     gone_.clear();
     others_.clear();
     failing_.clear();
@@ -392,6 +404,12 @@ private:
       if (gone)
         out.emplace_back(drop{gone->what});
     }
+  }
+
+  /// One whose agent has had it for too long; zero: none.
+  [[nodiscard]] sequence_number silent(time_point now) const {
+    auto first = out_.empty() ? 0 : out_.begin()->second;
+    return first != 0 && items_.at(first).silent_at <= now ? first : 0;
   }
 
   static problem unanswered() {
@@ -464,8 +482,8 @@ private:
     others_.erase(others_.lower_bound(which.first), others_.lower_bound(which.end));
     known_.forget(which);
     for (auto each = items_.lower_bound(which.first);
-         each != items_.end() && each->first < which.end;)
-      take_out((each++)->first, out);
+         each != items_.end() && each->first < which.end; each = items_.lower_bound(which.first))
+      take_out(each->first, out);
   }
 
   // -- agents --------------------------------------------------------------------------
@@ -475,9 +493,8 @@ private:
            && others_.size() < slack * options_.max_messages && bytes_ < slack * options_.max_bytes;
   }
 
-  void enter(sequence_number number, sequence_number run, effects& out) {
-    auto& agent = items_.at(number).what.agent;
-    auto& lane = lanes_[agent];
+  void enter(sequence_number number, sequence_number run, lanes::iterator which, effects& out) {
+    auto& [agent, lane] = *which;
     if (run > lane.run)
       begin_run(lane, run, agent, out);
     if (run < lane.run)
@@ -506,22 +523,21 @@ private:
     std::set<agent_id> whose;
     for (auto each = items_.lower_bound(std::min(before, frontier_));
          each != items_.end() && each->first < frontier_; ++each)
-      whose.insert(each->second.what.agent);
+      if (auto& [agent, lane] = *each->second.lane; lane.busy_with == 0)
+        whose.insert(agent);
     whose.merge(freed_);
     freed_.clear();
     for (auto& agent : whose)
-      go_on(now, agent, out);
+      if (auto found = lanes_.find(agent); found != lanes_.end())
+        go_on(now, found, out);
   }
 
   /// The next message of that agent, if it has none.
-  void go_on(time_point now, const agent_id& agent, effects& out) {
-    auto found = lanes_.find(agent);
-    if (found == lanes_.end())
-      return;
-    auto& lane = found->second;
+  void go_on(time_point now, lanes::iterator which, effects& out) {
+    auto& [agent, lane] = *which;
     while (lane.busy_with == 0 && !lane.is_gone && !lane.line.empty()
-           && *lane.line.begin() < frontier_) {
-      auto number = *lane.line.begin();
+           && lane.line.first() < frontier_) {
+      auto number = lane.line.first();
       auto& it = items_.at(number);
       if (has_ended_before(number, out))
         continue;
@@ -539,14 +555,14 @@ private:
       hand(now, number, it, out);
     }
     if (lane.line.empty() && lane.aside.empty() && !lane.is_gone)
-      lanes_.erase(found);
+      lanes_.erase(which);
   }
 
   void hand(time_point now, sequence_number number, item& it, effects& out) {
     it.is_out = true;
     it.silent_at = now + options_.longest_handling;
     if (planted_flaw != flaw::silence_endured)
-      silent_.emplace(it.silent_at, number);
+      out_.emplace(it.turn = ++last_turn_, number);
     if (known_.is_held(it.what.id, number))
       return;
     out.emplace_back(deliver{*session_, number, it.what.agent, it.what.what, it.failures + 1});
@@ -561,17 +577,18 @@ private:
     wait(now + delay, number, it);
     if (!how.lets_others_pass && planted_flaw != flaw::failure_overtaken)
       return;
-    auto& lane = lanes_.at(it.what.agent);
+    auto which = it.lane;
+    auto& lane = which->second;
     lane.line.erase(number);
     lane.aside.insert(number);
     lane.busy_with = 0;
-    go_on(now, it.what.agent, out);
+    go_on(now, which, out);
   }
 
   /// It is looked at when its time is over as well, so that it holds up no others after that.
   void wait(time_point until, sequence_number number, item& it) {
     it.is_out = false;
-    silent_.erase({it.silent_at, number});
+    out_.erase(it.turn);
     due_.emplace(std::min(until, it.what.expires_at.value_or(until)), number);
   }
 
@@ -600,18 +617,20 @@ private:
   }
 
   void end(time_point now, sequence_number number, outcome how, problem why, effects& out) {
-    auto agent = items_.at(number).what.agent;
-    mark(number, how, std::move(why), out);
-    freed_.erase(agent);
-    go_on(now, agent, out);
+    auto lane = items_.at(number).lane;
+    mark(number, how, std::move(why), out, false);
+    if (!freed_.empty())
+      freed_.erase(lane->first);
+    go_on(now, lane, out);
   }
 
-  void mark(sequence_number number, outcome how, problem why, effects& out) {
+  /// `frees`: its agent is looked at with the next ones that come.
+  void mark(sequence_number number, outcome how, problem why, effects& out, bool frees = true) {
     if (how == outcome::given_up || how == outcome::expired) {
       auto& it = items_.at(number);
       out.emplace_back(dead{it.what.agent, it.what.what, how, it.failures, why});
     }
-    set_end(number, how, std::move(why), out);
+    set_end(number, how, std::move(why), out, frees);
   }
 
   bool has_ended_before(sequence_number number, effects& out) {
@@ -623,13 +642,13 @@ private:
     return true;
   }
 
-  void set_end(sequence_number number, outcome how, problem why, effects& out) {
+  void set_end(sequence_number number, outcome how, problem why, effects& out, bool frees = true) {
     if (how != outcome::not_here && how != outcome::lost)
       known_.ended(number, items_.at(number).what.id);
     if (how != outcome::handled)
       others_.insert_or_assign(number,
                                ending{number, how, std::move(why), items_.at(number).failures});
-    take_out(number, out);
+    take_out(number, out, frees);
     ended_.add(number);
     fresh_.add(number);
   }
@@ -639,22 +658,20 @@ private:
     fresh_.add(number);
   }
 
-  void take_out(sequence_number number, effects& out) {
-    auto gone = items_.extract(number);
-    auto& it = gone.mapped().what;
-    silent_.erase({gone.mapped().silent_at, number});
+  void take_out(sequence_number number, effects& out, bool frees = true) {
+    auto& gone = items_.at(number);
+    out_.erase(gone.turn);
     failing_.erase(number);
-    bytes_ -= it.bytes;
-    out.emplace_back(drop{it.what});
-    auto found = lanes_.find(it.agent);
-    if (found == lanes_.end())
-      return;
-    auto& lane = found->second;
+    bytes_ -= gone.what.bytes;
+    out.emplace_back(drop{gone.what.what});
+    auto& [agent, lane] = *gone.lane;
+    items_.erase(number);
     lane.line.erase(number);
     lane.aside.erase(number);
     if (lane.busy_with == number)
       lane.busy_with = 0;
-    freed_.insert(it.agent);
+    if (frees)
+      freed_.insert(agent);
   }
 
   boot_number self_;
@@ -668,17 +685,18 @@ private:
   number_set came_;
   number_set ended_;
   /// That have come and not ended.
-  std::map<sequence_number, item> items_;
+  rising_map<item> items_;
   std::size_t bytes_ = 0;
-  std::map<agent_id, agent_lane> lanes_;
+  lanes lanes_;
   /// Lanes that are gone, by their runs.
   std::set<std::pair<sequence_number, agent_id>> gone_;
   /// Whose messages have ended since all were looked at.
   std::set<agent_id> freed_;
   /// When those come again that have failed.
   std::set<std::pair<time_point, sequence_number>> due_;
-  /// When those are given up that agents have.
-  std::set<std::pair<time_point, sequence_number>> silent_;
+  /// Those that agents have, in the order in which they are given up.
+  rising_map<sequence_number> out_;
+  std::uint64_t last_turn_ = 0;
   /// How those ended that were not handled, as far as the sender may not know it.
   std::map<sequence_number, ending> others_;
   /// Of earlier sessions, and of this one for the next.

@@ -16,6 +16,7 @@
 #include "troupe/core/ids.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/random.hpp"
+#include "troupe/core/rising_map.hpp"
 #include "troupe/core/shares.hpp"
 #include "troupe/core/time.hpp"
 
@@ -100,6 +101,12 @@ public:
   sender(boot_number session, const options& how, std::uint64_t seed)
     : session_(session), options_(how), random_(seed) {}
 
+  sender(const sender&) = delete;
+  sender& operator=(const sender&) = delete;
+  sender(sender&&) = default;
+  sender& operator=(sender&&) = default;
+  ~sender() = default;
+
   // -- messages ------------------------------------------------------------------------
 
   /// What is to be sent.
@@ -115,12 +122,13 @@ public:
   };
 
   void put(time_point now, const agent_id& agent, const parcel& what, effects& out) {
-    auto& lane = lanes_[agent];
-    lane.queued.emplace_hint(lane.queued.end(), ++last_place_, what);
+    auto which = lanes_.try_emplace(agent).first;
+    auto& lane = which->second;
+    lane.queued.emplace(++last_place_, what);
     if (what.expires_at)
       waits_until_.emplace(std::pair{*what.expires_at, last_place_}, agent);
     if (!lane.is_in_line() && !lane.is_halted())
-      line_up(agent, lane);
+      line_up(which);
     if (is_open_)
       pump(now, out);
     else if (!ask_at_)
@@ -149,7 +157,7 @@ public:
       return std::nullopt;
     auto& lane = found->second;
     auto& first = lane.under_way.empty() ? lane.queued.begin()->second
-                                         : under_way_.at(*lane.under_way.begin()).what;
+                                         : under_way_.at(lane.under_way.first()).what;
     return taken{first.what, first.failures};
   }
 
@@ -279,33 +287,15 @@ public:
   }
 
 private:
-  /// One that was sent.
-  struct sent {
-    agent_id agent;
-    sequence_number run = 0;
-    parcel what;
-    /// The life of the receiver that it was sent to last.
-    boot_number to = 0;
-    /// The receiver has given it back.
-    bool is_back = false;
-    /// It has failed there, and others pass it.
-    bool is_passed = false;
-
-    /// A receiver may not know of all.
-    void learn(std::uint32_t failures) {
-      what.failures = std::max(what.failures, failures);
-    }
-  };
-
   /// Whether something is on its way already: those go behind all others, which always may.
   using turn_number = std::pair<bool, std::uint64_t>;
 
   /// What is for one agent.
   struct agent_lane {
     /// By their places.
-    std::map<std::uint64_t, parcel> queued{};
+    rising_map<parcel> queued{};
     /// On their way.
-    std::set<sequence_number> under_way{};
+    rising_set under_way{};
     std::size_t bytes = 0;
     /// Of those, as many has the receiver given back.
     std::size_t back = 0;
@@ -325,6 +315,26 @@ private:
   };
 
   using lanes = std::map<agent_id, agent_lane>;
+  using turns = std::map<turn_number, lanes::iterator>;
+
+  /// One that was sent.
+  struct sent {
+    /// Of its agent; it is there as long as this.
+    lanes::iterator lane;
+    sequence_number run = 0;
+    parcel what;
+    /// The life of the receiver that it was sent to last.
+    boot_number to = 0;
+    /// The receiver has given it back.
+    bool is_back = false;
+    /// It has failed there, and others pass it.
+    bool is_passed = false;
+
+    /// A receiver may not know of all.
+    void learn(std::uint32_t failures) {
+      what.failures = std::max(what.failures, failures);
+    }
+  };
 
   /// How long after its end the receiver is given to say so of a message that was sent.
   static constexpr duration grace = std::chrono::seconds{5};
@@ -338,20 +348,22 @@ private:
     std::size_t passed_over = 0;
     while (is_open_ && !turns_.empty() && has_room()
            && passed_over < std::min(turns_.size(), most_passed_over)) {
-      auto agent = std::move(turns_.extract(turns_.begin()).mapped());
-      auto found = lanes_.find(agent);
+      auto first = turns_.extract(turns_.begin());
+      auto found = first.mapped();
       auto& lane = found->second;
       lane.turn = {};
-      if (may_send(lane)) {
+      do { // more while no other one is in line
+        if (!may_send(lane)) {
+          ++passed_over;
+          break;
+        }
         passed_over = 0;
-        send_next(now, agent, lane, out);
-      } else {
-        ++passed_over;
-      }
+        send_next(now, found, out);
+      } while (turns_.empty() && !lane.queued.empty() && has_room());
       if (lane.queued.empty())
         drop_if_empty(found);
       else
-        line_up(agent, lane);
+        line_up(std::move(first), lane);
     }
     if (is_open_ && is_answered_ && next_ - asked_up_to_ >= options_.max_messages)
       ask_now(now, out); // so that it forgets those that have ended
@@ -359,9 +371,20 @@ private:
       rest(now); // also where nothing may be sent before an answer, which may be lost
   }
 
-  void line_up(const agent_id& agent, agent_lane& which) {
+  void line_up(lanes::iterator which) {
+    draw_turn(which->second);
+    turns_.emplace(which->second.turn, which);
+  }
+
+  /// The same for one that was there.
+  void line_up(turns::node_type before, agent_lane& which) {
+    draw_turn(which);
+    before.key() = which.turn;
+    turns_.insert(std::move(before));
+  }
+
+  void draw_turn(agent_lane& which) {
     which.turn = {!which.under_way.empty(), ++last_turn_};
-    turns_.emplace(which.turn, agent);
   }
 
   void leave_line(agent_lane& which) {
@@ -382,10 +405,10 @@ private:
                                      of.queued.begin()->second.bytes));
   }
 
-  void send_next(time_point now, const agent_id& agent, agent_lane& of, effects& out) {
-    auto first = of.queued.extract(of.queued.begin());
-    auto& what = first.mapped();
-    waits_no_more(first.key(), what);
+  void send_next(time_point now, lanes::iterator which, effects& out) {
+    auto& of = which->second;
+    auto [place, what] = of.queued.take_first();
+    waits_no_more(place, what);
     if (what.expires_at && *what.expires_at <= now) {
       out.emplace_back(expired(what));
       return;
@@ -398,15 +421,14 @@ private:
     bytes_ += what.bytes;
     if (what.expires_at)
       under_way_until_.emplace(*what.expires_at + grace, number);
-    under_way_.emplace(number, sent{agent, of.run, what});
-    send(number, out);
+    send(number, under_way_.emplace(number, sent{which, of.run, what}).first->second, out);
   }
 
-  void send(sequence_number number, effects& out) {
-    auto& it = under_way_.at(number);
+  void send(sequence_number number, sent& it, effects& out) {
     it.to = *receiver_;
-    out.emplace_back(transmit{
-      {session_, *receiver_, base(), number, it.run, it.what.failures}, it.agent, it.what.what});
+    out.emplace_back(transmit{{session_, *receiver_, base(), number, it.run, it.what.failures},
+                              it.lane->first,
+                              it.what.what});
   }
 
   /// The receiver lacks those from `came` on that had been sent when it was asked.
@@ -415,7 +437,7 @@ private:
       return;
     for (auto each = under_way_.lower_bound(came);
          each != under_way_.end() && each->first < asked_up_to_; ++each)
-      send(each->first, out);
+      send(each->first, each->second, out);
   }
 
   // -- questions -----------------------------------------------------------------------
@@ -470,18 +492,21 @@ private:
     ended_kept_.clear();
     for (auto& [number, what] : under_way_)
       what.is_back = what.is_passed = false;
-    for (auto& [agent, lane] : lanes_)
-      if (std::exchange(lane.back, 0) > 0 && !lane.queued.empty())
-        line_up(agent, lane);
+    for (auto each = lanes_.begin(); each != lanes_.end(); ++each)
+      if (std::exchange(each->second.back, 0) > 0 && !each->second.queued.empty())
+        line_up(each);
   }
 
   /// The receiver's process has ended, as far as that agent is concerned.
   void count_end(const agent_lane& of) {
     if (of.under_way.empty() || of.is_halted())
       return;
-    auto is_passed = [this](auto number) { return under_way_.at(number).is_passed; };
-    auto next = std::ranges::find_if_not(of.under_way, is_passed);
-    auto& had = under_way_.at(next != of.under_way.end() ? *next : *of.under_way.begin());
+    std::optional<sequence_number> next;
+    of.under_way.for_each([&](auto number) {
+      if (!next && !under_way_.at(number).is_passed)
+        next = number;
+    });
+    auto& had = under_way_.at(next.value_or(of.under_way.first()));
     if (had.to == receiver_) // else that process did not get it
       had.learn(had.what.failures + 1);
   }
@@ -506,7 +531,7 @@ private:
   void end(const ending& said, effects& out) {
     auto number = said.number;
     auto& which = under_way_.at(number);
-    auto found = lanes_.find(which.agent);
+    auto found = which.lane;
     auto& lane = found->second;
     if (said.how == outcome::not_here && which.is_back)
       return;
@@ -532,7 +557,7 @@ private:
       if (lane.turn.first && lane.under_way.empty())
         leave_line(lane);
       if (!lane.is_in_line())
-        line_up(found->first, lane);
+        line_up(found);
     } else {
       drop_if_empty(found);
     }
@@ -540,15 +565,17 @@ private:
 
   /// It is on its way no more.
   taken take_out(sequence_number number) {
-    auto gone = under_way_.extract(number);
-    auto& what = gone.mapped().what;
-    auto& lane = lanes_.at(gone.mapped().agent);
+    auto& gone = under_way_.at(number);
+    auto& what = gone.what;
+    auto& lane = gone.lane->second;
     bytes_ -= what.bytes;
     lane.bytes -= what.bytes;
-    lane.back -= gone.mapped().is_back ? 1 : 0;
+    lane.back -= gone.is_back ? 1 : 0;
     if (what.expires_at)
       under_way_until_.erase({*what.expires_at + grace, number});
-    return {what.what, what.failures};
+    taken result{what.what, what.failures};
+    under_way_.erase(number);
+    return result;
   }
 
   /// Returns what was on its way, and what waits behind it.
@@ -556,8 +583,7 @@ private:
     auto& lane = which->second;
     std::vector<taken> result;
     result.reserve(lane.under_way.size() + lane.queued.size());
-    for (auto number : lane.under_way)
-      result.push_back(take_out(number));
+    lane.under_way.for_each([&](auto number) { result.push_back(take_out(number)); });
     for (auto& [place, each] : lane.queued) {
       waits_no_more(place, each);
       result.push_back({each.what, each.failures});
@@ -589,8 +615,7 @@ private:
       auto first = waits_until_.extract(waits_until_.begin());
       auto found = lanes_.find(first.mapped());
       auto& lane = found->second;
-      auto gone = lane.queued.extract(first.key().second);
-      out.emplace_back(expired(gone.mapped()));
+      out.emplace_back(expired(*lane.queued.take(first.key().second)));
       if (lane.queued.empty())
         leave_line(lane);
       drop_if_empty(found);
@@ -610,9 +635,9 @@ private:
   std::optional<boot_number> receiver_;
   lanes lanes_;
   /// Those that have something to send, in turn.
-  std::map<turn_number, agent_id> turns_;
+  turns turns_;
   std::uint64_t last_turn_ = 0;
-  std::map<sequence_number, sent> under_way_;
+  rising_map<sent> under_way_;
   /// Of those.
   std::size_t bytes_ = 0;
   sequence_number next_ = 1;

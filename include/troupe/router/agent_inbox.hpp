@@ -47,7 +47,8 @@ struct inbox_options {
   /// What becomes of one more.
   when_full full = when_full::reject;
   /// How many messages of a tenant (message_options::tenant) go in its turn, where others wait at
-  /// the same priority; 1 to 1,000. One that is not named has 1.
+  /// the same priority; 1 to 1,000. One that is not named has 1. What is in the mailbox, up to 128
+  /// messages, goes as it has come. An inbox for fewer than four messages leaves no tenant a share.
   tenant_weights tenants{};
   /// Whether messages of class confirm wait while an earlier one of their sender's node has failed
   /// and is to be tried again. If not, they pass it until then.

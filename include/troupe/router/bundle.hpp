@@ -246,6 +246,11 @@ private:
   bool write(compat::execution_context* context, const letter& what, time_point now) {
     if (is_plain(what, now - opened_)) {
       append(plain_header{what.to.front().text(), place_of(what)}, bytes_);
+    } else if (is_only_confirm(what, now - opened_)) {
+      append(confirm_header{what.to.front().text(), place_of(what),
+                            static_cast<std::uint8_t>(what.wanted), what.number,
+                            now - opened_ + bounded(what.patience), *what.frame},
+             bytes_);
     } else {
       header_sink_.clear();
       header_sink_.put(header_of(what, now - opened_));
@@ -276,6 +281,13 @@ private:
     return what.wanted == word::nothing && what.to.size() == 1 && !what.is_passed_on
            && what.from.empty() && after < least_after && what.life == longest_life && !what.how
            && !what.is_confirm();
+  }
+
+  /// Whether it says nothing beyond what a confirm_header has.
+  static bool is_only_confirm(const letter& what, duration after) {
+    return what.frame && what.wanted != word::nothing && what.to.size() == 1 && !what.is_passed_on
+           && what.from.empty() && after < least_after && what.life == longest_life && !what.probe
+           && !what.id && what.redrives == 0 && what.how && says_only_confirm(*what.how);
   }
 
   /// Of a letter that is added so long `after` the bundle was opened.
@@ -406,6 +418,10 @@ private:
     source.skip(size);
     if (auto plain = most > 0 ? plain_header_in(header_bytes) : std::nullopt)
       take_header(*plain, shared, into);
+    else if (auto confirm = most > 0 ? confirm_header_in(header_bytes) : std::nullopt;
+             confirm && confirm->wanted != 0
+             && confirm->wanted <= static_cast<std::uint8_t>(word::receipt))
+      take_header(*confirm, shared, into);
     else
       read_header(header_bytes, shared, most, into);
     if (into.unreadable)
@@ -424,6 +440,15 @@ private:
     into.message = shared.first + header.place;
     into.boot = shared.boot;
     into.sent_at = shared.opened_at;
+  }
+
+  static void take_header(const confirm_header& header, const bundle_header& shared, letter& into) {
+    take_header(plain_header{header.to, header.place}, shared, into);
+    into.wanted = static_cast<word>(header.wanted);
+    into.number = header.request;
+    into.patience = left_of(header.deadline, shared);
+    into.how = only_confirm();
+    into.frame = header.frame;
   }
 
   static void read_header(std::string_view bytes, const bundle_header& shared, std::size_t most,

@@ -37,6 +37,16 @@ struct location {
   friend bool operator==(const location&, const location&) = default;
 };
 
+/// What a directory has of one agent by itself. What finds it are the indexes: a node knows all
+/// agents of its cluster, which mostly can do the same few things.
+struct place {
+  agent_id agent;
+  node_id node{};
+  std::uint32_t load = 0;
+  bool rests = false;
+  bool ill = false;
+};
+
 /// Which agents there are, as far as this node knows. Plain data: what the registry says
 /// goes in, who is meant comes out.
 ///
@@ -61,14 +71,21 @@ public:
   /// each capability and group, and O(c^2) in the capabilities of one agent.
   void put(location what) {
     remove(what.agent, what.node);
-    const auto* put = &*agents_.insert(holder{std::move(what)}).first;
+    auto& [agent, node, capabilities, groups, load, rests, ill] = what;
+    const auto* put = &*agents_.insert(holder{{std::move(agent), node, load, rests, ill}}).first;
     put->given.since = ++last_put_;
-    for (auto& each : put->capabilities) {
-      by_capability_[each].insert(put);
-      sit_down(*put, pool_of(each));
+    put->seats.reserve(capabilities.size());
+    for (auto& each : capabilities) {
+      auto& in = pool_of(each);
+      in.second.all.insert(put);
+      sit_down(*put, in);
     }
-    for (auto& each : put->groups)
-      by_group_[each].insert(put);
+    put->groups.reserve(groups.size());
+    for (auto& each : groups) {
+      auto& in = *by_group_.try_emplace(each).first;
+      in.second.insert(put);
+      put->groups.push_back(&in);
+    }
   }
 
   void remove(const agent_id& agent, const node_id& node) {
@@ -97,13 +114,13 @@ public:
   /// One agent that a message goes to.
   struct choice {
     /// Null: there is none. Good until the next change.
-    const location* where = nullptr;
+    const place* where = nullptr;
     /// For ended(), if this is work that any agent could do; else zero.
     std::uint64_t given = 0;
   };
 
   /// Returns the agent of that id, null if there is none. Good until the next change.
-  [[nodiscard]] const location* find_agent(std::string_view id) const {
+  [[nodiscard]] const place* find_agent(std::string_view id) const {
     return one_of(id);
   }
 
@@ -144,29 +161,27 @@ public:
         return after < who.name && most > 0 ? only(one_of(who.name)) : std::vector<location>{};
       case audience::any_with_capability:
       case audience::all_with_capability:
-        return all_in(by_capability_, who.name, after, most);
-      case audience::group:
-        return all_in(by_group_, who.name, after, most);
+      case audience::group: {
+        const auto* among = all_of(who);
+        return among != nullptr ? some_of(*among, after, most) : std::vector<location>{};
+      }
       case audience::everyone:
-        return everyone(after, most);
+        return some_of(agents_, after, most);
     }
     return {};
   }
 
   /// Returns how many agents `who` stands for; of any_with_capability all that could be meant.
   [[nodiscard]] std::size_t count(const recipients& who) const {
-    auto size_of = [&](const index& among) {
-      auto found = among.find(who.name);
-      return found != among.end() ? found->second.size() : 0;
-    };
     switch (who.who) {
       case audience::agent:
         return one_of(who.name) != nullptr ? 1 : 0;
       case audience::any_with_capability:
       case audience::all_with_capability:
-        return size_of(by_capability_);
-      case audience::group:
-        return size_of(by_group_);
+      case audience::group: {
+        const auto* among = all_of(who);
+        return among != nullptr ? among->size() : 0;
+      }
       case audience::everyone:
         return agents_.size();
     }
@@ -208,40 +223,6 @@ private:
 
   struct holder;
 
-  /// Those with a capability, in no order: one can be drawn by its place.
-  struct pool {
-    std::vector<const holder*> well{};
-    /// Who rest or are ill.
-    std::vector<const holder*> others{};
-    /// Whose turn it is, modulo their number.
-    std::uint64_t turn = 0;
-
-    [[nodiscard]] bool empty() const {
-      return well.empty() && others.empty();
-    }
-  };
-
-  /// Where one stands in a pool.
-  struct seat {
-    pool* in = nullptr;
-    std::size_t at = 0;
-  };
-
-  struct holder : location {
-    explicit holder(location what) : location(std::move(what)) {}
-
-    [[nodiscard]] std::vector<const holder*>& among(pool& which) const {
-      return rests || ill ? which.others : which.well;
-    }
-
-    /// For each of its capabilities, in their order.
-    mutable std::vector<seat> seats;
-    mutable work given;
-  };
-
-  /// Below all ids of nodes, and that of none.
-  static constexpr node_id no_node{};
-
   struct by_key {
     using is_transparent = void;
 
@@ -249,11 +230,11 @@ private:
       return one;
     }
 
-    static key of(const location& one) {
+    static key of(const place& one) {
       return {one.agent.text(), one.node};
     }
 
-    static key of(const location* one) {
+    static key of(const place* one) {
       return of(*one);
     }
 
@@ -262,58 +243,104 @@ private:
     }
   };
 
-  using index = std::map<std::string, std::set<const location*, by_key>, std::less<>>;
+  using holders = std::set<const holder*, by_key>;
+
+  /// Those with a capability.
+  struct pool {
+    holders all{};
+    /// In no order: one can be drawn by its place.
+    std::vector<const holder*> well{};
+    /// Who rest or are ill.
+    std::vector<const holder*> others{};
+    /// Whose turn it is, modulo their number.
+    std::uint64_t turn = 0;
+  };
+
+  /// The elements of both stay where they are.
+  using pool_index = std::map<std::string, pool, std::less<>>;
+  using group_index = std::map<std::string, holders, std::less<>>;
+
+  /// Where one stands in a pool.
+  struct seat {
+    pool_index::value_type* in = nullptr;
+    std::size_t at = 0;
+  };
+
+  struct holder : place {
+    explicit holder(place what) : place(std::move(what)) {}
+
+    [[nodiscard]] std::vector<const holder*>& among(pool& which) const {
+      return rests || ill ? which.others : which.well;
+    }
+
+    /// For each of its capabilities, in their order.
+    mutable std::vector<seat> seats;
+    /// In their order.
+    mutable std::vector<group_index::value_type*> groups;
+    mutable work given;
+  };
+
+  /// Below all ids of nodes, and that of none.
+  static constexpr node_id no_node{};
 
   void take_out(const holder& what) {
-    auto next = what.seats.begin();
-    for (auto& each : what.capabilities) {
-      take_out(by_capability_, each, what);
-      stand_up(what, *next++);
-      if (auto found = pools_.find(each); found->second.empty())
-        pools_.erase(found);
+    for (auto& each : what.seats) {
+      each.in->second.all.erase(&what);
+      stand_up(what, each);
+      if (each.in->second.all.empty())
+        pools_.erase(pools_.find(each.in->first));
     }
-    for (auto& each : what.groups)
-      take_out(by_group_, each, what);
-  }
-
-  static void take_out(index& from, const std::string& name, const location& what) {
-    auto found = from.find(name);
-    found->second.erase(&what);
-    if (found->second.empty())
-      from.erase(found);
+    for (auto* each : what.groups) {
+      each->second.erase(&what);
+      if (each->second.empty())
+        by_group_.erase(by_group_.find(each->first));
+    }
   }
 
   /// A new one begins anywhere, so that not all directories give their first work to the same
   /// agent.
-  pool& pool_of(const std::string& capability) {
+  pool_index::value_type& pool_of(const std::string& capability) {
     auto found = pools_.find(capability);
     if (found == pools_.end())
       found = pools_.emplace(capability, pool{.turn = random_.next()}).first;
-    return found->second;
+    return *found;
   }
 
-  static void sit_down(const holder& which, pool& in) {
-    auto& among = which.among(in);
+  static void sit_down(const holder& which, pool_index::value_type& in) {
+    auto& among = which.among(in.second);
     which.seats.push_back({&in, among.size()});
     among.push_back(&which);
   }
 
   /// The last of them takes the place of `which`.
   static void stand_up(const holder& which, const seat& from) {
-    auto& among = which.among(*from.in);
+    auto& among = which.among(from.in->second);
     const auto* last = among.back();
     std::ranges::find(last->seats, from.in, &seat::in)->at = from.at;
     among[from.at] = last;
     among.pop_back();
   }
 
-  [[nodiscard]] const location* one_of(std::string_view agent) const {
+  [[nodiscard]] const holder* one_of(std::string_view agent) const {
     auto found = agents_.lower_bound(key{agent, no_node});
     return found != agents_.end() && found->agent == agent ? &*found : nullptr;
   }
 
-  static std::vector<location> only(const location* found) {
-    return found != nullptr ? std::vector{*found} : std::vector<location>{};
+  static std::vector<location> only(const holder* found) {
+    return found != nullptr ? std::vector{location_of(*found)} : std::vector<location>{};
+  }
+
+  static location location_of(const holder* what) {
+    return location_of(*what);
+  }
+
+  static location location_of(const holder& what) {
+    location made{what.agent, what.node, {}, {}, what.load, what.rests, what.ill};
+    for (auto& each : what.seats)
+      made.capabilities.emplace_hint(made.capabilities.end(), each.in->first);
+    for (auto* each : what.groups)
+      made.groups.emplace_hint(made.groups.end(), each->first);
+    return made;
   }
 
   [[nodiscard]] const holder* draw(const std::string& capability, time_point now) {
@@ -327,29 +354,25 @@ private:
     return load(*other) < load(*next) ? other : next;
   }
 
-  [[nodiscard]] std::vector<location> all_in(const index& where, const std::string& name,
-                                             const agent_id& after, std::size_t most) const {
+  /// The agents of a capability or group; null: none has it.
+  [[nodiscard]] const holders* all_of(const recipients& who) const {
+    if (who.who == audience::group) {
+      auto found = by_group_.find(who.name);
+      return found != by_group_.end() ? &found->second : nullptr;
+    }
+    auto found = pools_.find(who.name);
+    return found != pools_.end() ? &found->second.all : nullptr;
+  }
+
+  template <class Among>
+  static std::vector<location> some_of(const Among& among, const agent_id& after,
+                                       std::size_t most) {
     std::vector<location> result;
-    auto found = where.find(name);
-    if (found == where.end())
-      return result;
-    auto& among = found->second;
     auto first = behind(after);
     for (auto each = among.lower_bound(key{first, no_node}); each != among.end(); ++each) {
       if (result.size() == most)
         break;
-      result.push_back(**each);
-    }
-    return result;
-  }
-
-  [[nodiscard]] std::vector<location> everyone(const agent_id& after, std::size_t most) const {
-    std::vector<location> result;
-    auto first = behind(after);
-    for (auto each = agents_.lower_bound(key{first, no_node}); each != agents_.end(); ++each) {
-      if (result.size() == most)
-        break;
-      result.push_back(*each);
+      result.push_back(location_of(*each));
     }
     return result;
   }
@@ -361,10 +384,9 @@ private:
 
   /// Their addresses do not change, so indexes can point at them.
   std::set<holder, by_key> agents_;
-  index by_capability_;
-  index by_group_;
   /// By capabilities.
-  std::map<std::string, pool, std::less<>> pools_;
+  pool_index pools_;
+  group_index by_group_;
   random_source random_;
   std::uint64_t last_put_ = 0;
 };

@@ -1,9 +1,12 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <chrono>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 #include <optional>
 #include <string>
@@ -190,40 +193,162 @@ constexpr std::size_t plain_header_size(std::size_t to_bytes) {
   return header_length_bytes + sizeof(std::uint32_t) + to_bytes + sizeof(std::uint16_t);
 }
 
+/// A message_header of class confirm that says nothing beyond its place in its channel and what is
+/// for a node that does not know the class, as of most of them: the same, at less cost.
+struct confirm_header {
+  std::string_view to;
+  std::uint16_t place = 0;
+  std::uint8_t wanted = 0;
+  std::uint64_t request = 0;
+  duration deadline{};
+  channel::frame_header frame{};
+};
+
+namespace detail {
+
+/// Writes integers as an encoder does.
+class flat_writer {
+public:
+  explicit flat_writer(void* to) : to_(static_cast<unsigned char*>(to)) {}
+
+  template <std::unsigned_integral T>
+  flat_writer& operator<<(T number) {
+    if constexpr (std::endian::native == std::endian::little) { // no compiler made one write of it
+      std::memcpy(to_, &number, sizeof(T));
+    } else {
+      for (std::size_t byte = 0; byte < sizeof(T); ++byte)
+        to_[byte] = static_cast<unsigned char>(number >> (8 * byte));
+    }
+    to_ += sizeof(T);
+    return *this;
+  }
+
+  flat_writer& operator<<(std::string_view text) {
+    to_ = std::ranges::copy(text, to_).out;
+    return *this;
+  }
+
+private:
+  unsigned char* to_;
+};
+
+/// Reads what a flat_writer wrote.
+/// @pre there are as many bytes
+class flat_reader {
+public:
+  explicit flat_reader(const char* from) : from_(from) {}
+
+  template <std::unsigned_integral T>
+  T get() {
+    T number = 0;
+    if constexpr (std::endian::native == std::endian::little) {
+      std::memcpy(&number, from_, sizeof(T));
+    } else {
+      for (std::size_t byte = 0; byte < sizeof(T); ++byte)
+        number |= static_cast<T>(T{static_cast<unsigned char>(from_[byte])} << (8 * byte));
+    }
+    from_ += sizeof(T);
+    return number;
+  }
+
+  template <std::unsigned_integral T>
+  flat_reader& operator>>(T& number) {
+    number = get<T>();
+    return *this;
+  }
+
+  std::string_view text(std::size_t size) {
+    return {std::exchange(from_, from_ + size), size};
+  }
+
+private:
+  const char* from_;
+};
+
+/// Of a confirm_header: the fields between its deadline and its frame, of which only the class is
+/// there.
+inline constexpr std::string_view only_class{"\0\0\0\0\0\0\1\1\0\0\0\0\0", 13};
+/// The bytes of a frame_header, without its length.
+inline constexpr std::size_t frame_bytes = 5 * sizeof(std::uint64_t) + sizeof(std::uint32_t);
+
+} // namespace detail
+
+/// The bytes of one, with its length.
+constexpr std::size_t confirm_header_size(std::size_t to_bytes) {
+  constexpr auto is_there = sizeof(std::uint8_t);
+  return plain_header_size(to_bytes) + is_there + sizeof(std::uint8_t)
+         + 2 * (is_there + sizeof(std::uint64_t)) + detail::only_class.size() + is_there
+         + sizeof(std::uint32_t) + detail::frame_bytes;
+}
+
 /// Writes it behind `bytes`, a vector of bytes.
 template <class Bytes>
 void append(const plain_header& what, Bytes& bytes) {
   auto begin = bytes.size();
-  bytes.resize(begin + plain_header_size(what.to.size()));
-  auto* to = reinterpret_cast<unsigned char*>(bytes.data() + begin);
-  auto put = [&to](std::uint32_t number, std::size_t size) {
-    for (; size > 0; --size, number >>= 8U)
-      *to++ = static_cast<unsigned char>(number);
-  };
-  auto size = static_cast<std::uint32_t>(what.to.size());
-  put(static_cast<std::uint32_t>(plain_header_size(size) - header_length_bytes),
-      header_length_bytes);
-  put(size, sizeof(size));
-  to = std::ranges::copy(what.to, to).out;
-  put(what.place, sizeof(what.place));
+  auto size = plain_header_size(what.to.size());
+  bytes.resize(begin + size);
+  detail::flat_writer{bytes.data() + begin}
+    << static_cast<std::uint32_t>(size - header_length_bytes)
+    << static_cast<std::uint32_t>(what.to.size()) << what.to << what.place;
+}
+
+template <class Bytes>
+void append(const confirm_header& what, Bytes& bytes) {
+  constexpr std::uint8_t is_there = 1;
+  auto begin = bytes.size();
+  auto size = confirm_header_size(what.to.size());
+  bytes.resize(begin + size);
+  auto& frame = what.frame;
+  detail::flat_writer{bytes.data() + begin}
+    << static_cast<std::uint32_t>(size - header_length_bytes)
+    << static_cast<std::uint32_t>(what.to.size()) << what.to << what.place << is_there
+    << what.wanted << is_there << what.request << is_there
+    << static_cast<std::uint64_t>(what.deadline.count()) << detail::only_class << is_there
+    << static_cast<std::uint32_t>(detail::frame_bytes) << frame.session << frame.to << frame.base
+    << frame.number << frame.run << frame.failures;
 }
 
 /// Returns it if it is one that `bytes` are, with the length.
 inline std::optional<plain_header> plain_header_in(std::string_view bytes) {
-  auto get = [bytes](std::size_t at, std::size_t size) {
-    std::uint32_t number = 0;
-    for (; size > 0; --size)
-      number = number << 8U | static_cast<unsigned char>(bytes[at + size - 1]);
-    return number;
-  };
   if (bytes.size() < plain_header_size(0))
     return std::nullopt;
-  auto size = get(header_length_bytes, sizeof(std::uint32_t));
+  detail::flat_reader source{bytes.data() + header_length_bytes};
+  auto size = source.get<std::uint32_t>();
   if (bytes.size() != plain_header_size(0) + size)
     return std::nullopt;
-  auto place = bytes.size() - sizeof(std::uint16_t);
-  return plain_header{bytes.substr(header_length_bytes + sizeof(std::uint32_t), size),
-                      static_cast<std::uint16_t>(get(place, sizeof(std::uint16_t)))};
+  plain_header made;
+  made.to = source.text(size);
+  source >> made.place;
+  return made;
+}
+
+inline std::optional<confirm_header> confirm_header_in(std::string_view bytes) {
+  constexpr std::uint8_t is_there = 1;
+  if (bytes.size() < confirm_header_size(0))
+    return std::nullopt;
+  detail::flat_reader source{bytes.data() + header_length_bytes};
+  auto size = source.get<std::uint32_t>();
+  if (bytes.size() != confirm_header_size(0) + size)
+    return std::nullopt;
+  confirm_header made;
+  made.to = source.text(size);
+  auto has = [&source] { return source.get<std::uint8_t>() == is_there; };
+  source >> made.place;
+  if (!has())
+    return std::nullopt;
+  source >> made.wanted;
+  if (!has())
+    return std::nullopt;
+  source >> made.request;
+  if (!has())
+    return std::nullopt;
+  made.deadline = duration{static_cast<duration::rep>(source.get<std::uint64_t>())};
+  if (source.text(detail::only_class.size()) != detail::only_class || !has()
+      || source.get<std::uint32_t>() != detail::frame_bytes)
+    return std::nullopt;
+  auto& frame = made.frame;
+  source >> frame.session >> frame.to >> frame.base >> frame.number >> frame.run >> frame.failures;
+  return made;
 }
 
 /// Returns why a message with this header is refused: incompatible, if this release does not know

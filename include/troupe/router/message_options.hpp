@@ -7,6 +7,7 @@
 #include <compare>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -214,6 +215,19 @@ inline bool is_empty(const message_options& how) {
   return !how.ttl && how.priority == message_priority::normal && text_bytes(how) == 0
          && !how.wait_for_room && how.delivery == delivery_class::fire
          && how.durability == durability::memory;
+}
+
+/// Returns whether nothing is set but that it is of class confirm.
+inline bool says_only_confirm(const message_options& how) {
+  return how.delivery == delivery_class::confirm && !how.ttl
+         && how.priority == message_priority::normal && text_bytes(how) == 0 && !how.wait_for_room
+         && how.durability == durability::memory;
+}
+
+/// What says_only_confirm(), for all who need it: nobody counts who has it.
+inline std::shared_ptr<const message_options> only_confirm() {
+  static const message_options how{.delivery = delivery_class::confirm};
+  return {std::shared_ptr<void>{}, &how};
 }
 
 namespace detail {

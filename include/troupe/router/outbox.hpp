@@ -19,6 +19,7 @@
 #include "troupe/core/ids.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/random.hpp"
+#include "troupe/core/rising_map.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/core/visit.hpp"
 #include "troupe/router/dead_letter.hpp"
@@ -213,7 +214,7 @@ public:
     if (!found)
       return;
     if (auto channel = channels_.find(found.mapped()); channel != channels_.end())
-      channel->second.forgotten(now, what, wanted_[found.mapped()]);
+      channel->second.forgotten(now, what, wanted_by(found.mapped()));
     carry_out(now, out);
   }
 
@@ -238,14 +239,14 @@ public:
   void link_up(time_point now, const node_id& node, effects& out) {
     linked_.insert(node);
     if (auto found = channels_.find(node); found != channels_.end())
-      found->second.link_up(now, wanted_[node]);
+      found->second.link_up(now, wanted_by(node));
     carry_out(now, out);
   }
 
   void link_down(time_point now, const node_id& node, effects& out) {
     linked_.erase(node);
     if (auto found = channels_.find(node); found != channels_.end())
-      found->second.link_down(now, wanted_[node]);
+      found->second.link_down(now, wanted_by(node));
     carry_out(now, out);
   }
 
@@ -254,7 +255,7 @@ public:
     auto found = channels_.find(node);
     if (found == channels_.end())
       return channel::verdict::nonsense;
-    auto result = found->second.heard(now, what, wanted_[node]);
+    auto result = found->second.heard(now, what, wanted_by(node));
     carry_out(now, out);
     return result;
   }
@@ -283,7 +284,7 @@ public:
     }
     for (auto& [node, each] : channels_)
       if (auto due = each.next_deadline(); due && *due <= now)
-        each.tick(now, wanted_[node]);
+        each.tick(now, wanted_by(node));
     while (is_due(waits_until_, now))
       expire(waits_until_.begin()->second, out);
     if (look_at_ && *look_at_ <= now)
@@ -349,6 +350,8 @@ private:
   static constexpr duration look_every = std::chrono::milliseconds{200};
   /// That are noted at a time.
   static constexpr std::size_t most_noting = 100;
+  /// Room for effects that is kept for the next ones.
+  static constexpr std::size_t most_spare = 4'096;
   /// After the disk has refused.
   static constexpr duration note_again = std::chrono::seconds{1};
 
@@ -379,16 +382,16 @@ private:
   void put(time_point now, const node_id& node, const agent_id& agent, content what) {
     auto& it = items_.at(what);
     if (is_bound_elsewhere(what, node)) {
-      wanted_[node].emplace_back(channel::sender::ended{
+      wanted_by(node).emplace_back(channel::sender::ended{
         .what = what, .how = channel::outcome::lost, .failures = it.failures});
       return;
     }
     auto [found, is_new] = channels_.try_emplace(node, boot_, options_, random_.next());
     if (is_new && (node == self_ || linked_.contains(node)))
-      found->second.link_up(now, wanted_[node]);
+      found->second.link_up(now, wanted_by(node));
     homes_.insert_or_assign(agent, node);
     found->second.put(now, agent, {what, it.bytes, it.expires_at, it.is_kept, it.failures},
-                      wanted_[node]);
+                      wanted_by(node));
     if (!look_at_)
       look_at_ = now + look_every;
   }
@@ -506,16 +509,30 @@ private:
 
   // -- ends ----------------------------------------------------------------------------
 
+  /// What the channel to that node wants done.
+  channel::sender::effects& wanted_by(const node_id& node) {
+    if (std::ranges::find(wanting_, node) == wanting_.end())
+      wanting_.insert(std::ranges::lower_bound(wanting_, node), node);
+    return wanted_[node];
+  }
+
   void carry_out(time_point now, effects& out) {
-    for (auto freed = probation_.take_freed(); !wanted_.empty() || !freed.empty();
+    for (auto freed = probation_.take_freed(); !wanting_.empty() || !freed.empty();
          freed = probation_.take_freed()) {
       for (auto& agent : freed)
         if (auto line = waiting_.find(agent); line != waiting_.end())
           send_waiting(now, line, out);
-      auto all = std::exchange(wanted_, {});
-      for (auto& [node, wanted] : all)
-        for (auto& each : wanted)
-          troupe::visit([&, to = node](auto& what) { pass_on(now, to, what, out); }, each);
+      served_.swap(wanting_);
+      for (auto& node : served_) {
+        auto& wanted = wanted_.at(node);
+        doing_.swap(wanted);
+        for (auto& each : doing_)
+          troupe::visit([&](auto& what) { pass_on(now, node, what, out); }, each);
+        doing_.clear();
+        if (doing_.capacity() > most_spare)
+          doing_ = {};
+      }
+      served_.clear();
     }
   }
 
@@ -610,8 +627,8 @@ private:
   void end(content what, problem why, std::optional<death> dead, effects& out) {
     bound_.erase(what);
     probation_.end(what);
-    auto gone = items_.extract(what);
-    if (auto until = gone.mapped().patience)
+    auto gone = items_.take(what);
+    if (auto until = gone->patience)
       patient_until_.erase({*until, what});
     out.emplace_back(ended{what, std::move(why), std::move(dead)});
   }
@@ -622,7 +639,7 @@ private:
   random_source random_;
   finder where_;
   detail::probation probation_;
-  std::map<content, item> items_;
+  rising_map<item> items_;
   std::map<node_id, channel::sender> channels_;
   std::set<node_id> linked_;
   std::map<content, place> bound_;
@@ -640,6 +657,11 @@ private:
   time_point note_at_{};
   /// What the channels want done, by their nodes.
   std::map<node_id, channel::sender::effects> wanted_;
+  /// Those that may want something, in the order of their ids.
+  std::vector<node_id> wanting_;
+  /// What is being done of it, and for which of them.
+  std::vector<node_id> served_;
+  channel::sender::effects doing_;
 };
 
 } // namespace troupe::router

@@ -90,10 +90,12 @@ public:
       services_(self),
       outbound_(self, *entrance_, node, options, events_, idle),
       confirms_(self, *entrance_, node, options,
-                [this](const node_id& to, const letter& what) { outbound_.write(to, what); }),
+                [this](time_point moment, const node_id& to, const letter& what) {
+                  outbound_.write(moment, to, what);
+                }),
       early_(self_, *entrance_, node, options,
              {[this](detail::outgoing what) { for_room_.send(std::move(what)); },
-              [this](detail::early_desk::look_up what) { outbound_.step(std::move(what)); }}),
+              [this](detail::early_desk::look_up what) { look(std::move(what)); }}),
       for_room_(self_, *entrance_, options,
                 {[this](const detail::outgoing& what) { return plan(what); },
                  [this](detail::outgoing what, detail::route where) {
@@ -197,8 +199,11 @@ public:
                                   bool has_store = false) {
     if (auto why = check(inbox))
       return why;
-    return entrance_->agents.add(self_, id, handle, options_.max_agents, takes_info, inbox,
-                                 has_store);
+    auto why
+      = entrance_->agents.add(self_, id, handle, options_.max_agents, takes_info, inbox, has_store);
+    if (!why)
+      early_.comes(id);
+    return why;
   }
 
   /// Hands nothing to the agent from here on. Returns it, null if there was none.
@@ -262,8 +267,8 @@ public:
     };
     for (auto& each : all)
       if (auto* to = std::get_if<detail::sure_place>(&each.where)) {
-        confirms_.accept_more(to->agent, std::move(each.payload),
-                              entrance_->own_origin(self_->system(), each.said), to->bytes);
+        confirms_.accept_more(moment, std::move(to->agent), std::move(each.payload),
+                              entrance_->own_origin(moment, each.said), to->bytes);
         ++accepted;
       } else {
         deliver_accepted(); // before what was sent after them
@@ -569,6 +574,18 @@ private:
                                          {caf::make_message(find_agent{what.id, what.takes})},
                                          std::move(by)};
     early_.look(std::move(made));
+  }
+
+  /// The agent may have begun on this node while that waited.
+  void look(detail::early_desk::look_up what) {
+    auto here = entrance_->agents.find(what.agent).handle;
+    if (!here)
+      return outbound_.step(std::move(what));
+    auto& asks = what.what.payload.get_as<find_agent>(0);
+    auto why = detail::check_type(what.agent, here, asks.takes);
+    what.by.tell(self_->ctrl(),
+                 why ? caf::make_message(to_error(std::move(why))) : caf::make_message(here),
+                 self_->context());
   }
 
   void end_agent(const caf::actor_addr& who) {

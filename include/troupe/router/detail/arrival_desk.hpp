@@ -148,8 +148,8 @@ private:
 
   // -- what they want ----------------------------------------------------------------------
 
-  void perform(const node_id& from, const channel::receiver::deliver& what) {
-    shared_.coming_in.deliver(self_->ctrl(), from, what, self_->context());
+  void perform(const node_id& from, channel::receiver::deliver& what) {
+    shared_.coming_in.deliver(self_->ctrl(), from, std::move(what), self_->context());
   }
 
   void perform(const node_id&, const channel::receiver::drop& what) {

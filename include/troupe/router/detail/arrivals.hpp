@@ -24,6 +24,7 @@
 #include "troupe/core/caf/compat.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/problem.hpp"
+#include "troupe/core/rising_map.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/router/detail/agent_table.hpp"
 #include "troupe/router/detail/asker.hpp"
@@ -67,7 +68,7 @@ public:
     std::uint64_t delivery = 0;
   };
 
-  using wishes = std::map<node_id, channel::receiver::effects>;
+  using wishes = std::vector<std::pair<node_id, channel::receiver::effects>>;
 
   /// In the number of a message of class confirm or once that an agent has; the rest is its
   /// delivery.
@@ -89,10 +90,9 @@ public:
     contents gone;
     std::lock_guard guard{mutex_};
     boot_ = boot;
-    receivers_.clear();
-    wanted_.clear();
-    gone.swap(arrived_);
     deliveries_.clear();
+    peers_.clear();
+    std::swap(gone, arrived_);
   }
 
   /// Nobody gets anything from here on.
@@ -100,7 +100,7 @@ public:
     contents gone;
     std::lock_guard guard{mutex_};
     is_closed_ = true;
-    gone.swap(arrived_);
+    std::swap(gone, arrived_);
     deliveries_.clear();
   }
 
@@ -114,19 +114,21 @@ public:
                                     what.bytes,
                                     what.expires_at,
                                     {said.id.node, said.id.boot, said.id.number, said.redrives}};
-    contents::node_type gone;
+    std::optional<incoming> gone;
     std::lock_guard guard{mutex_};
     made.what = ++last_arrived_;
-    arrived_.emplace_hint(arrived_.end(), last_arrived_, std::move(what));
-    auto how = receiver_of(from).arrive(moment, head, made, wanted_[from]);
+    arrived_.emplace(last_arrived_, std::move(what));
+    auto& [in, wanted] = peer(from)->second;
+    auto how = in.arrive(moment, head, std::move(made), wanted);
     if (how != channel::verdict::taken)
-      gone = arrived_.extract(last_arrived_);
+      gone = arrived_.take(last_arrived_);
     return how;
   }
 
   channel::verdict asked(time_point moment, const node_id& from, const channel::probe& what) {
     std::lock_guard guard{mutex_};
-    return receiver_of(from).asked(moment, what, wanted_[from]);
+    auto& [in, wanted] = peer(from)->second;
+    return in.asked(moment, what, wanted);
   }
 
   /// What was made of an answer.
@@ -148,10 +150,8 @@ public:
       return heard::late;
     if (what.where && *what.where != found->second.where)
       return heard::uninvited;
-    auto it = std::move(found->second);
-    deliveries_.erase(found);
-    auto& in = receiver_of(it.from);
-    auto& out = wanted_[it.from];
+    auto it = *deliveries_.take(what.number);
+    auto& [in, out] = it.from->second;
     if (!what.why)
       in.handled(moment, it.session, it.number, out);
     else if (what.is_bounced && what.why.code == errc::limit_reached)
@@ -175,7 +175,7 @@ public:
     // Of an actor that answers within enqueue() the next message would come within this one.
     if (handing::is_on)
       return false;
-    std::vector<contents::node_type> gone; // let go of when the lock is
+    std::optional<incoming> gone; // let go of when the lock is
     std::optional<handover> next;
     bool is_to_wake = false;
     {
@@ -188,10 +188,9 @@ public:
       if (found->second.is_again || moment - run_since >= longest_run)
         return false;
       auto from = found->second.from;
-      auto& in = receiver_of(from);
       done_.clear();
-      in.handled(moment, found->second.session, found->second.number, done_);
-      deliveries_.erase(found);
+      from->second.in.handled(moment, found->second.session, found->second.number, done_);
+      deliveries_.erase(number);
       next = go_on(moment, from, run_since, gone);
       is_to_wake = !std::exchange(is_awake_, true);
     }
@@ -207,13 +206,14 @@ public:
   /// Those agents are no more.
   void agents_gone(const std::set<agent_id>& which) {
     std::lock_guard guard{mutex_};
-    for (auto each = deliveries_.begin(); each != deliveries_.end();) {
-      if (!which.contains(each->second.agent)) {
-        ++each;
-        continue;
-      }
-      auto gone = std::move(deliveries_.extract(each++).mapped());
-      receiver_of(gone.from).ended(gone.session, gone.number, wanted_[gone.from]);
+    std::vector<std::uint64_t> theirs;
+    for (auto& [number, each] : deliveries_)
+      if (which.contains(each.agent))
+        theirs.push_back(number);
+    for (auto number : theirs) {
+      auto gone = *deliveries_.take(number);
+      auto& [in, wanted] = gone.from->second;
+      in.ended(gone.session, gone.number, wanted);
     }
   }
 
@@ -221,29 +221,34 @@ public:
 
   [[nodiscard]] bool wants() const {
     std::lock_guard guard{mutex_};
-    return std::ranges::any_of(wanted_, [](const auto& each) { return !each.second.empty(); });
+    return std::ranges::any_of(peers_,
+                               [](const auto& each) { return !each.second.wanted.empty(); });
   }
 
   /// All that is wanted now.
   [[nodiscard]] wishes take_wishes() {
+    wishes all;
     std::lock_guard guard{mutex_};
-    return std::exchange(wanted_, {});
+    for (auto& [node, each] : peers_)
+      if (!each.wanted.empty())
+        all.emplace_back(node, std::exchange(each.wanted, {}));
+    return all;
   }
 
   /// Gives a message to its agent.
   void deliver(const caf::strong_actor_ptr& self, const node_id& from,
-               const channel::receiver::deliver& what, compat::execution_context* context) {
+               channel::receiver::deliver what, compat::execution_context* context) {
     std::optional<handover> next;
     {
       std::lock_guard guard{mutex_};
-      next = prepare(now(self), from, what);
+      next = prepare(now(self), peer(from), std::move(what));
     }
     if (next)
       give(self, *next, context);
   }
 
   void drop(const channel::receiver::drop& what) {
-    contents::node_type gone;
+    std::optional<incoming> gone;
     std::lock_guard guard{mutex_};
     gone = take_out(what);
   }
@@ -259,7 +264,7 @@ public:
   /// already: then it calls take_words() soon.
   [[nodiscard]] bool wake_to_say() {
     std::lock_guard guard{mutex_};
-    if (is_awake_ || std::ranges::none_of(receivers_, owes))
+    if (is_awake_ || std::ranges::none_of(peers_, owes))
       return false;
     return is_awake_ = true;
   }
@@ -269,31 +274,40 @@ public:
     std::vector<std::pair<node_id, channel::acknowledgement>> result;
     std::lock_guard guard{mutex_};
     is_awake_ = false;
-    for (auto& each : receivers_)
+    for (auto& each : peers_)
       if (owes(each))
-        result.emplace_back(each.first, each.second.take_word());
+        result.emplace_back(each.first, each.second.in.take_word());
     return result;
   }
 
   [[nodiscard]] std::optional<time_point> next_deadline() const {
     std::optional<time_point> next;
     std::lock_guard guard{mutex_};
-    for (auto& [node, each] : receivers_)
-      if (auto due = each.next_deadline())
+    for (auto& [node, each] : peers_)
+      if (auto due = each.in.next_deadline())
         next = next ? std::min(next, due) : due;
     return next;
   }
 
   void tick(time_point moment) {
     std::lock_guard guard{mutex_};
-    for (auto& [node, each] : receivers_)
-      if (auto due = each.next_deadline(); due && *due <= moment)
-        each.tick(moment, wanted_[node]);
+    for (auto& [node, each] : peers_)
+      if (auto due = each.in.next_deadline(); due && *due <= moment)
+        each.in.tick(moment, each.wanted);
   }
 
 private:
+  /// A node that sends to here.
+  struct sending {
+    channel::receiver in;
+    /// What that wants done by the router's actor.
+    channel::receiver::effects wanted{};
+  };
+
+  using sending_nodes = std::map<node_id, sending>;
+
   struct delivery {
-    node_id from{};
+    sending_nodes::iterator from;
     boot_number session = 0;
     channel::sequence_number number = 0;
     agent_id agent;
@@ -320,7 +334,7 @@ private:
     std::optional<time_point> expires_at{};
   };
 
-  using contents = std::map<std::uint64_t, incoming>;
+  using contents = rising_map<incoming>;
 
   /// While it lives, this thread gives an agent its next message.
   struct handing {
@@ -340,12 +354,15 @@ private:
     return time_point{self->home_system->clock().now().time_since_epoch()};
   }
 
-  static bool owes(const std::map<node_id, channel::receiver>::value_type& each) {
-    return each.second.owes_word();
+  static bool owes(const sending_nodes::value_type& each) {
+    return each.second.in.owes_word();
   }
 
-  channel::receiver& receiver_of(const node_id& node) {
-    return receivers_.try_emplace(node, boot_, options_, boot_ + 2).first->second;
+  sending_nodes::iterator peer(const node_id& node) {
+    auto found = peers_.find(node);
+    return found != peers_.end()
+             ? found
+             : peers_.emplace(node, sending{{boot_, options_, boot_ + 2}}).first;
   }
 
   static void fail(time_point moment, channel::receiver& in, const delivery& which, problem why,
@@ -355,44 +372,44 @@ private:
               out);
   }
 
-  contents::node_type take_out(const channel::receiver::drop& what) {
-    auto gone = arrived_.extract(what.what);
+  std::optional<incoming> take_out(const channel::receiver::drop& what) {
+    auto gone = arrived_.take(what.what);
     if (gone)
-      deliveries_.erase(gone.mapped().delivery); // its agent may have it yet
+      deliveries_.erase(gone->delivery); // its agent may have it yet
     return gone;
   }
 
-  /// Does what the receiver wants now, as far as it needs no actor. Returns what is to be given.
-  std::optional<handover> go_on(time_point moment, const node_id& from, time_point run_since,
-                                std::vector<contents::node_type>& gone) {
+  /// Does what the receiver wants now, as far as it needs no actor: lets go of one, and returns
+  /// what is to be given.
+  std::optional<handover> go_on(time_point moment, sending_nodes::iterator from,
+                                time_point run_since, std::optional<incoming>& gone) {
     std::optional<handover> next;
+    auto& left = from->second.wanted;
     auto each = done_.begin();
-    if (wanted_[from].empty()) // else all goes behind that
+    if (left.empty()) // else all goes behind that
       for (; each != done_.end() && !next; ++each) {
-        if (auto* what = std::get_if<channel::receiver::drop>(&*each))
-          gone.push_back(take_out(*what));
+        if (auto* what = std::get_if<channel::receiver::drop>(&*each); what && !gone)
+          gone = take_out(*what);
         else if (auto* which = std::get_if<channel::receiver::deliver>(&*each))
-          next = prepare(moment, from, *which, run_since);
+          next = prepare(moment, from, std::move(*which), run_since);
         else
           break;
       }
-    if (each != done_.end()) {
-      auto& left = wanted_[from];
-      left.insert(left.end(), std::make_move_iterator(each), std::make_move_iterator(done_.end()));
-    }
+    left.insert(left.end(), std::make_move_iterator(each), std::make_move_iterator(done_.end()));
     return next;
   }
 
   /// Nothing: it is over since, or its agent cannot have it.
-  std::optional<handover> prepare(time_point moment, const node_id& from,
-                                  const channel::receiver::deliver& what,
+  std::optional<handover> prepare(time_point moment, sending_nodes::iterator from,
+                                  channel::receiver::deliver what,
                                   std::optional<time_point> run_since = {}) {
     auto found = arrived_.find(what.what);
     if (found == arrived_.end() || is_closed_)
       return std::nullopt;
     auto& it = found->second;
+    auto& whose = from->second;
     auto refuse = [&](problem why) {
-      receiver_of(from).refused(moment, what.session, what.number, std::move(why), wanted_[from]);
+      whose.in.refused(moment, what.session, what.number, std::move(why), whose.wanted);
       return std::nullopt;
     };
     if (it.unreadable)
@@ -402,18 +419,21 @@ private:
         return refuse(no_store(what.agent));
     auto to = agents_.pass(what.agent, it.bytes);
     if (!to.agent) {
-      receiver_of(from).missing(what.session, what.number, wanted_[from]);
+      whose.in.missing(what.session, what.number, whose.wanted);
       return std::nullopt;
     }
     auto tells = to.agent.takes_info || to.agent.has_store;
     it.delivery = ++last_delivery_;
-    deliveries_.emplace_hint(deliveries_.end(), last_delivery_,
-                             delivery{from, what.session, what.number, what.agent,
-                                      to.agent.handle->node(), to.agent.is_ordered,
-                                      what.attempt > 1, run_since});
-    return handover{
-      what.agent,     std::move(to), it.payload,   tells ? std::optional{it.from} : std::nullopt,
-      last_delivery_, it.bytes,      it.expires_at};
+    deliveries_.emplace(last_delivery_, delivery{from, what.session, what.number, what.agent,
+                                                 to.agent.handle->node(), to.agent.is_ordered,
+                                                 what.attempt > 1, run_since});
+    return handover{std::move(what.agent),
+                    std::move(to),
+                    it.payload,
+                    tells ? std::optional{it.from} : std::nullopt,
+                    last_delivery_,
+                    it.bytes,
+                    it.expires_at};
   }
 
   void give(const caf::strong_actor_ptr& self, handover& what, compat::execution_context* context) {
@@ -430,15 +450,13 @@ private:
   inbox_desk& inboxes_;
   boot_number boot_;
   channel::options options_;
-  std::map<node_id, channel::receiver> receivers_;
-  /// What they want done by the router's actor.
-  wishes wanted_;
+  sending_nodes peers_;
   /// The room for what one wants done at once.
   channel::receiver::effects done_;
   contents arrived_;
   std::uint64_t last_arrived_ = 0;
   /// That agents have.
-  std::map<std::uint64_t, delivery> deliveries_;
+  rising_map<delivery> deliveries_;
   std::uint64_t last_delivery_ = 0;
   /// The actor is about to call take_words().
   bool is_awake_ = false;

@@ -25,11 +25,13 @@
 #include "troupe/core/ids.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/result.hpp"
+#include "troupe/core/rising_map.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/core/visit.hpp"
 #include "troupe/router/bundle.hpp"
 #include "troupe/router/detail/arrival_desk.hpp"
 #include "troupe/router/detail/asker.hpp"
+#include "troupe/router/detail/confirm_room.hpp"
 #include "troupe/router/detail/dead_desk.hpp"
 #include "troupe/router/detail/entrance.hpp"
 #include "troupe/router/detail/origin.hpp"
@@ -52,7 +54,7 @@ namespace troupe::router::detail {
 class confirm_desk {
 public:
   /// Puts a letter on its way to a node.
-  using writer = std::function<void(const node_id& to, const letter& what)>;
+  using writer = std::function<void(time_point now, const node_id& to, const letter& what)>;
 
   /// `self` and `shared` outlive this.
   confirm_desk(caf::event_based_actor* self, entrance& shared, const node_id& node,
@@ -69,7 +71,9 @@ public:
         [this](agent_id to, dead_desk::remains what) { go_again(std::move(to), std::move(what)); }),
       incoming_(self, shared, node, dead_, {[this](const channel::acknowledgement& said) {
                   static_cast<void>(outbox_.heard(now(), node_, said, wanted_));
-                }}) {}
+                }}) {
+    frame_.to.resize(1);
+  }
 
   confirm_desk(const confirm_desk&) = delete;
   confirm_desk& operator=(const confirm_desk&) = delete;
@@ -80,18 +84,24 @@ public:
   /// end as long as `patience`.
   void accept(const agent_id& agent, caf::message payload, origin from, std::size_t bytes,
               asker by = {}, duration patience = {}) {
-    accept_more(agent, std::move(payload), std::move(from), bytes, std::move(by), patience);
+    accept_more(now(), agent, std::move(payload), std::move(from), bytes, std::move(by), patience);
     carry_out();
   }
 
   /// One of several: carry_out() is to follow the last one.
-  void accept_more(const agent_id& agent, caf::message payload, origin from, std::size_t bytes,
-                   asker by = {}, duration patience = {}) {
-    auto& it = sent_[++last_sent_]
-      = {agent, std::move(payload), std::move(from), bytes, std::move(by)};
-    if (it.by.id.is_request())
-      it.patience = now() + patience;
-    take(last_sent_);
+  /// @pre `moment` is now
+  void accept_more(time_point moment, agent_id agent, caf::message payload, origin from,
+                   std::size_t bytes, asker by = {}, duration patience = {}) {
+    std::optional<time_point> until;
+    if (by.id.is_request())
+      until = moment + patience;
+    sent_.emplace(++last_sent_, outgoing{.agent = std::move(agent),
+                                         .payload = std::move(payload),
+                                         .from = std::move(from),
+                                         .bytes = bytes,
+                                         .by = std::move(by),
+                                         .patience = until});
+    take(moment, last_sent_);
   }
 
   /// Does what is wanted now, in order, also if something is asked for while it is done.
@@ -99,8 +109,14 @@ public:
     if (std::exchange(is_carrying_out_, true))
       return;
     while (!wanted_.empty() || incoming_.wants()) {
-      for (auto all = std::exchange(wanted_, {}); auto& each : all)
+      moment_ = now();
+      doing_.swap(wanted_);
+      for (auto& each : doing_)
         troupe::visit([this](auto& what) { perform(what); }, each);
+      give_back();
+      doing_.clear();
+      if (doing_.capacity() > most_spare)
+        doing_ = {};
       incoming_.carry_out();
     }
     is_carrying_out_ = false;
@@ -289,7 +305,7 @@ private:
     caf::message payload;
     origin from;
     std::size_t bytes = 0;
-    asker by;
+    asker by{};
     /// On the disk; zero: none.
     std::uint64_t place = 0;
     std::optional<time_point> patience{};
@@ -304,21 +320,33 @@ private:
     bool is_on_probation = false;
   };
 
+  /// Room that messages for one agent have left, which is given back once for all.
+  struct left_room {
+    agent_id agent;
+    confirm_room::client by{};
+    std::size_t messages = 0;
+    std::size_t bytes = 0;
+  };
+
   struct dead_row {
     agent_id to;
     stored_end how;
     dead_desk::remains what;
   };
 
-  [[nodiscard]] std::map<std::uint64_t, outgoing>::const_iterator
-  end_of_part(const part& which) const {
+  /// Room for what is wanted that is kept for the next time.
+  static constexpr std::size_t most_spare = 4'096;
+
+  using letters = rising_map<outgoing>;
+
+  [[nodiscard]] letters::const_iterator end_of_part(const part& which) const {
     return which.up_to ? sent_.upper_bound(*which.up_to) : sent_.end();
   }
 
   struct is_of {
     bool in_memory = false;
 
-    bool operator()(const std::map<std::uint64_t, outgoing>::value_type& each) const {
+    bool operator()(const letters::value_type& each) const {
       return !in_memory || each.second.place == 0 || each.second.accepted;
     }
   };
@@ -337,6 +365,10 @@ private:
   // -- messages of this node -------------------------------------------------------------
 
   void take(std::uint64_t number) {
+    take(now(), number);
+  }
+
+  void take(time_point moment, std::uint64_t number) {
     auto& it = sent_.at(number);
     if (it.from.said.is_once())
       outbox_.bind(number);
@@ -346,7 +378,7 @@ private:
                       it.sent_to,  it.may_have_gone};
     made.ends = it.ends;
     made.is_on_probation = it.is_on_probation;
-    outbox_.take(now(), number, std::move(made), wanted_);
+    outbox_.take(moment, number, std::move(made), wanted_);
   }
 
   void is_kept(std::uint64_t number, const problem& why) {
@@ -362,7 +394,7 @@ private:
   }
 
   void refuse_kept(std::uint64_t number, problem why) {
-    auto gone = std::move(sent_.extract(number).mapped());
+    auto gone = *sent_.take(number);
     shared_.confirms.give_back(gone.agent, gone.bytes, gone.from.client());
     if (gone.accepted)
       gone.accepted(why);
@@ -418,48 +450,55 @@ private:
 
   void perform(outbox::transmit& what) {
     auto& it = sent_.at(what.what.what);
-    auto moment = now();
     auto expires_at = it.from.said.expires_at();
     if (what.to == node_) {
-      incoming_.arrive_here(moment, what.what.head, it.agent,
+      incoming_.arrive_here(moment_, what.what.head, it.agent,
                             {it.payload, it.from, it.bytes, expires_at});
       return;
     }
-    auto made = it.from.to({it.agent}, it.payload);
+    auto& made = frame_;
+    made.to.front() = it.agent;
+    made.payload = it.payload;
+    it.from.sign(made);
     if (expires_at)
-      made.life = *expires_at - moment;
+      made.life = *expires_at - moment_;
     made.frame = what.what.head;
+    made.id.reset();
     auto once = it.from.said.is_once();
     if (auto& id = it.from.said.id; id.node != node_ || id.boot != shared_.boot() || once)
       made.id = id; // accepted elsewhere or by an earlier start, or to stay the same
-    if (once)
-      made.age = it.from.said.age_at(moment);
-    write(what.to, std::move(made));
+    made.age = once ? it.from.said.age_at(moment_) : duration::zero();
+    write(what.to, made);
+    made.payload.reset();
+    made.how.reset();
   }
 
   void perform(outbox::ask& what) {
     if (what.to == node_) {
-      return incoming_.asked_here(now(), what.what);
+      return incoming_.asked_here(moment_, what.what);
     }
     letter made;
     made.to.emplace_back("?"); // nobody
     made.probe = std::move(what.what);
-    write(what.to, std::move(made));
+    write(what.to, made);
   }
 
   /// A node that does not know the class answers that request with a refusal.
-  void write(const node_id& to, letter what) {
+  void write(const node_id& to, letter& what) {
     what.wanted = word::receipt;
     what.number = entrance::confirm_number;
     what.patience = longest_wait;
-    write_(to, what);
+    write_(moment_, to, what);
   }
 
   void perform(outbox::ended& what) {
-    auto gone = std::move(sent_.extract(what.what).mapped());
+    auto taken = sent_.take(what.what);
+    auto& gone = *taken;
     dead_.ended(gone.from.said.id, !what.why);
     delivered_ += what.why ? 0 : 1;
-    shared_.confirms.give_back(gone.agent, gone.bytes, gone.from.client());
+    leave_room(gone);
+    if (what.why || gone.by.id.is_request())
+      give_back(); // whoever hears of it may send the next one
     given_up_ += gone.ends >= options_.max_deliveries ? 1 : 0; // its agent does not get it again
     std::optional<stored_end> how;
     if (what.dead)
@@ -470,6 +509,25 @@ private:
       dead_.bury(gone.agent, *std::move(how),
                  {std::move(gone.payload), std::move(gone.from), gone.bytes, {}, gone.place});
     answer(std::move(gone.by), std::move(what.why));
+  }
+
+  /// That message takes none any more: give_back() is to follow the last one.
+  void leave_room(const outgoing& gone) {
+    auto by = gone.from.client();
+    if (left_.messages > 0 && (left_.agent != gone.agent || left_.by != by))
+      give_back();
+    if (left_.messages == 0) {
+      left_.agent = gone.agent;
+      left_.by = by;
+    }
+    ++left_.messages;
+    left_.bytes += gone.bytes;
+  }
+
+  void give_back() {
+    if (left_.messages > 0)
+      shared_.confirms.give_back(left_.agent, left_.bytes, left_.by, left_.messages);
+    left_.messages = left_.bytes = 0;
   }
 
   /// A message that is kept: after a restart it is known where one of class once may have gone, and
@@ -534,8 +592,14 @@ private:
   writer write_;
   outbox outbox_;
   outbox::effects wanted_;
+  /// What is being done of it, and since when.
+  outbox::effects doing_;
+  time_point moment_{};
   bool is_carrying_out_ = false;
-  std::map<std::uint64_t, outgoing> sent_;
+  left_room left_{};
+  /// Of the next message that goes to another node.
+  letter frame_;
+  letters sent_;
   std::uint64_t last_sent_ = 0;
   std::uint64_t given_up_ = 0;
   std::uint64_t delivered_ = 0;

@@ -69,14 +69,15 @@ public:
     add(agent, bytes, by);
   }
 
-  /// One that was taken so has ended.
-  void give_back(const agent_id& agent, std::size_t bytes, const client& by = {}) {
+  /// So many that were taken so, of these bytes together, have ended.
+  void give_back(const agent_id& agent, std::size_t bytes, const client& by = {},
+                 std::size_t messages = 1) {
     std::lock_guard guard{mutex_};
-    drop(agents_, agent, bytes);
+    drop(agents_, agent, bytes, messages);
     if (by)
-      drop(clients_, *by, bytes);
+      drop(clients_, *by, bytes, messages);
     bytes_ -= bytes;
-    --messages_;
+    messages_ -= messages;
   }
 
   /// Adds what is there for the agents from `first` on, at most so many of them.
@@ -127,10 +128,11 @@ private:
   }
 
   template <class Key>
-  static void drop(usages<Key>& all, const Key& which, std::size_t bytes) {
+  static void drop(usages<Key>& all, const Key& which, std::size_t bytes, std::size_t messages) {
     auto found = all.find(which);
     found->second.bytes -= bytes;
-    if (--found->second.messages == 0)
+    found->second.messages -= messages;
+    if (found->second.messages == 0)
       all.erase(found);
   }
 

@@ -172,7 +172,7 @@ public:
       said.id = *what.id;
     if (is_member && what.is_passed_on)
       by = what.first != node_id{} ? origin{{what.first, false, by.where.is_proven}} : origin{};
-    else if (is_member && !check(what.from)
+    else if (is_member && !what.from.empty() && !check(what.from)
              && ways.may_be_on(what.from, by.where.id, bool{agents.find(what.from)}))
       by.agent = what.from;
     by.said = std::move(said);
@@ -214,7 +214,11 @@ public:
   /// The origin of what the program of this node sends. The clock is looked at for those of which
   /// something is said.
   [[nodiscard]] origin own_origin(caf::actor_system& sys, const said_by_program& said) {
-    auto moment = said.how ? now(sys) : time_point{};
+    return own_origin(said.how ? now(sys) : time_point{}, said);
+  }
+
+  /// The same where whoever asks knows what time it is.
+  [[nodiscard]] origin own_origin(time_point moment, const said_by_program& said) {
     auto ago = said.at != time_point{} ? moment - said.at : duration{};
     return own_origin(begin(said.how, moment, ago));
   }
@@ -337,6 +341,8 @@ private:
     if (arrived.damage)
       damaged_.fetch_add(1, std::memory_order_relaxed);
     std::vector<letter> confirmed;
+    if (!arrived.damage && std::ranges::all_of(arrived.letters, &letter::is_confirm))
+      confirmed.swap(arrived.letters);
     auto moment = now(*self->home_system);
     for (auto& each : arrived.letters) {
       if (!arrived.damage && each.is_confirm()) {

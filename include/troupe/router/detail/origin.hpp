@@ -72,6 +72,8 @@ struct terms {
 
 /// Returns what was said of a message for all who need it; null if that is nothing.
 inline std::shared_ptr<const message_options> shared(message_options how) {
+  if (says_only_confirm(how))
+    return only_confirm();
   return is_empty(how) ? nullptr : std::make_shared<const message_options>(std::move(how));
 }
 
@@ -134,14 +136,22 @@ struct origin {
 
   /// Returns a letter of it for these agents of another node.
   [[nodiscard]] letter to(std::vector<agent_id> agents, caf::message payload) const {
-    letter made{word::nothing, 0, std::move(agents), agent, std::move(payload)};
+    letter made;
+    made.to = std::move(agents);
+    made.payload = std::move(payload);
+    sign(made);
+    return made;
+  }
+
+  /// Says in `made` whose it is and what was said of it.
+  void sign(letter& made) const {
+    made.from = agent;
     made.is_passed_on = !is_here;
     made.first = where.id;
     made.message = said.id.number;
     made.life = said.life;
     made.how = said.how;
     made.redrives = said.redrives;
-    return made;
   }
 };
 

@@ -143,8 +143,9 @@ public:
   }
 
   /// Puts a letter on its way that a channel sends again if it gets lost.
-  void write(const node_id& node, const letter& what) {
-    static_cast<void>(enclose(node, what, now(), 0, 0));
+  /// @pre `moment` is now
+  void write(time_point moment, const node_id& node, const letter& what) {
+    static_cast<void>(enclose(node, what, moment, 0, 0));
   }
 
   [[nodiscard]] bool has_link(const node_id& node) const {

@@ -130,7 +130,7 @@ public:
   [[nodiscard]] std::set<agent_id> take_freed() {
     if (freed_.empty() && on_their_way_.empty())
       free_next();
-    return std::exchange(freed_, {});
+    return freed_.empty() ? std::set<agent_id>{} : std::exchange(freed_, {});
   }
 
   /// Those for which the end of this process is counted, or about to be, with how often an earlier
@@ -194,7 +194,7 @@ private:
     is_alone_next_ = !awaiting_alone_.empty();
     if (is_alone_next_)
       freed_.insert(awaiting_alone_.extract(awaiting_alone_.begin()).value());
-    else
+    else if (!awaiting_.empty())
       freed_.merge(std::exchange(awaiting_, {}));
   }
 

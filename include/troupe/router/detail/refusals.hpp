@@ -159,12 +159,14 @@ inline problem no_answer(std::size_t pending) {
               "every request"};
 }
 
+/// For lack of room, or for the share that the others leave its tenant.
 inline problem inbox_full(const agent_id& id) {
   constexpr std::size_t max_shown = 64;
-  return {errc::limit_reached, "as many messages wait for agent '" + id.text().substr(0, max_shown)
-                                 + "', or for all agents of its node, as may; it did not get this "
-                                   "one, retry with backoff or raise agent_options::inbox, or "
-                                   "router_options::max_all_waiting_bytes there"};
+  return {errc::limit_reached,
+          "as many messages wait for agent '" + id.text().substr(0, max_shown)
+            + "', for the same tenant there (message_options::tenant), or for all agents of its "
+              "node, as may; it did not get this one, retry with backoff or raise "
+              "agent_options::inbox, or router_options::max_all_waiting_bytes there"};
 }
 
 /// `waiting`: for room, with those of others.
