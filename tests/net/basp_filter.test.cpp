@@ -44,6 +44,17 @@ TEST_CASE("a header is read as BASP writes it", "[net][wire]") {
   CHECK(header.data == std::uint64_t{1} << 63U);
 }
 
+TEST_CASE("a heartbeat is told from other bytes, by its size, too", "[net][wire]") {
+  std::array<std::byte, 2 * basp_header::wire_bytes> bytes{};
+  auto is_heartbeat
+    = [&](std::size_t size) { return basp_header::is_heartbeat(std::span{bytes}.first(size)); };
+  CHECK_FALSE(is_heartbeat(basp_header::wire_bytes));
+  bytes[0] = std::byte{6};
+  CHECK(is_heartbeat(basp_header::wire_bytes));
+  for (std::size_t size : {0, 31, 33, 64})
+    CHECK_FALSE(is_heartbeat(size));
+}
+
 TEST_CASE("the first message has to be the handshake", "[net]") {
   for (auto first :
        {client_handshake, direct_message, routed_message, monitor_message, down_message, heartbeat})

@@ -244,7 +244,7 @@ SCENARIO("links are refused for a reason that the dialler is told", "[net]") {
       CHECK(dial_as({.node = 1, .boot = 9}).code == errc::in_use);
     }
     THEN("a node that expects another is told so") {
-      CHECK(dial_as({.node = 2}, node_number(3)).code == errc::not_found);
+      CHECK(dial_as({.node = 2}, node_number(3)).code == errc::unreachable);
     }
     THEN("it does not link with itself") {
       auto got = ann.dial(where);

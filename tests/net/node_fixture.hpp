@@ -120,10 +120,11 @@ inline net::endpoint loopback(std::uint16_t port = 0, const std::string& host = 
 }
 
 struct net_config : caf::actor_system_config {
-  net_config() {
+  explicit net_config(duration heartbeat = std::chrono::milliseconds{500}) {
     init_messages<caf::id_block::net_test, caf::id_block::troupe_core, caf::id_block::troupe_net>();
     caf::io::middleman::init_global_meta_objects();
     net::configure_links(*this);
+    set("caf.middleman.heartbeat-interval", caf::timespan{heartbeat});
     set("caf.scheduler.max-threads", 1);
   }
 };
@@ -162,13 +163,15 @@ struct node_options {
   net::credentials_ptr credentials = {};
   net::message_rules_ptr rules = {};
   net::join_desk joins = {};
+  duration heartbeat = std::chrono::milliseconds{500};
 };
 
 /// A process with links, as far as that can be had inside one process.
 class test_node {
 public:
   explicit test_node(node_options options = {})
-    : entry_(sys_.spawn(entry_point, std::to_string(options.node), greeted_)) {
+    : cfg_(options.heartbeat),
+      entry_(sys_.spawn(entry_point, std::to_string(options.node), greeted_)) {
     net::hello self;
     self.as = options.as;
     self.node = options.credentials ? options.credentials->self().node : node_number(options.node);

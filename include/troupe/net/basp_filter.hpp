@@ -41,6 +41,11 @@ struct basp_header {
   /// Of a message: its number, and whether it asks or answers.
   std::uint64_t data = 0;
 
+  /// Whether these are the bytes of one heartbeat and nothing else.
+  static bool is_heartbeat(std::span<const std::byte> bytes) {
+    return bytes.size() == wire_bytes && from_bytes(bytes).what == operation::heartbeat;
+  }
+
   /// @pre `from` has wire_bytes.
   static basp_header from_bytes(std::span<const std::byte> from) {
     assert(from.size() >= wire_bytes);

@@ -28,6 +28,7 @@
 #include "troupe/net/byte_budget.hpp"
 #include "troupe/net/byte_stream.hpp"
 #include "troupe/net/greeting.hpp"
+#include "troupe/net/heartbeat_turns.hpp"
 #include "troupe/net/link.hpp"
 #include "troupe/net/link_actor.hpp"
 #include "troupe/net/link_options.hpp"
@@ -177,6 +178,7 @@ public:
              owner_->policy().allow_spawn),
       share_of_queued_(owner_->budgets().queued, link_->number(), link_->who().node),
       share_of_collected_(owner_->budgets().collected, link_->number(), link_->who().node),
+      turns_(link_->end(), self.heartbeat),
       wire_(stream.get()),
       stream_(multiplexer, descriptor, std::move(stream),
               [to = link_.get()](std::size_t bytes) { to->received(bytes); }) {
@@ -231,7 +233,8 @@ public:
     if (too_slow_)
       return;
     auto& written = stream_.wr_buf();
-    auto whole = judge_.sent(std::as_bytes(std::span{written}).subspan(counted_));
+    auto added = std::as_bytes(std::span{written}).subspan(counted_);
+    auto whole = has_to_wait(added) ? 0 : judge_.sent(added);
     written.resize(counted_ + whole); // with a part of a message the peer would read no other
     if (waiting_ == 0)
       write_at_once(written);
@@ -300,7 +303,11 @@ private:
       expect(header.payload_bytes);
       return true;
     }
-    return caf::io::scribe::consume(context, bytes, size);
+    auto kept = caf::io::scribe::consume(context, bytes, size);
+    if (kept && !detached() && header.what == basp_header::operation::heartbeat
+        && turns_.has_to_answer(now()))
+      send_heartbeat(context);
+    return kept;
   }
 
   bool consume_payload(compat::execution_context* context, const std::byte* bytes,
@@ -452,6 +459,31 @@ private:
       compat::anon_send(carrier, link_lost{});
   }
 
+  [[nodiscard]] static time_point to_time(std::chrono::steady_clock::time_point moment) {
+    return time_point{moment.time_since_epoch()};
+  }
+
+  [[nodiscard]] static time_point now() {
+    return to_time(std::chrono::steady_clock::now());
+  }
+
+  /// BASP has one sent over each link at each of its intervals.
+  bool has_to_wait(std::span<const std::byte> added) {
+    if (added.empty() || is_answering_)
+      return false;
+    if (basp_header::is_heartbeat(added))
+      return !turns_.is_due(now(), to_time(link_->heard_at()));
+    turns_.sent(now());
+    return false;
+  }
+
+  void send_heartbeat(compat::execution_context* context) {
+    is_answering_ = true;
+    static_cast<caf::io::basp_broker*>(parent())->instance.write_heartbeat(context, wr_buf());
+    flush();
+    is_answering_ = false;
+  }
+
   /// Nothing waits. What comes after a rest mostly comes alone, so that nothing is gained by a turn
   /// of poll that waits for room; what follows soon goes together. What is not taken goes the usual
   /// way, which also finds out what is broken.
@@ -534,6 +566,8 @@ private:
   /// What was written last by way of the stream took a large buffer, which the stream keeps until
   /// the next such write.
   bool has_large_buffer_ = false;
+  heartbeat_turns turns_;
+  bool is_answering_ = false;
   /// Of stream_.
   byte_stream* wire_;
   caf::io::network::stream_impl<link_transport> stream_;

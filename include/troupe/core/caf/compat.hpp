@@ -138,9 +138,8 @@ public:
 
   bool enqueue(caf::mailbox_element_ptr what, caf::execution_unit* context) override {
     if constexpr (Others == elsewhere::by_links) {
-      if (context != nullptr && context->proxy_registry_ptr() != nullptr)
-        links_ = context;
-      else if (auto* links = links_.load())
+      note_links(context);
+      if (auto* links = links_.load())
         context = links;
     }
     auto before = std::exchange(is_given_work, true);
@@ -168,6 +167,13 @@ public:
     } else {
       return Base::resume(context, most);
     }
+  }
+
+protected:
+  /// Call it with the context of each message that enqueue() does not get.
+  void note_links(caf::execution_unit* context) {
+    if (context != nullptr && context->proxy_registry_ptr() != nullptr && links_.load() != context)
+      links_ = context;
   }
 
 private:
