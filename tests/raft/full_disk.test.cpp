@@ -5,13 +5,19 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include <algorithm>
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <utility>
 #include <variant>
+#include <vector>
+
+#include "troupe/core/checksum.hpp"
 
 namespace full_disk_test {
 
+using namespace std::literals;
 using namespace troupe;
 using namespace troupe::raft;
 
@@ -121,6 +127,122 @@ TEST_CASE("a leader alone that could not write its first entry leads anew once t
   for (auto each = 0; each < 20 && !alone.is_settled(); ++each)
     tick();
   CHECK(alone.is_settled());
+}
+
+/// Replica 1 of three that follows replica 2, and writes when it is told to.
+class slow_follower {
+public:
+  template <class Body>
+  void hear(Body what) {
+    step(replica::received{{2}, {1, std::move(what)}});
+  }
+
+  void step(const replica::event& what) {
+    out_.clear();
+    inside_.step(now_, 0, what, out_);
+  }
+
+  void pass(duration span) {
+    now_ += span;
+    out_.clear();
+    inside_.tick(now_, out_);
+  }
+
+  /// @pre something is being written since the last step
+  [[nodiscard]] std::uint64_t number_of_write() const {
+    for (auto& what : out_)
+      if (auto* write = std::get_if<replica::write>(&what))
+        return write->number;
+    FAIL("nothing is being written");
+    return 0;
+  }
+
+  /// Since the last step.
+  [[nodiscard]] std::ptrdiff_t answers() const {
+    return std::ranges::count_if(
+      out_, [](auto& what) { return std::holds_alternative<replica::send>(what); });
+  }
+
+  static configuration members() {
+    configuration made;
+    for (std::uint64_t each : {1, 2, 3})
+      made.members[{each}] = {true, ""};
+    return made;
+  }
+
+private:
+  static stored_state disk() {
+    stored_state made;
+    made.base.members = members();
+    return made;
+  }
+
+  replica inside_{{1}, lan(), disk(), time_point{}};
+  replica::effects out_;
+  time_point now_{};
+};
+
+TEST_CASE("a follower is silent from a failed write until one succeeds") {
+  slow_follower follower;
+  auto hear = [&](log_index previous, std::vector<entry> entries, std::uint64_t round) {
+    append sent;
+    sent.previous_index = previous;
+    sent.previous_term = previous == 0 ? 0U : 1U;
+    sent.round = round;
+    sent.entries = std::move(entries);
+    follower.hear(std::move(sent));
+  };
+  hear(0, {{1, 1, {}, no_op{}}}, 1);
+  follower.step(replica::written{follower.number_of_write()});
+  CHECK(follower.answers() == 1);
+  hear(1, {}, 2);
+  CHECK(follower.answers() == 1);
+  hear(1, {{2, 1, {}, "does not fit"}}, 3);
+  REQUIRE(follower.number_of_write() != 0);
+  follower.step(replica::not_written{{errc::storage_full, "the disk is full"}});
+  hear(2, {}, 4);
+  CHECK(follower.answers() == 0);
+  follower.pass(1s); // the rest is over: the next try is under way
+  auto number = follower.number_of_write();
+  hear(2, {}, 5);
+  CHECK(follower.answers() == 0);
+  hear(9, {}, 6); // whose entries it does not have
+  CHECK(follower.answers() == 0);
+  follower.step(replica::written{number});
+  CHECK(follower.answers() >= 1); // that it has entry 2
+  hear(2, {}, 7);
+  CHECK(follower.answers() == 1);
+}
+
+TEST_CASE("a follower takes parts of a snapshot without a word while its disk fails") {
+  slow_follower follower;
+  const std::string whole = "the state after entry 50";
+  auto hear_part = [&](std::size_t offset, std::uint32_t sum) {
+    snapshot_part sent{{50, 1, {}, slow_follower::members()},
+                       offset,
+                       whole.size(),
+                       sum,
+                       whole.substr(offset, whole.size() / 2)};
+    follower.hear(std::move(sent));
+  };
+  append heartbeat;
+  heartbeat.round = 1;
+  follower.hear(heartbeat);
+  follower.step(replica::not_written{{errc::storage_full, "the disk is full"}}); // its term
+  auto sum = crc32c(whole);
+  hear_part(0, sum);
+  CHECK(follower.answers() == 0);
+  hear_part(0, sum + 1);
+  hear_part(whole.size() / 2, sum + 1); // damaged on the way
+  CHECK(follower.answers() == 0);
+  hear_part(0, sum);
+  follower.pass(1s); // the rest is over
+  follower.step(replica::written{follower.number_of_write()});
+  hear_part(0, sum);
+  CHECK(follower.answers() == 1);
+  hear_part(whole.size() / 2, sum);
+  follower.step(replica::written{follower.number_of_write()});
+  CHECK(follower.answers() == 1); // that it has the snapshot
 }
 
 TEST_CASE("a leader whose last other member is gone takes back what its disk has no room for") {

@@ -329,6 +329,35 @@ TEST_CASE("a leader that is removed leads until that is committed", "[raft]") {
   CHECK((*replica).current_role() == role::follower);
 }
 
+TEST_CASE("reads that may wait begin no round of heartbeats, and share the next one", "[raft]") {
+  subject replica;
+  replica.lead();
+  auto last = (*replica).last_index();
+  append_answer lives{true, last, 0, 0, 1, last};
+  replica.hear({2, lives}); // the round that its election began
+  replica.step(replica::read{.may_wait = true});
+  replica.step(replica::read{.may_wait = true});
+  CHECK(replica.all<replica::send>().empty());
+  replica.hear({2, lives});
+  CHECK(replica.all<replica::read_at>().empty()); // it was asked before they came
+  lives.round = 2;
+
+  SECTION("which the leader's time begins") {
+    replica.run(50ms);
+    CHECK(replica.all<replica::send>().size() == 2);
+    replica.hear({2, lives});
+    CHECK(replica.all<replica::read_at>().size() == 2);
+  }
+  SECTION("or a read that may not wait") {
+    replica.step(replica::read{});
+    CHECK(replica.all<replica::send>().size() == 2);
+    replica.step(replica::read{.may_wait = true});
+    replica.hear({2, lives});
+    CHECK(replica.all<replica::read_at>().size() == 3);
+    CHECK(replica.all<replica::send>().empty()); // for the one that came during the round
+  }
+}
+
 TEST_CASE("a read waits for all that was committed before its leader was elected", "[raft]") {
   subject replica;
   replica.lead();

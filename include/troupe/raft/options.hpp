@@ -11,8 +11,9 @@ namespace troupe::raft {
 /// Options of one replica. They are not part of the group's state and may differ between
 /// replicas; with unequal timers, those with the shorter ones tend to become leader.
 struct options {
-  /// Interval of a leader's heartbeats. From 1 ms, at most a third of election_timeout.
-  duration heartbeat = std::chrono::milliseconds{100};
+  /// Interval of a leader's heartbeats. From 1 ms, at most a third of election_timeout. What a
+  /// leader sends at rest grows as it falls.
+  duration heartbeat = std::chrono::milliseconds{200};
   /// A replica without a leader stands for election after this time, plus up to half of it at
   /// random. Votes take milliseconds, so a wider random span would only add delay.
   duration election_timeout = std::chrono::seconds{1};

@@ -647,9 +647,9 @@ private:
       leading_->propose(id, what.commands, turn());
   }
 
-  void handle(request_id id, const read&) {
+  void handle(request_id id, const read& what) {
     if (leads(id))
-      leading_->read(id, turn());
+      leading_->read(id, what, turn());
   }
 
   void handle(request_id id, const transfer& what) {

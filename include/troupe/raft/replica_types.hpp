@@ -34,7 +34,10 @@ struct replica_types {
   };
 
   /// Answered by read_at once a majority has confirmed that this replica is still leader.
-  struct read {};
+  struct read {
+    /// It begins no round of heartbeats, and waits for the next one: options::heartbeat at most.
+    bool may_wait = false;
+  };
 
   struct add_learner {
     member_id seat;

@@ -58,7 +58,7 @@ public:
     if (what.offset == arriving_->bytes.size())
       arriving_->bytes += what.bytes;
     if (arriving_->bytes.size() < what.size)
-      return t.tell(leader, snapshot_answer{header.index, arriving_->bytes.size()});
+      return ask_for_more(leader, {header.index, arriving_->bytes.size()}, t);
     auto bytes = std::move(arriving_->bytes);
     arriving_.reset();
     if (crc32c(bytes) != what.sum) {
@@ -66,7 +66,7 @@ public:
         leader,
         {errc::damaged, "the snapshot at entry " + std::to_string(header.index)
                           + " arrived with a wrong checksum; it is asked for again"}});
-      return t.tell(leader, snapshot_answer{header.index, 0});
+      return ask_for_more(leader, {header.index, 0}, t);
     }
     t.disk.install({header, std::make_shared<const std::string>(std::move(bytes))});
     t.commit = header.index;
@@ -87,6 +87,12 @@ private:
     return {true, index, 0, 0, 0, t.log().last_index()};
   }
 
+  /// While its disk fails it is silent: the leader sends that part again later.
+  static void ask_for_more(member_id leader, const snapshot_answer& what, const turn& t) {
+    if (!t.disk.is_failing())
+      t.tell(leader, what);
+  }
+
   /// @pre the entry before the first is equal to the leader's, or committed
   static void take_entries(const append& what, const turn& t) {
     for (auto& line : what.entries) {
@@ -101,8 +107,13 @@ private:
     }
   }
 
-  /// Answers a heartbeat at once, with the synced index; entries when they are synced.
+  /// Answers a heartbeat at once, with the synced index; entries when they are synced. While its
+  /// disk fails it is silent, as it stores nothing: the leader takes it for gone after a while.
   void answer(member_id leader, log_index last, const append& what, const turn& t) {
+    if (what.entries.empty() && t.disk.is_failing()) {
+      said_ = {};
+      return;
+    }
     append_answer found{true, last, 0, 0, what.round, t.log().last_index()};
     auto waits = t.disk.is_ballot_dirty() || !what.entries.empty();
     if (!waits)
@@ -118,6 +129,8 @@ private:
 
   void refuse(member_id leader, const append& what, const turn& t) {
     said_ = {};
+    if (t.disk.is_failing())
+      return;
     auto place = t.log().last_not_above(what.previous_index, what.previous_term);
     append_answer found{false,      what.previous_index, place, *t.log().term_at(place),
                         what.round, t.log().last_index()};

@@ -88,7 +88,7 @@ public:
   }
 
   /// A read waits for a round of heartbeats that begins after it arrived (thesis 6.4).
-  void read(request_id id, const turn& t) {
+  void read(request_id id, const replica_types::read& what, const turn& t) {
     if (reads_.size() >= t.how.max_reads)
       return refuse(id,
                     {errc::limit_reached, std::to_string(reads_.size())
@@ -96,9 +96,8 @@ public:
                     t);
     if (planted_flaw == flaw::stale_reads)
       return t.put(replica_types::read_at{id, t.commit});
-    reads_.add(id, std::max(t.commit, term_start_), replication_.round() + 1);
-    if (confirmed_ == replication_.round())
-      begin_round(t);
+    reads_.add(id, std::max(t.commit, term_start_), replication_.round() + 1, what.may_wait);
+    begin_wanted_round(t);
   }
 
   /// Whether this learner lacks so many entries that as a voter it would delay commits, or has not
@@ -275,7 +274,13 @@ private:
     confirmed_ = std::max(confirmed_, std::min(replication_.agreed_round(t), round));
     for (auto& each : reads_.confirm(confirmed_))
       t.put(replica_types::read_at{each.id, each.index});
-    if (!reads_.empty() && confirmed_ == round)
+    begin_wanted_round(t);
+  }
+
+  /// One at a time: reads that arrive during a round share the next.
+  void begin_wanted_round(const turn& t) {
+    auto round = replication_.round();
+    if (confirmed_ == round && reads_.want_more_than(round))
       begin_round(t);
   }
 

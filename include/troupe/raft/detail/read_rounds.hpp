@@ -10,7 +10,8 @@
 namespace troupe::raft::detail {
 
 /// Reads that wait until their leader knows that it was still leader when they arrived (thesis
-/// 6.4). All reads that arrive during one round of heartbeats share the next.
+/// 6.4). All reads that arrive during one round of heartbeats share the next. Reads that may wait
+/// begin none.
 class read_rounds {
 public:
   struct read {
@@ -21,16 +22,19 @@ public:
     std::uint64_t round = 0;
   };
 
-  void add(request_id id, log_index index, std::uint64_t round) {
+  void add(request_id id, log_index index, std::uint64_t round, bool may_wait) {
     reads_.push_back({id, index, round});
+    if (!may_wait)
+      hurried_ = round;
   }
 
   [[nodiscard]] std::size_t size() const {
     return reads_.size();
   }
 
-  [[nodiscard]] bool empty() const {
-    return reads_.empty();
+  /// Whether a read that may not wait wants a later round than this one.
+  [[nodiscard]] bool want_more_than(std::uint64_t round) const {
+    return hurried_ > round;
   }
 
   /// Removes and returns the reads that a majority's answers to `round` confirm.
@@ -49,6 +53,8 @@ public:
 
 private:
   std::deque<read> reads_;
+  /// The last round that a read wants which may not wait.
+  std::uint64_t hurried_ = 0;
 };
 
 } // namespace troupe::raft::detail

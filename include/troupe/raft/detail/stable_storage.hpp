@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cassert>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <limits>
@@ -145,6 +146,7 @@ public:
       return std::nullopt;
     auto done = *std::move(under_way_);
     under_way_.reset();
+    is_failing_ = false;
     written_ = done.number;
     synced_ = std::max(synced_, done.valid_to);
     if (!done.base || done.base->header.index != installing_)
@@ -161,6 +163,7 @@ public:
     auto lost = *std::move(under_way_);
     under_way_.reset();
     rests_until_ = now + rest;
+    is_failing_ = true;
     if (planted_flaw == flaw::refused_write_dropped)
       return true;
     --write_number_;
@@ -176,6 +179,11 @@ public:
     return under_way_.has_value();
   }
 
+  /// Whether the last write failed. The next one is tried again and again, and may be under way.
+  [[nodiscard]] bool is_failing() const {
+    return is_failing_;
+  }
+
   /// Whether the disk failed recently: no write is begun then.
   [[nodiscard]] bool is_resting(time_point now) const {
     return now < rests_until_;
@@ -188,8 +196,11 @@ public:
 
   // -- messages that wait for it -----------------------------------------------------------
 
-  /// Holds `what` until all changes so far are on the disk.
+  /// Holds `what` until all changes so far are on the disk. If max_held wait already, drops it, as
+  /// the network may: whoever gets no answer asks again.
   void hold(member_id to, message what) {
+    if (held_.size() >= max_held)
+      return;
     held_.push_back({is_dirty() ? write_number_ + 1 : write_number_, {to, std::move(what)}});
   }
 
@@ -224,6 +235,7 @@ private:
     return is_ballot_dirty_ || base_.has_value() || unwritten_ <= log_.last_index();
   }
 
+  static constexpr std::size_t max_held = 10'000;
   /// After a failed write, no write and no election begin for this long.
   static constexpr duration rest = std::chrono::milliseconds{100};
 
@@ -239,6 +251,7 @@ private:
   std::optional<under_way> under_way_;
   std::deque<held> held_;
   time_point rests_until_ = time_point::min();
+  bool is_failing_ = false;
 };
 
 } // namespace troupe::raft::detail

@@ -97,7 +97,7 @@ private:
 
   void read() {
     asked_.emplace(requests_ + 1, laws_.highest());
-    ask(raft::replica::read{});
+    ask(raft::replica::read{.may_wait = asked_.size() % 2 == 0});
   }
 
   /// The group grows for a while, then shrinks, so that a leader may be the last member or be
