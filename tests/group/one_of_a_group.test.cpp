@@ -84,6 +84,11 @@ public:
     return core_->applied();
   }
 
+  /// The last round of heartbeats that it has sent.
+  [[nodiscard]] std::uint64_t round() const {
+    return round_;
+  }
+
   void step(const group_core::event& what, request_id id = 7) {
     group_core::effects out;
     core_->step(now_, id, what, out);
@@ -187,8 +192,8 @@ public:
     step(group_core::propose{notes, {consensus().term(), number, text}});
   }
 
-  void read(request_id id) {
-    step(group_core::read{notes}, id);
+  void read(request_id id, bool may_wait = false) {
+    step(group_core::read{notes, may_wait}, id);
   }
 
   void give_section(raft::log_index index, const std::string& state) {
@@ -342,6 +347,25 @@ TEST_CASE("a read is answered once all that was committed before it is applied",
   CHECK(replica.heard().empty());
   replica.sync();
   CHECK(replica.heard() == texts{"note text", "read 5 ready"});
+}
+
+TEST_CASE("a read that may wait has a group begin no round of heartbeats", "[host][group]") {
+  one_of_a_group replica;
+  replica.lead();
+  replica.heard();
+  auto before = replica.round();
+  replica.read(5, true);
+  CHECK(replica.round() == before);
+  SECTION("and waits for the next one") {
+    replica.tick_after(one_of_a_group::options().consensus.heartbeat);
+  }
+  SECTION("or for that of another read") {
+    replica.read(6);
+  }
+  CHECK(replica.round() == before + 1);
+  CHECK(replica.heard().empty());
+  replica.accept();
+  CHECK(replica.heard().front() == "read 5 ready");
 }
 
 TEST_CASE("reads are refused when the leader of a group leads no more", "[host][group]") {

@@ -53,6 +53,7 @@ private:
   struct request {
     time_point deadline{};
     bool numbered = false;
+    bool rests = false;
     bool has_ended = false;
     std::vector<tried> tries{};
   };
@@ -124,6 +125,7 @@ private:
     made.deadline = now_ + std::chrono::milliseconds{random_.below(10'000)};
     client_core::ask what{made.deadline, made.numbered};
     what.hurries = random_.below(4) == 0;
+    made.rests = what.rests = !made.numbered && random_.below(2) == 0;
     step(what, id);
   }
 
@@ -261,11 +263,17 @@ private:
   void see(const client_core::doubt&, request_id) {
     CHECK(is_reached_);
     CHECK(core_.pending_requests() > 0);
+    auto all_rest = std::ranges::all_of(
+      requests_, [](auto& each) { return each.second.has_ended || each.second.rests; });
+    auto is_in_time = !all_rest || now_ - doubted_at_ >= 8s;
+    CHECK(is_in_time);
+    doubted_at_ = now_;
   }
 
   random_source random_;
   client_core core_;
   time_point now_{1h};
+  time_point doubted_at_{};
   request_id last_id_ = 0;
   request_id record_ = 1;
   bool is_reached_ = false;

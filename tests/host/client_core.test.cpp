@@ -20,6 +20,7 @@ using namespace std::literals;
 using namespace troupe;
 using namespace troupe::host;
 using Catch::Matchers::ContainsSubstring;
+using Catch::Matchers::StartsWith;
 
 namespace {
 
@@ -48,6 +49,12 @@ struct driven_client {
 
   request_id ask(duration wait = 10s, bool numbered = true, bool hurries = false) {
     step(client_core::ask{now + wait, numbered, hurries}, ++last_id);
+    return last_id;
+  }
+
+  /// A question that the service keeps.
+  request_id ask_for_news(duration wait) {
+    step(client_core::ask{now + wait, false, false, true}, ++last_id);
     return last_id;
   }
 
@@ -499,6 +506,12 @@ TEST_CASE("a request to a service that was out of reach says what was in the way
     CHECK(client.end_of(unsent)
           == problem{errc::unreachable, words + ": no way to b:1; open the network"});
   }
+  SECTION("with what to do, if it does not say so") {
+    client.step(client_core::hinder{{errc::unreachable, "a:1 knows no node that leads"}});
+    client.pass(1s);
+    CHECK_THAT(client.end_of(unsent)->detail, StartsWith(words + ": a:1 knows no node that leads; ")
+                                                && ContainsSubstring("retry once a node leads"));
+  }
   SECTION("not where that is not known any more") {
     client.step(client_core::hinder{});
     client.pass(1s);
@@ -666,6 +679,19 @@ TEST_CASE("a try that is refused says nothing of those before it", "[host][clien
   CHECK(client.end_of(once)->code == code);
 }
 
+TEST_CASE("a try that is refused twice does not make up for one of which nothing was heard",
+          "[host][client]") {
+  auto client = driven_client::in_session();
+  auto twice = client.ask(1s);
+  client.step(client_core::reached{}); // sent to another place
+  client.fail(twice, errc::not_leader, 2);
+  client.fail(twice, errc::not_leader, 2);
+  client.step(client_core::lost{});
+  client.pass(1s);
+  REQUIRE(client.end_of(twice));
+  CHECK(client.end_of(twice)->code == errc::outcome_unknown);
+}
+
 TEST_CASE("that one node does not understand a request says nothing of what another has done",
           "[host][client]") {
   auto client = driven_client::in_session();
@@ -789,6 +815,49 @@ TEST_CASE("a service is doubted where requests wait and nothing is heard of it")
     client.step(client_core::reached{});
     client.pass(250ms);
     CHECK(client.doubts == ++doubts);
+  }
+  SECTION("seldom where all that waits is kept until there is news") {
+    auto kept = client.ask_for_news(1h);
+    for (auto each = 1; each <= 3; ++each) {
+      client.pass(8s - 1ms);
+      CHECK(client.doubts == each - 1);
+      client.pass(1ms);
+      CHECK(client.doubts == each);
+    }
+    INFO("but in time for another request beside it");
+    client.pass(5s);
+    auto other = client.ask(1h);
+    client.ask_for_news(1h);
+    client.pass(249ms);
+    CHECK(client.doubts == 3);
+    client.pass(1ms);
+    CHECK(client.doubts == 4);
+    client.pass(250ms);
+    client.ask_for_news(1h);
+    client.pass(249ms);
+    CHECK(client.doubts == 4);
+    client.pass(1ms);
+    CHECK(client.doubts == 5);
+    INFO("and seldom again once that is answered");
+    client.answer(other);
+    client.pass(8s - 1ms);
+    CHECK(client.doubts == 5);
+    client.pass(1ms);
+    CHECK(client.doubts == 6);
+    INFO("also where it was answered before a doubt");
+    client.pass(1s);
+    client.answer(client.ask(1h));
+    client.answer(kept);
+    client.pass(8s - 1ms);
+    CHECK(client.doubts == 6);
+    client.pass(1ms);
+    CHECK(client.doubts == 7);
+    INFO("and at another place");
+    client.step(client_core::reached{});
+    client.pass(8s - 1ms);
+    CHECK(client.doubts == 7);
+    client.pass(1ms);
+    CHECK(client.doubts == 8);
   }
   SECTION("not more often than is wished") {
     how.doubt_after = 10s;

@@ -196,12 +196,62 @@ TEST_CASE_METHOD(newcomer, "a node that has just started expects nothing for lon
   early.expect(start + 4s, "x");
   REQUIRE_FALSE(hold("y", 4s));
   REQUIRE_FALSE(hold("x", 4s));
-  early.comes("x"); // its turn is when all is known
-  CHECK(take().empty());
+  early.comes("x");
+  CHECK(take() == texts{"x"}); // it is known
   early.expect(start + 6s, "x");
+  REQUIRE_FALSE(hold("x", 6s));
   early.knows_all_now();
   CHECK(take() == texts{"y"});
   early.comes("x");
+  CHECK(take() == texts{"x"});
+}
+
+TEST_CASE_METHOD(newcomer, "what has come is overtaken by nothing where all is yet to come",
+                 "[host]") {
+  REQUIRE_FALSE(hold("y")); // all is waited for until 5 s after the start
+  early.expect(start + 4s, "x");
+  REQUIRE_FALSE(hold("x", 4s)); // which this one is for longer
+  early.tick(start + 6s);
+  CHECK(take() == texts{"y"});
+  early.comes("x");
+  CHECK(take() == texts{"x"});
+  CHECK_FALSE(early.has_to_wait(start + 6s, "x", true));
+}
+
+TEST_CASE_METHOD(newcomer, "what did not come is answered with all that waits for all", "[host]") {
+  early.expect(start, "x");
+  early.expect(start, "y");
+  early.comes("x");
+  REQUIRE_FALSE(hold("y", 4s));
+  early.tick(start + 5s);
+  CHECK(take().empty());
+  early.tick(start + 9s);
+  CHECK(take() == texts{"y"});
+}
+
+TEST_CASE_METHOD(newcomer, "nothing overtakes what waits for all where its agent is expected anew",
+                 "[host]") {
+  early.expect(start, "x");
+  REQUIRE_FALSE(hold("x", 4s, 1min)); // until nine seconds after the start
+  early.knows_all_now();
+  REQUIRE_FALSE(hold("x", 4500ms, 1min));
+  early.expect(start + 4900ms, "x");
+  early.tick(start + 5s);
+  CHECK(take().empty());
+  early.tick(start + 9s);
+  CHECK(take() == texts{"x", "x"});
+}
+
+TEST_CASE_METHOD(newcomer, "what did not come holds nothing up once all is known", "[host]") {
+  early.expect(start, "x");
+  REQUIRE_FALSE(hold("x", 4s)); // for nine seconds if all is yet to come
+  early.knows_all_now();
+  CHECK(take().empty());
+  early.tick(start + 5s);
+  CHECK(take() == texts{"x"});
+  early.expect(start + 6s, "x");
+  REQUIRE_FALSE(hold("x", 6s));
+  early.expect(start + 11s, "y"); // before the tick of that time
   CHECK(take() == texts{"x"});
 }
 

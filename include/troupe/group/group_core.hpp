@@ -73,6 +73,8 @@ public:
   /// or read_refused.
   struct read {
     service_id service = 0;
+    /// See raft::replica_types::read.
+    bool may_wait = false;
   };
 
   using section = snapshot_maker::section;
@@ -202,7 +204,7 @@ public:
       [&](const read& line) {
         auto mine = own(id, {line.service, kind::read});
         open_reads_.insert(mine);
-        replica_.step(now, mine, raft::replica::read{}, made_);
+        replica_.step(now, mine, raft::replica::read{line.may_wait}, made_);
       },
       [&](section& line) { give(snapshots_.add(line, own_), out); },
       [&](const saved& line) { end_snapshot(now, line); },

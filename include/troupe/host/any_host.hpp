@@ -39,13 +39,23 @@ public:
                     const write_done& failed)
     = 0;
 
+  /// It is this late: after a crash time goes on from there.
   virtual void mark(time_point now) = 0;
+
+  /// Whether mark() does anything.
+  [[nodiscard]] virtual bool marks() const = 0;
 
   /// The floor for tokens at the first start.
   [[nodiscard]] virtual std::uint64_t token_floor() const = 0;
 
   /// The group that stores the records instead; null: there is none.
   [[nodiscard]] virtual group_member* group() const = 0;
+};
+
+/// Hosts without mark() keep no time.
+template <class Host>
+inline constexpr bool marks_time = requires(Host& host, time_point now) {
+  host.mark(now);
 };
 
 /// Wraps a host.
@@ -69,7 +79,12 @@ std::unique_ptr<any_host<M>> make_host(Host host) {
     }
 
     void mark(time_point now) override {
-      inside_.mark(now);
+      if constexpr (marks_time<Host>)
+        inside_.mark(now);
+    }
+
+    [[nodiscard]] bool marks() const override {
+      return marks_time<Host>;
     }
 
     [[nodiscard]] std::uint64_t token_floor() const override {

@@ -32,8 +32,18 @@ public:
   using answer = typename Request::result;
   using handler = std::function<void(result<answer>)>;
 
+  /// See client_core::ask::rests.
+  [[nodiscard]] static bool is_kept([[maybe_unused]] const Request& what) {
+    if constexpr (!Numbered && requires { duration{what.wait}; })
+      return what.wait > duration::zero();
+    else
+      return false;
+  }
+
   typed_request(Request what, duration within, bool is_urgent, handler done)
-    : client_request(within, Numbered, is_urgent), what_(std::move(what)), done_(std::move(done)) {}
+    : client_request(within, Numbered, is_urgent, is_kept(what)),
+      what_(std::move(what)),
+      done_(std::move(done)) {}
 
   ~typed_request() override {
     static_cast<void>(guarded([this] { tell(service_caller::closed()); }));

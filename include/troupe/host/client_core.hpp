@@ -49,6 +49,9 @@ public:
     bool numbered = true;
     /// End the request early if it cannot be carried out for now: see `refuse`.
     bool hurries = false;
+    /// The service keeps it until there is news, see waiting_query: that no answer comes is no
+    /// reason for a doubt before longest_doubt_pause.
+    bool rests = false;
   };
 
   /// The service can be reached, perhaps at another place than before: open requests are sent
@@ -151,7 +154,8 @@ public:
     problem why;
   };
 
-  /// Requests wait, and nothing was heard from the service for client_options::doubt_after.
+  /// Requests wait, and nothing was heard from the service for client_options::doubt_after; where
+  /// all of them rest, for longest_doubt_pause.
   /// Repeated after twice that span, then four times, up to longest_doubt_pause: a service may keep
   /// a request waiting, as in line for a lock. Check whether it is alive; look elsewhere if not.
   struct doubt {};
@@ -270,6 +274,7 @@ private:
     record_until_ = now_ + known_for;
     heard_at_ = now_;
     doubted_ = 0;
+    fresh_ = lively_;
     refusal_ = {};
     hindrance_ = {};
     retry_at_.reset();
@@ -297,19 +302,21 @@ private:
     auto waits = is_reached_ && !open_.empty() && options_.doubt_after > duration::zero();
     if (!waits)
       return std::nullopt;
-    return heard_at_ + (is_fresh() ? options_.doubt_after : doubt_pause_);
+    return heard_at_ + pause_before_doubt();
   }
 
-  /// Whether a request waits that has not been a reason for a doubt.
-  [[nodiscard]] bool is_fresh() const {
-    return !open_.empty() && open_.rbegin()->first > doubted_;
+  [[nodiscard]] duration pause_before_doubt() const {
+    if (fresh_ > 0)
+      return options_.doubt_after;
+    return lively_ > 0 ? doubt_pause_ : std::max(options_.doubt_after, longest_doubt_pause);
   }
 
   /// @pre a request waits
   void begin_doubt() {
-    auto last = is_fresh() ? options_.doubt_after : doubt_pause_;
+    auto last = pause_before_doubt();
     doubt_pause_ = std::max(options_.doubt_after, std::min(2 * last, longest_doubt_pause));
     doubted_ = open_.rbegin()->first;
+    fresh_ = 0;
     heard_at_ = now_;
     put(doubt{});
   }
@@ -354,8 +361,12 @@ private:
     request made{what};
     if (what.numbered)
       enlist(made);
-    if (!is_fresh())
+    if (what.rests ? open_.empty() : fresh_ == 0)
       heard_at_ = now_; // those that wait have been doubted for
+    if (!what.rests) {
+      ++lively_;
+      ++fresh_;
+    }
     deadlines_.emplace(what.deadline, id);
     send_now(*open_.emplace(id, made).first);
   }
@@ -601,6 +612,10 @@ private:
   request erase(requests::iterator which) {
     auto gone = open_.extract(which);
     deadlines_.erase({gone.mapped().what.deadline, gone.key()});
+    if (!gone.mapped().what.rests) {
+      --lively_;
+      fresh_ -= gone.key() > doubted_ ? 1 : 0;
+    }
     return gone.mapped();
   }
 
@@ -626,11 +641,18 @@ private:
               + why.detail};
   }
 
+  /// What was in the way, and what to do, which it may say itself.
+  [[nodiscard]] std::string hindrance() const {
+    if (!hindrance_ || is_reached_)
+      return {};
+    auto& said = hindrance_.detail;
+    auto has_advice = said.find("; ") != std::string::npos;
+    return ": " + said + (has_advice ? "" : "; see troupe status, and retry once a node leads");
+  }
+
   [[nodiscard]] problem too_late(const request& each) const {
     if (each.tries_now() == 0) // tries in ended sessions were not carried out
-      return {errc::unreachable,
-              "the service was out of reach; nothing was done"
-                + (hindrance_ && !is_reached_ ? ": " + hindrance_.detail : std::string{})};
+      return {errc::unreachable, "the service was out of reach; nothing was done" + hindrance()};
     if (each.tries == each.refusals)
       return {errc::no_quorum, "no node of the service led in all that time; nothing was done, "
                                "retry once a majority of the nodes is back"};
@@ -658,7 +680,9 @@ private:
   bool is_closed_ = false;
   /// Last sign of life, or doubt; or when a request came while no fresh one waited.
   time_point heard_at_{};
-  request_id doubted_ = 0; // the last request that was a reason for a doubt
+  request_id doubted_ = 0; // the last request that was there at a doubt
+  std::size_t lively_ = 0; // requests that do not rest
+  std::size_t fresh_ = 0;  // those of them that have come since the last doubt
   duration doubt_pause_{}; // before another one for the same
   problem refusal_;        // see refuse
   problem hindrance_;      // see hinder

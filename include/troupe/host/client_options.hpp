@@ -20,8 +20,8 @@ struct client_options {
   /// minute).
   duration keep_every = std::chrono::seconds{20};
   /// The client reports that the service may hang if requests wait and nothing is heard from it for
-  /// this long, and for the same requests again after ever longer pauses, of 8 s at most; zero: it
-  /// never does.
+  /// this long, and for the same requests again after ever longer pauses, of 8 s at most; where all
+  /// that waits is long polls, after 8 s. Zero: it never does.
   duration doubt_after = std::chrono::milliseconds{250};
   /// What a request ends with that the service does not know.
   problem unknown_request{errc::incompatible,

@@ -12,6 +12,7 @@
 #include <string>
 #include <utility>
 
+#include "troupe/core/flaw.hpp"
 #include "troupe/core/machine.hpp"
 #include "troupe/core/problem.hpp"
 #include "troupe/core/shares.hpp"
@@ -80,7 +81,10 @@ public:
 
   /// This may come to be known soon, as where its node has begun anew.
   void expect(time_point now, const std::string& about) {
+    if (planted_flaw == flaw::return_not_awaited)
+      return;
     drop_expected(now);
+    answer_all();
     auto known = expected_.find(about);
     if (known == expected_.end() && expected_.size() >= most)
       return;
@@ -90,14 +94,16 @@ public:
     dues_.emplace(now + patience, about);
   }
 
-  /// It has come: answers what waits for it, in its order.
+  /// It has come: answers what waits for it, in its order, also where all is yet to come.
   void comes(const std::string& about) {
     auto found = expected_.find(about);
     if (found == expected_.end())
       return;
     dues_.erase({found->second, about});
     expected_.erase(found);
+    is_coming_ = true;
     waiting_.look(about);
+    is_coming_ = false;
     answer_all();
   }
 
@@ -131,17 +137,21 @@ public:
     auto until = may_wait(now) ? until_ : now;
     if (auto found = expected_.find(what.about); found != expected_.end())
       until = std::max(until, found->second);
-    ++abouts_[what.about];
+    auto& others = abouts_[what.about];
+    ++others.count;
+    others.until = until = std::max(until, others.until);
     bytes_ += what.bytes;
     if (what.bytes > 0)
       bytes_of_[what.by] += what.bytes;
     waiting_.add({.about = interest{what.about, true},
-                  .has_news = [this, about = what.about](
-                                std::uint64_t) { return knows_all_ && !expected_.contains(about); },
+                  .has_news =
+                    [this, about = what.about](std::uint64_t) {
+                      return (knows_all_ || is_coming_) && !expected_.contains(about);
+                    },
                   .answer =
                     [this, about = std::move(what.about), by = what.by, bytes = what.bytes,
                      answer = std::move(what.answer)](std::uint64_t) {
-                      if (auto found = abouts_.find(about); --found->second == 0)
+                      if (auto found = abouts_.find(about); --found->second.count == 0)
                         abouts_.erase(found);
                       give_back(by, bytes);
                       answer();
@@ -182,11 +192,18 @@ public:
   }
 
 private:
-  /// What has not come in time is expected no more; who waits for it is answered by tick().
+  /// For one thing, and for how long: what comes to wait behind them waits as long.
+  struct those_that_wait {
+    std::size_t count = 0;
+    time_point until{};
+  };
+
+  /// What has not come in time is expected no more: who waits for it and for nothing else is due.
   void drop_expected(time_point now) {
     while (!dues_.empty() && dues_.begin()->first <= now) {
-      expected_.erase(dues_.begin()->second);
-      dues_.erase(dues_.begin());
+      auto about = std::move(dues_.extract(dues_.begin()).value().second);
+      expected_.erase(about);
+      waiting_.look(about);
     }
   }
 
@@ -225,10 +242,12 @@ private:
   bool knows_all_ = true;
   time_point until_{};
   waiting_questions waiting_;
-  std::map<std::string, std::size_t> abouts_;
+  std::map<std::string, those_that_wait> abouts_;
   /// What may come, each until then, and in the order of that.
   std::map<std::string, time_point> expected_;
   std::set<std::pair<time_point, std::string>> dues_;
+  /// While what is looked for has come.
+  bool is_coming_ = false;
   /// Of those that wait: of all, and by who asks.
   std::size_t bytes_ = 0;
   std::map<std::string, std::size_t> bytes_of_;

@@ -31,7 +31,8 @@ public:
   virtual void propose(proposal what) = 0;
 
   /// Asks for read_ready, which comes after all that is committed at the time of the call.
-  virtual void read(request_id id) = 0;
+  /// `may_wait`: it may come raft::options::heartbeat later, and costs the group no message then.
+  virtual void read(request_id id, bool may_wait) = 0;
 
   /// Answers take_section. `write` is called once, on a thread for long jobs.
   virtual void give_section(raft::log_index index, std::function<std::string()> write) = 0;

@@ -29,8 +29,6 @@ public:
   template <machine M, class Home, class Failed>
   void save(const std::shared_ptr<const durable_snapshot<M>>&, const Home&, const Failed&) {}
 
-  void mark(time_point) {}
-
   /// The floor for tokens at the first start of the group.
   [[nodiscard]] static std::uint64_t token_floor() {
     return in_memory::token_floor();

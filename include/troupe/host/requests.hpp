@@ -20,6 +20,14 @@ concept about_property = requires(const Machine& frozen, const Request& what) {
   { frozen.owner_of(what) } -> std::same_as<std::optional<std::string>>;
 };
 
+/// A query whose answer may come raft::options::heartbeat later than others, and then costs its
+/// group no message: for what many clients ask at rest. It has `static constexpr bool may_wait =
+/// true`.
+template <class Question>
+concept unhurried = requires {
+  requires Question::may_wait;
+};
+
 /// The commands of a service; each names its `result`.
 template <class... Requests>
 struct commands {};

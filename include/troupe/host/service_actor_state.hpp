@@ -336,7 +336,7 @@ private:
     auto promise = self_->make_response_promise();
     auto go_on = [this, promise, what, by = std::move(by)] { ask_for_news(what, promise, by); };
     auto refuse = [promise](const problem& why) mutable { promise.deliver(to_error(why)); };
-    group.read(unconfirmed_.add({std::move(go_on), std::move(refuse)}));
+    group.read(unconfirmed_.add({std::move(go_on), std::move(refuse)}), unhurried<Question>);
     return caf::delegated<typename Question::result>{};
   }
 
@@ -594,7 +594,8 @@ private:
     auto no_later
       = [&wake](caf::actor_clock::time_point when) { wake = std::min(wake.value_or(when), when); };
     if (auto next = core_.next_deadline())
-      no_later(started_ + (std::min(*next, now() + mark_every) - born_));
+      no_later(started_
+               + (std::min(*next, now() + (host_->marks() ? mark_every : look_every)) - born_));
     if (auto next = core_.next_wall_deadline())
       no_later(self_->clock().now()
                + std::clamp(*next - read_calendar(), duration::zero(), wall_every));
@@ -605,7 +606,7 @@ private:
 
   void wake_up() {
     core_.tick(now(), out_);
-    if (core_.next_deadline() && now() >= mark_at_) {
+    if (host_->marks() && core_.next_deadline() && now() >= mark_at_) {
       host_->mark(now());
       mark_at_ = now() + mark_every / 2;
     }
@@ -632,6 +633,8 @@ private:
 
   /// A crash extends a lease by at most this.
   static constexpr duration mark_every = std::chrono::seconds{1};
+  /// Far deadlines are looked at so often.
+  static constexpr duration look_every = std::chrono::hours{1};
   /// The calendar may be set, so read it at least this often while the machine needs it.
   static constexpr duration wall_every = std::chrono::minutes{1};
   static constexpr std::size_t max_unconfirmed = 10'000;

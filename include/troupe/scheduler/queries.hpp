@@ -77,6 +77,8 @@ struct watch_assignments {
 /// then sends renew_worker.
 struct check_in {
   using result = worker_receipt;
+  /// The lease counts from when it was sent.
+  static constexpr bool may_wait = true;
 
   worker_id worker{};
   std::uint64_t boot = 0;

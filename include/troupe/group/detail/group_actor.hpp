@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "caf/action.hpp"
 #include "caf/actor.hpp"
 #include "caf/actor_cast.hpp"
 #include "caf/actor_clock.hpp"
@@ -15,9 +16,7 @@
 #include "caf/mailbox_element.hpp"
 #include "caf/stateful_actor.hpp"
 #include "troupe/core/caf/compat.hpp"
-#include "troupe/core/caf/deadline_timer.hpp"
 #include "troupe/core/caf/ignore_strays.hpp"
-#include "troupe/core/caf/run_on.hpp"
 #include "troupe/group/detail/group_driver.hpp"
 #include "troupe/host/group_member.hpp"
 
@@ -52,25 +51,27 @@ public:
     self_->monitor(who);
   }
 
-  void arm(caf::actor_clock::time_point when) {
-    timer_.arm(self_, when, [this] { driver_->wake(); });
-  }
-
 private:
   caf::event_based_actor* self_;
   std::shared_ptr<group_driver> driver_;
-  deadline_timer timer_;
 };
 
-/// Passes messages of the group to its driver on the thread that delivers them.
-class group_actor : public caf::stateful_actor<group_state_actor> {
+/// Passes messages of the group to its driver on the thread that delivers them. The links run its
+/// timer as well, as what a group does then is mostly to write to peers.
+class group_actor
+  : public compat::near_links<caf::stateful_actor<group_state_actor>, compat::elsewhere::by_links> {
 public:
+  using base
+    = compat::near_links<caf::stateful_actor<group_state_actor>, compat::elsewhere::by_links>;
+
   group_actor(caf::actor_config& how, const std::shared_ptr<group_driver>& driver)
-    : caf::stateful_actor<group_state_actor>(how, driver), driver_(driver) {}
+    : base(how, driver), driver_(driver) {}
 
   bool enqueue(caf::mailbox_element_ptr what, compat::execution_context* context) override {
     if (!what->content().match_elements<group_message>())
-      return caf::stateful_actor<group_state_actor>::enqueue(std::move(what), context);
+      return base::enqueue(std::move(what), context);
+    if constexpr (requires { this->note_links(context); })
+      this->note_links(context);
     compat::bringing here{context};
     driver_->receive(what->content().get_as<group_message>(0), what->sender);
     return true;
@@ -84,11 +85,14 @@ private:
 inline caf::actor spawn_group(caf::actor_system& sys, const std::shared_ptr<group_driver>& driver) {
   auto made = sys.spawn<group_actor, caf::hidden>(driver);
   driver->set_actor(caf::actor_cast<caf::weak_actor_ptr>(made));
-  driver->set_alarm([home = caf::actor_cast<caf::weak_actor_ptr>(made)](time_point when) {
-    if (auto self = home.lock())
-      run_on_state<group_state_actor>(caf::actor_cast<caf::actor>(self),
-                                      [at = caf::actor_clock::time_point{when.time_since_epoch()}](
-                                        group_state_actor& state) { state.arm(at); });
+  driver->set_alarm([&clock = sys.clock(), home = caf::actor_cast<caf::weak_actor_ptr>(made),
+                     to = std::weak_ptr{driver}](time_point when) {
+    auto ring = [to, when] {
+      if (auto it = to.lock())
+        it->wake(when);
+    };
+    clock.schedule(caf::actor_clock::time_point{when.time_since_epoch()},
+                   caf::make_action(ring, caf::action::state::waiting), home);
   });
   return made;
 }
@@ -108,8 +112,8 @@ public:
     group_->step(0, group_core::propose{which_, std::move(what)});
   }
 
-  void read(request_id id) override {
-    group_->step(id, group_core::read{which_});
+  void read(request_id id, bool may_wait) override {
+    group_->step(id, group_core::read{which_, may_wait});
   }
 
   void give_section(raft::log_index index, std::function<std::string()> write) override {

@@ -70,7 +70,8 @@ public:
       metrics_(sys),
       writer_(std::make_unique<worker_thread>("troupe.disk")) {}
 
-  /// Sets the function that arranges one call of wake() at a time, not earlier. Call it first.
+  /// Sets the function that arranges one call of wake(when) at that time, not earlier. Call it
+  /// first.
   void set_alarm(std::function<void(time_point)> alarm) {
     alarm_ = std::move(alarm);
   }
@@ -108,8 +109,10 @@ public:
   }
 
   /// Call it at the time that the alarm was set to.
-  void wake() {
+  void wake(time_point when) {
     std::unique_lock guard{mutex_};
+    if (wake_at_ != when)
+      return; // an earlier alarm has replaced it
     wake_at_.reset();
     if (!core_)
       return;

@@ -22,8 +22,8 @@ namespace troupe::host::detail {
 /// A request of any type.
 class client_request {
 public:
-  client_request(duration within, bool is_command, bool is_urgent)
-    : wait(within), numbered(is_command), hurries(is_urgent) {}
+  client_request(duration within, bool is_command, bool is_urgent, bool is_kept)
+    : wait(within), numbered(is_command), hurries(is_urgent), rests(is_kept) {}
 
   client_request(const client_request&) = delete;
   client_request& operator=(const client_request&) = delete;
@@ -43,6 +43,7 @@ public:
   const bool numbered;
   /// See client_core::ask.
   const bool hurries;
+  const bool rests;
 };
 
 /// Sends requests of all types to one service, with its own actor that runs a client_core.

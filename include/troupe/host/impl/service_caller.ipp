@@ -79,7 +79,7 @@ public:
   }
 
   void ask(std::shared_ptr<client_request> what) {
-    client_core::ask how{core_.now() + what->wait, what->numbered, what->hurries};
+    client_core::ask how{core_.now() + what->wait, what->numbered, what->hurries, what->rests};
     open_.emplace(++last_id_, pending{std::move(what), {}});
     core_.step(how, last_id_);
   }
