@@ -81,8 +81,11 @@ private:
     auto was_ending = it_.is_ending();
     departure::effects out;
     it_.step({}, id, std::move(what), out);
-    auto is_answer = [](auto& each) { return std::holds_alternative<departure::answer>(each); };
-    auto own = std::ranges::find_if_not(out, is_answer);
+    auto is_said = [](auto& each) {
+      return std::holds_alternative<departure::answer>(each)
+             || std::holds_alternative<departure::rest>(each);
+    };
+    auto own = std::ranges::find_if_not(out, is_said);
     CHECK(std::distance(own, out.end()) <= 1);
     CHECK((it_.is_ending() || !was_ending)); // it does not change its mind
     for (auto& each : out)
@@ -108,6 +111,12 @@ private:
     have_asked_.insert(what.id);
   }
 
+  void perform(const departure::rest& what) {
+    CHECK(what.on != rests_);
+    CHECK_FALSE(it_.is_ending());
+    rests_ = what.on;
+  }
+
   void perform(const departure::over& what) {
     CHECK(callers_.erase(what.id) == 1); // once
     runs_.erase(what.id);
@@ -124,6 +133,7 @@ private:
   std::map<request_id, departure::run> runs_;
   std::set<departure::stage> stages_;
   request_id ender_ = 0;
+  bool rests_ = false;
 };
 
 } // namespace

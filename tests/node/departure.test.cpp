@@ -198,6 +198,32 @@ TEST_CASE("a node whose vote nobody takes goes on, and may leave later", "[node]
   CHECK(run.size() == 14);
 }
 
+TEST_CASE("a node rests while it leaves, and no longer where it stays", "[node][departure]") {
+  node it;
+  it.one(1, leave);
+  CHECK(it.rests);
+  it.one(2, leave); // is refused, and changes nothing
+  CHECK(it.rests);
+  it.one(1, end_of(deliver, {errc::in_use, "a message"}));
+  CHECK_FALSE(it.rests);
+  it.step(3, departure::ask{leave});
+  CHECK(it.rests);
+  it.step(3, end_of(deliver, {errc::in_use, "a message"}));
+  CHECK_FALSE(it.rests);
+  SECTION("nor says so anew where it ends") {
+    it.leave_until(give_up_vote);
+    it.step(5, departure::stop{});
+    it.step(1, end_of(give_up_vote, {errc::in_use, "the last voter"}));
+    CHECK(it.rests);
+  }
+  SECTION("nor where it is refused at once") {
+    auto alone = leave;
+    alone.hosts_alone = true;
+    it.one(4, alone);
+    CHECK_FALSE(it.rests);
+  }
+}
+
 TEST_CASE("a node of which the leader has not heard has no vote to give up", "[node][departure]") {
   node it;
   it.leave_until(give_up_vote);

@@ -117,32 +117,34 @@ class traced_departure : public test::traced_machine<departure> {
 
   std::string to_words(const departure::effect& what) override {
     std::ostringstream text;
-    troupe::visit(overloaded{
-                    [&](const departure::run& each) {
-                      text << each.id << " runs ";
-                      for (auto& [which, name] : stages)
-                        if (which == each.which)
-                          text << name;
-                      if (each.within > duration::zero())
-                        text << " within " << troupe::to_string(each.within);
-                      text << (each.force ? ", forced" : "");
-                    },
-                    [&](const departure::answer& each) {
-                      text << each.id << " hears";
-                      if (each.why)
-                        text << ": " << to_string(each.why);
-                      else
-                        write(text, each.report);
-                    },
-                    [&](const departure::over& each) {
-                      text << each.id << " is over";
-                      if (each.why)
-                        text << ": " << to_string(each.why);
-                      else if (each.report != departure_report{})
-                        write(text, each.report);
-                    },
-                  },
-                  what);
+    troupe::visit(
+      overloaded{
+        [&](const departure::rest& each) { text << (each.on ? "rests" : "rests no more"); },
+        [&](const departure::run& each) {
+          text << each.id << " runs ";
+          for (auto& [which, name] : stages)
+            if (which == each.which)
+              text << name;
+          if (each.within > duration::zero())
+            text << " within " << troupe::to_string(each.within);
+          text << (each.force ? ", forced" : "");
+        },
+        [&](const departure::answer& each) {
+          text << each.id << " hears";
+          if (each.why)
+            text << ": " << to_string(each.why);
+          else
+            write(text, each.report);
+        },
+        [&](const departure::over& each) {
+          text << each.id << " is over";
+          if (each.why)
+            text << ": " << to_string(each.why);
+          else if (each.report != departure_report{})
+            write(text, each.report);
+        },
+      },
+      what);
     if (it_.is_ending() && !std::exchange(was_ending_, true))
       text << "; the node ends";
     return text.str();

@@ -800,6 +800,43 @@ TEST_CASE("the nodes that the node of the services names are asked once it is go
   f.reach(d, 2);
 }
 
+TEST_CASE("where another cluster has answered, nobody is sent from here", "[node][finder]") {
+  finding f{{a, b, c}};
+  f.refuse(a, {errc::bad_argument, "a:1 is a node of another cluster; check the address"});
+  f.pass(1s);
+  f.refuse(b); // which may start yet
+  f.pass(1s);
+  f.link(c, 1);
+  f.answer(1, here());
+  CHECK(f.only<finder::bind>().how.others == std::vector{b, c});
+}
+
+TEST_CASE("services in the memory of a node are lost with it", "[node][finder]") {
+  finding f{{a}};
+  f.link(a, 1);
+  auto said = here();
+  auto moves = GENERATE(false, true);
+  auto has_led = GENERATE(false, true);
+  if (!moves)
+    said.all.erase(cluster::voters_name);
+  f.answer(1, said);
+  f.out.clear();
+  if (has_led) { // as services that can move
+    f.step(finder::lead{1});
+    f.step(finder::follow{2, std::nullopt});
+  }
+  f.step(finder::link_down{1});
+  for (auto tries = 0; tries < 5; ++tries) {
+    for (auto& each : f.take<finder::dial>())
+      f.step(finder::dialled{problem{errc::unreachable, "is closed"}}, each.id);
+    f.pass(1s);
+  }
+  auto told = f.take<finder::without_quorum>();
+  CHECK(told.size() == (moves || has_led ? 0 : 1));
+  if (!told.empty())
+    CHECK_THAT(told.back().why.detail, ContainsSubstring("in the memory of the node at a:1"));
+}
+
 TEST_CASE("services whose link is lost are out of reach", "[node][finder]") {
   finding f{{a, b}};
   f.bound_to(a, 1);

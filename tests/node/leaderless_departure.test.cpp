@@ -4,6 +4,7 @@
 #include "troupe/cluster/departure.hpp"
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 
 #include <utility>
 #include <variant>
@@ -73,7 +74,8 @@ TEST_CASE("a node without a vote leaves once one that leads has answered it, els
     it.one(1, departure::ask{leave});
     it.one(1, delivered);
     CHECK(it.step(2, departure::ask{forced}).empty());
-    CHECK(stage_of(it.one(1, departure::done{reach_leader, silence})) == tell_program);
+    departure::done late{.which = reach_leader, .why = silence, .has_log = true, .is_seated = true};
+    CHECK(stage_of(it.one(1, late)) == tell_program);
   }
   SECTION("its program has been told, and ends") {
     node it;
@@ -92,6 +94,28 @@ TEST_CASE("a node without a vote leaves once one that leads has answered it, els
     CHECK(why_of(it.one(1, departure::done{reach_leader, silence})).code == errc::cancelled);
     CHECK(stage_of(it.one(2, departure::done{deliver_memory})) == turn_away);
   }
+}
+
+TEST_CASE("a node that gets a vote while it looks for who leads gives it up", "[node][departure]") {
+  node it;
+  it.one(1, leave);
+  it.one(1, departure::done{.which = deliver, .has_log = true});
+  auto has_vote = GENERATE(false, true); // or it is about to hear of that
+  departure::done reached{.which = reach_leader,
+                          .has_log = true,
+                          .is_seated = has_vote,
+                          .knows_leader = true,
+                          .has_vote = has_vote};
+  CHECK(stage_of(it.one(1, reached)) == give_up_vote);
+  CHECK(stage_of(it.one(1, departure::done{give_up_vote})) == end_workers);
+  it.one(1, departure::done{end_workers});
+  it.one(1, departure::done{deliver_rest});
+  it.one(1, departure::done{take_back});
+  for (auto each : {turn_away, hand_over, say_farewell, fall_silent, end_sessions, end_links,
+                    end_agents, end_services})
+    it.one(1, departure::done{each});
+  CHECK(std::get<departure::over>(it.one(1, departure::done{end_router})).report.gave_up_vote
+        == has_vote);
 }
 
 TEST_CASE("a voter that no leader has answered says that it stays", "[node][departure]") {

@@ -4,6 +4,7 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include <algorithm>
+#include <iterator>
 #include <string>
 #include <utility>
 #include <vector>
@@ -27,12 +28,15 @@ struct standing {
   /// A record of that life comes.
   void comes(boot_number boot) {
     registry::record made;
+    if (is_fleeting)
+      made.metadata[cluster::known_nodes::fleeting_mark] = "yes";
     made.key = {registry::record_kind::node, "two", node};
     made.boot = boot;
     made.version = 1;
     registry::effects none;
     table.step(now, 1, registry::put_records{{made}}, none);
     it.settle(now, node);
+    nodes.put(node, {made}); // once that is done, as in node_core
   }
 
   void see(boot_number boot, member_status is) {
@@ -45,8 +49,9 @@ struct standing {
     auto end = now + span;
     while (it.next_deadline() && *it.next_deadline() <= end) {
       now = std::max(now, *it.next_deadline());
-      for (auto& [which, boot] : it.tick(now).lost)
-        lost.emplace_back(which, boot);
+      auto made = it.tick(now);
+      std::ranges::move(made.lost, std::back_inserter(lost));
+      std::ranges::move(made.forgotten, std::back_inserter(forgotten));
       CHECK(it.flaws() == std::vector<std::string>{});
     }
     now = end;
@@ -62,8 +67,11 @@ struct standing {
 
   const node_id node = test::node_named("n2");
   registry::record_table table;
-  cluster::member_standings it{5s, 24h, table};
+  cluster::known_nodes nodes;
+  cluster::member_standings it{{5s, 5min, 24h}, nodes, table};
+  bool is_fleeting = false;
   std::vector<std::pair<node_id, boot_number>> lost;
+  std::vector<node_id> forgotten;
   time_point now{1h};
 };
 
@@ -133,7 +141,6 @@ TEST_CASE_METHOD(standing, "a node that has stopped is there for a while", "[nod
   SECTION("and then gone") {
     pass(1ns);
     CHECK_FALSE(is_active());
-    CHECK_FALSE(it.next_deadline());
     CHECK(lost.empty()); // it has said that it stops
   }
   SECTION("no longer for being told again") {
@@ -151,13 +158,99 @@ TEST_CASE_METHOD(standing, "a node that has stopped is there for a while", "[nod
     CHECK(is_active());
     pass(1ns);
     see(3, member_status::left); // it was there, and nobody here has seen that
-    CHECK(it.next_deadline());
+    CHECK(is_active());
   }
   SECTION("unless it is dead") {
     see(1, member_status::dead);
     CHECK_FALSE(is_active());
-    CHECK_FALSE(it.next_deadline());
   }
+}
+
+TEST_CASE_METHOD(standing, "a node without a data folder is shown for a while once it is gone",
+                 "[node][standings]") {
+  is_fleeting = true;
+  comes(1);
+  see(1, member_status::alive);
+  pass(24h);
+  CHECK(is_active());
+  see(1, member_status::dead);
+  SECTION("and then dropped, however often that is said") {
+    pass(1min);
+    see(1, member_status::dead);
+    pass(4min - 1ns);
+    CHECK(known().records == 1);
+    pass(1ns);
+    CHECK(known().boot == 0);
+    CHECK(forgotten == std::vector{node});
+    CHECK_FALSE(it.next_deadline());
+    comes(1); // of a member that has seen it die later
+    CHECK(known().boot == 0);
+    see(1, member_status::dead);
+    comes(1);
+    CHECK(known().boot == 0);
+    CHECK_FALSE(it.next_deadline());
+    CHECK(it.is_dropped(node));
+    SECTION("it was only cut off") {
+      see(1, member_status::alive);
+      CHECK_FALSE(it.is_dropped(node));
+      comes(1);
+      CHECK(is_active());
+      see(1, member_status::dead); // and is shown for as long again
+      pass(5min - 1ns);
+      CHECK(known().records == 1);
+    }
+    SECTION("a later life of it is shown for as long") {
+      see(2, member_status::dead);
+      comes(2);
+      CHECK(known().records == 1);
+      CHECK_FALSE(is_active());
+    }
+  }
+  SECTION("unless it is back by then") {
+    pass(4min);
+    see(1, member_status::alive);
+    CHECK_FALSE(it.next_deadline());
+    pass(1h);
+    CHECK(is_active());
+    see(1, member_status::dead); // and has all that time again
+    pass(5min - 1ns);
+    CHECK(known().records == 1);
+    CHECK_FALSE(it.is_dropped(node));
+  }
+  SECTION("unless it is there in a later life of which the members say nothing yet") {
+    pass(4min);
+    comes(2);
+    CHECK(is_active());
+    CHECK(it.flaws() == std::vector<std::string>{});
+    pass(1min);
+    CHECK(known().boot == 2);
+    CHECK(forgotten.empty());
+    see(2, member_status::dead); // and has all that time again
+    pass(5min - 1ns);
+    CHECK(known().records == 1);
+    pass(1ns);
+    CHECK(known().boot == 0);
+  }
+  SECTION("as long if it is heard of only then") {
+    it.forget(now, node);
+    nodes.remove(node);
+    see(1, member_status::dead);
+    CHECK_FALSE(it.next_deadline());
+    comes(1);
+    CHECK_FALSE(is_active());
+    pass(5min);
+    CHECK(known().boot == 0);
+  }
+}
+
+TEST_CASE_METHOD(standing, "a node with a data folder is shown until the members forget it",
+                 "[node][standings]") {
+  comes(1);
+  see(1, member_status::dead);
+  pass(23h);
+  CHECK(known().records == 1);
+  CHECK(forgotten.empty());
+  CHECK_FALSE(it.next_deadline());
 }
 
 TEST_CASE_METHOD(standing, "who begins anew among the members waits for each of them again",

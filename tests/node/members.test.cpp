@@ -179,11 +179,12 @@ TEST_CASE("a node that has stopped shows no members", "[node][membership]") {
 }
 
 TEST_CASE("a node whose port is taken for datagrams says so", "[node][membership]") {
-  auto where = net::resolve({"127.0.0.1", 0}).value().front();
+  auto port = test::free_port(); // for connections, too: they are looked at first
+  auto where = net::resolve({"127.0.0.1", port}).value().front();
   auto taken = net::datagram_socket::open(where).value();
   node_options how;
   how.links.insecure = true;
-  how.listen = {"127.0.0.1", taken.local().port()};
+  how.listen = {"127.0.0.1", port};
   auto refused = node::start(how);
   REQUIRE(!refused);
   CHECK(refused.error().code == errc::in_use);

@@ -225,7 +225,7 @@ private:
     switch (random_.below(5)) {
       case 0:
         leads_ = true;
-        return step(node_core::lead{});
+        return step(node_core::lead{random_.below(4) == 0});
       case 1:
         leads_ = false;
         return step(node_core::follow{});

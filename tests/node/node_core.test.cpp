@@ -315,6 +315,22 @@ TEST_CASE_METHOD(one_node, "an agent is found while its node is there", "[node][
   }
 }
 
+TEST_CASE_METHOD(one_node,
+                 "who has told of the records of a node that has just died is asked for them",
+                 "[node][core]") {
+  member two{2};
+  two.says_node("two");
+  auto said = two.statement();
+  auto teller = member{3}.who;
+  step(node_core::member_is{two.who, said.what.when, member_status::alive, said, two.key, teller});
+  step(node_core::member_is{two.who, said.what.when, member_status::dead, said, two.key,
+                            member{4}.who});
+  pass(100ms);
+  auto asked = only<record_exchange::ask>();
+  REQUIRE(asked);
+  CHECK(asked->whom == teller);
+}
+
 TEST_CASE_METHOD(one_node, "who was dead before this node came is shown as gone", "[node][core]") {
   member two{2};
   two.says_node("two");
@@ -503,6 +519,47 @@ TEST_CASE_METHOD(one_node, "the end of the link of an earlier life is none of th
   }
 }
 
+TEST_CASE_METHOD(one_node, "a node without a data folder that was cut off for long is shown again",
+                 "[node][core]") {
+  begin();
+  member two{2};
+  two.says_node("two", true);
+  two.says_agent("echo");
+  hear(two);
+  see_same(two, member_status::dead);
+  pass(5min - 1ns);
+  CHECK(core().table().answer(registry::find_owner{two.who}).records == 2);
+  pass(1ns);
+  CHECK(core().table().answer(registry::find_owner{two.who}).records == 0);
+  out.clear();
+  see_same(two, member_status::alive);
+  bring(two);
+  CHECK(core().table().answer(registry::find_owner{two.who}).records == 2);
+  CHECK(shows(two) == record_status::active);
+}
+
+TEST_CASE_METHOD(one_node,
+                 "what comes of a node that is dropped is asked for again once it is back",
+                 "[node][core]") {
+  begin();
+  member two{2};
+  two.says_node("two", true);
+  hear(two);
+  see_same(two, member_status::dead);
+  pass(5min);
+  CHECK_FALSE(knows(two));
+  out.clear();
+  see_same(two, member_status::dead); // as another life this node hears of all members anew
+  pass(30s);
+  if (auto asked = last<record_exchange::ask>()) // of one that has seen it die later
+    step(record_exchange::answered{std::vector{two.page(last_said(two))}}, asked->id);
+  CHECK_FALSE(knows(two));
+  see_same(two, member_status::alive);
+  bring(two);
+  CHECK(knows(two));
+  CHECK(shows(two) == record_status::active);
+}
+
 SCENARIO_METHOD(one_node, "a node that the members have forgotten comes back as it was",
                 "[node][core]") {
   GIVEN("a node with an agent, whose link was cut for so long that the members forgot it") {
@@ -631,9 +688,24 @@ TEST_CASE_METHOD(one_node, "all is here once the records of those have come that
     step(node_core::compared{});
     CHECK_FALSE(only<node_core::caught_up>()); // once
   }
-  SECTION("at once, where this node leads") {
+  SECTION("at once, where this node leads and is alone in its group") {
+    step(node_core::lead{true});
+    CHECK(only<node_core::caught_up>());
+  }
+  SECTION("likewise where this node leads others") {
     see(two);
     step(node_core::lead{});
+    CHECK_FALSE(only<node_core::caught_up>());
+    step(node_core::compared{});
+    CHECK_FALSE(only<node_core::caught_up>());
+    bring(two);
+    CHECK(only<node_core::caught_up>());
+  }
+  SECTION("or of nobody, where a node that leads others reaches none") {
+    step(node_core::lead{});
+    pass(5s - 1ns);
+    CHECK_FALSE(only<node_core::caught_up>());
+    pass(1ns);
     CHECK(only<node_core::caught_up>());
   }
   SECTION("or of those that are still there") {
@@ -1320,7 +1392,7 @@ TEST_CASE_METHOD(one_node, "who leads no more judges nobody", "[node][core]") {
 TEST_CASE_METHOD(one_node, "the core wakes for whichever of its machines is due first",
                  "[node][core]") {
   CHECK_FALSE(core().next_deadline());
-  step(node_core::lead{});
+  step(node_core::lead{true});
   CHECK(core().next_deadline() == now + 30s); // the next look through the names
   step(liveness::link_up{id_of(key_number(2)), 1});
   step(liveness::link_down{id_of(key_number(2)), 1, "silent"});

@@ -2,6 +2,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <cstddef>
 #include <optional>
@@ -19,6 +20,8 @@ using cluster::finder_events;
 using cluster::quorum_poll;
 using net::address;
 using addresses = std::vector<address>;
+using Catch::Matchers::ContainsSubstring;
+using Catch::Matchers::StartsWith;
 
 namespace {
 
@@ -160,6 +163,57 @@ TEST_CASE("a node that finds no leader, and sees few nodes, is in a minority", "
     told = p.said();
     REQUIRE(told);
     CHECK(told->why == problem{});
+  }
+}
+
+TEST_CASE("a node says with whom the services of a cluster in memory are lost", "[node][finder]") {
+  polled p{1};
+  p.it.see(p.now, {3, 3}, p.out); // the others do not know yet that it is dead
+  p.it.kept_in_memory_at(place('a'));
+  p.pass(1min);
+  CHECK_FALSE(p.said()); // it has not looked
+  p.it.tried(p.now, place('a'), {}, p.out);
+  p.pass(3s - 1ns);
+  CHECK_FALSE(p.said());
+  p.pass(1ns);
+  auto told = p.said();
+  REQUIRE(told);
+  CHECK(told->why.code == errc::no_quorum);
+  CHECK(told->why.detail.starts_with(
+    "this cluster keeps its services in the memory of the node at a:1, which does not answer"));
+  SECTION("until it finds them") {
+    p.it.forget(p.now, p.out);
+    CHECK(p.said()->why == problem{});
+  }
+  SECTION("unless they are where others can take them over") {
+    p.it.forget(p.now, p.out);
+    p.it.kept_in_memory_at(std::nullopt);
+    p.out.clear();
+    p.it.tried(p.now, place('a'), {}, p.out);
+    p.pass(1min);
+    CHECK_FALSE(p.said());
+  }
+}
+
+TEST_CASE("the services of a cluster in memory are lost only if their node does not answer",
+          "[node][finder]") {
+  polled p{7};
+  p.it.see(p.now, {7, 7}, p.out);
+  p.it.kept_in_memory_at(place('g'));
+  for (auto which : {'a', 'b', 'c', 'd', 'e', 'f'}) // these have just lost it, too
+    p.it.tried(p.now, place(which), {}, p.out);
+  p.pass(1min);
+  CHECK_FALSE(p.said());
+  SECTION("it is dialled, and gives no link") {
+    p.it.tried(p.now, place('g'), {errc::unreachable, "Connection refused"}, p.out);
+    p.pass(3s);
+    CHECK_THAT(p.said().value().why.detail, ContainsSubstring("in the memory of the node at g:1"));
+  }
+  SECTION("few nodes are seen") {
+    p.it.see(p.now, {1, 7}, p.out);
+    CHECK_THAT(p.said().value().why.detail, StartsWith("minority: 1 of 7"));
+    p.it.tried(p.now, place('g'), {}, p.out);
+    CHECK_THAT(p.said().value().why.detail, ContainsSubstring("in the memory of the node at g:1"));
   }
 }
 

@@ -498,6 +498,26 @@ TEST_CASE("of a page of lies one signature is looked at", "[node][sealed_swim]")
   CHECK(it.at(1).members().find(it.id(0))->address == "elsewhere:1");
 }
 
+TEST_CASE("of a page of one member's statements two are looked at", "[node][sealed_swim]") {
+  some_members it{3};
+  it.pass(2s);
+  auto& liar = *it.all[0];
+  std::vector<cluster::rumour> page; // all true, each later than the one before
+  for (std::uint32_t each = 1; each < 126; ++each)
+    for (auto by : {0U, 2U}) { // and what others say between them hides nothing
+      auto said = *it.at(by).members().own();
+      said.what.when.refutation += each;
+      said.by = it.all[by]->key.sign(cluster::to_be_signed(said.what));
+      page.emplace_back(cluster::told_itself{said});
+    }
+  liar.done.clear();
+  it.all[1]->done.clear();
+  auto before = some_members::looks;
+  it.step(1, swim::told{it.id(0), page});
+  CHECK(some_members::looks - before == 4);
+  CHECK(it.done<swim::complain>(1).size() == 1);
+}
+
 TEST_CASE("a member that gives cause for complaints without end gets some each second",
           "[node][sealed_swim]") {
   some_members it{2};
@@ -505,7 +525,8 @@ TEST_CASE("a member that gives cause for complaints without end gets some each s
   std::vector<cluster::rumour> lies(100, cluster::accusation{it.id(1), {9, 0}, it.id(0), true});
   auto complaints = [&] {
     it.all[1]->done.clear();
-    it.step(1, swim::told{it.id(0), lies});
+    for (auto& each : lies)
+      it.step(1, swim::told{it.id(0), {each}});
     return it.done<swim::complain>(1).size();
   };
   auto first = complaints();

@@ -572,12 +572,16 @@ TEST_CASE_METHOD(leader_of_three, "a node that is revoked is not made a voter", 
 TEST_CASE_METHOD(leader_of_three, "who has no data folder has no vote to lose", "[node][seats]") {
   step(seats::node_is{"n4"_node, "name4", "h4:1"});
   step(seats::link_up{"n4"_node});
+  step(seats::unanswered{{errc::not_found, "no seat"}}, only<seats::greet>().id);
   ask(voter_change::remove, "n4", 1);
   CHECK(end_of(1) == errc::not_found);
   CHECK_THAT(why.detail, ContainsSubstring("has no vote and gets none, as it has no data folder"));
   step(seats::link_down{"n4"_node});
   ask(voter_change::remove, "n4", 2); // it may have one, and is to be kept out once it comes
   CHECK(end_of(2) == errc::none);
+  step(seats::link_up{"n4"_node}); // it has not said yet whether it has one
+  ask(voter_change::remove, "n4", 3);
+  CHECK(end_of(3) == errc::none);
 }
 
 TEST_CASE_METHOD(leader_of_three, "a node that has shown no card cannot vote", "[node][seats]") {
@@ -587,6 +591,12 @@ TEST_CASE_METHOD(leader_of_three, "a node that has shown no card cannot vote", "
   CHECK_THAT(why.detail,
              ContainsSubstring("node " + id_of("n4") + " cannot vote, as the leader has no link"));
   step(seats::link_up{"n4"_node});
+  auto asked = only<seats::greet>().id;
+  step(seats::unanswered{{errc::busy, "ask again"}}, asked);
+  ask(voter_change::add, "n4", 4);
+  CHECK(end_of(4) == errc::busy);
+  CHECK_THAT(why.detail, ContainsSubstring("has not told the leader yet whether it has a data"));
+  step(seats::unanswered{{errc::not_found, "no seat"}}, asked);
   ask(voter_change::add, "n4", 2);
   CHECK(end_of(2) == errc::bad_argument);
   CHECK_THAT(why.detail,

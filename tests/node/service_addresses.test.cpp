@@ -84,4 +84,32 @@ TEST_CASE("a node that has the services is the way to them", "[node][finder]") {
   CHECK(it.place_by(a, at("")) == std::nullopt);
 }
 
+TEST_CASE("where another cluster has answered, nobody is sent", "[node][finder]") {
+  const problem other{errc::bad_argument, "b:1 is a node of another cluster"};
+  service_addresses it{{a, b}, 3};
+  it.judge(b, other);
+  it.judge(c, other);                                     // which is not known
+  it.judge(a, {errc::unreachable, "Connection refused"}); // it may only be down
+  CHECK(it.vouched() == addresses{a});
+  CHECK(it.all() == addresses{a, b}); // people may have a reason
+  SECTION("until one of this cluster does") {
+    it.judge(b, {errc::unreachable, "Connection refused"});
+    CHECK(it.vouched() == addresses{a});
+    it.judge(b, {});
+    CHECK(it.vouched() == addresses{a, b});
+  }
+  SECTION("until a member tells of it") {
+    it.learn(b);
+    CHECK(it.vouched() == addresses{a, b});
+  }
+  SECTION("until it is this node") {
+    it.self_is(b);
+    it.self_is(std::nullopt);
+    it.judge(a, {});
+    it.learn(c);
+    it.learn(b);
+    CHECK(it.vouched() == addresses{a, c, b});
+  }
+}
+
 } // namespace service_addresses_test

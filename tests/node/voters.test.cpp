@@ -579,6 +579,29 @@ TEST_CASE("a node that reaches no majority of the voters says who is missing unt
   CHECK(node.locks().acquire("any", {.ttl = 60s}));
 }
 
+TEST_CASE("a node whose replica has ended says what voters say of their majority",
+          "[node][voters]") {
+  group_of_nodes group{3};
+  auto leads = group.leader();
+  auto ended = (leads + 1) % 3;
+  auto folder = group.folder / std::to_string(ended);
+  std::filesystem::rename(folder, folder.string() + ".moved");
+  REQUIRE(group.nodes[leads].locks().acquire("any", {.ttl = 60s}));
+  REQUIRE(group.nodes.until(
+    [&] { return group.log.contain("takes part in the cluster's group no more"); }));
+  group.nodes.stop((leads + 2) % 3);
+  auto client = group.nodes.connect(ended);
+  REQUIRE(client);
+  CHECK(group.nodes.until([&] {
+    auto seen = (*client)->look(5s);
+    return seen && seen->why.code == errc::no_quorum
+           && seen->why.detail.find("1 of 3 voters reachable") != std::string::npos;
+  }));
+  auto refused = group.nodes[ended].locks().acquire("other", {.ttl = 60s});
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == errc::no_quorum);
+}
+
 TEST_CASE("a voter starts also while the others are not there", "[node][voters]") {
   group_of_nodes group{3};
   node_options how{.name = "n1", .listen = {"127.0.0.1", group.nodes[1].port()}};

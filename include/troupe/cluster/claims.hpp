@@ -186,7 +186,8 @@ private:
 
   /// The time of a question is over.
   void give_up(questions::purpose& what) {
-    problem late{errc::timed_out, "no answer in time"};
+    problem late{errc::timed_out, "the service of names gave no answer in time; retry once a node "
+                                  "leads (troupe status), or add the agent with unique = false"};
     if (auto* one = std::get_if<questions::claim_of>(&what))
       claimed(one->name, late);
     else if (auto* several = std::get_if<questions::claimed_again>(&what))

@@ -59,14 +59,16 @@ struct departure_options {
 ///   that it is to finish its work and have it leave; from there on only its vote, if it has got
 ///   one again, can keep it. Who asks meanwhile gets the same answer: why it stays, or what it has
 ///   delivered and left behind, which they hear while it has links.
+/// - While it leaves it rests, as one in maintenance: it shows so, and gets no new tasks, nor what
+///   agents of others can take.
 /// - One leave is under way at a time. A node that is stopped meanwhile ends at once.
 /// - Each stage begins after the one before is `done`, and is carried out once, but for a vote that
 ///   is refused to a node which others have forced to leave meanwhile; one that fails or takes too
 ///   long does not keep the next one from coming.
 ///
 /// Steps like any machine, but has no deadlines: its host waits for a stage no longer than its
-/// bound. The effects of a step are answers, and behind these one `run` or `over` at most. Not
-/// thread-safe. Cost of a step: O(1), and O(askers) where a leave ends.
+/// bound. The effects of a step are answers and one `rest`, and behind these one `run` or `over` at
+/// most. Not thread-safe. Cost of a step: O(1), and O(askers) where a leave ends.
 class departure {
 public:
   /// In the order in which they come, but for end_sessions.
@@ -153,11 +155,11 @@ public:
     /// longer move.
     bool has_services = false;
     /// It has a log of the group, and a seat there as far as it has heard; and it is in reach of a
-    /// leader. Count with deliver, as then the vote is given up.
+    /// leader. Count with deliver and reach_leader, as then the vote is given up.
     bool has_log = false;
     bool is_seated = false;
     bool knows_leader = false;
-    /// That seat has a vote. Counts with deliver.
+    /// That seat has a vote. Counts with these, too.
     bool has_vote = false;
     /// Counts with take_back.
     kept_messages kept{};
@@ -195,7 +197,12 @@ public:
     departure_report report{};
   };
 
-  using effect = std::variant<run, answer, over>;
+  /// Others pass this node over from here on, or do no more: then it rests if it is in maintenance.
+  struct rest {
+    bool on = false;
+  };
+
+  using effect = std::variant<run, answer, rest, over>;
   using effects = std::vector<effect>;
 
   // ------------------------------------------------------------------------------------------
@@ -306,6 +313,7 @@ private:
     deliver_within_ = what.deliver_within;
     before_ = what.kept;
     report_ = {};
+    out.emplace_back(rest{true});
     begin(id, leaves_at_ = stage::deliver, out);
   }
 
@@ -327,7 +335,7 @@ private:
                  : leave_for_good(id, had_vote_ && !what.why, out);
       case stage::reach_leader: // somebody may have forced it meanwhile
         return what.why && !force_ ? refuse(leaderless(what.why), out)
-                                   : leave_for_good(id, false, out);
+                                   : give_up_late(id, what, out);
       case stage::tell_program:
         waits_for_program_ = true;
         return;
@@ -349,15 +357,26 @@ private:
     return why == errc::not_found || (nobody_leads(why) && (force_ || (is_told_ && !had_vote_)));
   }
 
+  /// A member hears of its own seat after it hears of the leader.
+  static bool may_vote(const done& at) {
+    return at.has_log && (at.is_seated || at.knows_leader);
+  }
+
   void give_up_vote(request_id id, const done& at, effects& out) {
-    // A member hears of its own seat after it hears of the leader.
-    auto may_vote = at.has_log && (at.is_seated || at.knows_leader);
     had_vote_ = at.has_vote;
-    if (may_vote)
+    if (may_vote(at))
       return resign(id, out);
     if (force_ || is_told_)
       return leave_for_good(id, false, out);
     begin(id, leaves_at_ = stage::reach_leader, out);
+  }
+
+  /// Who leads may have given it a vote since it was found.
+  void give_up_late(request_id id, const done& at, effects& out) {
+    had_vote_ = at.has_vote;
+    if (!at.why && may_vote(at))
+      return resign(id, out);
+    leave_for_good(id, false, out);
   }
 
   /// Why a node stays that nobody who leads has answered.
@@ -421,6 +440,8 @@ private:
 
   /// The node does not leave: who has it leave hears so, and who has asked.
   void refuse(problem why, effects& out) {
+    if (!is_ending())
+      out.emplace_back(rest{false});
     for (auto each : std::exchange(askers_, {}))
       answer_one(each, why, out);
     if (is_call_)
@@ -463,7 +484,7 @@ private:
   }
 
   static problem stopped() {
-    return {errc::cancelled, "this node has stopped"};
+    return {errc::cancelled, "this node ends already; see troupe status whether it has left"};
   }
 
   static void answer_one(request_id id, problem why, effects& out) {

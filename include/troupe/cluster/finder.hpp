@@ -248,6 +248,7 @@ private:
     turn_ = what.turn;
     led_by_.reset();
     is_here_ = true;
+    poll_.kept_in_memory_at(std::nullopt);
     end_search();
     bound_.unbind();
     is_bound();
@@ -354,6 +355,7 @@ private:
 
   void end_dial(const dial_list::ended& ended, const result<net::connection_id>& got) {
     auto& [place, how] = ended;
+    addresses_.judge(place, got.error_or());
     if (search_.dials(place))
       got ? search_.ask(now_, *got, place, *out_)
           : search_failed(place, service_search::failure_of(how, got.error()));
@@ -451,7 +453,8 @@ private:
     if (led_by_ != how.where)
       led_by_.reset();
     addresses_.learn(how.where);
-    how.others = addresses_.all();
+    poll_.kept_in_memory_at(how.has_voters ? std::nullopt : std::optional{how.where});
+    how.others = addresses_.vouched();
     auto is_news = bound_.bind(how, revision);
     is_bound();
     if (how.has_voters)

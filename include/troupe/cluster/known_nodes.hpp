@@ -26,6 +26,8 @@ public:
 
   /// In the metadata of nodes without a data folder.
   static constexpr const char* fleeting_mark = "fleeting";
+  /// In that of nodes whose replica of the group has ended while their process goes on.
+  static constexpr const char* ended_mark = "replica_ended";
 
   /// Keeps at most `most`; further ones are not known.
   explicit known_nodes(std::size_t most = 100'000) : most_(most) {}

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "troupe/cluster/known_nodes.hpp"
 #include "troupe/cluster/swim_types.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/time.hpp"
@@ -18,6 +19,17 @@
 
 namespace troupe::cluster {
 
+/// Times of `member_standings`.
+struct standing_times {
+  /// How long a node shows as it was once it has stopped: it may be back soon.
+  duration lost_after{};
+  /// How long a node without a data folder is kept once it is gone: it has another id when it comes
+  /// back.
+  duration drop_fleeting_after{};
+  /// How long others are kept of whom nobody hears since this node has begun anew.
+  duration forget_after{};
+};
+
 /// Decides by what the members show how other nodes show in the table: active, or disconnected.
 /// Part of `node_core`.
 ///
@@ -26,6 +38,8 @@ namespace troupe::cluster {
 /// - The records of a later life than the members show are active: its statement is on its way.
 /// - Of a node whose identity is revoked the table keeps nothing once the members do not show it
 ///   there any more.
+/// - Nor of one without a data folder that has been gone for drop_fleeting_after. If it was not
+///   dead, but cut off, its records are asked for as it is seen again.
 /// - What the members forget is forgotten in the table. Where this node has begun anew among them,
 ///   they know nothing to forget: who is not heard of again is gone after some time, and due to be
 ///   forgotten after forget_after.
@@ -34,18 +48,19 @@ namespace troupe::cluster {
 /// O(n).
 class member_standings {
 public:
-  /// @pre `table` outlives this
-  member_standings(duration lost_after, duration forget_after, registry::record_table& table)
-    : lost_after_(lost_after), forget_after_(forget_after), table_(table) {}
+  /// @pre `nodes` and `table` outlive this
+  member_standings(const standing_times& times, const known_nodes& nodes,
+                   registry::record_table& table)
+    : times_(times), nodes_(nodes), table_(table) {}
 
   member_standings(const member_standings&) = delete;
   member_standings& operator=(const member_standings&) = delete;
 
-  /// Nodes of which nothing was heard since begin_anew().
-  struct unheard {
-    /// Those that were there in that life, and are gone now.
+  struct passed {
+    /// Those that were there in that life, of which nothing was heard since begin_anew(), and that
+    /// are gone now.
     std::vector<std::pair<node_id, boot_number>> lost;
-    /// Those that the members would have forgotten by now.
+    /// Those of which the table keeps nothing any more.
     std::vector<node_id> forgotten;
   };
 
@@ -59,21 +74,32 @@ public:
     auto& each = standings_[node];
     auto was = each;
     leave_off(node, each);
-    each = {boot, is_there(is)};
+    each = {.boot = boot, .is_there = is_there(is)};
+    if (!is_there(is) && was.boot == boot) {
+      each.is_dropped = was.is_dropped;
+      if (was.drop_at)
+        wait_for_drop(*was.drop_at, node, each);
+    }
     if (is == member_status::left && (was.is_there || was.until || was.boot != boot))
-      stay(was.until.value_or(now + lost_after_), node, each);
+      stay(was.until.value_or(now + times_.lost_after), node, each);
   }
 
   /// Has the table show that node as it stands: after note(), and when its records have come.
   void settle(time_point now, const node_id& node) {
     auto place = standings_.find(node);
-    if (expelled_.contains(node) && (place == standings_.end() || !place->second.is_there))
+    auto is_known = place != standings_.end();
+    auto is_out = expelled_.contains(node) || (is_known && place->second.is_dropped);
+    if (is_out && (!is_known || !place->second.is_there))
       return clear(now, node); // others may say it once more
     auto known = table_.answer(registry::find_owner{node});
-    if (place == standings_.end() || known.boot == 0)
+    if (!is_known || known.boot == 0)
       return;
     auto& each = place->second;
     auto is_active = each.is_there || each.until || known.boot > each.boot;
+    if (!is_active && !each.drop_at) // what it says of itself may come just now
+      wait_for_drop(now + times_.drop_fleeting_after, node, each);
+    else if (is_active && each.drop_at) // it is there in a later life
+      drops_.erase({*std::exchange(each.drop_at, std::nullopt), node});
     auto shows
       = is_active ? registry::record_status::active : registry::record_status::disconnected;
     registry::effects none;
@@ -96,23 +122,29 @@ public:
       settle(now, each);
   }
 
+  /// Whether the table keeps nothing of it, as it has been gone for drop_fleeting_after.
+  [[nodiscard]] bool is_dropped(const node_id& node) const {
+    auto found = standings_.find(node);
+    return found != standings_.end() && found->second.is_dropped;
+  }
+
   /// This node is new for the members, and so are they for it: those that it does not hear of again
   /// are gone.
   void begin_anew(time_point now) {
     for (auto& [node, each] : standings_) {
       if (std::exchange(each.is_there, false) && !each.until)
-        stay(now + 6 * lost_after_, node, each);
+        stay(now + 6 * times_.lost_after, node, each);
       if (each.forget_at)
         continue;
-      each.forget_at = now + forget_after_;
+      each.forget_at = now + times_.forget_after;
       unheard_.emplace(*each.forget_at, node);
     }
   }
 
   /// Those that have stopped, and have not come back, are disconnected. Returns what follows of
-  /// begin_anew().
-  [[nodiscard]] unheard tick(time_point now) {
-    unheard made;
+  /// begin_anew(), and which have been gone for so long that they are dropped.
+  [[nodiscard]] passed tick(time_point now) {
+    passed made;
     while (!stays_.empty() && stays_.begin()->first <= now) {
       auto node = stays_.begin()->second;
       auto& each = standings_.at(node);
@@ -121,6 +153,17 @@ public:
       settle(now, node);
       if (each.forget_at)
         made.lost.emplace_back(node, each.boot);
+    }
+    while (!drops_.empty() && drops_.begin()->first <= now) {
+      auto node = drops_.begin()->second;
+      auto& each = standings_.at(node);
+      drops_.erase(drops_.begin());
+      each.drop_at.reset();
+      if (!nodes_.is_fleeting(node))
+        continue;
+      each.is_dropped = true;
+      clear(now, node);
+      made.forgotten.push_back(node);
     }
     while (!unheard_.empty() && unheard_.begin()->first <= now) {
       made.forgotten.push_back(unheard_.begin()->second);
@@ -131,7 +174,7 @@ public:
 
   [[nodiscard]] std::optional<time_point> next_deadline() const {
     std::optional<time_point> next;
-    for (auto* each : {&stays_, &unheard_})
+    for (auto* each : {&stays_, &drops_, &unheard_})
       if (!each->empty())
         next = std::min(next.value_or(each->begin()->first), each->begin()->first);
     return next;
@@ -152,6 +195,7 @@ public:
         found.emplace_back(what);
     };
     expect(stays_, &standing::until, "a node that has stopped shows as there for ever");
+    expect(drops_, &standing::drop_at, "a node that is gone is never looked at again");
     expect(unheard_, &standing::forget_at, "a node that nobody hears of is never forgotten");
     return found;
   }
@@ -163,6 +207,10 @@ private:
     bool is_there = false;
     /// It has stopped, and may come back.
     std::optional<time_point> until{};
+    /// It is gone; if it has no data folder, it is dropped then.
+    std::optional<time_point> drop_at{};
+    /// The table keeps nothing of it.
+    bool is_dropped = false;
     /// Nothing was heard of it since this node has begun anew.
     std::optional<time_point> forget_at{};
   };
@@ -181,21 +229,30 @@ private:
     stays_.emplace(until, node);
   }
 
+  void wait_for_drop(time_point until, const node_id& node, standing& what) {
+    what.drop_at = until;
+    drops_.emplace(until, node);
+  }
+
   void leave_off(const node_id& node, standing& what) {
     if (what.until)
       stays_.erase({*std::exchange(what.until, std::nullopt), node});
+    if (what.drop_at)
+      drops_.erase({*std::exchange(what.drop_at, std::nullopt), node});
     if (what.forget_at)
       unheard_.erase({*std::exchange(what.forget_at, std::nullopt), node});
   }
 
-  const duration lost_after_;
-  const duration forget_after_;
+  const standing_times times_;
+  const known_nodes& nodes_;
   registry::record_table& table_;
   /// How the members show each other node.
   std::map<node_id, standing> standings_;
   std::set<node_id> expelled_;
   /// Until when those that have stopped show as they were.
   due stays_;
+  /// When those are dropped that are gone, if they have no data folder.
+  due drops_;
   /// When those are forgotten of which nothing was heard.
   due unheard_;
 };

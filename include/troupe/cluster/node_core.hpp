@@ -20,6 +20,7 @@
 #include "troupe/cluster/own_agents.hpp"
 #include "troupe/cluster/record_exchange.hpp"
 #include "troupe/cluster/record_news.hpp"
+#include "troupe/core/flaw.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/machine.hpp"
 #include "troupe/core/problem.hpp"
@@ -60,7 +61,8 @@ public:
       exchange_(how.node, how.exchange, table_, check),
       liveness_(nodes_, how.liveness),
       news_(nodes_, how.liveness.max_nodes),
-      standings_(how.liveness.lost_after, how.forget_after, table_),
+      standings_({how.liveness.lost_after, how.drop_fleeting_after, how.forget_after}, nodes_,
+                 table_),
       catch_up_(how.catch_up_within),
       agents_(how.node, how.name, how.table.max_record_bytes, claims_, table_),
       shown_(how.node, how.name,
@@ -88,7 +90,7 @@ public:
     now_ = now;
     out_ = &out;
     table_.tick(now);
-    follow_unheard(standings_.tick(now));
+    follow_passed(standings_.tick(now));
     catch_up_.tick(now);
     run(claims_, [&](auto& made) { claims_.tick(now, made); });
     run(exchange_, [&](auto& made) { exchange_.tick(now, made); });
@@ -291,8 +293,10 @@ private:
 
   void handle(request_id, member_is& what) {
     standings_.note(now_, what.who, what.when.boot, what.is);
-    // Of one that was dead before this node came, others have the records.
-    if (what.is != member_status::dead || !exchange_.knows(what.who))
+    // Of one that was dead before this node came, others have the records. What comes of one that
+    // is dropped is not kept, and so not asked for before it is back.
+    auto has_its_records = exchange_.knows(what.who) || standings_.is_dropped(what.who);
+    if (what.is != member_status::dead || !has_its_records)
       exchange(record_exchange::heard{std::move(what.told), what.key, what.from});
     standings_.settle(now_, what.who);
     follow_member(what.who, what.when.boot, what.is);
@@ -307,10 +311,12 @@ private:
     judge(liveness::seen{who, boot, is});
   }
 
-  /// Members that know this node anew say nothing of them.
-  void follow_unheard(const member_standings::unheard& what) {
+  /// Members that know this node anew say nothing of them; and those that are gone say no more.
+  void follow_passed(const member_standings::passed& what) {
     for (auto& [node, boot] : what.lost)
       follow_member(node, boot, member_status::dead);
+    if (planted_flaw == flaw::dropped_for_good)
+      return;
     for (auto& node : what.forgotten)
       exchange(record_exchange::forgotten{node});
   }
@@ -398,7 +404,7 @@ private:
     for (; shown_.next(made); made.clear())
       for (auto& each : made)
         troupe::visit([this](auto& what) { this->pass_on(what); }, each);
-    if (catch_up_.ends(leads_))
+    if (catch_up_.ends())
       out_->push_back(caught_up{});
     if (auto now = nodes_.seen(); now != told_)
       out_->push_back(presence{told_ = now});
@@ -439,8 +445,9 @@ private:
 
   // -- who leads ---------------------------------------------------------------------------
 
-  void handle(request_id, const lead&) {
+  void handle(request_id, const lead& what) {
     leads_ = true;
+    catch_up_.leads(now_, what.is_alone);
     liveness::lead begun;
     begun.self = id_;
     for_each_record([&](const registry::record_view& each) {
@@ -453,12 +460,13 @@ private:
 
   void handle(request_id, const follow&) {
     leads_ = false;
+    catch_up_.follows();
     judge(liveness::follow{});
   }
 
   const node_id id_;
   const std::string name_;
-  known_nodes nodes_;            // liveness_ looks there
+  known_nodes nodes_;            // others look there
   registry::record_table table_; // exchange_ fills it
   claims claims_;
   record_exchange exchange_;

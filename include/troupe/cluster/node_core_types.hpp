@@ -44,11 +44,15 @@ struct node_core_options {
   std::uint64_t revision_floor = 0;
   /// How it gets that.
   exchange_options exchange{};
-  /// After the first comparison with another member, the records of members are waited for so long.
+  /// After the first comparison with another member, the records of members are waited for so long;
+  /// on a node that leads, and is not alone in its group, both together.
   duration catch_up_within = std::chrono::seconds{5};
   /// When it goes on as a later life: how long it keeps those of whom the members then say nothing.
   /// As they keep those that are gone (swim_options::keep_gone).
   duration forget_after = std::chrono::hours{24};
+  /// How long it shows a node without a data folder that is gone: it has another id when it starts
+  /// again. As long as a voter is waited for.
+  duration drop_fleeting_after = std::chrono::minutes{5};
 };
 
 /// What a `node_core` hears and says.
@@ -78,8 +82,11 @@ struct node_core_types {
   /// The first comparison with another member has ended, or cannot be.
   struct compared {};
 
-  /// The services are on this node from here on.
-  struct lead {};
+  /// The services are on this node from here on. `is_alone`: no other node has a seat in its group,
+  /// so nobody knows more than this one.
+  struct lead {
+    bool is_alone = false;
+  };
 
   /// They are elsewhere.
   struct follow {};

@@ -31,12 +31,18 @@ namespace troupe::cluster {
 /// - Without a word of either, a node that sees no more than half of the nodes of its cluster, and
 ///   has tried them in vain for longer than an election takes, is in a minority. It may have begun
 ///   to try before it saw so few: who is dead is known later.
+/// - The same holds of a node that has tried all in vain, and among them the one that had the
+///   services in its memory: nobody else can take them over.
 /// - Nodes that hang count as asked in time, too; their answers still count.
 ///
 /// Not thread-safe. Cost of a call: O(addresses).
 class quorum_poll {
 public:
   using effects = finder_effects::effects;
+
+  /// How the word begins that the only host of the services does not answer.
+  static constexpr const char* kept_in_memory
+    = "this cluster keeps its services in the memory of the node at ";
 
   struct aside {
     /// When it counts as tried, as it may hang; the answer still counts.
@@ -72,6 +78,12 @@ public:
   void seat_says(time_point now, const problem& why, effects& out) {
     own_quorum_ = why;
     tell(now, out);
+  }
+
+  /// The services are bound at that node, which keeps them in its memory; none: others may take
+  /// them over. Counts once they are out of reach.
+  void kept_in_memory_at(const std::optional<net::address>& where) {
+    only_host_ = where;
   }
 
   void see(time_point now, const finder_events::present& what, effects& out) {
@@ -228,11 +240,30 @@ private:
   }
 
   [[nodiscard]] bool may_be_minority() const {
-    return !votes_ && sees_few() && vain_.is_over(addresses_.all());
+    return !votes_ && (is_lost_with_host() || sees_few()) && vain_.is_over(addresses_.all());
+  }
+
+  /// Enough others may have been tried before that one.
+  [[nodiscard]] bool is_lost_with_host() const {
+    return only_host_ && vain_.has_tried(*only_host_);
   }
 
   [[nodiscard]] bool sees_few() const {
     return present_.all > 0 && present_.there <= present_.all / 2;
+  }
+
+  static problem lost_with(const net::address& host) {
+    return {errc::no_quorum, kept_in_memory + to_string(host)
+                               + ", which does not answer, and no other node can take them over; "
+                                 "if that process has ended, they are lost: end all nodes, and "
+                                 "start the cluster anew, nodes with --data on empty folders"};
+  }
+
+  [[nodiscard]] problem minority() const {
+    return {errc::no_quorum, "minority: " + std::to_string(present_.there) + " of "
+                               + std::to_string(present_.all)
+                               + " nodes are reachable, and none of them leads; start the others, "
+                                 "or open the network to them"};
   }
 
   void tell(time_point now, effects& out) {
@@ -251,10 +282,7 @@ private:
     }
     auto why = votes_ ? own_quorum_ : vain_.no_quorum(addresses_.all());
     if (!why && is_minority_)
-      why = {errc::no_quorum, "minority: " + std::to_string(present_.there) + " of "
-                                + std::to_string(present_.all)
-                                + " nodes are reachable, and none of them leads; start the others, "
-                                  "or open the network to them"};
+      why = is_lost_with_host() ? lost_with(*only_host_) : minority();
     if (why != told_quorum_)
       out.emplace_back(finder_effects::without_quorum{told_quorum_ = why, votes_});
     auto denied = vain_.denied(addresses_.all(), static_cast<bool>(contact_));
@@ -268,6 +296,7 @@ private:
   bool votes_ = false;
   problem own_quorum_;
   finder_events::present present_{};
+  std::optional<net::address> only_host_;
   bool is_minority_ = false;
   /// Since when enough nodes have been tried, in vain.
   std::optional<time_point> vain_since_;

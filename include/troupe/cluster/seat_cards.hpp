@@ -40,6 +40,8 @@ public:
     std::string called{};
     /// What it has said. Zero: nothing.
     raft::member_id seat{};
+    /// It has said that it has none to show, as a node without a data folder.
+    bool shows_none = false;
     /// When it is told again that its seat is void.
     std::optional<time_point> told_void{};
     /// Times in a row that it has not answered, and when it is asked again.
@@ -131,6 +133,19 @@ public:
     return found != links_.end() ? found->second.seat : raft::member_id{};
   }
 
+  /// Whether a linked node has said that it has no card.
+  [[nodiscard]] bool has_no_card(const node_id& node) const {
+    auto found = links_.find(node);
+    return found != links_.end() && found->second.shows_none;
+  }
+
+  /// The answer to greetings of that number: there is no card. A node shows one that it gets later.
+  void shows_none(request_id life) {
+    for (auto& [node, each] : links_)
+      if (each.life == life)
+        each.shows_none = true;
+  }
+
   /// The node behind that link has shown that card. Returns whether it counts.
   bool believe(const seats_types::card& theirs, link& from) const {
     from.failed = 0;
@@ -139,6 +154,7 @@ public:
         || is_of_another(theirs.seat, theirs.node, members_))
       return false; // the group says whose seat that is
     from.seat = theirs.seat;
+    from.shows_none = false;
     return true;
   }
 

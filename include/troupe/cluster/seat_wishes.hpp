@@ -113,11 +113,13 @@ public:
 
   // -- silent replicas -------------------------------------------------------------------------
 
-  /// Nodes whose replicas have said nothing for so long get no vote before they are linked anew, or
-  /// speak: where a disk has failed, the process has to end first.
-  void hear(const std::vector<raft::replica_types::member_status>& others, duration for_so_long) {
+  /// Linked nodes whose replicas have said nothing for so long get no vote before they are linked
+  /// anew, or speak: where a disk has failed, the process has to end first.
+  void hear(const std::vector<raft::replica_types::member_status>& others, duration for_so_long,
+            const seat_cards& cards) {
     for (auto& each : others)
-      if (auto node = to_seat_contact(each.who.contact).node; each.silent_for >= for_so_long)
+      if (auto node = to_seat_contact(each.who.contact).node;
+          each.silent_for >= for_so_long && cards.is_linked(node))
         wishes_.silent.insert(node);
       else
         wishes_.silent.erase(node);
@@ -239,6 +241,13 @@ public:
     return {errc::bad_argument, "node " + called
                                   + " cannot vote: it has no data folder; start it with one "
                                     "(node_options::data)"};
+  }
+
+  /// Why a linked node, which is called so, gets no seat before it has said whether it has one.
+  [[nodiscard]] static problem not_shown_yet(const std::string& called) {
+    return {errc::busy, "node " + called
+                          + " has not told the leader yet whether it has a data folder, without "
+                            "which it cannot vote; ask again in a moment"};
   }
 
   /// Why a node that is called so has no vote to lose.

@@ -150,6 +150,9 @@ public:
     expect(leads || !review_at_, "who follows reviews the members");
     expect(!tells_ || look_ != 0, "who leads is not told");
     expect(leads || tells_ || count_asked() == 0, "who follows is waited for");
+    expect(std::ranges::all_of(wishes_.all().silent,
+                               [this](auto& node) { return cards_.is_linked(node); }),
+           "a node is known as silent that is not linked");
     expect(look_ <= last_id_ && proposed_ <= last_id_,
            "a question has a number that was not given");
     return found;
@@ -420,6 +423,8 @@ private:
   void handle(request_id id, const unanswered& what) {
     if (what.why.code == errc::timed_out)
       cards_.is_silent(id, options_.retry, random_, now_);
+    else if (what.why.code == errc::not_found)
+      cards_.shows_none(id);
   }
 
   void know(const card& theirs, seat_cards::link& from) {
@@ -532,7 +537,7 @@ private:
       doubt_cards(group.members);
     auto any_void = tell_void_seats();
     losses_.hear(group.others, now_);
-    wishes_.hear(group.others, options_.silent_after);
+    wishes_.hear(group.others, options_.silent_after, cards_);
     auto lost = note_losses(group.members);
     news_.are_revoked(wishes_.all().revoked, *out_);
     wishes_.set_time(now_);
@@ -620,10 +625,11 @@ private:
       return emit(refuse{id, seat_wishes::revoked(cards_.name_of(*node))});
     if (asked.what == voter_change::add && *node != cards_.self() && !cards_.has_card(*node)
         && !cards_.seat_of(*node))
-      return emit(refuse{id, cards_.is_linked(*node) ? seat_wishes::no_folder(asked.node)
-                                                     : seat_wishes::not_linked(asked.node)});
+      return emit(refuse{id, !cards_.is_linked(*node)    ? seat_wishes::not_linked(asked.node)
+                             : cards_.has_no_card(*node) ? seat_wishes::no_folder(asked.node)
+                                                         : seat_wishes::not_shown_yet(asked.node)});
     if (asked.what == voter_change::remove && *node != cards_.self() && !cards_.has_card(*node)
-        && cards_.is_linked(*node) && !cards_.seat_of(*node))
+        && cards_.has_no_card(*node) && !cards_.seat_of(*node))
       return emit(refuse{id, seat_wishes::never_votes(asked.node)});
     if (asked.what == voter_change::remove && wishes_.all().remove.size() >= options_.max_wishes
         && !wishes_.all().remove.contains(*node))

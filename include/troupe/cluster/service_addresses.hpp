@@ -5,11 +5,14 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "troupe/cluster/finder_types.hpp"
+#include "troupe/core/errc.hpp"
+#include "troupe/core/problem.hpp"
 #include "troupe/net/address.hpp"
 
 namespace troupe::cluster {
@@ -60,12 +63,31 @@ public:
     return what.handle != 0 ? std::optional{by} : way_to(what);
   }
 
+  /// What came of a dial there; errc::none: a link.
+  void judge(const net::address& where, const problem& why) {
+    if (why.code == errc::bad_argument) // it has another CA, or is of another cluster
+      strange_.insert(where);
+    else if (!why)
+      strange_.erase(where);
+    std::erase_if(strange_,
+                  [&](auto& each) { return std::ranges::find(all_, each) == all_.end(); });
+  }
+
   [[nodiscard]] const std::vector<net::address>& all() const {
     return all_;
   }
 
+  /// Those of which to tell others, and the next start of this node: not where another cluster has
+  /// answered last. That is asked again all the same, as it may have been an error of people.
+  [[nodiscard]] std::vector<net::address> vouched() const {
+    auto found = all_;
+    std::erase_if(found, [&](auto& each) { return strange_.contains(each); });
+    return found;
+  }
+
 private:
   void note(const net::address& where) {
+    strange_.erase(where); // members tell of it
     auto is_known = std::ranges::find(all_, where) != all_.end();
     if (where == self_ || (is_known && !learned_.contains(where)))
       return; // it was given
@@ -88,6 +110,8 @@ private:
 
   std::vector<net::address> all_;
   std::size_t max_addresses_;
+  /// Those where another cluster has answered last.
+  std::set<net::address> strange_;
   /// Those that were not given, and in which turn each was told of last.
   std::map<net::address, std::uint64_t> learned_;
   std::uint64_t turn_ = 0;

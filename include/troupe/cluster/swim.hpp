@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -317,7 +318,17 @@ private:
       by_prober([&](auto& done) { prober_.show_life(now_, what.from, done); });
   }
 
+  /// Each statement may cost a look at a signature, also where all are true: of one node a page has
+  /// the last one, and an accusation of it. Of more, what is behind them is not looked at.
   void handle(told& what) {
+    constexpr std::size_t most_of_one = 2;
+    std::map<node_id, std::size_t> told_of;
+    auto goes_on
+      = [&](const rumour& each) { return ++told_of[cluster::subject_of(each)] <= most_of_one; };
+    auto end = std::ranges::find_if_not(what.all, goes_on);
+    if (end != what.all.end())
+      out_->emplace_back(complain{what.from, "tells of one member again and again in one page"});
+    what.all.erase(end, what.all.end());
     take_in(what.from, what.all, membership::channel::comparison);
   }
 

@@ -152,9 +152,9 @@ constexpr const char* name_of(voter_change which) noexcept {
 /// Asks the leader for a change and is answered once it is made. Idempotent. Errors: not_found (no
 /// such node), in_use (no node can take its place, and `force` is not set), bad_argument (it is the
 /// last voter, or has no data folder, or several nodes have that name), unreachable (the leader has
-/// no link to it), not_leader (leadership has moved: ask again), cancelled (a node that was to
-/// leave has started again instead, and stays), timed_out (after 30 s; a removal goes on, see
-/// list_voters; repeat other changes).
+/// no link to it), busy (it has just been linked: ask again), not_leader (leadership has moved: ask
+/// again), cancelled (a node that was to leave has started again instead, and stays), timed_out
+/// (after 30 s; a removal goes on, see list_voters; repeat other changes).
 struct change_voters {
   using result = voters_view;
 

@@ -42,11 +42,14 @@ struct departure_report {
   bool gave_up_vote = false;
   /// The services have heard that its names, agents, records and workers are gone.
   bool took_back = false;
+  /// The CA of the cluster is in its data folder, or was in its memory: nobody gets a certificate
+  /// before a node has it again.
+  bool has_authority = false;
 
   friend bool operator==(const departure_report&, const departure_report&) = default;
 
   TROUPE_FIELDS(departure_report, node, delivered, lost, synced, in_inboxes, dead_letters,
-                gave_up_vote, took_back);
+                gave_up_vote, took_back, has_authority);
 };
 
 } // namespace troupe

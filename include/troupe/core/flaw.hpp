@@ -175,6 +175,8 @@ enum class flaw : std::uint8_t {
   death_rushed,
   /// A voter whose replica says nothing keeps its vote while its process is there.
   silent_voter_kept,
+  /// A node that leads counts as knowing all, though others know of agents that it does not.
+  leader_knows_all,
   /// A node does not believe others that the services have left the node where it has found them.
   earlier_leader_believed,
   /// A node takes itself for the node of the services when it leads no more.
@@ -230,11 +232,17 @@ enum class flaw : std::uint8_t {
   mark_without_effect,
   /// The effect of a message of class once is committed before its mark.
   effect_without_mark,
+  /// Nobody waits for the agents of a node that has started again.
+  return_not_awaited,
   /// A member that gets to its mail late accuses others as fast as ever: SWIM without Lifeguard.
   lifeguard_off,
+  /// The side of a link that has dialled it sends heartbeats only as answers.
+  heartbeats_left_to_peer,
+  /// A node without a data folder that was dropped, and was only cut off, is not asked about again.
+  dropped_for_good,
 };
 
-inline constexpr std::array<std::string_view, 109> flaw_names{"none",
+inline constexpr std::array<std::string_view, 113> flaw_names{"none",
                                                               "vote_not_persisted",
                                                               "sync_skipped",
                                                               "old_terms_counted",
@@ -315,6 +323,7 @@ inline constexpr std::array<std::string_view, 109> flaw_names{"none",
                                                               "dead_voter_dropped",
                                                               "death_rushed",
                                                               "silent_voter_kept",
+                                                              "leader_knows_all",
                                                               "earlier_leader_believed",
                                                               "own_lead_kept",
                                                               "relay_overlooked",
@@ -342,7 +351,10 @@ inline constexpr std::array<std::string_view, 109> flaw_names{"none",
                                                               "delivery_forgotten",
                                                               "mark_without_effect",
                                                               "effect_without_mark",
-                                                              "lifeguard_off"};
+                                                              "return_not_awaited",
+                                                              "lifeguard_off",
+                                                              "heartbeats_left_to_peer",
+                                                              "dropped_for_good"};
 
 /// Returns the flaw called `name`; flaw::none if there is no such flaw.
 constexpr flaw flaw_of(std::string_view name) {

@@ -1,10 +1,10 @@
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -12,6 +12,7 @@
 #include "caf/event_based_actor.hpp"
 #include "troupe/cluster/cards/introductions.hpp"
 #include "troupe/cluster/cards/member_card.hpp"
+#include "troupe/cluster/cards/showings.hpp"
 #include "troupe/cluster/sealed_swim.hpp"
 #include "troupe/core/caf/run_on.hpp"
 #include "troupe/core/caf/timer_queue.hpp"
@@ -32,6 +33,16 @@ class card_desk {
 public:
   using timers = timer_queue<caf::event_based_actor>;
   using taker = std::function<bool(member_card)>;
+
+  /// What a node makes of the card of this one.
+  enum class reply : std::uint8_t {
+    /// Nothing has come of it.
+    none,
+    /// It is there, and has not looked at the card.
+    busy,
+    /// The card counts there.
+    taken,
+  };
 
   /// `queue` and `keepers` outlive it. Others are shown the card of `own`, which has that
   /// `certificate`; `meet` takes theirs, and returns whether
@@ -79,13 +90,13 @@ public:
       [this](const node_id& node, const introductions::try_later& what) { show_card(node, what); });
   }
 
-  /// To one, with a link if there is none. Calls `done` with whether it answers.
-  void introduce(const node_id& node, duration wait, std::function<void(bool)> done) {
+  /// To one, with a link if there is none.
+  void introduce(const node_id& node, duration wait, std::function<void(reply)> done) {
     auto ticket = introductions_.ticket_of(node);
     keepers_.find(
       node, [this, node, ticket, wait, done = std::move(done)](const caf::strong_actor_ptr& who) {
         if (!who || thread_ == nullptr)
-          return done(false);
+          return done(reply::none);
         auto home = caf::weak_actor_ptr{self_->ctrl()};
         thread_->ask([this, home, node, ticket, wait, who, done, self = own_](sealed_swim& it) {
           run_on(home, [this, node, ticket, wait, who, done, card = bytes_of(it.card_of(self))] {
@@ -99,7 +110,7 @@ public:
   /// has shown them, until that ends: so it shows all of them the new one.
   void certificate_is(const std::string& pem) {
     if (std::exchange(shown_, pem) != pem)
-      show_to_all(node_id{}, ++showing_);
+      show_to_next(showings_.begin());
   }
 
   /// Calls `done` with the card, on any thread; with nothing if there is none.
@@ -111,8 +122,6 @@ public:
   }
 
 private:
-  /// A renewed certificate is shown to one member after the other.
-  static constexpr duration show_card_every = std::chrono::seconds{1};
   /// What reading a card may take.
   static constexpr std::size_t max_answer = std::size_t{1} << 20U;
 
@@ -124,7 +133,7 @@ private:
     auto show = [this, node, ticket = what.ticket] {
       if (has_ended_ || !introductions_.still_wants(node, ticket))
         return;
-      introduce(node, peer_keepers::answer_within, [this, node, ticket](bool) {
+      introduce(node, peer_keepers::answer_within, [this, node, ticket](reply) {
         if (auto next = introductions_.tried(node, ticket))
           show_card(node, *next);
       });
@@ -137,44 +146,53 @@ private:
 
   void exchange(const node_id& node, std::uint64_t ticket, duration wait,
                 const caf::strong_actor_ptr& who, const std::string& card,
-                const std::function<void(bool)>& done) {
+                const std::function<void(reply)>& done) {
     self_->request(caf::actor_cast<caf::actor>(who), wait, exchange_cards{card})
       .then(
         [this, node, ticket, done](const std::string& answer) {
           auto theirs = from_bytes<member_card>(answer, memory_budget{max_answer});
           if (theirs && theirs->said.what.node == node && meet_(*std::move(theirs)))
             introductions_.met(node, ticket);
-          done(true);
+          done(reply::taken);
         },
-        [done](const caf::error& why) { done(why == errc::busy); }); // which is an answer, too
+        [done](const caf::error& why) { done(why == errc::busy ? reply::busy : reply::none); });
   }
 
-  /// To the members behind that one, one after the other: each may cost a link, and there is time.
-  void show_to_all(const node_id& behind, std::uint64_t showing) {
-    if (thread_ == nullptr || showing != showing_)
+  /// The certificate of that number, to the member whose turn it is.
+  void show_to_next(std::uint64_t number) {
+    if (thread_ == nullptr || !showings_.is_last(number))
       return;
-    thread_->ask(
-      [this, home = caf::weak_actor_ptr{self_->ctrl()}, behind, showing](const sealed_swim& it) {
-        std::optional<node_id> next;
-        it.members().for_each([&](const node_id& node, member_status is) {
-          if (is != member_status::left && node > behind && (!next || node < *next))
-            next = node;
-        });
-        if (next)
-          run_on(home, [this, node = *next, showing] {
-            introduce(node, peer_keepers::answer_within, [](bool) {});
-            timers_.after(show_card_every, [this, node, showing] { show_to_all(node, showing); });
-          });
+    thread_->ask([this, home = caf::weak_actor_ptr{self_->ctrl()}, number](const sealed_swim& it) {
+      std::set<node_id> members;
+      it.members().for_each([&](const node_id& node, member_status is) {
+        if (is != member_status::left)
+          members.insert(node);
       });
+      run_on(home, [this, number, members = std::move(members)] { show_to_one(number, members); });
+    });
+  }
+
+  void show_to_one(std::uint64_t number, const std::set<node_id>& members) {
+    if (has_ended_ || !showings_.is_last(number))
+      return;
+    auto next = showings_.next(members);
+    if (next.whom)
+      introduce(*next.whom, peer_keepers::answer_within,
+                [this, number, whom = *next.whom](reply how) {
+                  if (how == reply::taken)
+                    showings_.taken(number, whom);
+                });
+    if (next.again_in)
+      timers_.after(*next.again_in, [this, number] { show_to_next(number); });
   }
 
   caf::event_based_actor* self_;
   timers& timers_;
   peer_keepers& keepers_;
   const node_id own_;
-  /// Its own certificate, and how often it was another one.
+  /// Its own certificate.
   std::string shown_;
-  std::uint64_t showing_ = 0;
+  showings showings_;
   taker meet_;
   introductions introductions_;
   swim_thread* thread_ = nullptr;

@@ -159,9 +159,9 @@ public:
     links_.start(gate);
   }
 
-  /// The services are on this node from here on.
-  void lead() {
-    core_.step(node_core::lead{});
+  /// The services are on this node from here on; see node_core::lead.
+  void lead(bool is_alone) {
+    core_.step(node_core::lead{is_alone});
   }
 
   /// The services are elsewhere from here on.
@@ -239,6 +239,15 @@ public:
     core_.step(claims::put{std::move(what)});
   }
 
+  /// Its replica of the group has ended. Its process goes on, and people should hear of it.
+  void replica_ended() {
+    auto own = book().find(registry::record_kind::node, setup_.name);
+    if (!own)
+      return;
+    own->metadata[known_nodes::ended_mark] = "yes";
+    put(*std::move(own));
+  }
+
   /// Registers the agent `who` and calls `done` once this node has its name and says so. Ids that
   /// end with
   /// "@" and the name of the node are its own and need no claim. Returns a number for
@@ -303,13 +312,16 @@ public:
   }
 
   /// Takes back all that this node ever said, for good. Calls `done` once the services have heard
-  /// it, and it is what members get to hear, with the first problem.
-  void leave(done_handler done) {
+  /// it, and it is what members get to hear, with the first problem. `in_vain`: it is known that
+  /// nobody leads, and so that the services will not hear it.
+  void leave(done_handler done, bool in_vain = false) {
+    leaves_in_vain_ = in_vain;
     auto heard = once_all(3, std::move(done));
     step_then(claims::leave{}, heard);
     say_all(heard);
-    ask_service(self_, setup_.scheduler, scheduler::worker_lost{setup_.id, book().boot(), {}},
-                [heard](const auto& answer) { heard(answer ? problem{} : answer.error()); });
+    ask_service(
+      self_, setup_.scheduler, scheduler::worker_lost{setup_.id, book().boot(), {}},
+      [heard](const auto& answer) { heard(answer ? problem{} : answer.error()); }, in_vain);
   }
 
   // -- links -------------------------------------------------------------------------
@@ -399,10 +411,12 @@ private:
 
   void perform(claims::ask& what) {
     auto send = [&]<class Words>(const Words& words) {
-      ask_service(self_, setup_.names, words,
-                  [this, id = what.id](const result<typename Words::result>& heard) {
-                    core_.step(claims::heard<typename Words::result>{heard}, id);
-                  });
+      ask_service(
+        self_, setup_.names, words,
+        [this, id = what.id](const result<typename Words::result>& heard) {
+          core_.step(claims::heard<typename Words::result>{heard}, id);
+        },
+        leaves_in_vain_);
     };
     troupe::visit(send, what.what);
   }
@@ -591,6 +605,7 @@ private:
   std::map<request_id, done_handler> askers_;
   /// Who has asked what this node knows.
   std::map<request_id, caf::typed_response_promise<node_view>> shown_to_;
+  bool leaves_in_vain_ = false;
   request_id last_asker_ = 0;
   std::map<caf::actor_addr, std::string> guarded_;
   /// Who has asked what this node knows of the records of others.

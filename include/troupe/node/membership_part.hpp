@@ -405,12 +405,12 @@ private:
   // -- what this node asks ---------------------------------------------------------------
 
   void carry_out(const sealed_swim::introduce& what) {
-    cards_.introduce(what.to, answer_within, [](bool) {});
+    cards_.introduce(what.to, answer_within, [](card_desk::reply) {});
   }
 
   void carry_out(const swim::reach& what) {
-    cards_.introduce(what.whom, what.wait, [this, number = what.number](bool answered) {
-      step(swim::reached{number, answered});
+    cards_.introduce(what.whom, what.wait, [this, number = what.number](card_desk::reply how) {
+      step(swim::reached{number, how != card_desk::reply::none}); // that it is busy is an answer
     });
   }
 

@@ -220,10 +220,10 @@ private:
   }
 
   voters_setup wired(voters_setup how) {
-    how.lead = [this](std::uint64_t turn) {
+    how.lead = [this](std::uint64_t turn, bool is_alone) {
       auto here = here_();
       here.handles[voters_name] = home_.lock();
-      later<member_part>([](member_part& member) { member.lead(); });
+      later<member_part>([is_alone](member_part& member) { member.lead(is_alone); });
       later<access_part>([turn, here](access_part& access) { access.lead_here(turn, here); });
     };
     how.follow = [this](std::uint64_t turn, const std::string& leader) {
@@ -243,6 +243,10 @@ private:
     };
     how.without_quorum = [this](const problem& why) {
       later<access_part>([why](access_part& access) { access.seat_says(why); });
+    };
+    how.ended = [this] {
+      later<member_part>([](member_part& member) { member.replica_ended(); });
+      later<access_part>([](access_part& access) { access.seated(false); }); // it hears of nothing
     };
     return how;
   }

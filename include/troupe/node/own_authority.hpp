@@ -37,6 +37,15 @@ public:
     return folder_;
   }
 
+  /// Whether only this node lets others into its cluster.
+  [[nodiscard]] bool is_here() const {
+    std::lock_guard guard{mutex_};
+    std::error_code none;
+    return in_memory_
+           || (!folder_.empty()
+               && std::filesystem::exists(folder_ / security::authority::key_file, none));
+  }
+
   /// Errors: those of security::invite(), not_found (another node has the CA).
   result<security::join_token> invite(const security::invitation_options& how, wall_time now) {
     auto where = make_folder();

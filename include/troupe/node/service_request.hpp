@@ -15,14 +15,16 @@ namespace troupe::cluster {
 inline constexpr duration service_patience = std::chrono::seconds{10};
 
 /// Asks a service on behalf of an actor: `then(result<Request::result>)` runs on `self` within
-/// service_patience, if that still lives.
+/// service_patience, if that still lives. See host::client::async() for `hurries`.
 template <class Client, class Request, class Then>
-void ask_service(caf::event_based_actor* self, Client& service, const Request& what, Then then) {
+void ask_service(caf::event_based_actor* self, Client& service, const Request& what, Then then,
+                 bool hurries = false) {
   service.async(
     what, service_patience,
     [home = caf::weak_actor_ptr{self->ctrl()}, then](result<typename Request::result> answer) {
       run_on(home, [then, answer = std::move(answer)] { then(answer); });
-    });
+    },
+    hurries);
 }
 
 /// The same, of no interest how it ends.

@@ -53,7 +53,7 @@ struct voters_setup {
   node_finder nodes;
   /// This node leads from here on. Turns rise with each change of who leads, as far as this
   /// node knows.
-  std::function<void(std::uint64_t turn)> lead;
+  std::function<void(std::uint64_t turn, bool is_alone)> lead;
   /// It does not: another leads at that address; empty: nobody that is known.
   std::function<void(std::uint64_t turn, const std::string&)> follow;
   /// These are the addresses of all other members.
@@ -69,6 +69,8 @@ struct voters_setup {
   /// Nobody leads, and fewer than a majority of the voters are reached: no_quorum, with who is
   /// missing. errc::none: it is over.
   std::function<void(const problem&)> without_quorum;
+  /// The replica of this node has ended.
+  std::function<void()> ended;
   node_log log;
 };
 
@@ -143,6 +145,7 @@ public:
 
   void stopped(const problem& why) {
     seats_.step(seats::stopped{why});
+    setup_.ended();
   }
 
   // -- what the node says ------------------------------------------------------------------
@@ -422,7 +425,7 @@ private:
   // -- the rest of the node ------------------------------------------------------------------
 
   void perform(const seats::lead& what) {
-    setup_.lead(what.turn);
+    setup_.lead(what.turn, status().members.members.size() <= 1);
   }
 
   void perform(const seats::follow& what) {

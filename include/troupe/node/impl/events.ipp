@@ -138,7 +138,8 @@ inline void node::inside::remember(const cluster::service_binding& how) {
     if (auto text = to_string(each); text != places.front() && text != to_string(own_address()))
       places.push_back(std::move(text));
   auto known = [&](auto& place) { return std::ranges::find(self.met, place) != self.met.end(); };
-  if (self.cluster == cluster && std::ranges::all_of(places, known))
+  auto has_more = self.met.size() > places.size(); // where another cluster has answered since
+  if (self.cluster == cluster && !has_more && std::ranges::all_of(places, known))
     return;
   if (auto why = data_.belong_to(cluster, self.host, std::move(places)))
     log_.complain("what this node needs for its next start is not kept", why.detail);
@@ -147,7 +148,12 @@ inline void node::inside::remember(const cluster::service_binding& how) {
 inline void node::inside::maintain(bool on, const done_handler& done) {
   if (auto why = data_.set_maintenance(on))
     return done(why);
-  *in_maintenance_ = on;
+  rest_as_said(done);
+}
+
+inline void node::inside::rest_as_said(const done_handler& done) {
+  auto on = data_.self().maintenance || is_leaving_;
+  *rests_ = on;
   on_member([on, done](cluster::member_part& state) { state.maintain(on, done); });
 }
 

@@ -79,7 +79,7 @@ struct node::inside {
       own_system_ = std::make_unique<cluster::own_system<node_config>>();
       print_to_stderr(own_system_->system());
     }
-    *in_maintenance_ = data_.self().maintenance;
+    *rests_ = data_.self().maintenance;
     system_ = sys != nullptr ? sys : &own_system_->system();
     host::client_options how;
     how.on_throw = warn_of_throw();
@@ -242,6 +242,8 @@ struct node::inside {
 
   /// On the shell, which writes the data folder. Remembers it before anybody is told.
   void maintain(bool on, const done_handler& done);
+  /// Says whether it rests: in maintenance, or while it leaves. On the shell.
+  void rest_as_said(const done_handler& done);
 
   /// The cluster has heard of a later life of this node. On the shell.
   void rise_above(boot_number heard);
@@ -424,6 +426,12 @@ struct node::inside {
       default_wait * 3, [&](unheard how) { return how == unheard::gone ? if_gone : if_late; });
   }
 
+  /// Nobody leads, and it is known why.
+  [[nodiscard]] bool is_led_by_nobody() {
+    std::lock_guard guard{mutex_};
+    return !joined_ && why_;
+  }
+
   /// Waits until what `begin` was given is called, or is gone with the actor that had it.
   template <class Begin>
   static problem wait_until_done(Begin begin, duration within = default_wait * 3) {
@@ -519,7 +527,8 @@ struct node::inside {
   /// Shared with the agents, which may outlive this.
   const std::shared_ptr<cluster::made_agents> agents_ = std::make_shared<cluster::made_agents>();
   /// What workers of this node say when they register.
-  std::shared_ptr<std::atomic<bool>> in_maintenance_ = std::make_shared<std::atomic<bool>>(false);
+  std::shared_ptr<std::atomic<bool>> rests_ = std::make_shared<std::atomic<bool>>(false);
+  bool is_leaving_ = false; // of the shell
   std::mutex ending_founding_;
   std::jthread founding_thread_; // last: it uses all of this
 };

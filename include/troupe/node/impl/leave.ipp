@@ -30,7 +30,6 @@
 #include "troupe/node/membership_part.hpp"
 #include "troupe/node/node_shell.hpp"
 #include "troupe/node/voters_part.hpp"
-#include "troupe/registry/registry_client.hpp"
 #include "troupe/router/router_access.hpp"
 #include "troupe/state/state_client.hpp"
 
@@ -87,6 +86,7 @@ inline cluster::departure::leave node::inside::wish_to_leave(const leave_options
 
 inline departure_report node::inside::named(departure_report what) const {
   what.node = to_string(data_.self().id);
+  what.has_authority = ca_.is_here();
   return what;
 }
 
@@ -116,6 +116,11 @@ node::inside::step_departure(request_id id, cluster::departure::event what) {
           answers.emplace_back(std::move(asker), std::move(answer->why));
         else
           answers.emplace_back(std::move(asker), named(std::move(answer->report)));
+      } else if (auto* rest = std::get_if<cluster::departure::rest>(&each)) {
+        on_shell([this, on = rest->on] {
+          is_leaving_ = on;
+          rest_as_said([](const problem&) {});
+        });
       } else {
         next = std::move(each);
       }
@@ -175,12 +180,17 @@ inline problem node::inside::carry_out(const cluster::departure::run& what,
     case end_workers:
       clients_->scheduler.end_tied();
       break;
-    case take_back:
-      return wait_until_done(
+    case take_back: {
+      auto why = wait_until_done(
         [this](done_handler done) {
-          on_member([done = std::move(done)](cluster::member_part& state) { state.leave(done); });
+          on_member([done = std::move(done), in_vain = is_led_by_nobody()](
+                      cluster::member_part& state) { state.leave(done, in_vain); });
         },
         what.within);
+      if (why.code == errc::no_quorum) // that says of a leave that the node stays
+        why.code = errc::unreachable;
+      return why;
+    }
     case turn_away: {
       if (turn_away_others)
         turn_away_others();

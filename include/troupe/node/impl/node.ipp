@@ -345,7 +345,7 @@ TROUPE_COMPILED scheduler::worker node::work(const scheduler::worker_options& op
                            present_boot(),
                            options,
                            std::move(handlers),
-                           [flag = inside_->in_maintenance_] { return flag->load(); },
+                           [flag = inside_->rests_] { return flag->load(); },
                            {std::move(log_answers)}};
 }
 

@@ -203,7 +203,7 @@ inline problem node::inside::host_services() {
     return why;
   on_member([all = services_->handles()](cluster::member_part& state) {
     state.guard(all);
-    state.lead();
+    state.lead(true);
   });
   cluster::service_binding here{.handles = services_->handles(),
                                 .where = own_address(),

@@ -79,7 +79,8 @@ inline problem node::inside::set_up() {
                                           + " does not end when asked to; end it where it runs"});
     auto there = shell->lock();
     if (!there)
-      return done(problem{errc::cancelled, "this node has stopped"});
+      return done(
+        problem{errc::cancelled, "this node ends already; see troupe status whether it has left"});
     auto made = wish_to_leave({force, deliver_within}, in_memory, kept);
     run_on(there,
            [this, made = std::move(made), done = std::move(done)] { ask_to_leave(made, done); });

@@ -11,6 +11,7 @@
 #include "troupe/core/machine.hpp"
 #include "troupe/core/time.hpp"
 #include "troupe/sim/laws/asker_laws.hpp"
+#include "troupe/sim/laws/catch_up_laws.hpp"
 #include "troupe/sim/laws/node_laws.hpp"
 
 namespace troupe::sim {
@@ -33,6 +34,7 @@ public:
     : inside_(how, verify),
       perform_(std::move(perform)),
       laws_(limits.lost_after),
+      catch_up_laws_(how.catch_up_within),
       askers_laws_(limits.any_answer) {}
 
   judged_node(const judged_node&) = delete;
@@ -40,6 +42,7 @@ public:
 
   void step(time_point now, core::event what, request_id id = 0) {
     laws_.hears(now, id, what, inside_);
+    catch_up_laws_.hears(now, what);
     core::effects out;
     inside_.step(now, id, std::move(what), out);
     laws_.looks(now, inside_);
@@ -79,6 +82,8 @@ public:
   void judge(Broken broken) {
     for (auto& each : laws_.take_violations())
       broken(each);
+    for (auto& each : catch_up_laws_.take_violations())
+      broken(each);
     for (auto& each : askers_laws_.take_violations())
       broken(each);
     for (auto& each : inside_.flaws())
@@ -98,6 +103,7 @@ private:
   void carry_out(time_point now, core::effects& out) {
     for (auto& each : out) {
       laws_.does(now, each);
+      catch_up_laws_.does(now, each);
       left_.push_back(std::move(each));
     }
     if (std::exchange(is_busy_, true))
@@ -115,6 +121,7 @@ private:
   std::deque<core::effect> left_;
   bool is_busy_ = false;
   judge_laws laws_;
+  catch_up_laws catch_up_laws_;
   asker_laws askers_laws_;
   std::map<request_id, std::function<void()>> askers_;
   request_id last_asker_ = 0;

@@ -27,6 +27,8 @@ public:
     /// Has another node vote in its place.
     std::function<void(bool force, duration within, done_handler)> give_up_vote;
     std::function<void()> end_workers;
+    /// Shows whether it rests, as in maintenance.
+    std::function<void(bool)> rest;
     /// Takes back what the node has said.
     std::function<void(done_handler)> take_back;
     /// Has another node lead, if this one does.
@@ -110,6 +112,10 @@ private:
   }
 
   void carry_out(const machine::answer&) {}
+
+  void carry_out(const machine::rest& what) {
+    around_.rest(what.on);
+  }
 
   void carry_out(const machine::over&) {
     has_ended_ = inside_.is_ending();

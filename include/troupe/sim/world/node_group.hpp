@@ -29,7 +29,7 @@ public:
 
   /// What leading and following are for the rest of the node.
   struct surroundings {
-    std::function<void(std::uint64_t turn)> lead;
+    std::function<void(std::uint64_t turn, bool is_alone)> lead;
     /// Another node leads, at that address; empty: that is not known.
     std::function<void(std::uint64_t turn, const std::string& where)> follow;
     std::function<void(const std::vector<std::string>&)> others;
@@ -118,7 +118,7 @@ private:
   void perform(const Other&) {}
 
   void perform(const seats::lead& what) {
-    around_.lead(what.turn);
+    around_.lead(what.turn, seat_.consensus().members().members.size() <= 1);
   }
 
   void perform(const seats::follow& what) {

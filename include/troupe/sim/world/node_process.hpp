@@ -124,7 +124,8 @@ public:
   }
 
   void maintain(bool on) {
-    ask_core(cluster::node_core::maintain{on}, "maintenance");
+    in_maintenance_ = on;
+    rest(is_leaving_);
   }
 
   /// It may be refused, unless it is forced: then the node goes on as before.
@@ -309,6 +310,11 @@ private:
 
   // -- how it leaves and ends -------------------------------------------------------------------
 
+  void rest(bool is_leaving) {
+    is_leaving_ = is_leaving;
+    ask_core(cluster::node_core::maintain{in_maintenance_ || is_leaving}, "maintenance");
+  }
+
   node_departure<node_process>::surroundings around_departure() {
     return {
       .give_up_vote =
@@ -318,6 +324,7 @@ private:
                           std::move(done));
         },
       .end_workers = [this] { worker_.end(); },
+      .rest = [this](bool on) { rest(on); },
       .take_back =
         [this](done_handler done) {
           here_.setting().facts.wished_away(id_, true);
@@ -595,8 +602,8 @@ private:
   node_group<home>::surroundings around_group() {
     return {
       .lead =
-        [this](std::uint64_t turn) {
-          step(cluster::node_core::lead{});
+        [this](std::uint64_t turn, bool is_alone) {
+          step(cluster::node_core::lead{is_alone});
           way_.lead(turn);
         },
       .follow =
@@ -683,6 +690,9 @@ private:
   node_worker<node_process> worker_;
   std::optional<node_group<home>> group_; // if it has a data folder
   time_point beat_at_{};
+  /// Why it rests.
+  bool in_maintenance_ = false;
+  bool is_leaving_ = false;
 };
 
 static_assert(process<node_process>);

@@ -56,6 +56,7 @@ struct node_times {
     made.table.unhealthy_after = 1;
     made.table.unhealthy_for = std::chrono::hours{1}; // only a ping heals
     made.forget_after = retention;
+    made.drop_fleeting_after = dropped_after;
     return made;
   }
 
@@ -71,6 +72,9 @@ struct node_times {
   static constexpr duration lost_after = std::chrono::milliseconds{1'500};
   static constexpr duration retry = std::chrono::seconds{1};
   static constexpr duration look_at_names = std::chrono::seconds{3};
+  /// Longer than a node that starts later is watched for what it shows of the dead: twice
+  /// given_up_within.
+  static constexpr duration dropped_after = std::chrono::seconds{9};
   static constexpr duration retention = std::chrono::seconds{15};
   static constexpr duration check = std::chrono::seconds{1};
   static constexpr duration sweep = std::chrono::seconds{2};
