@@ -1,6 +1,7 @@
 #include "asked_nodes.hpp"
 
 #include <iostream>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -43,11 +44,20 @@ result<asked_nodes> find_nodes_to_ask(const common_options& common, cluster_clie
     made.to_ask.push_back(*std::move(found));
     return made;
   }
-  for (auto& each : seen.nodes)
-    if (each.status != registry::record_status::disconnected && !each.value.endpoints.empty())
+  std::set<std::string> ids;
+  for (auto& [id, name] : made.names)
+    ids.insert(to_string(id));
+  auto called = [&](const std::string& id) { return name_of_node(seen, id); };
+  auto shown = told_apart(ids, called);
+  for (auto& each : seen.nodes) {
+    auto& id = each.value.key.owner;
+    auto is_there = each.status != registry::record_status::disconnected
+                    && !has_stopped(seen.seen, id) && !each.value.endpoints.empty();
+    if (is_there)
       made.to_ask.push_back(each.value);
     else
-      made.away.push_back(each.value.key.name);
+      made.away.push_back(shown(to_string(id)));
+  }
   for (auto& each : seats_unheard_of(seen))
     made.away.push_back(each.address);
   return made;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <string>
 #include <thread>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "caf/actor_cast.hpp"
 #include "caf/error.hpp"
 #include "caf/scoped_actor.hpp"
+#include "troupe/cluster/member_view.hpp"
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/names.hpp"
@@ -87,34 +89,57 @@ troupe::result<typename Question::result> ask_node(troupe::cluster_client& clien
   return answer;
 }
 
-/// Those that have this name or id; if there are none, those whose id begins so.
-inline std::vector<troupe::registry::record>
+inline bool is_gone(const troupe::registry::record_view& node) {
+  return node.liveness == troupe::registry::record_status::disconnected;
+}
+
+/// Whether that node has said that it stops. It shows as active for some seconds more, as it may
+/// start again at once; without a data folder it never does, but as another node.
+inline bool has_stopped(const troupe::cluster::node_view& seen, const troupe::node_id& node) {
+  auto found
+    = std::ranges::find(seen.members, to_string(node), &troupe::cluster::member_view::node);
+  return found != seen.members.end() && found->status == "left";
+}
+
+/// Those that have this name or id; if there are none, those whose id begins so. Where some of them
+/// are there, only these: a node without a data folder has another id at each start, and those of
+/// its earlier lives are shown for a while.
+inline std::vector<troupe::registry::record_view>
 nodes_called(const std::string& what, const std::vector<troupe::registry::record_view>& all) {
-  std::vector<troupe::registry::record> found;
+  std::vector<troupe::registry::record_view> found;
   auto add_those = [&](auto is_meant) {
-    for (auto& each : all)
-      if (is_meant(each.value.key))
-        found.push_back(each.value);
+    std::ranges::copy_if(all, std::back_inserter(found),
+                         [&](auto& each) { return is_meant(each.value.key); });
   };
   add_those([&](auto& key) { return key.name == what || to_string(key.owner) == what; });
   if (found.empty())
     add_those([&](auto& key) { return troupe::begins_id(what, to_string(key.owner)); });
+  if (!std::ranges::all_of(found, is_gone))
+    std::erase_if(found, is_gone);
   return found;
 }
 
 /// The record of the node with this name or id. One that is ready is known to the others a moment
-/// later, and scripts do not wait for that: a name that nobody knows is looked for that long.
+/// later, and scripts do not wait for that: a name of no node that is there is looked for that
+/// long.
 inline troupe::result<troupe::registry::record>
 find_node(troupe::cluster_client& client, const std::string& called, troupe::duration wait) {
   constexpr troupe::duration others_hear_within = std::chrono::milliseconds{500};
   auto end = std::chrono::steady_clock::now() + std::min(wait, others_hear_within);
-  std::vector<troupe::registry::record> found;
+  std::vector<troupe::registry::record_view> found;
   for (;;) {
     auto nodes = all_records(client, troupe::registry::record_kind::node, wait);
     if (!nodes)
       return nodes.error();
+    auto seen = client.look(wait);
+    if (!seen)
+      return seen.error();
+    for (auto& each : *nodes)
+      if (has_stopped(*seen, each.value.key.owner))
+        each.liveness = troupe::registry::record_status::disconnected;
     found = nodes_called(called, *nodes);
-    if (!found.empty() || std::chrono::steady_clock::now() >= end)
+    auto is_there = !std::ranges::all_of(found, is_gone);
+    if (is_there || std::chrono::steady_clock::now() >= end)
       break;
     std::this_thread::sleep_for(std::chrono::milliseconds{20});
   }
@@ -126,11 +151,11 @@ find_node(troupe::cluster_client& client, const std::string& called, troupe::dur
     return troupe::problem{troupe::errc::bad_argument,
                            std::to_string(found.size()) + " nodes are called '" + called
                              + "'; give the first digits of its id that troupe status shows"};
-  if (found.front().endpoints.empty())
+  if (found.front().value.endpoints.empty())
     return troupe::problem{troupe::errc::unreachable,
                            "node '" + called
                              + "' says no address; ask where it runs, with node::maintain"};
-  return found.front();
+  return found.front().value;
 }
 
 /// All locks that are held.

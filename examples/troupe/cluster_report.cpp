@@ -5,6 +5,7 @@
 #include <iterator>
 #include <utility>
 
+#include "troupe/cluster/known_nodes.hpp"
 #include "troupe/core/log_line.hpp"
 
 namespace cli {
@@ -132,6 +133,10 @@ bool leads(const registry::record& node, const cluster_report& found) {
   return role != node.metadata.end() && role->second == "host";
 }
 
+bool has_lost_replica(const registry::record& node) {
+  return node.metadata.contains(cluster::known_nodes::ended_mark);
+}
+
 std::string name_of_peer(const cluster_report& found, const cluster::link_view& link) {
   if (!link.name.empty())
     return link.name;
@@ -212,6 +217,7 @@ json to_json(const cluster_report& found) {
     if (found.services)
       member["unseen_s"] = seconds(each.unseen_for);
     auto seen = seen_as(found, to_string(each.value.key.owner));
+    member["replica_ended"] = has_lost_replica(each.value);
     member["seen_as"] = seen.empty() ? json(nullptr) : json(seen);
     members.push_back(std::move(member));
   }

@@ -47,6 +47,9 @@ std::string name_of_peer(const cluster_report& found, const troupe::cluster::lin
 
 bool leads(const troupe::registry::record& node, const cluster_report& found);
 
+/// Its process goes on, and its replica of the group has ended.
+bool has_lost_replica(const troupe::registry::record& node);
+
 /// How the node that was asked sees the one with that id: "alive", "suspect", "dead" or "left";
 /// empty if it is that node itself, or does not know it.
 std::string seen_as(const cluster_report& found, const std::string& node);

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "cli.hpp"
+#include "troupe/cluster/quorum_poll.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/log_line.hpp"
 #include "troupe/node/cluster_client.hpp"
@@ -308,6 +309,9 @@ inline std::string describe(const troupe::cluster::voters_view& what) {
               + std::to_string(what.commit) + " entries committed";
   if (voters.all < what.wanted)
     text += "; forming " + std::to_string(voters.all) + "/" + std::to_string(what.wanted);
+  if (voters.all > what.wanted && what.wanted > 0)
+    text += "; " + std::to_string(what.wanted) + (what.wanted == 1 ? " is wanted" : " are wanted")
+            + " (--voters): see troupe voters remove";
   if (voters.all < 3)
     text += ": one loss is fatal";
   return text;
@@ -329,6 +333,11 @@ auto told_apart(const std::set<std::string>& ids, const Called& called) {
 
 inline bool says_why(const troupe::cluster::node_view& seen) {
   return seen.why.code != troupe::errc::none;
+}
+
+/// Whether the cluster was kept in the memory of a node that does not answer.
+inline bool is_of_lost_host(const troupe::cluster::node_view& seen) {
+  return seen.why.detail.starts_with(troupe::cluster::quorum_poll::kept_in_memory);
 }
 
 /// "no leader since 12 s, 1 of 3 voters reachable; " and the reason, if it is known and does not

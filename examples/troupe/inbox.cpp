@@ -72,7 +72,8 @@ void show(const common_options& common, table& rows, const asked_nodes& nodes,
          {"to", name_of_node(nodes, what.to)},
          {"linked", what.is_linked},
          {"failures", what.failures},
-         {"why", in_our_words(what.why)}});
+         {"why", in_our_words(what.why)},
+         {"state", state_of(nodes, node, what)}});
 }
 
 bool is_empty(const router::inbox_report& what) {

@@ -71,10 +71,11 @@ result<departure_report> ask_to_leave(caf::actor_system& system, const caf::stro
 /// Nobody who leads was found, and so nobody has asked the node at `place`.
 problem stays(const std::string& place, const problem& why) {
   return {cluster::nobody_leads(why.code) ? why.code : errc::no_quorum,
-          "no node that leads was found, so " + place
-            + " stays: " + why.detail.substr(0, why.detail.find("; "))
-            + "; try again once one leads, see troupe status, or have it end without a word to the "
-              "others (--force)"};
+          "no node that leads was found, so " + place + " stays: " + why.detail
+            + (why.detail.find("; ") == std::string::npos
+                 ? "; try again once one leads, see troupe status"
+                 : "")
+            + ", or have it end without a word to the others (--force)"};
 }
 
 /// What people should know of it, as the rest of a sentence.
@@ -109,9 +110,15 @@ void show(const common_options& common, const std::string& place, const departur
            {"synced", what.synced},
            {"in_inboxes", what.in_inboxes},
            {"dead_letters", what.dead_letters},
-           {"gave_up_vote", what.gave_up_vote}});
+           {"gave_up_vote", what.gave_up_vote},
+           {"has_ca", what.has_authority}});
   else
-    std::cout << "the node at " << place << " has left" << in_words(what) << std::endl;
+    std::cout << "the node at " << place << " has left" << in_words(what)
+              << (what.has_authority
+                    ? "; it had the CA of the cluster, so that nobody can join until "
+                      "a node runs on its data folder again"
+                    : "")
+              << std::endl;
 }
 
 } // namespace
@@ -162,10 +169,11 @@ int run_leave(const common_options& common, const leave_command& what) {
                                  "a node on its data folder, or end the process"});
   if (!left->took_back && !left->gave_up_vote)
     return complain(
-      common, {errc::outcome_unknown,
-               place + " has ended, but nobody who leads has heard that it leaves" + in_words(*left)
-                 + "; others may expect it back, and if it had a vote, it has that until it is "
-                   "removed (troupe voters remove): see troupe status and troupe voters"});
+      common,
+      {errc::outcome_unknown,
+       place + " has ended, but no node that leads has said that it heard so" + in_words(*left)
+         + "; others may expect it back, and if it had a vote, it has that until it is "
+           "removed (troupe voters remove): see troupe status and troupe voters"});
   if (!left->took_back)
     return complain(common, {errc::outcome_unknown, place + " has left" + in_words(*left)
                                                       + ", but could not remove all of its "

@@ -731,7 +731,7 @@ private:
       ->add_option("--faults", chaos_.faults,
                    "Only these faults: kill_leader, kill_others, pause_leader, pause_others, "
                    "isolate_leader, isolate_minority, isolate_all, one_way, slow, reset, members, "
-                   "unlink_leader, end_others, restart_all, starve_others")
+                   "unlink_leader, end_others, restart_all, starve_others, kill_all")
       ->delimiter(',')
       ->check(cli::one_of(cli::chaos_fault_names()));
     command

@@ -1,5 +1,6 @@
 #include <iostream>
 
+#include "asked_nodes.hpp"
 #include "cluster_lists.hpp"
 #include "commands.hpp"
 #include "connect.hpp"
@@ -17,7 +18,7 @@ int run_maintain(const common_options& common, const maintain_command& what) {
     return complain(common, node.error());
   auto done = ask_node(**client, *node, router::maintain_node{!what.off}, common.wait());
   if (!done)
-    return complain(common, done.error());
+    return complain(common, at_node(*node, done.error()));
   // So that a look at the cluster that comes next shows it.
   auto is_so = [on = done->on](const registry::record_view* seen) {
     return seen == nullptr || (seen->value.status == registry::record_status::maintenance) == on;

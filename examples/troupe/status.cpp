@@ -41,7 +41,11 @@ void print_text(const cluster_report& found) {
     std::cout << shown(id) << "  " << name_of(each.status) << "  " << place_of(each.value)
               << "  started " << each.value.boot << (each.value.boot == 1 ? " time" : " times")
               << (leads(each.value, found) ? "  leader" : "")
-              << (seen.empty() || seen == "alive" ? "" : "  seen as " + seen) << '\n';
+              << (seen.empty() || seen == "alive" ? "" : "  seen as " + seen)
+              << (has_lost_replica(each.value)
+                    ? "  cannot vote until it is started again, see its log"
+                    : "")
+              << '\n';
   }
   for (auto& each : seats_unheard_of(found))
     std::cout

@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <utility>
@@ -19,6 +20,7 @@
 
 #include "cluster_watch.hpp"
 #include "commands.hpp"
+#include "connect.hpp"
 #include "terminal.hpp"
 #include "top_screen.hpp"
 
@@ -37,13 +39,15 @@ std::string per_second(double rate) {
   return digits;
 }
 
-/// "leader", "voter", "learner", or nothing.
+/// "leader", "voter", "learner", or nothing; and whether its replica has ended, so that it is none
+/// of these until it is started again.
 std::string role_of(const registry::record& node, const cluster_report& found) {
   if (leads(node, found))
     return "leader";
+  auto ended = has_lost_replica(node) ? " (ended)" : "";
   for (auto& each : found.seen.group.seats)
     if (each.node == to_string(node.key.owner))
-      return each.votes ? "voter" : "learner";
+      return (each.votes ? "voter" : "learner") + std::string{ended};
   return {};
 }
 
@@ -63,9 +67,14 @@ std::string leader_of(const cluster_report& found) {
 
 top_pane pane_of_nodes(const cluster_report& found) {
   top_pane shown{"Nodes", {"NAME", "STATUS", "ROLE", "BEHIND", "SEEN", "ADDRESS"}, {}};
+  std::set<std::string> ids;
+  for (auto& each : found.nodes)
+    ids.insert(to_string(each.value.key.owner));
+  auto called = [&](const std::string& id) { return name_of_node(found, id); };
+  auto name = told_apart(ids, called);
   for (auto& each : found.nodes) {
     auto is_active = each.status == registry::record_status::active;
-    shown.rows.push_back({{each.value.key.name, std::string{name_of(each.status)},
+    shown.rows.push_back({{name(to_string(each.value.key.owner)), std::string{name_of(each.status)},
                            role_of(each.value, found), lag_of(each.value, found),
                            is_active || !found.services ? "" : in_words(each.unseen_for) + " ago",
                            place_of(each.value)},

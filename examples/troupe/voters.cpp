@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "cluster_lists.hpp"
+#include "cluster_report.hpp"
 #include "commands.hpp"
 #include "connect.hpp"
 
@@ -93,8 +94,21 @@ problem why_no_voter(cluster_client& client, const std::string& called, const pr
   return why;
 }
 
+/// Why that node cannot do so, which takes a replica of the log; empty if it may have one.
+problem without_replica(cluster_client& client, const std::string& called, const std::string& so,
+                        duration wait) {
+  auto node = find_node(client, called, wait);
+  if (!node || !has_lost_replica(*node))
+    return {};
+  return {errc::bad_argument, "node " + node->key.name + " cannot " + so
+                                + ", as its replica of the log has ended; see its log for the "
+                                  "reason, and start it again"};
+}
+
 result<cluster::voters_view> add_voter(cluster_client& client, const std::string& called,
                                        duration wait) {
+  if (auto why = without_replica(client, called, "become a voter", wait))
+    return why;
   auto added = client.voters().change({cluster::voter_change::add, called, false}, wait);
   if (!added)
     return why_no_voter(client, called, added.error(), wait);
@@ -135,18 +149,43 @@ result<cluster::voters_view> replace(cluster_client& client, const voters_comman
   return made;
 }
 
+/// The leader would wait for it to catch up.
+result<cluster::voters_view> make_lead(cluster_client& client, const std::string& called,
+                                       duration wait) {
+  if (auto why = without_replica(client, called, "lead", wait))
+    return why;
+  return client.voters().change({cluster::voter_change::lead, called, false}, wait);
+}
+
 result<cluster::voters_view> change(cluster_client& client, const voters_command& what,
                                     duration wait) {
   using cluster::voter_change;
   if (what.verb == "list")
     return client.voters().list(wait);
   if (what.verb == "lead")
-    return client.voters().change({voter_change::lead, what.node, false}, wait);
+    return make_lead(client, what.node, wait);
   if (what.verb == "add")
     return add_voter(client, what.node, wait);
   if (what.verb == "replace")
     return replace(client, what, wait);
   return client.voters().change({voter_change::remove, what.node, what.force}, wait);
+}
+
+/// Why a node that was asked while nobody leads shows no voters.
+problem why_no_voters(cluster_client& client, const cluster::node_view& seen, duration wait) {
+  auto why = describe_leaderless(seen);
+  if (is_of_lost_host(seen))
+    return {errc::no_quorum, why}; // there are none
+  auto nodes = all_records(client, registry::record_kind::node, wait);
+  auto has_ended
+    = nodes && std::ranges::any_of(*nodes, [&](auto& each) {
+        return to_string(each.value.key.owner) == seen.node && has_lost_replica(each.value);
+      });
+  why += has_ended ? ", and the replica of node " + seen.name
+                       + " has ended, see its log; give another voter with --at"
+                   : ", and node " + seen.name
+                       + " does not vote, so it knows no voters; give a voter with --at";
+  return {errc::no_quorum, std::move(why)};
 }
 
 } // namespace
@@ -169,9 +208,7 @@ int run_voters(const common_options& common, const voters_command& what) {
       found = seen->group;
       alone = *std::move(seen);
     } else if (found.error().detail.empty()) {
-      found = problem{errc::no_quorum, describe_leaderless(*seen) + ", and node " + seen->name
-                                         + " does not vote, so it knows no voters; give a voter "
-                                           "with --at"};
+      found = why_no_voters(**client, *seen, common.wait());
     }
   }
   if (!found)
@@ -187,9 +224,26 @@ int run_voters(const common_options& common, const voters_command& what) {
         return each.name;
     return id.substr(0, 8);
   };
+  std::set<std::string> ids;
+  std::set<std::string> there;
+  std::set<std::string> lost_replicas;
+  if (nodes)
+    for (auto& each : *nodes) {
+      ids.insert(to_string(each.value.key.owner));
+      if (is_gone(each))
+        continue;
+      there.insert(to_string(each.value.key.owner));
+      if (has_lost_replica(each.value))
+        lost_replicas.insert(to_string(each.value.key.owner));
+    }
   if (common.json) {
     auto line = to_json(*found, called);
     line["voters_reachable"] = count_voters(*found).reached;
+    auto ended = json::array();
+    for (auto& each : lost_replicas)
+      ended.push_back(called(each));
+    line["replica_ended"] = nodes ? std::move(ended) : json(nullptr);
+    line["replica_ended_ids"] = nodes ? json(lost_replicas) : json(nullptr);
     if (alone) {
       line["leaderless_s"] = seconds(alone->leaderless_for);
       if (says_why(*alone))
@@ -198,10 +252,6 @@ int run_voters(const common_options& common, const voters_command& what) {
     print(line);
     return ok;
   }
-  std::set<std::string> ids;
-  if (nodes)
-    for (auto& each : *nodes)
-      ids.insert(to_string(each.value.key.owner));
   for (auto& each : found->seats)
     ids.insert(each.node);
   auto shown = told_apart(ids, called);
@@ -218,9 +268,14 @@ int run_voters(const common_options& common, const voters_command& what) {
   }
   for (auto& each : found->kept_out)
     if (std::ranges::none_of(found->seats, [&](auto& seat) { return seat.node == each; }))
-      std::cout << shown(each) << "  removed; make it a voter again with troupe voters add\n";
+      std::cout << shown(each)
+                << (!nodes || there.contains(each)
+                      ? "  removed; make it a voter again with troupe voters add\n"
+                      : "  removed, and not there\n");
   for (auto& each : found->spares)
     std::cout << shown(each) << "  spare\n";
+  for (auto& each : lost_replicas)
+    std::cout << shown(each) << "  cannot vote until it is started again, see its log\n";
   for (auto& each : found->pending)
     std::cout << shown(each.node) << "  " << each.what << ": " << each.why << '\n';
   std::cout << describe_services(*found, alone ? alone->name : std::string{}, shown)

@@ -352,6 +352,11 @@ int run_submit(const common_options& common, const submit_command& what) {
 
 namespace {
 
+std::uint32_t completed(const scheduler::run_view& run) {
+  auto index = static_cast<std::size_t>(scheduler::task_state::completed);
+  return index < run.counts.size() ? run.counts[index] : 0;
+}
+
 void print_run(const scheduler::run_view& run) {
   print({{"run", run.run.value},
          {"name", run.name},
@@ -359,13 +364,9 @@ void print_run(const scheduler::run_view& run) {
          {"state", std::string{name_of(run.state)}},
          {"tasks", run.tasks},
          {"done", tasks_over(run)},
+         {"completed", completed(run)},
          {"ran_s", seconds(run.ran)},
          {"why", in_our_words(run.why.detail)}});
-}
-
-std::uint32_t completed(const scheduler::run_view& run) {
-  auto index = static_cast<std::size_t>(scheduler::task_state::completed);
-  return index < run.counts.size() ? run.counts[index] : 0;
 }
 
 table::row row_of(const scheduler::run_view& run) {
@@ -519,8 +520,9 @@ int run_run(const common_options& common, const run_command& what) {
       }
       ++question.first;
       auto known = workers->find(each.worker);
-      auto worker
-        = known != workers->end() ? known->second : "worker " + std::to_string(each.worker.value);
+      auto worker = known != workers->end()
+                      ? known->second
+                      : "worker " + std::to_string(each.worker.value) + " (gone)";
       if (common.json)
         print_task(each, worker, value);
       else

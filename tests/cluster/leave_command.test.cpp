@@ -71,6 +71,7 @@ TEST_CASE("a node with messages that nobody takes leaves only when it is forced 
   CHECK(report["in_inboxes"] == 0);
   CHECK(report["dead_letters"] == 1);
   CHECK(report["gave_up_vote"] == true);
+  CHECK(report["has_ca"] == false); // others issue certificates in tests
   CHECK(cluster[goes].process().wait_for_end() == 0);
   cluster.start_node(goes);
   CHECK(comes_true([&] {
@@ -90,9 +91,12 @@ TEST_CASE("a node that stays says so to all who ask it to leave, and works on", 
   REQUIRE(comes_true([&] {
     return run({"inbox", "--json", "--at", node.address()}).line().value("accepted", 0) == 1;
   }));
+  auto shown = [&] { return member(node.address(), "n1")["status"]; };
+  CHECK(shown() == "active");
   std::vector<troupe::testing::child_process> asking;
   for (auto each = 0; each < 2; ++each)
-    asking.push_back(start({"leave", "--timeout", "1", "--at", node.address()}));
+    asking.push_back(start({"leave", "--timeout", "3", "--at", node.address()}));
+  CHECK(comes_true([&] { return shown() == "maintenance"; })); // while it leaves
   for (auto& each : asking) {
     auto said = finish(each);
     INFO(said);
@@ -100,6 +104,7 @@ TEST_CASE("a node that stays says so to all who ask it to leave, and works on", 
     CHECK(said.says(" has accepted 1 message that is not delivered yet, the first for agent "
                     "'nobody'; "));
   }
+  CHECK(comes_true([&] { return shown() == "active"; }));
   CHECK(run({"request", "echo-n1", "tea", "--at", node.address()}).output == "tea\n");
 }
 
@@ -148,14 +153,25 @@ TEST_CASE("a node whose cluster is gone leaves only when it is forced to", "[clu
     return run({"status", "--json", "--at", host.address()}).line()["members"].size() == 2;
   }));
   host.kill();
+  auto lost = "this cluster keeps its services in the memory of the node at " + host.address();
+  REQUIRE(comes_true([&] { return run({"status", "--at", member.address()}).says(lost); }));
   auto stays = run({"leave", "--timeout", "2s", "--at", member.address()});
   INFO(stays);
   CHECK(stays.status == 1);
   CHECK(stays.says("--force"));
+  CHECK(stays.says("start the cluster anew"));
+  CHECK_FALSE(stays.says("once one leads"));
+  CHECK(run({"put", "colour", "red", "--at", member.address()}).says(lost));
+  auto voters = run({"voters", "--at", member.address()});
+  INFO(voters);
+  CHECK(voters.says(lost));
+  CHECK_FALSE(voters.says("give a voter"));                    // as there are none
   CHECK(run({"status", "--at", member.address()}).says("n2")); // it goes on
+  auto before = std::chrono::steady_clock::now();
   auto ends = run({"leave", "--force", "--at", member.address()});
   INFO(ends);
   CHECK(ends.status == 1);
-  CHECK(ends.says("has ended, but nobody who leads has heard that it leaves"));
+  CHECK(std::chrono::steady_clock::now() - before < 8s); // it waits for no answer of services
+  CHECK(ends.says("has ended, but no node that leads has said that it heard so"));
   CHECK(member.process().wait_for_end(5s) != 0); // it says so as well
 }

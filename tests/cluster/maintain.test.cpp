@@ -1,18 +1,12 @@
 // Maintenance by hand: a node that takes no new tasks for a while.
 
+#include <algorithm>
+
 #include "troupe_command.hpp"
 
 using namespace troupe::test;
 
 namespace {
-
-json member(const std::string& at, const std::string& node) {
-  auto status = run({"status", "--json", "--at", at});
-  for (auto& each : status.line().value("members", json::array()))
-    if (each.value("node", "") == node)
-      return each;
-  return json::object();
-}
 
 /// Runs a workflow of that many tasks, one after the other on each slot, and returns where each
 /// ran: the process of the node.
@@ -115,6 +109,56 @@ TEST_CASE("a node with a data folder is in maintenance until that is ended, over
   CHECK_FALSE(names(places_of_tasks(at, 4), again));
   REQUIRE(run({"maintain", "n2", "--off", "--at", at}).status == 0);
   CHECK(names(places_of_tasks(at, 6), again));
+}
+
+TEST_CASE("a name is that of the node that is there, not of its earlier lives", "[cluster][cli]") {
+  need_command();
+  running_node host{{"--name", "n1", "--slots", "0"}};
+  auto at = host.address();
+  const words how{"--name", "n2", "--slots", "0", "--join", at};
+  {
+    running_node first{how}; // without a data folder it is another node in each life
+    REQUIRE(comes_true([&] { return member(at, "n2")["status"] == "active"; }));
+    first.kill();
+  }
+  REQUIRE(comes_true([&] { return member(at, "n2")["status"] == "disconnected"; }, 30s));
+  running_node again{how};
+  std::string id = again.ready()["id"];
+  REQUIRE(comes_true([&] {
+    auto status = run({"status", "--json", "--at", at});
+    return std::ranges::any_of(status.line().value("members", json::array()), [&](auto& each) {
+      return each["id"] == id && each["status"] == "active";
+    });
+  }));
+  auto rests = run({"maintain", "n2", "--json", "--at", at});
+  INFO(rests);
+  REQUIRE(rests.status == 0);
+  CHECK(rests.line()["id"] == id);
+}
+
+TEST_CASE("a name is not that of a node that has stopped", "[cluster][cli]") {
+  need_command();
+  running_node host{{"--name", "n1", "--slots", "0"}};
+  auto at = host.address();
+  const words how{"--name", "n2", "--slots", "0", "--join", at};
+  {
+    running_node first{how}; // without a data folder it is another node in each life
+    REQUIRE(comes_true([&] { return member(at, "n2")["status"] == "active"; }));
+    first.process().send_signal(SIGTERM);
+    first.process().wait_for_end();
+  }
+  running_node again{how}; // while the one before shows as active
+  for (auto& command : {words{"maintain", "n2"}, {"inbox", "--node", "n2"}, {"inbox"}}) {
+    auto asked = command;
+    asked.insert(asked.end(), {"--json", "--at", at});
+    auto said = run(asked);
+    INFO(said);
+    CHECK(said.status == 0);
+  }
+  auto works = run({"maintain", "n2", "--off", "--json", "--at", at});
+  INFO(works);
+  REQUIRE(works.status == 0);
+  CHECK(works.line()["id"] == again.ready()["id"]);
 }
 
 TEST_CASE("maintenance of a node that is not there is refused", "[cluster][cli]") {

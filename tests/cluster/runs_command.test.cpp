@@ -92,6 +92,7 @@ TEST_CASE("a run is paused, outlives its leader so, is resumed and shown by comm
   auto found = show(id, cluster.addresses(), true);
   CHECK(found.run["state"] == "completed");
   CHECK(found.run["done"] == 3);
+  CHECK(found.run["completed"] == 3);
   for (auto* task : {"first", "second", "third"}) {
     auto& each = found.tasks[task];
     INFO(each.dump());

@@ -103,6 +103,15 @@ inline outcome run(const words& arguments, std::chrono::seconds wait = 25s) {
 
 using testing::comes_true;
 
+/// What `troupe status` says there of the node of that name; empty: nothing.
+inline json member(const std::string& at, const std::string& node) {
+  auto status = run({"status", "--json", "--at", at});
+  for (auto& each : status.line().value("members", json::array()))
+    if (each.value("node", "") == node)
+      return each;
+  return json::object();
+}
+
 /// From now on all nodes and commands have insecure links, in tests of clocks that differ or of
 /// folders that only they see.
 class insecure_cluster {

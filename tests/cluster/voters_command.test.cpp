@@ -336,6 +336,8 @@ TEST_CASE("a node that was removed says who votes now, not who did when it voted
   SECTION("while it runs") {}
   SECTION("nor after a restart") {
     cluster[3].kill();
+    auto words = three_voters::name(3) + "  removed, and not there";
+    CHECK(comes_true([&] { return run({"voters", "--at", cluster.addresses()}).says(words); }));
     cluster[0].kill();
     cluster.start_node(3);
   }
@@ -380,10 +382,27 @@ TEST_CASE("a voter whose data folder is moved while it runs says so, and votes n
     });
   }));
   CHECK(put("red").status == 0);
+  auto words = three_voters::name(moved) + "  cannot vote until it is started again, see its log";
+  CHECK(comes_true([&] { return run({"voters", "--at", cluster.addresses()}).says(words); }));
+  CHECK(run({"status", "--at", cluster.addresses()})
+          .says("cannot vote until it is started again, see its log"));
+  CHECK(cluster.voters()["replica_ended"] == json::array({three_voters::name(moved)}));
+  auto added = run({"voters", "add", three_voters::name(moved), "--at", cluster.addresses()});
+  INFO(added);
+  CHECK(added.status == 2);
+  CHECK(added.says("its replica of the log has ended"));
+  auto led = run({"voters", "lead", three_voters::name(moved), "--at", cluster.addresses()});
+  INFO(led);
+  CHECK(led.status == 2);
+  CHECK(led.says("cannot lead, as its replica of the log has ended"));
+  CHECK(run({"top", "--once", "--at", cluster.addresses()}).says("voter (ended)"));
   cluster[moved].kill();
   std::filesystem::rename(elsewhere, folder);
   cluster.start_node(moved);
   CHECK(comes_true([&] { return cluster.is_whole(); }));
+  CHECK(comes_true([&] {
+    return !run({"voters", "--at", cluster.addresses()}).says("cannot vote until");
+  }));
 }
 
 TEST_CASE("the command for voters refuses what makes no sense", "[cluster][cli]") {
