@@ -59,7 +59,8 @@ void check_share(const json& last) {
   CHECK(share == static_cast<double>(answered) / static_cast<double>(calls));
   CHECK(share > 0.5);
   CHECK(last["calls_with_majority"].get<std::size_t>() <= calls);
-  CHECK((last["share_in_time_with_majority"] >= share || last["faults"].contains("isolate_all")));
+  CHECK((last["share_in_time_with_majority"] >= share || last["faults"].contains("isolate_all")
+         || last["faults"].contains("kill_all")));
 }
 
 /// Checks what the command says of such a run: that each fault came, and all that it promises.
@@ -165,6 +166,12 @@ TEST_CASE("locks of ten nodes of which five vote are linearizable while some are
   CHECK(last["unknown"].get<std::size_t>() < last["ok"].get<std::size_t>() / 10);
 }
 
+TEST_CASE("keys are linearizable while all nodes are killed at once, again and again",
+          "[cluster][chaos]") {
+  auto last = check_chaos({.workload = "kv", .faults = {"kill_all"}, .seconds = 20});
+  CHECK(last["faults"]["kill_all"] >= 2);
+}
+
 TEST_CASE("voters among ten nodes are removed and added while others are killed",
           "[cluster][chaos]") {
   auto last = check_chaos({.workload = "kv",
@@ -249,6 +256,12 @@ TEST_CASE("what was accepted of messages is handled in order, with one effect of
           "all nodes are restarted one after the other, again and again",
           "[cluster][chaos]") {
   check_messages({"restart_all"}, 5, 20);
+}
+
+TEST_CASE("what was accepted of messages is handled in order, with one effect of class once, while "
+          "all nodes are killed at once, again and again",
+          "[cluster][chaos]") {
+  check_messages({"kill_all"}, 3, 20);
 }
 
 namespace {
@@ -349,7 +362,8 @@ TEST_CASE("a plan of chaos has each fault once before any comes again", "[cluste
           CHECK(first_round.insert(each.kind).second);
         CHECK(each.at >= free);
         free = each.at + each.span + 400ms;
-        auto least = each.kind < fault_kind::pause_leader ? 200ms : 1'200ms;
+        auto is_short = each.kind < fault_kind::pause_leader || each.kind == fault_kind::kill_all;
+        auto least = is_short ? 200ms : 1'200ms;
         CHECK((each.span >= least || each.kind == fault_kind::reset));
         CHECK(each.at + each.span <= whole - calm_of(whole));
       }
@@ -519,6 +533,14 @@ TEST_CASE("chaos refuses a history that cannot be written before it starts a nod
   CHECK(done.status == 2);
   CHECK(done.says("check its folder"));
   CHECK_FALSE(done.says("started"));
+}
+
+TEST_CASE("chaos refuses a run into which no fault fits", "[cluster][cli]") {
+  need_command();
+  auto done = run({"chaos", "--workload", "membership", "--seconds", "10", "--seed", "7"});
+  INFO(done);
+  CHECK(done.status == 2);
+  CHECK(done.says("no fault fits into 10 s, of which the last are without; give more --seconds"));
 }
 
 TEST_CASE("chaos judges what clients saw also where the disk has no room for their history",

@@ -107,6 +107,11 @@ public:
                network) {}
 
   int run() {
+    if (plan_.empty())
+      return complain(common_, {errc::bad_argument,
+                                "no fault fits into " + std::to_string(what_.seconds)
+                                  + " s, of which the last are without; give more --seconds, or "
+                                    "fewer --faults"});
     if (auto why = cluster_.start())
       return interrupted_ ? interrupted() : complain_with_logs(why);
     say({{"event", "started"}, {"nodes", what_.nodes}},
@@ -211,11 +216,10 @@ private:
       wait_until(elapsed() + each.span);
       if (auto why = cluster_.heal())
         return why;
-      if (each.kind == chaos::fault_kind::isolate_all
-          || each.beside == chaos::fault_kind::isolate_all)
-        leaderless_.emplace_back(begin_ns, recorder_.now_ns());
       if (auto why = cluster_.end())
         return why;
+      if (chaos::ends_majority(each))
+        leaderless_.emplace_back(begin_ns, recorder_.now_ns());
       late = std::max(late, elapsed() - (each.at + each.span));
     }
     auto whole = duration{std::chrono::seconds{what_.seconds}};
@@ -363,7 +367,7 @@ private:
               << "  with majority "
               << percent(share_.answered_with_majority, share_.calls_with_majority) << ": "
               << share_.answered_with_majority << " of " << share_.calls_with_majority
-              << " calls, without those during isolate_all\n"
+              << " calls, without those during isolate_all and kill_all\n"
               << "  no majority   " << share_.no_quorum
               << " calls were refused for it in time; nothing was done\n"
               << "faults         ";

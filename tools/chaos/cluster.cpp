@@ -243,16 +243,15 @@ result<std::string> chaos_cluster::begin(fault_kind kind, std::uint64_t dice, st
   auto words = std::string{name_of(kind)};
   problem why;
   switch (kind) {
+    case fault_kind::kill_all:
+      whom = all_but({});
+      kill(whom);
+      break;
     case fault_kind::kill_others:
       whom = some(few, dice, leads, most_voters);
       [[fallthrough]];
     case fault_kind::kill_leader:
-      for (auto each : whom) {
-        note("kill", each);
-        nodes_[each].process->process.send_signal(SIGKILL);
-        nodes_[each].process->process.wait_for_end();
-      }
-      killed_ = whom;
+      kill(whom);
       break;
     case fault_kind::pause_others:
       whom = some(few, dice, leads, most_voters);
@@ -333,6 +332,16 @@ result<std::string> chaos_cluster::begin(fault_kind kind, std::uint64_t dice, st
   return words;
 }
 
+void chaos_cluster::kill(const std::set<std::size_t>& which) {
+  for (auto each : which) {
+    note("kill", each);
+    nodes_[each].process->process.send_signal(SIGKILL);
+  }
+  for (auto each : which)
+    nodes_[each].process->process.wait_for_end();
+  killed_ = which;
+}
+
 problem chaos_cluster::restart_all() {
   for (std::size_t number = 0; number < nodes_.size(); ++number) {
     auto& each = nodes_[number];
@@ -388,7 +397,11 @@ problem chaos_cluster::end() {
     nodes_[each].process->process.send_signal(SIGCONT);
     note("cont", each);
   }
-  for (auto each : std::exchange(killed_, {}))
+  auto killed = std::exchange(killed_, {});
+  std::vector<std::size_t> order{killed.begin(), killed.end()};
+  // Others are ready only once somebody leads.
+  std::ranges::stable_partition(order, [this](auto each) { return voting_.contains(each); });
+  for (auto each : order)
     if (auto why = start(nodes_[each], false))
       return why;
   add_voter();

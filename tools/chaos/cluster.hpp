@@ -105,6 +105,8 @@ private:
   /// Starts a fault of one kind. It affects at most `most_voters` voters besides the leader.
   [[nodiscard]] troupe::result<std::string> begin(fault_kind kind, std::uint64_t dice,
                                                   std::size_t leads, std::size_t most_voters);
+  /// SIGKILL, at once; end() starts them again.
+  void kill(const std::set<std::size_t>& which);
   /// Restarts one node after the other, each voter when the one before has caught up.
   [[nodiscard]] troupe::problem restart_all();
   /// Has these nodes run for a tenth of the time, until end().

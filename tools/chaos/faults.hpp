@@ -46,12 +46,15 @@ enum class fault_kind : std::uint8_t {
   restart_all,
   /// A tenth of the nodes runs for a tenth of the time, by SIGSTOP and SIGCONT once a second.
   starve_others,
+  /// kill -9 of all nodes at once, as when the power fails; they restart with their data folders.
+  kill_all,
 };
 
-inline constexpr std::array<std::string_view, 15> fault_kind_names{
+inline constexpr std::array<std::string_view, 16> fault_kind_names{
   "kill_leader",      "kill_others",   "pause_leader", "pause_others", "isolate_leader",
   "isolate_minority", "isolate_all",   "one_way",      "slow",         "reset",
-  "members",          "unlink_leader", "end_others",   "restart_all",  "starve_others"};
+  "members",          "unlink_leader", "end_others",   "restart_all",  "starve_others",
+  "kill_all"};
 
 constexpr std::string_view name_of(fault_kind kind) {
   auto index = static_cast<std::size_t>(kind);
@@ -68,6 +71,14 @@ struct fault {
   /// For members: the kind of fault at the same time, if another kind is allowed.
   std::optional<fault_kind> beside{};
 };
+
+/// Whether no majority of the voters is connected while it goes on.
+constexpr bool ends_majority(const fault& what) {
+  auto ends = [](std::optional<fault_kind> kind) {
+    return kind == fault_kind::isolate_all || kind == fault_kind::kill_all;
+  };
+  return ends(what.kind) || ends(what.beside);
+}
 
 /// How long the end of a run is without faults, so that clients get answers again.
 inline troupe::duration calm_of(troupe::duration whole) {
@@ -112,6 +123,7 @@ inline std::vector<fault> plan_faults(std::uint64_t seed, troupe::duration whole
     switch (kind) {
       case fault_kind::kill_leader:
       case fault_kind::kill_others:
+      case fault_kind::kill_all:
         return between(500ms, 4s);
       case fault_kind::reset:
         return between(100ms, 1s);
