@@ -38,6 +38,14 @@ bool names(const words& among, const running_node& node) {
   return std::ranges::find(among, wanted) != among.end();
 }
 
+/// That node is there, and ends. Without a data folder it is another node in each life.
+void come_and_go(const words& how, const std::string& at, int signal) {
+  running_node node{how};
+  REQUIRE(comes_true([&] { return member(at, "n2")["status"] == "active"; }));
+  node.process().send_signal(signal);
+  node.process().wait_for_end();
+}
+
 } // namespace
 
 TEST_CASE("a node in maintenance gets no new tasks and finishes what it runs", "[cluster][cli]") {
@@ -116,11 +124,7 @@ TEST_CASE("a name is that of the node that is there, not of its earlier lives", 
   running_node host{{"--name", "n1", "--slots", "0"}};
   auto at = host.address();
   const words how{"--name", "n2", "--slots", "0", "--join", at};
-  {
-    running_node first{how}; // without a data folder it is another node in each life
-    REQUIRE(comes_true([&] { return member(at, "n2")["status"] == "active"; }));
-    first.kill();
-  }
+  come_and_go(how, at, SIGKILL);
   REQUIRE(comes_true([&] { return member(at, "n2")["status"] == "disconnected"; }, 30s));
   running_node again{how};
   std::string id = again.ready()["id"];
@@ -141,13 +145,8 @@ TEST_CASE("a name is not that of a node that has stopped", "[cluster][cli]") {
   running_node host{{"--name", "n1", "--slots", "0"}};
   auto at = host.address();
   const words how{"--name", "n2", "--slots", "0", "--join", at};
-  {
-    running_node first{how}; // without a data folder it is another node in each life
-    REQUIRE(comes_true([&] { return member(at, "n2")["status"] == "active"; }));
-    first.process().send_signal(SIGTERM);
-    first.process().wait_for_end();
-  }
-  running_node again{how}; // while the one before shows as active
+  come_and_go(how, at, SIGTERM);
+  running_node again{how};
   for (auto& command : {words{"maintain", "n2"}, {"inbox", "--node", "n2"}, {"inbox"}}) {
     auto asked = command;
     asked.insert(asked.end(), {"--json", "--at", at});
@@ -159,6 +158,17 @@ TEST_CASE("a name is not that of a node that has stopped", "[cluster][cli]") {
   INFO(works);
   REQUIRE(works.status == 0);
   CHECK(works.line()["id"] == again.ready()["id"]);
+}
+
+TEST_CASE("agents of a node that has stopped are there again as soon as it is", "[cluster][cli]") {
+  need_command();
+  running_node host{{"--name", "n1", "--slots", "0"}};
+  auto at = host.address();
+  const words how{"--name", "n2", "--slots", "0", "--join", at};
+  come_and_go(how, at, SIGTERM);
+  running_node again{how};
+  // A node with a data folder would keep the name for 5 s, and the next try is 10 s later.
+  CHECK(comes_true([&] { return run({"send", "--at", at, "echo-n2", "x"}).status == 0; }, 8s));
 }
 
 TEST_CASE("maintenance of a node that is not there is refused", "[cluster][cli]") {

@@ -298,6 +298,45 @@ TEST_CASE("a member that has stopped is lost after a while", "[node][liveness]")
   j.only<liveness::give_up>();
 }
 
+TEST_CASE("a member without a data folder is lost once it has stopped, and its names are free",
+          "[node][liveness]") {
+  using enum cluster::member_status;
+  judging j;
+  j.link();
+  j.see(alive);
+  j.nodes.put("n1"_node, fleeting("n1"));
+  SECTION("before its link ends") {
+    j.see(left);
+    CHECK_FALSE(j.it.is_linked("n1"_node));
+  }
+  SECTION("after its link has ended") {
+    j.lose();
+    CHECK(j.out.empty());
+    j.see(left);
+  }
+  j.pass(duration::zero());
+  CHECK(j.only<liveness::give_up>().boot == 3);
+  CHECK(j.only<liveness::free_names>().boot == 3);
+  j.lose();
+  j.see(left);
+  j.see(dead);
+  j.pass(1min);
+  CHECK(j.has_none<liveness::give_up>()); // once
+}
+
+TEST_CASE("a member without a data folder that has left is not lost", "[node][liveness]") {
+  using enum cluster::member_status;
+  judging j;
+  j.link();
+  j.see(alive);
+  j.nodes.put("n1"_node, fleeting("n1"));
+  j.step(liveness::left{"n1"_node, 3}); // and so it has given its names back
+  j.see(left);
+  j.lose();
+  j.pass(1min);
+  CHECK(j.has_none<liveness::give_up>());
+}
+
 TEST_CASE("a member that has stopped and comes back in time is not lost", "[node][liveness]") {
   using enum cluster::member_status;
   judging j;

@@ -166,6 +166,18 @@ TEST_CASE_METHOD(standing, "a node that has stopped is there for a while", "[nod
   }
 }
 
+TEST_CASE_METHOD(standing, "a node without a data folder is gone once it has stopped",
+                 "[node][standings]") {
+  is_fleeting = true;
+  comes(1);
+  see(1, member_status::alive);
+  see(1, member_status::left);
+  CHECK_FALSE(is_active());
+  CHECK(lost.empty());
+  pass(5min);
+  CHECK(forgotten == std::vector{node});
+}
+
 TEST_CASE_METHOD(standing, "a node without a data folder is shown for a while once it is gone",
                  "[node][standings]") {
   is_fleeting = true;

@@ -33,7 +33,8 @@ namespace troupe::cluster {
 
 /// Limits and times of a `liveness`.
 struct liveness_options {
-  /// How long a node may be away that has stopped, or whose link has ended and which is no member.
+  /// How long a node with a data folder may be away that has stopped, and any node whose link has
+  /// ended and which is no member.
   duration lost_after = std::chrono::seconds{5};
   /// How often unhealthy agents are pinged; zero: never.
   duration check_every = std::chrono::seconds{10};
@@ -57,7 +58,7 @@ struct liveness_options {
 ///
 /// - A node is there as long as the members show it alive, or suspect it; with or without a link.
 ///   Once they show it dead, it is lost. One that has stopped comes back within lost_after, or is
-///   lost. So no single link decides.
+///   lost; at once if it has no data folder, as it has another id then. So no single link decides.
 /// - Of a node of which the members say nothing, links do: it is there while it is linked, and lost
 ///   once its link has been away for lost_after, unless it has left.
 /// - The scheduler runs the tasks of a lost node elsewhere: once for each loss.
@@ -263,7 +264,7 @@ public:
   }
 
   /// Whether there is a link to that node, of the first `max_nodes` that are watched. One that the
-  /// members have since shown dead is none.
+  /// members have since shown dead, or stopped without a data folder, is none.
   [[nodiscard]] bool is_linked(const node_id& node) const {
     auto found = watched_.find(node);
     return found != watched_.end() && found->second.linked;
@@ -452,25 +453,30 @@ private:
       come(what.node, *each, what.boot);
   }
 
-  /// Who has left will end its link, or has ended it.
+  /// Who has stopped and may be back will end its link, or has ended it.
   void see_gone(const seen& what) {
     auto found = watched_.find(what.node);
     if (found == watched_.end())
       return;
     auto& each = found->second;
-    auto is_dead = what.is == member_status::dead;
+    auto is_over = what.is == member_status::dead || ends_for_good(what);
     if (each.member > what.boot)
       return;
     auto before = each.there();
     each.member.reset();
-    if (each.linked && (!is_dead || *each.linked > what.boot))
+    if (each.linked && (!is_over || *each.linked > what.boot))
       return;
     each.linked.reset();
-    if (before && is_loss(each) && (is_dead || planted_flaw != flaw::stop_forgiven))
+    if (before && is_loss(each) && (is_over || planted_flaw != flaw::stop_forgiven))
       await(what.node, each, what.boot); // which may have begun unseen
-    if (is_dead && each.lost_at && each.boot <= what.boot)
+    if (is_over && each.lost_at && each.boot <= what.boot)
       hasten(what.node, each, what.boot);
     tidy(what.node);
+  }
+
+  [[nodiscard]] bool ends_for_good(const seen& what) const {
+    return what.is == member_status::left && nodes_->is_fleeting(what.node)
+           && planted_flaw != flaw::other_id_awaited;
   }
 
   void hasten(const owner_id& who, watched& each, boot_number boot) {

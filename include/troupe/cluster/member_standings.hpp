@@ -21,7 +21,7 @@ namespace troupe::cluster {
 
 /// Times of `member_standings`.
 struct standing_times {
-  /// How long a node shows as it was once it has stopped: it may be back soon.
+  /// How long a node with a data folder shows as it was once it has stopped: it may be back soon.
   duration lost_after{};
   /// How long a node without a data folder is kept once it is gone: it has another id when it comes
   /// back.
@@ -34,7 +34,8 @@ struct standing_times {
 /// Part of `node_core`.
 ///
 /// - A node is active while the members show it alive, or suspect it. It is disconnected once they
-///   show it dead, or once it has stopped for lost_after.
+///   show it dead, or once it has stopped for lost_after; if it has no data folder, once it has
+///   stopped.
 /// - The records of a later life than the members show are active: its statement is on its way.
 /// - Of a node whose identity is revoked the table keeps nothing once the members do not show it
 ///   there any more.
@@ -80,7 +81,8 @@ public:
       if (was.drop_at)
         wait_for_drop(*was.drop_at, node, each);
     }
-    if (is == member_status::left && (was.is_there || was.until || was.boot != boot))
+    auto may_be_back = is == member_status::left && !nodes_.is_fleeting(node);
+    if (may_be_back && (was.is_there || was.until || was.boot != boot))
       stay(was.until.value_or(now + times_.lost_after), node, each);
   }
 

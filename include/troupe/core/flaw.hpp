@@ -240,9 +240,11 @@ enum class flaw : std::uint8_t {
   heartbeats_left_to_peer,
   /// A node without a data folder that was dropped, and was only cut off, is not asked about again.
   dropped_for_good,
+  /// Who leads waits for a node to come back that has stopped and has no data folder.
+  other_id_awaited,
 };
 
-inline constexpr std::array<std::string_view, 113> flaw_names{"none",
+inline constexpr std::array<std::string_view, 114> flaw_names{"none",
                                                               "vote_not_persisted",
                                                               "sync_skipped",
                                                               "old_terms_counted",
@@ -354,7 +356,8 @@ inline constexpr std::array<std::string_view, 113> flaw_names{"none",
                                                               "return_not_awaited",
                                                               "lifeguard_off",
                                                               "heartbeats_left_to_peer",
-                                                              "dropped_for_good"};
+                                                              "dropped_for_good",
+                                                              "other_id_awaited"};
 
 /// Returns the flaw called `name`; flaw::none if there is no such flaw.
 constexpr flaw flaw_of(std::string_view name) {

@@ -215,7 +215,8 @@ struct node_options {
   std::filesystem::path membership_log{};
   /// A node that has stopped for this long counts as lost: its tasks run elsewhere, and its agents
   /// are shown as disconnected. So does one whose link has ended and of which the members say
-  /// nothing. Those that the members find dead are lost at once.
+  /// nothing. Those that the members find dead are lost at once, and so are those that have stopped
+  /// and have no data folder.
   duration lost_after = std::chrono::seconds{5};
   /// How long agents may still handle the messages in their mailboxes when a node with an actor
   /// system of its own stops; messages left after that are dropped. A message that is being handled
