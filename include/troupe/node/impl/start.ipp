@@ -148,7 +148,7 @@ inline void node::inside::begin_shell() {
   }
   how.finder = {.addresses = addresses(),
                 .retry = options_.retry,
-                .check_at_rest = std::chrono::seconds{10},
+                .check_at_rest = std::chrono::seconds{30},
                 .has_guide = false};
   how.access = access_events(std::move(board));
   shell_ = system_->spawn<caf::stateful_actor<cluster::node_shell>>(std::move(how));
