@@ -67,8 +67,10 @@ struct quorum_view {
   /// Returns the error for clients while no majority is reached.
   template <class Name>
   [[nodiscard]] problem no_quorum(Name name_of) const {
-    return {errc::no_quorum, "no majority of the voters answers: " + standing(name_of)
-                               + "; start those that are down or repair the network, then retry"};
+    return {errc::no_quorum,
+            "no majority of the voters answers: " + standing(name_of)
+              + "; start those that are down, and again those that cannot vote until "
+                "then (troupe voters), or repair the network, then retry"};
   }
 };
 
