@@ -20,6 +20,7 @@
 #include "troupe/core/time.hpp"
 #include "troupe/core/visit.hpp"
 #include "troupe/host/client_options.hpp"
+#include "troupe/host/service_doubts.hpp"
 #include "troupe/host/types.hpp"
 
 namespace troupe::host {
@@ -154,10 +155,9 @@ public:
     problem why;
   };
 
-  /// Requests wait, and nothing was heard from the service for client_options::doubt_after; where
-  /// all of them rest, for longest_doubt_pause.
-  /// Repeated after twice that span, then four times, up to longest_doubt_pause: a service may keep
-  /// a request waiting, as in line for a lock. Check whether it is alive; look elsewhere if not.
+  /// Requests wait, and nothing was heard from the service, for so long that it may hang; see
+  /// service_doubts. It may also keep a request waiting, as in line for a lock. Check whether it is
+  /// alive; look elsewhere if not.
   struct doubt {};
 
   using effect = std::variant<send, open, keep, end, done, ended, doubt>;
@@ -165,7 +165,7 @@ public:
 
   /// `seed`: for the delays and the keys of sessions; must differ between clients.
   client_core(const client_options& options, std::uint64_t seed)
-    : options_(options), random_(seed) {}
+    : options_(options), random_(seed), doubts_(options.doubt_after) {}
 
   void step(time_point now, request_id id, const event& what, effects& out) {
     now_ = now;
@@ -272,9 +272,7 @@ private:
     is_reached_ = true;
     record_ = where.record;
     record_until_ = now_ + known_for;
-    heard_at_ = now_;
-    doubted_ = 0;
-    fresh_ = lively_;
+    doubts_.begin(now_);
     refusal_ = {};
     hindrance_ = {};
     retry_at_.reset();
@@ -299,31 +297,18 @@ private:
   }
 
   [[nodiscard]] std::optional<time_point> doubt_at() const {
-    auto waits = is_reached_ && !open_.empty() && options_.doubt_after > duration::zero();
-    if (!waits)
-      return std::nullopt;
-    return heard_at_ + pause_before_doubt();
-  }
-
-  [[nodiscard]] duration pause_before_doubt() const {
-    if (fresh_ > 0)
-      return options_.doubt_after;
-    return lively_ > 0 ? doubt_pause_ : std::max(options_.doubt_after, longest_doubt_pause);
+    return is_reached_ && !open_.empty() ? doubts_.due() : std::nullopt;
   }
 
   /// @pre a request waits
   void begin_doubt() {
-    auto last = pause_before_doubt();
-    doubt_pause_ = std::max(options_.doubt_after, std::min(2 * last, longest_doubt_pause));
-    doubted_ = open_.rbegin()->first;
-    fresh_ = 0;
-    heard_at_ = now_;
+    doubts_.doubt(now_, open_.rbegin()->first);
     put(doubt{});
   }
 
   void hear(failed::kind how) {
     if (how != failed::kind::unheard)
-      heard_at_ = now_;
+      doubts_.heard(now_);
   }
 
   /// Answers to earlier `open` requests are ignored from now on.
@@ -361,18 +346,13 @@ private:
     request made{what};
     if (what.numbered)
       enlist(made);
-    if (what.rests ? open_.empty() : fresh_ == 0)
-      heard_at_ = now_; // those that wait have been doubted for
-    if (!what.rests) {
-      ++lively_;
-      ++fresh_;
-    }
+    doubts_.waits(now_, what.rests, open_.empty());
     deadlines_.emplace(what.deadline, id);
     send_now(*open_.emplace(id, made).first);
   }
 
   void handle(request_id id, const answered& what) {
-    heard_at_ = now_;
+    doubts_.heard(now_);
     auto found = open_.find(id);
     if (found == open_.end())
       return;
@@ -518,7 +498,7 @@ private:
   }
 
   void handle(request_id, const opened& what) {
-    heard_at_ = now_;
+    doubts_.heard(now_);
     auto found = lines_.find(what.line);
     if (what.turn != turn_)
       return;
@@ -612,10 +592,7 @@ private:
   request erase(requests::iterator which) {
     auto gone = open_.extract(which);
     deadlines_.erase({gone.mapped().what.deadline, gone.key()});
-    if (!gone.mapped().what.rests) {
-      --lively_;
-      fresh_ -= gone.key() > doubted_ ? 1 : 0;
-    }
+    doubts_.ends(gone.key(), gone.mapped().what.rests);
     return gone.mapped();
   }
 
@@ -662,8 +639,6 @@ private:
                                    "at the state before a repeat"};
   }
 
-  /// A client looks after the service at rest, too, so that a doubt is not all that finds a hang.
-  static constexpr duration longest_doubt_pause = std::chrono::seconds{8};
   /// How long a known record may be used to begin a session: later, too many other sessions may
   /// have ended.
   static constexpr duration known_for = std::chrono::seconds{10};
@@ -678,12 +653,7 @@ private:
 
   bool is_reached_ = false;
   bool is_closed_ = false;
-  /// Last sign of life, or doubt; or when a request came while no fresh one waited.
-  time_point heard_at_{};
-  request_id doubted_ = 0; // the last request that was there at a doubt
-  std::size_t lively_ = 0; // requests that do not rest
-  std::size_t fresh_ = 0;  // those of them that have come since the last doubt
-  duration doubt_pause_{}; // before another one for the same
+  service_doubts doubts_;
   problem refusal_;        // see refuse
   problem hindrance_;      // see hinder
   std::uint64_t turn_ = 0; // counts changes of the service's place
