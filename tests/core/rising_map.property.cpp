@@ -111,6 +111,72 @@ TEST_CASE("values by rising numbers are those that a map has, whatever goes and 
   });
 }
 
+TEST_CASE("one that is put between others has its place, however full the map is", "[core]") {
+  test::for_each_seed(300, [](test::random_source random) {
+    map it;
+    model as;
+    auto count = 1 + random.below(40);
+    for (std::uint64_t each = 1; each <= count; ++each) {
+      it.emplace(10 * each, "put first");
+      as.emplace(10 * each, "put first");
+      if (each > 1 && random.below(3) == 0) { // a gap that is not at an end
+        auto gone = 10 * (1 + random.below(each - 1));
+        REQUIRE(it.erase(gone) == as.erase(gone));
+      }
+    }
+    for (auto step = 0; step < 40; ++step) {
+      auto number = random.below(10 * count + 10);
+      auto text = std::to_string(step);
+      REQUIRE(it.emplace(number, text).second == as.emplace(number, text).second);
+      check_same(it, as);
+      if (random.below(2) == 0) {
+        auto which = as.lower_bound(random.below(10 * count + 10));
+        if (which != as.end()) {
+          REQUIRE(it.erase(which->first) == 1);
+          as.erase(which);
+        }
+      }
+      check_found(it, as, random.below(10 * count + 10));
+    }
+    std::vector<std::uint64_t> backwards;
+    if (!it.empty())
+      for (auto each = it.end(); each != it.begin();)
+        backwards.push_back((--each)->first);
+    std::vector<std::uint64_t> expected;
+    for (auto each = as.rbegin(); each != as.rend(); ++each)
+      expected.push_back(each->first);
+    REQUIRE(backwards == expected);
+  });
+}
+
+TEST_CASE("a map by rising numbers gives back the room of those that have gone", "[core]") {
+  auto is_fair = [](const map& it) { return it.room() <= 16 * it.size() + 128; };
+  for (auto kept : {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{500}, std::uint64_t{999}}) {
+    map it;
+    for (std::uint64_t each = 0; each < 1'000; ++each) {
+      it.emplace(each, "");
+      REQUIRE(it.room() <= 4 * it.size());
+    }
+    for (std::uint64_t each = 0; each < 1'000; ++each) {
+      if (each != kept)
+        it.erase(each);
+      REQUIRE(is_fair(it));
+    }
+    CHECK(it.begin()->first == kept);
+    it.erase(kept);
+    CHECK(it.room() <= 16);
+  }
+  map down;
+  for (std::uint64_t each = 1'000; each-- > 0;) {
+    down.emplace(each, "");
+    REQUIRE(down.room() <= 4 * down.size());
+  }
+  for (std::uint64_t each = 1'000; each-- > 0;) {
+    down.erase(each);
+    REQUIRE(is_fair(down));
+  }
+}
+
 TEST_CASE("one that stays costs no room for those that have gone since", "[core]") {
   rising_map<std::vector<char>> it;
   it.emplace(1, std::vector<char>(100));

@@ -285,12 +285,19 @@ TEST_CASE_METHOD(bundle_readers, "a bundle names no more agents than it may, in 
                  "[router][wire]") {
   message_header many{"a"};
   many.also_to.emplace(bundle::max_recipients - 1, "b");
-  auto arrived
-    = arrive(written(bundle_header{}) + letter_with(many) + letter_with(message_header{"a"}))
-        .letters;
-  REQUIRE(arrived.size() == 2);
+  message_header confirmed{"a"};
+  confirmed.wanted = 2;
+  confirmed.request = 9;
+  confirmed.deadline = 90s;
+  confirmed.delivery_class = 1;
+  confirmed.frame = channel::frame_header{1, 2, 3, 4, 4, 5};
+  auto arrived = arrive(written(bundle_header{}) + letter_with(many)
+                        + letter_with(message_header{"a"}) + letter_with(confirmed))
+                   .letters;
+  REQUIRE(arrived.size() == 3);
   CHECK(arrived[0].unreadable.code == errc::none);
   CHECK(arrived[1].unreadable.code == errc::too_large);
+  CHECK(arrived[2].unreadable.code == errc::too_large);
 }
 
 TEST_CASE_METHOD(bundle_readers, "one thing that a letter says arrives with it, whichever it is",
@@ -331,6 +338,106 @@ TEST_CASE_METHOD(bundle_readers, "one thing that a letter says arrives with it, 
     CHECK(got.sent_at == wall_time{100s} + (each == 7 ? least_after : 0ns));
     CHECK(got.payload.match_elements<std::string>());
   }
+}
+
+TEST_CASE_METHOD(bundle_readers,
+                 "what a letter of class confirm says beside its place arrives with it, whichever "
+                 "it is",
+                 "[router][wire]") {
+  auto how = [](message_options what) {
+    what.delivery = delivery_class::confirm;
+    return std::make_shared<message_options>(std::move(what));
+  };
+  letter plain{word::receipt, 9, {"a"}, {}, caf::make_message("x"s)};
+  plain.patience = 90s;
+  plain.how = how({});
+  plain.frame = channel::frame_header{1, 2, 3, 4, 4, 5};
+  std::vector<letter> all(14, plain);
+  all[1].from = "me";
+  all[2].is_passed_on = true;
+  all[2].first = node_id::from_string(std::string(62, '0') + "a1").value();
+  all[3].life = 10s;
+  all[4].how = how({.priority = message_priority::critical});
+  all[5].how = how({.correlation = "7"});
+  all[6].how = how({.tenant = "bistro"});
+  all[7].how = how({.durability = router::durability::synced});
+  all[8].id = message_id{all[2].first, 5, 6};
+  all[9].redrives = 3;
+  all[11].frame.reset();
+  all[11].probe = channel::probe{1, 2, 3, {{4, 5}}};
+  all[12].how
+    = std::make_shared<message_options>(message_options{.delivery = delivery_class::once});
+  all[12].id = all[8].id;
+  all[12].life = 20s;
+  all[12].age = 1s;
+  all[13].wanted = word::nothing;
+  auto after = [](std::size_t which) { return which == 10 ? least_after : duration{1ms}; };
+  bundle made;
+  made.open(time_point{1h}, wall_time{100s}, 3);
+  for (std::size_t each = 0; each < all.size(); ++each) {
+    all[each].message = 70 + each;
+    REQUIRE(made.add(nullptr, all[each], time_point{1h} + after(each)) == bundle::added::yes);
+  }
+  auto arrived = arrive(content_of(made));
+  CHECK(arrived.damage.code == errc::none);
+  REQUIRE(arrived.letters.size() == all.size());
+  for (std::size_t each = 0; each < all.size(); ++each) {
+    INFO(each);
+    auto& sent = all[each];
+    auto& got = arrived.letters[each];
+    CHECK(got.unreadable.code == errc::none);
+    CHECK(got.wanted == sent.wanted);
+    CHECK(got.number == (each == 13 ? 0 : 9));
+    CHECK(got.to == sent.to);
+    CHECK(got.from == sent.from);
+    CHECK(got.is_passed_on == sent.is_passed_on);
+    CHECK(got.first == sent.first);
+    CHECK(got.life == (sent.life == longest_life ? longest_life : sent.life + after(each)));
+    CHECK(got.patience == (each == 13 ? 0s : 90s + after(each)));
+    CHECK(got.frame == sent.frame);
+    CHECK(got.probe == sent.probe);
+    CHECK(got.id == sent.id);
+    CHECK(got.age == (each == 12 ? sent.age - after(each) : 0s));
+    CHECK(got.redrives == sent.redrives);
+    CHECK(got.message == sent.message);
+    CHECK(got.boot == 3);
+    CHECK(got.sent_at == wall_time{100s} + (each == 10 ? least_after : 0ns));
+    REQUIRE(got.how);
+    CHECK(got.how->delivery == sent.how->delivery);
+    CHECK(got.how->priority == sent.how->priority);
+    CHECK(got.how->correlation == sent.how->correlation);
+    CHECK(got.how->tenant == sent.how->tenant);
+    CHECK(got.how->durability == sent.how->durability);
+    CHECK(got.payload.match_elements<std::string>());
+  }
+}
+
+TEST_CASE_METHOD(
+  bundle_readers,
+  "a letter of class confirm that says nothing more has the bytes of a whole header, "
+  "and its wish is looked at",
+  "[router][wire]") {
+  letter sent{word::receipt, 9, {"a"}, {}, caf::make_message("x"s)};
+  sent.patience = 90s;
+  sent.how
+    = std::make_shared<message_options>(message_options{.delivery = delivery_class::confirm});
+  sent.frame = channel::frame_header{1, 2, 3, 4, 4, 5};
+  message_header header{"a"};
+  header.wanted = 2;
+  header.request = 9;
+  header.deadline = 90s;
+  header.delivery_class = 1;
+  header.frame = sent.frame;
+  auto bytes = letter_with(header);
+  CHECK(letters_in(content_of(bundle_of({sent}))) == bytes);
+  header.wanted = 3; // of a later release
+  auto arrived = arrive(written(bundle_header{}) + letter_with(header) + bytes).letters;
+  REQUIRE(arrived.size() == 2);
+  CHECK(arrived[0].unreadable.code == errc::incompatible);
+  CHECK(arrived[0].wanted == word::answer);
+  CHECK_FALSE(arrived[0].is_confirm());
+  CHECK(arrived[1].unreadable.code == errc::none);
+  CHECK(arrived[1].is_confirm());
 }
 
 TEST_CASE_METHOD(bundle_readers,

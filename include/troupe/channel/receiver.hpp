@@ -40,7 +40,8 @@ namespace troupe::channel {
 /// sender knows it.
 ///
 /// Has no snapshot: nothing of it outlives the process. Contents stay with the host, which knows
-/// them by numbers of its own. Cost: O(log n) for each message.
+/// them by numbers of its own. Cost: O(log n) for each message, but O(n) for one that comes behind
+/// those after it.
 class receiver {
 public:
   using content = std::uint64_t;
@@ -482,8 +483,11 @@ private:
     others_.erase(others_.lower_bound(which.first), others_.lower_bound(which.end));
     known_.forget(which);
     for (auto each = items_.lower_bound(which.first);
-         each != items_.end() && each->first < which.end; each = items_.lower_bound(which.first))
-      take_out(each->first, out);
+         each != items_.end() && each->first < which.end;) {
+      auto number = each->first;
+      take_out(number, out);
+      each = items_.lower_bound(number + 1);
+    }
   }
 
   // -- agents --------------------------------------------------------------------------

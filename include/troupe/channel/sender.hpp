@@ -214,9 +214,11 @@ public:
     auto before = under_way_.size();
     for (auto& range : said.handled)
       for (auto each = under_way_.lower_bound(range.first);
-           each != under_way_.end() && each->first < range.end;
-           each = under_way_.lower_bound(range.first)) // others may have gone with it
-        end({each->first, outcome::handled}, out);
+           each != under_way_.end() && each->first < range.end;) {
+        auto number = each->first;
+        end({number, outcome::handled}, out);
+        each = under_way_.lower_bound(number + 1); // others may have gone with it
+      }
     for (auto& each : said.others)
       if (under_way_.contains(each.number))
         end(each, out);

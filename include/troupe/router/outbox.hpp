@@ -350,8 +350,8 @@ private:
   static constexpr duration look_every = std::chrono::milliseconds{200};
   /// That are noted at a time.
   static constexpr std::size_t most_noting = 100;
-  /// Room for effects that is kept for the next ones.
-  static constexpr std::size_t most_spare = 4'096;
+  /// Room for effects that is kept for the next ones, for each node.
+  static constexpr std::size_t most_spare = 64;
   /// After the disk has refused.
   static constexpr duration note_again = std::chrono::seconds{1};
 
@@ -530,7 +530,7 @@ private:
           troupe::visit([&](auto& what) { pass_on(now, node, what, out); }, each);
         doing_.clear();
         if (doing_.capacity() > most_spare)
-          doing_ = {};
+          doing_ = channel::sender::effects{}; // braces alone would keep the room
       }
       served_.clear();
     }

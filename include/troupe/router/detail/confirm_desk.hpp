@@ -116,7 +116,7 @@ public:
       give_back();
       doing_.clear();
       if (doing_.capacity() > most_spare)
-        doing_ = {};
+        doing_ = outbox::effects{}; // braces alone would keep the room
       incoming_.carry_out();
     }
     is_carrying_out_ = false;
