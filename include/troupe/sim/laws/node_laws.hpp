@@ -31,7 +31,8 @@ namespace troupe::sim {
 /// Checks by its events and effects whom a node gives up while it leads:
 ///
 /// - a node is there while it is linked, or the members show it alive, or suspect it;
-/// - it is given up at once if the members show that life of it dead, or a later one;
+/// - it is given up at once if the members show that life of it dead, or a later one, or stopped
+///   where this node knows that it has no data folder;
 /// - else it is given up if it was not there for lost_after, unless it has left: because it has
 ///   stopped; because its link has ended and it is no member; because it was known to the leader at
 ///   its beginning, or shown to it later, or has a name and no data folder, or a silent worker. It
@@ -80,7 +81,7 @@ public:
         if (each.is == cluster::member_status::alive || each.is == cluster::member_status::suspect)
           see_there(news);
         else
-          see_gone(now, news);
+          see_gone(now, news, node.nodes().is_fleeting(each.who));
       },
       [&](const cluster::liveness::names_listed& each) {
         if (names_page_ != id || !leads_ || !each.what)
@@ -182,23 +183,23 @@ private:
   }
 
   /// A link does not outlive that life of the node, and one that stops ends it.
-  void see_gone(time_point now, const cluster::liveness::seen& what) {
+  void see_gone(time_point now, const cluster::liveness::seen& what, bool is_fleeting) {
     auto before = there(what.node);
     auto member = members_.find(what.node);
     if (member != members_.end() && member->second > what.boot)
       return;
     if (member != members_.end())
       members_.erase(member);
-    auto is_dead = what.is == cluster::member_status::dead;
+    auto is_over = what.is == cluster::member_status::dead || is_fleeting;
     auto linked = links_.find(what.node);
-    if (linked != links_.end() && (!is_dead || linked->second > what.boot))
+    if (linked != links_.end() && (!is_over || linked->second > what.boot))
       return;
     if (linked != links_.end())
       links_.erase(linked);
     if (before)
       go(now, what.node, *before);
     auto awaited = awaited_.find(what.node);
-    if (is_dead && awaited != awaited_.end() && awaited->second.second <= what.boot)
+    if (is_over && awaited != awaited_.end() && awaited->second.second <= what.boot)
       awaited->second.first = now;
   }
 
