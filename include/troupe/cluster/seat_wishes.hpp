@@ -142,13 +142,17 @@ public:
     return wishes_.forgotten.contains(seat);
   }
 
-  [[nodiscard]] std::size_t count_void() const {
-    return wishes_.forgotten.size();
-  }
-
-  template <class IsOver>
-  void forget_void(IsOver is_over) {
-    std::erase_if(wishes_.forgotten, is_over);
+  /// Where more than so many are void, forgets those that nobody has: one stays void while its node
+  /// is away, too.
+  void drop_void(const raft::configuration& members, const seat_cards& cards, std::size_t most) {
+    if (wishes_.forgotten.size() <= most)
+      return;
+    std::set<raft::member_id> held;
+    for (auto& [node, each] : cards.links())
+      held.insert(each.seat);
+    std::erase_if(wishes_.forgotten, [&](raft::member_id each) {
+      return !members.members.contains(each) && !held.contains(each);
+    });
   }
 
   // -- changes ---------------------------------------------------------------------------------
@@ -162,8 +166,40 @@ public:
     return std::exchange(changes_, {});
   }
 
+  /// Why nobody needs to wait for that, as it cannot be made; none: it may be asked for.
+  [[nodiscard]] problem refusal(const change_voters& what, const node_id& node,
+                                const seat_cards& cards, std::size_t most_removals) const {
+    auto shows_none = node != cards.self() && !cards.has_card(node) && !cards.seat_of(node);
+    auto has_no_card = shows_none && cards.has_no_card(node);
+    if (what.what == voter_change::add) {
+      if (wishes_.revoked.contains(node))
+        return revoked(cards.name_of(node));
+      if (shows_none && !cards.is_linked(node))
+        return {errc::unreachable, "node " + what.node
+                                     + " cannot vote, as the leader has no link to it; start it, "
+                                       "or repair the network between them, then ask again"};
+      if (has_no_card)
+        return {errc::bad_argument, "node " + what.node
+                                      + " cannot vote: it has no data folder; start it with one "
+                                        "(node_options::data)"};
+      if (shows_none)
+        return {errc::busy, "node " + what.node
+                              + " has not told the leader yet whether it has a data folder, "
+                                "without which it cannot vote; ask again in a moment"};
+    }
+    if (what.what == voter_change::remove && has_no_card)
+      return {errc::not_found, "node " + what.node
+                                 + " has no vote and gets none, as it has no data folder; there "
+                                   "is nothing to remove"};
+    if (what.what == voter_change::remove && wishes_.remove.size() >= most_removals
+        && !wishes_.remove.contains(node))
+      return {errc::limit_reached, "too many removals are under way; retry once some are made, "
+                                   "see troupe voters"};
+    return {};
+  }
+
   /// `boot`: the boot number of that node; zero: unknown.
-  /// @pre there is room
+  /// @pre there is room, and no refusal
   void ask(request_id asker, change_voters what, const node_id& node, boot_number boot,
            time_point now) {
     changes_.push_back({asker, std::move(what), node, now});
@@ -229,42 +265,14 @@ public:
     return found;
   }
 
+private:
   /// Why a node of that name gets no seat.
-  [[nodiscard]] static problem revoked(const std::string& name) {
+  static problem revoked(const std::string& name) {
     return {errc::denied, "node " + name
                             + " is revoked, and gets no seat; make a new identity for it (troupe "
                               "ca issue)"};
   }
 
-  /// Why a linked node, which is called so, gets no seat where it has shown none.
-  [[nodiscard]] static problem no_folder(const std::string& called) {
-    return {errc::bad_argument, "node " + called
-                                  + " cannot vote: it has no data folder; start it with one "
-                                    "(node_options::data)"};
-  }
-
-  /// Why a linked node, which is called so, gets no seat before it has said whether it has one.
-  [[nodiscard]] static problem not_shown_yet(const std::string& called) {
-    return {errc::busy, "node " + called
-                          + " has not told the leader yet whether it has a data folder, without "
-                            "which it cannot vote; ask again in a moment"};
-  }
-
-  /// Why a node that is called so has no vote to lose.
-  [[nodiscard]] static problem never_votes(const std::string& called) {
-    return {errc::not_found, "node " + called
-                               + " has no vote and gets none, as it has no data folder; there is "
-                                 "nothing to remove"};
-  }
-
-  /// Why a node that is called so gets no seat now.
-  [[nodiscard]] static problem not_linked(const std::string& called) {
-    return {errc::unreachable, "node " + called
-                                 + " cannot vote, as the leader has no link to it; start it, or "
-                                   "repair the network between them, then ask again"};
-  }
-
-private:
   static bool takes_seat(voter_change what) {
     return what == voter_change::remove || what == voter_change::leave;
   }

@@ -475,7 +475,7 @@ private:
       return;
     if (!wishes_.make_void(what.seat))
       return; // said with each answer of that seat
-    drop_forgotten(cards_.members());
+    wishes_.drop_void(cards_.members(), cards_, options_.max_forgotten);
     emit(warn{"a member has lost what it had synced; its seat is taken away, and its node comes "
               "back as a learner with another one"});
     review();
@@ -485,18 +485,6 @@ private:
   [[nodiscard]] raft::member_id seat_lost_by(const node_id& node) const {
     auto seat = cards_.card_of(node);
     return wishes_.is_void(seat) ? seat : raft::member_id{};
-  }
-
-  /// Such a seat stays void while its node is away, too.
-  void drop_forgotten(const raft::configuration& members) {
-    if (wishes_.count_void() <= options_.max_forgotten)
-      return;
-    std::set<raft::member_id> held;
-    for (auto& [node, each] : cards_.links())
-      held.insert(each.seat);
-    wishes_.forget_void([&](raft::member_id each) {
-      return !members.members.contains(each) && !held.contains(each);
-    });
   }
 
   /// Tells nodes which of their seats are void, until they have others. Returns whether there are
@@ -532,7 +520,7 @@ private:
 
   void make_next(const seen& what) {
     auto& group = what.now;
-    drop_forgotten(group.members);
+    wishes_.drop_void(group.members, cards_, options_.max_forgotten);
     if (std::exchange(are_cards_old_, false))
       doubt_cards(group.members);
     auto any_void = tell_void_seats();
@@ -621,21 +609,8 @@ private:
       return emit(refuse{id, node.error()});
     if (count_asked() >= options_.max_changes)
       return emit(refuse{id, {errc::limit_reached, "too many changes are under way; retry later"}});
-    if (asked.what == voter_change::add && wishes_.all().revoked.contains(*node))
-      return emit(refuse{id, seat_wishes::revoked(cards_.name_of(*node))});
-    if (asked.what == voter_change::add && *node != cards_.self() && !cards_.has_card(*node)
-        && !cards_.seat_of(*node))
-      return emit(refuse{id, !cards_.is_linked(*node)    ? seat_wishes::not_linked(asked.node)
-                             : cards_.has_no_card(*node) ? seat_wishes::no_folder(asked.node)
-                                                         : seat_wishes::not_shown_yet(asked.node)});
-    if (asked.what == voter_change::remove && *node != cards_.self() && !cards_.has_card(*node)
-        && cards_.has_no_card(*node) && !cards_.seat_of(*node))
-      return emit(refuse{id, seat_wishes::never_votes(asked.node)});
-    if (asked.what == voter_change::remove && wishes_.all().remove.size() >= options_.max_wishes
-        && !wishes_.all().remove.contains(*node))
-      return emit(refuse{id,
-                         {errc::limit_reached, "too many removals are under way; retry once some "
-                                               "are made, see troupe voters"}});
+    if (auto why = wishes_.refusal(asked, *node, cards_, options_.max_wishes))
+      return emit(refuse{id, why});
     auto is_lead = asked.what == voter_change::lead;
     if (asked.what == voter_change::add)
       losses_.wanted(*node);
