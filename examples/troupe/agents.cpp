@@ -142,7 +142,9 @@ int run_message(const common_options& common, const message_command& what) {
   if (what.synced)
     how.durability = router::durability::synced;
   if (!what.wants_answer) {
-    auto sent = (*cluster)->send(router::to_agent(what.agent), common.wait(), how, what.text);
+    auto sent = ask_until_heard(common.wait(), [&] {
+      return (*cluster)->send(router::to_agent(what.agent), common.wait(), how, what.text);
+    });
     if (!sent && is_confirmed && sent.error().code == errc::outcome_unknown)
       return complain(common,
                       {errc::outcome_unknown,
@@ -158,8 +160,10 @@ int run_message(const common_options& common, const message_command& what) {
       std::cout << (is_confirmed ? "handled by " : "sent to ") << what.agent << std::endl;
     return ok;
   }
-  auto answer
-    = (*cluster)->request<std::string>(router::to_agent(what.agent), common.wait(), how, what.text);
+  auto answer = ask_until_heard(common.wait(), [&] {
+    return (*cluster)->request<std::string>(router::to_agent(what.agent), common.wait(), how,
+                                            what.text);
+  });
   if (!answer)
     return complain(common, where_it_is(**cluster, common, what.agent, answer.error()));
   if (common.json)

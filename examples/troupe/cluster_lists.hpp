@@ -64,6 +64,24 @@ troupe::result<bool> await_shown(troupe::cluster_client& cluster, const troupe::
   }
 }
 
+/// What has been said to be ready is known to the other nodes a moment later, and scripts do not
+/// wait for that: what is not known is looked for that long.
+constexpr troupe::duration others_hear_within = std::chrono::seconds{1};
+
+/// What `ask` returns, which asks by name and does nothing where that is not known: asked again
+/// until the others have had time to hear of it, or `wait` is over.
+template <class Ask>
+auto ask_until_heard(troupe::duration wait, Ask ask) {
+  auto end = std::chrono::steady_clock::now() + std::min(wait, others_hear_within);
+  for (;;) {
+    auto answer = ask();
+    if (answer || answer.error().code != troupe::errc::not_found
+        || std::chrono::steady_clock::now() >= end)
+      return answer;
+    std::this_thread::sleep_for(std::chrono::milliseconds{50});
+  }
+}
+
 /// Asks the router of that node, over a link to its address.
 template <class Question>
 troupe::result<typename Question::result> ask_node(troupe::cluster_client& client,
@@ -119,12 +137,10 @@ nodes_called(const std::string& what, const std::vector<troupe::registry::record
   return found;
 }
 
-/// The record of the node with this name or id. One that is ready is known to the others a moment
-/// later, and scripts do not wait for that: a name of no node that is there is looked for that
-/// long.
+/// The record of the node with this name or id; a name of no node that is there is looked for until
+/// others have heard of it.
 inline troupe::result<troupe::registry::record>
 find_node(troupe::cluster_client& client, const std::string& called, troupe::duration wait) {
-  constexpr troupe::duration others_hear_within = std::chrono::milliseconds{500};
   auto end = std::chrono::steady_clock::now() + std::min(wait, others_hear_within);
   std::vector<troupe::registry::record_view> found;
   for (;;) {
