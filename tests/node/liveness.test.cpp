@@ -337,6 +337,35 @@ TEST_CASE("a member without a data folder that has left is not lost", "[node][li
   CHECK(j.has_none<liveness::give_up>());
 }
 
+TEST_CASE("a member without a data folder that starts again under its id is another life",
+          "[node][liveness]") {
+  using enum cluster::member_status;
+  judging j;
+  j.link();
+  j.see(alive);
+  j.nodes.put("n1"_node, fleeting("n1"));
+  SECTION("once it has stopped") {
+    j.see(left);
+    j.pass(duration::zero());
+    CHECK(j.only<liveness::give_up>().boot == 3);
+    CHECK(j.only<liveness::free_names>().boot == 3);
+    j.see(alive, 4);
+    j.step(liveness::link_up{"n1"_node, 4});
+  }
+  SECTION("before that is heard") {
+    j.step(liveness::link_up{"n1"_node, 4});
+    j.see(left);
+    j.see(alive, 4);
+  }
+  j.see(left);
+  j.see(dead);
+  j.lose();
+  j.pass(1min);
+  CHECK(j.it.is_linked("n1"_node));
+  CHECK(j.has_none<liveness::give_up>());
+  CHECK(j.has_none<liveness::free_names>());
+}
+
 TEST_CASE("a member that has stopped and comes back in time is not lost", "[node][liveness]") {
   using enum cluster::member_status;
   judging j;
@@ -540,7 +569,7 @@ TEST_CASE("the end of an earlier link is no loss of the present one", "[node][li
   }
 }
 
-TEST_CASE("names are free where nobody can come back", "[node][liveness]") {
+TEST_CASE("names are free where nobody comes back for them", "[node][liveness]") {
   judging j;
   j.link();
   SECTION("a node without a data folder is lost") {
