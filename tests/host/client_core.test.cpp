@@ -768,6 +768,19 @@ TEST_CASE("tries of a session that ended were not carried out", "[host][client]"
   CHECK(client.end_of(id)->code == errc::unreachable);
 }
 
+TEST_CASE("a service that keeps questions is doubted no more often than wished", "[host][client]") {
+  client_options how;
+  how.doubt_after = 10s;
+  auto client = driven_client::in_session(how);
+  client.ask_for_news(1h);
+  for (auto each = 1; each <= 2; ++each) {
+    client.pass(10s - 1ms);
+    CHECK(client.doubts == each - 1);
+    client.pass(1ms);
+    CHECK(client.doubts == each);
+  }
+}
+
 TEST_CASE("a service is doubted where requests wait and nothing is heard of it") {
   client_options how;
   how.doubt_after = 250ms;
@@ -815,6 +828,26 @@ TEST_CASE("a service is doubted where requests wait and nothing is heard of it")
     client.step(client_core::reached{});
     client.pass(250ms);
     CHECK(client.doubts == ++doubts);
+  }
+  SECTION("not for the time before a question that is kept") {
+    client.pass(10s);
+    client.ask_for_news(1h);
+    client.pass(8s - 1ms);
+    CHECK(client.doubts == 0);
+    client.pass(1ms);
+    CHECK(client.doubts == 1);
+  }
+  SECTION("not for what was doubted at one place, and answered at another") {
+    client.ask_for_news(1h);
+    auto first = client.ask(1h);
+    client.pass(250ms);
+    CHECK(client.doubts == 1);
+    client.step(client_core::reached{});
+    client.answer(first, 2);
+    client.pass(8s - 1ms);
+    CHECK(client.doubts == 1);
+    client.pass(1ms);
+    CHECK(client.doubts == 2);
   }
   SECTION("seldom where all that waits is kept until there is news") {
     auto kept = client.ask_for_news(1h);

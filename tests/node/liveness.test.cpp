@@ -308,6 +308,7 @@ TEST_CASE("a member without a data folder is lost once it has stopped, and its n
   SECTION("before its link ends") {
     j.see(left);
     CHECK_FALSE(j.it.is_linked("n1"_node));
+    j.lose(); // which gives it no more time
   }
   SECTION("after its link has ended") {
     j.lose();
@@ -335,6 +336,35 @@ TEST_CASE("a member without a data folder that has left is not lost", "[node][li
   j.lose();
   j.pass(1min);
   CHECK(j.has_none<liveness::give_up>());
+}
+
+TEST_CASE("a member without a data folder that starts again under its id is another life",
+          "[node][liveness]") {
+  using enum cluster::member_status;
+  judging j;
+  j.link();
+  j.see(alive);
+  j.nodes.put("n1"_node, fleeting("n1"));
+  SECTION("once it has stopped") {
+    j.see(left);
+    j.pass(duration::zero());
+    CHECK(j.only<liveness::give_up>().boot == 3);
+    CHECK(j.only<liveness::free_names>().boot == 3);
+    j.see(alive, 4);
+    j.step(liveness::link_up{"n1"_node, 4});
+  }
+  SECTION("before that is heard") {
+    j.step(liveness::link_up{"n1"_node, 4});
+    j.see(left);
+    j.see(alive, 4);
+  }
+  j.see(left);
+  j.see(dead);
+  j.lose();
+  j.pass(1min);
+  CHECK(j.it.is_linked("n1"_node));
+  CHECK(j.has_none<liveness::give_up>());
+  CHECK(j.has_none<liveness::free_names>());
 }
 
 TEST_CASE("a member that has stopped and comes back in time is not lost", "[node][liveness]") {
@@ -376,6 +406,24 @@ TEST_CASE("who has left its cluster is not lost when the members show it gone",
   }
   j.pass(1min);
   CHECK(j.has_none<liveness::give_up>());
+}
+
+TEST_CASE("who has left and begun again is there, by its link or by the members",
+          "[node][liveness]") {
+  using enum cluster::member_status;
+  judging j;
+  j.link();
+  j.see(alive);
+  SECTION("its link is of the later life") {
+    j.step(liveness::link_up{"n1"_node, 4});
+  }
+  SECTION("the members show that") {
+    j.see(alive, 4);
+  }
+  j.step(liveness::left{"n1"_node, 3}); // comes late
+  j.see(dead, 4);
+  j.pass(duration::zero());
+  CHECK(j.only<liveness::give_up>().boot == 4);
 }
 
 TEST_CASE("who begins to lead takes members for alive", "[node][liveness]") {
@@ -540,7 +588,7 @@ TEST_CASE("the end of an earlier link is no loss of the present one", "[node][li
   }
 }
 
-TEST_CASE("names are free where nobody can come back", "[node][liveness]") {
+TEST_CASE("names are free where nobody comes back for them", "[node][liveness]") {
   judging j;
   j.link();
   SECTION("a node without a data folder is lost") {

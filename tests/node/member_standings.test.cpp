@@ -145,6 +145,7 @@ TEST_CASE_METHOD(standing, "a node that has stopped is there for a while", "[nod
   }
   SECTION("no longer for being told again") {
     see(1, member_status::left);
+    CHECK(is_active());
     pass(1ns);
     CHECK_FALSE(is_active());
     see(1, member_status::left); // it stays gone
@@ -159,6 +160,12 @@ TEST_CASE_METHOD(standing, "a node that has stopped is there for a while", "[nod
     pass(1ns);
     see(3, member_status::left); // it was there, and nobody here has seen that
     CHECK(is_active());
+    pass(4s);
+    see(4, member_status::left); // once more
+    pass(5s - 1ns);
+    CHECK(is_active());
+    pass(1ns);
+    CHECK_FALSE(is_active());
   }
   SECTION("unless it is dead") {
     see(1, member_status::dead);

@@ -133,8 +133,8 @@ TEST_CASE("a leader alone that could not write its first entry leads anew once t
 class slow_follower {
 public:
   template <class Body>
-  void hear(Body what) {
-    step(replica::received{{2}, {1, std::move(what)}});
+  void hear(Body what, member_id from = {2}, term_number term = 1) {
+    step(replica::received{from, {term, std::move(what)}});
   }
 
   void step(const replica::event& what) {
@@ -211,6 +211,16 @@ TEST_CASE("a follower is silent from a failed write until one succeeds") {
   follower.step(replica::written{number});
   CHECK(follower.answers() >= 1); // that it has entry 2
   hear(2, {}, 7);
+  CHECK(follower.answers() == 1);
+}
+
+TEST_CASE("a follower whose disk fails tells others whether it would vote") {
+  slow_follower follower;
+  append heartbeat;
+  heartbeat.round = 1;
+  follower.hear(heartbeat);
+  follower.step(replica::not_written{{errc::storage_full, "the disk is full"}}); // its term
+  follower.hear(vote_request{.trial = true}, {3}, 2);
   CHECK(follower.answers() == 1);
 }
 

@@ -83,8 +83,7 @@ struct claims_types {
     bool is_twin = false;
   };
 
-  /// Members have taken this node for dead: if nobody can come back under its id, its names are
-  /// free.
+  /// Members have taken this node for dead: if it has no data folder, its names are free.
   struct given_up {};
 
   /// The host has kept this boot: the node goes on with it.

@@ -100,8 +100,8 @@ public:
              : std::nullopt;
   }
 
-  /// Whether it is known to have no data folder: once it has ended, nobody comes back under
-  /// its id.
+  /// Whether it is known to have no data folder: once it has ended, nobody comes back for what it
+  /// had. It may have the same id again, see node_options::identity.
   [[nodiscard]] bool is_fleeting(const node_id& id) const {
     auto found = nodes_.find(id);
     return found != nodes_.end() && found->second.is_fleeting;

@@ -58,15 +58,15 @@ struct liveness_options {
 ///
 /// - A node is there as long as the members show it alive, or suspect it; with or without a link.
 ///   Once they show it dead, it is lost. One that has stopped comes back within lost_after, or is
-///   lost; at once if it has no data folder, as it has another id then. So no single link decides.
+///   lost; at once if it has no data folder, as it begins with nothing. So no single link decides.
 /// - Of a node of which the members say nothing, links do: it is there while it is linked, and lost
 ///   once its link has been away for lost_after, unless it has left.
 /// - The scheduler runs the tasks of a lost node elsewhere: once for each loss.
 /// - Who begins to lead says so once more of those that are lost by then, as the last leader may
 ///   not have got to it. It gives those that are known and not there the same time as those whose
 ///   link ends; and so those of which it hears later that they are there.
-/// - Names are freed where nobody can come back under the id: of lost nodes without a data folder,
-///   or whose identity is revoked, and of nodes that are forgotten.
+/// - Names are freed where nobody comes back for them: of lost nodes without a data folder, whose
+///   next start claims anew, or whose identity is revoked, and of nodes that are forgotten.
 /// - Claims say whether their owner has no data folder. Who leads looks through all of them again
 ///   and again, and gives such owners, and those whose identity is revoked, the same time if they
 ///   are not there, whether or not anybody else has ever heard of them. So a claim that was granted

@@ -23,8 +23,8 @@ namespace troupe::cluster {
 struct standing_times {
   /// How long a node with a data folder shows as it was once it has stopped: it may be back soon.
   duration lost_after{};
-  /// How long a node without a data folder is kept once it is gone: it has another id when it comes
-  /// back.
+  /// How long a node without a data folder is kept once it is gone: it begins with nothing when it
+  /// comes back, mostly under another id.
   duration drop_fleeting_after{};
   /// How long others are kept of whom nobody hears since this node has begun anew.
   duration forget_after{};
@@ -83,7 +83,7 @@ public:
     }
     auto may_be_back = is == member_status::left && !nodes_.is_fleeting(node);
     if (may_be_back && (was.is_there || was.until || was.boot != boot))
-      stay(was.until.value_or(now + times_.lost_after), node, each);
+      stay(was.until && was.boot == boot ? *was.until : now + times_.lost_after, node, each);
   }
 
   /// Has the table show that node as it stands: after note(), and when its records have come.

@@ -50,8 +50,8 @@ struct node_core_options {
   /// When it goes on as a later life: how long it keeps those of whom the members then say nothing.
   /// As they keep those that are gone (swim_options::keep_gone).
   duration forget_after = std::chrono::hours{24};
-  /// How long it shows a node without a data folder that is gone: it has another id when it starts
-  /// again. As long as a voter is waited for.
+  /// How long it shows a node without a data folder that is gone: it begins with nothing when it
+  /// starts again, mostly under another id. As long as a voter is waited for.
   duration drop_fleeting_after = std::chrono::minutes{5};
 };
 

@@ -24,7 +24,7 @@ struct name_claim {
   owner_id owner{};
   std::uint64_t boot = 0;
   std::uint64_t token = 0;
-  /// Its owner has no data folder: once that has ended, nobody comes back under its id.
+  /// Its owner has no data folder: once that has ended, nobody comes back for it.
   bool is_fleeting = false;
 
   friend bool operator==(const name_claim&, const name_claim&) = default;
