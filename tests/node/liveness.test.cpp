@@ -426,6 +426,17 @@ TEST_CASE("who has left and begun again is there, by its link or by the members"
   CHECK(j.only<liveness::give_up>().boot == 4);
 }
 
+TEST_CASE("who has left and joins again before its link has ended can be lost",
+          "[node][liveness]") {
+  judging j;
+  j.link();
+  j.step(liveness::left{"n1"_node, 3});
+  j.step(liveness::link_up{"n1"_node, 4});
+  j.lose(4);
+  j.pass(5s);
+  CHECK(j.only<liveness::give_up>().boot == 4);
+}
+
 TEST_CASE("who begins to lead takes members for alive", "[node][liveness]") {
   using enum cluster::member_status;
   judging j;
