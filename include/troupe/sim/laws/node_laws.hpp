@@ -197,7 +197,7 @@ private:
     if (linked != links_.end())
       links_.erase(linked);
     if (before)
-      go(now, what.node, *before);
+      go(now, what.node, what.boot);
     auto awaited = awaited_.find(what.node);
     if (is_over && awaited != awaited_.end() && awaited->second.second <= what.boot)
       awaited->second.first = now;
