@@ -48,6 +48,14 @@ result<agents_found> find_agents(cluster_client& cluster, const common_options& 
   return agents_found{*std::move(nodes), *std::move(agents)};
 }
 
+/// Whether a node without a data folder has started again since, as another one.
+bool has_successor(const registry::record_view& gone,
+                   const std::vector<registry::record_view>& nodes) {
+  return std::ranges::any_of(nodes, [&](auto& each) {
+    return each.value.key.name == gone.value.key.name && !is_gone(each);
+  });
+}
+
 /// Why an agent could not be asked: its node, if that is away, otherwise `why`, with the name of
 /// its node.
 problem where_it_is(cluster_client& cluster, const common_options& common, const agent_id& agent,
@@ -76,10 +84,13 @@ problem where_it_is(cluster_client& cluster, const common_options& common, const
         auto where = "agent '" + key.name + "' is on node " + node.value.key.name;
         if (node.status != registry::record_status::active
             && node.status != registry::record_status::maintenance)
-          return {errc::unreachable, where + ", which has been " + std::string{name_of(node.status)}
-                                       + " for " + in_words(node.unseen_for)
-                                       + "; start that node again, or choose another of troupe "
-                                         "agents"};
+          return {errc::unreachable,
+                  where + ", which has been " + std::string{name_of(node.status)} + " for "
+                    + in_words(node.unseen_for)
+                    + (has_successor(node, *nodes)
+                         ? "; a node of that name has started since, whose agents can be asked "
+                           "within 15 s: retry"
+                         : "; start that node again, or choose another of troupe agents")};
         if (why.code == errc::unreachable)
           return {why.code, where + ": " + why.detail};
       }

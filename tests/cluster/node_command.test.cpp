@@ -287,6 +287,25 @@ TEST_CASE("whoever asks an agent hears that its node is away, and for how long",
   CHECK(run({"request", "nobody", "hello", "--at", host.address()}).says("no agent 'nobody'"));
 }
 
+TEST_CASE("whoever asks an agent is not sent to start a node whose place another one takes",
+          "[cluster][cli]") {
+  need_command();
+  running_node host{{"--name", "n1", "--slots", "0"}};
+  words how{"--name", "third", "--slots", "0", "--join", host.address()};
+  running_node before{how};
+  REQUIRE(run({"request", "echo-third", "hello", "--at", host.address()}).status == 0);
+  before.kill();
+  running_node now{how}; // others have not found yet that the one before is dead
+  CHECK(comes_true(
+    [&] {
+      auto asked = run({"request", "echo-third", "hello", "--at", host.address()});
+      INFO(asked);
+      CHECK_FALSE(asked.says("start that node again"));
+      return asked.status == 0;
+    },
+    60s));
+}
+
 TEST_CASE("flags win over variables, variables over the file", "[cluster][cli]") {
   need_command();
   temporary_folder folder;
