@@ -2,6 +2,7 @@
 #include <chrono>
 #include <cmath>
 #include <csignal>
+#include <cstdint>
 #include <future>
 #include <memory>
 #include <mutex>
@@ -19,8 +20,10 @@
 #include "commands.hpp"
 #include "end_requests.hpp"
 #include "token_words.hpp"
+#include "troupe/core/backoff.hpp"
 #include "troupe/core/log_line.hpp"
 #include "troupe/core/names.hpp"
+#include "troupe/core/random.hpp"
 #include "troupe/net/resolver.hpp"
 #include "troupe/node/node.hpp"
 #include "troupe/platform/calendar.hpp"
@@ -36,8 +39,9 @@ using namespace troupe;
 
 namespace {
 
-/// How often the agent of a node is tried to be added while another node has its name.
-constexpr std::chrono::seconds echo_again{10};
+/// How often the agent of a node is tried to be added while another node has its name: soon at
+/// first, as that may be about to be found dead.
+constexpr backoff echo_again{.first = std::chrono::seconds{1}, .max = std::chrono::seconds{10}};
 
 /// Writes a line of the log, with flags in it instead of fields of options.
 void say(log_line line) {
@@ -327,9 +331,9 @@ int run_node(const common_options& common, const node_command& what, const held_
     if (why)
       say(log_level::warning, me,
           "the agent echo could not be added: " + with_names(me, why.detail)
-            + (is_taken ? ". It is tried again every " + in_words(echo_again)
-                            + "; if that node is gone permanently, revoke it (troupe ca revoke, "
-                              "where the CA is)"
+            + (is_taken ? ". It is tried again, at least every " + in_words(echo_again.max)
+                            + "; if that node has a data folder and is gone permanently, revoke it "
+                              "(troupe ca revoke, where the CA is)"
                         : ""));
     return !is_taken;
   };
@@ -343,7 +347,9 @@ int run_node(const common_options& common, const node_command& what, const held_
           say_ready();
         auto is_over = has_begun_echo();
         tried.set_value();
-        while (!is_over && sleep_unless(ends, echo_again))
+        random_source random{static_cast<std::uint64_t>(::getpid())};
+        for (auto tries = 1U; !is_over && sleep_unless(ends, echo_again.delay(tries, random));
+             ++tries)
           is_over = begin_echo().code != errc::name_taken;
         return;
       }
