@@ -505,10 +505,12 @@ TEST_CASE("the metrics of a node tell how its group stands", "[node][voters]") {
   CHECK(gauge(leads, "group-leads") == 1);
   CHECK(gauge(follows, "group-leads") == 0);
   CHECK(group.nodes.until([&] { return gauge(follows, "group-voters") == 3; }));
-  CHECK(gauge(follows, "group-term") == gauge(leads, "group-term"));
+  CHECK(
+    group.nodes.until([&] { return gauge(follows, "group-term") == gauge(leads, "group-term"); }));
   auto before = gauge(leads, "group-commit");
   REQUIRE(group.nodes[follows].locks().acquire("counted", {.ttl = 60s}));
-  CHECK(gauge(leads, "group-commit") > before);
+  // It is told once the step has ended whose answer the caller may have already.
+  CHECK(group.nodes.until([&] { return gauge(leads, "group-commit") > before; }));
   group.stop(leads);
   auto next = group.leader();
   CHECK(gauge(next, "group-leads") == 1);
