@@ -2,6 +2,7 @@
 
 #include <sqlite3.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -119,13 +120,11 @@ public:
 
   /// Messages that were applied since it was opened.
   [[nodiscard]] std::uint64_t applied_count() const {
-    std::lock_guard guard{mutex_};
     return applied_;
   }
 
   /// Messages that came again, and were known.
   [[nodiscard]] std::uint64_t repeated_count() const {
-    std::lock_guard guard{mutex_};
     return repeated_;
   }
 
@@ -281,8 +280,9 @@ private:
   bool is_in_body_ = false;
   /// The body has ended the transaction.
   bool is_spoilt_ = false;
-  std::uint64_t applied_ = 0;
-  std::uint64_t repeated_ = 0;
+  /// Counted once a transaction has ended, and so without its lock.
+  std::atomic<std::uint64_t> applied_ = 0;
+  std::atomic<std::uint64_t> repeated_ = 0;
 };
 
 } // namespace troupe::router
