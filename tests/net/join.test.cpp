@@ -333,18 +333,25 @@ TEST_CASE("a desk that answers late, or never, holds up nobody else", "[net][joi
   throwaway_ca ca;
   net::link_options quick;
   quick.table.join_timeout = 300ms;
+  std::mutex guard;
   std::vector<std::function<void(net::join_reply)>> open;
   test_node ann{{.links = quick,
                  .credentials = ca.issue("ann"),
-                 .joins = [&](const net::join_inquiry&, auto done) { open.push_back(done); }}};
+                 .joins = [&](const net::join_inquiry&, auto done) {
+                   std::lock_guard lock{guard};
+                   open.push_back(done);
+                 }}};
   test_node bob{{.credentials = ca.issue("bob")}};
   auto where = ann.listen();
   stranger eve{where, security::fingerprint_of(ca.authority().key())};
   eve.send(security::to_join_wire("x"));
   CHECK(bob.dial(where));
   CHECK(eve.read().empty()); // its time is over
-  for (auto& each : open)
-    each({"late", ""});
+  {
+    std::lock_guard lock{guard};
+    for (auto& each : open)
+      each({"late", ""});
+  }
   CHECK(bob.greet(*bob.dial(where), "hello") == "hello, says 1");
 }
 
