@@ -152,10 +152,10 @@ int run_message(const common_options& common, const message_command& what) {
       common, {errc::bad_argument, "--synced is for --class confirm and once; give one of them"});
   if (what.synced)
     how.durability = router::durability::synced;
+  if (!is_confirmed) // such a message waits for its agent
+    await_agent(**cluster, agent_id{what.agent}, common.wait());
   if (!what.wants_answer) {
-    auto sent = ask_until_heard(common.wait(), [&] {
-      return (*cluster)->send(router::to_agent(what.agent), common.wait(), how, what.text);
-    });
+    auto sent = (*cluster)->send(router::to_agent(what.agent), common.wait(), how, what.text);
     if (!sent && is_confirmed && sent.error().code == errc::outcome_unknown)
       return complain(common,
                       {errc::outcome_unknown,
@@ -171,10 +171,8 @@ int run_message(const common_options& common, const message_command& what) {
       std::cout << (is_confirmed ? "handled by " : "sent to ") << what.agent << std::endl;
     return ok;
   }
-  auto answer = ask_until_heard(common.wait(), [&] {
-    return (*cluster)->request<std::string>(router::to_agent(what.agent), common.wait(), how,
-                                            what.text);
-  });
+  auto answer
+    = (*cluster)->request<std::string>(router::to_agent(what.agent), common.wait(), how, what.text);
   if (!answer)
     return complain(common, where_it_is(**cluster, common, what.agent, answer.error()));
   if (common.json)

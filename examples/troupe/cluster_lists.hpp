@@ -11,6 +11,7 @@
 #include "caf/error.hpp"
 #include "caf/scoped_actor.hpp"
 #include "troupe/cluster/member_view.hpp"
+#include "troupe/core/agent_id.hpp"
 #include "troupe/core/caf/to_error.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/names.hpp"
@@ -68,16 +69,21 @@ troupe::result<bool> await_shown(troupe::cluster_client& cluster, const troupe::
 /// wait for that: what is not known is looked for that long.
 constexpr troupe::duration others_hear_within = std::chrono::seconds{1};
 
-/// What `ask` returns, which asks by name and does nothing where that is not known: asked again
-/// until the others have had time to hear of it, or `wait` is over.
-template <class Ask>
-auto ask_until_heard(troupe::duration wait, Ask ask) {
-  auto end = std::chrono::steady_clock::now() + std::min(wait, others_hear_within);
+/// Waits until the node that answers knows an agent of that id, if it comes to be known that soon.
+inline void await_agent(troupe::cluster_client& cluster, const troupe::agent_id& agent,
+                        troupe::duration wait) {
+  troupe::registry::find_records question;
+  question.kind = troupe::registry::record_kind::agent;
+  question.name = agent.text().substr(0, agent.text().rfind('@'));
+  question.statuses = troupe::registry::all_statuses();
+  question.unhealthy_too = true;
+  question.limit = 1;
+  auto longest = std::min(wait, others_hear_within);
+  auto end = std::chrono::steady_clock::now() + longest;
   for (;;) {
-    auto answer = ask();
-    if (answer || answer.error().code != troupe::errc::not_found
-        || std::chrono::steady_clock::now() >= end)
-      return answer;
+    auto found = cluster.services().registry.ask(question, longest);
+    if (!found || !found->records.empty() || std::chrono::steady_clock::now() >= end)
+      return;
     std::this_thread::sleep_for(std::chrono::milliseconds{50});
   }
 }
