@@ -13,6 +13,8 @@
 #include "troupe/cluster/voter_plan.hpp"
 #include "troupe/group/group_backup.hpp"
 #include "troupe/node/identity.hpp"
+#include "troupe/node/restored_state.hpp"
+#include "troupe/node/services.hpp"
 #include "troupe/platform/calendar.hpp"
 #include "troupe/platform/entropy.hpp"
 #include "troupe/security/authority.hpp"
@@ -92,6 +94,8 @@ int run_restore(const common_options& common, const backup_command& what) {
   auto found = host::read_backup(what.file);
   if (!found)
     return complain_of_file(common, what.file, found.error());
+  if (auto why = cluster::forget_workers(*found, cluster::hosted_services::scheduler_number))
+    return complain_of_file(common, what.file, why);
   std::error_code fault;
   if (std::filesystem::exists(what.data, fault) && !std::filesystem::is_empty(what.data, fault))
     return complain(common,

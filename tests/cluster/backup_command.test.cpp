@@ -54,6 +54,49 @@ TEST_CASE("a backup begins a new cluster with all that the old one had", "[clust
   CHECK(comes_true([&] { return run({"status", "--at", third.address()}).says("3 of 3 voters"); }));
 }
 
+TEST_CASE("a task of a cluster that is gone runs at once in the restored one", "[cluster][cli]") {
+  need_command();
+  temporary_folder folder;
+  auto file = folder / "cluster.backup";
+  auto gate = folder / "gate";
+  words worker{"--slots", "1", "--allow-exec", "--data"};
+  auto node_at = [&](const std::string& data) {
+    auto how = worker;
+    how.push_back(data);
+    return how;
+  };
+  json task{
+    {"id", "only"},
+    {"run", "exec"},
+    {"input",
+     {{"argv", {"/bin/sh", "-c", "until [ -e '" + gate + "' ]; do sleep 0.02; done; echo done"}}}}};
+  write_file(folder / "flow.json",
+             json{{"schema", "troupe-dag/1"}, {"name", "old"}, {"tasks", {task}}}.dump());
+  std::string id;
+  {
+    running_node old{node_at(folder / "old")};
+    auto submitted
+      = run({"submit", folder / "flow.json", "--detach", "--json", "--at", old.address()});
+    INFO(submitted);
+    REQUIRE(submitted.status == 0);
+    id = submitted.line()["run"].dump();
+    REQUIRE(comes_true([&] { return run({"run", id, "--at", old.address()}).says("running"); }));
+    REQUIRE(run({"backup", file, "--at", old.address()}).status == 0);
+    old.kill();
+  }
+  write_file(gate, "");
+  auto restored = run({"restore", "--insecure", file, "--data", folder / "new"});
+  INFO(restored);
+  REQUIRE(restored.status == 0);
+  running_node anew{node_at(folder / "new")};
+  CHECK(comes_true([&] {
+    return run({"status", "--json", "--at", anew.address()}).line().value("workers", 0) == 1;
+  }));
+  CHECK(comes_true([&] {
+    return run({"run", id, "--results", "--at", anew.address()}).says("done");
+  }));
+}
+
 TEST_CASE("a voter goes on alone when the majority is gone for good", "[cluster][cli]") {
   need_command();
   temporary_folder folder;
