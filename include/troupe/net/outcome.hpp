@@ -72,10 +72,8 @@ inline problem to_problem(verdict why, const std::string& where,
                 "answered, but is not a troupe node, or only one of the two has "
                 "certificates; check both");
     case verdict::wrong_node:
-      return is(
-        errc::unreachable,
-        "is not the node that was dialled, which is gone or elsewhere; look up the address of "
-        "that node again");
+      return is(errc::unreachable, "is another node than the one that was dialled: that has ended, "
+                                   "has moved, or was started anew without its data folder; retry");
     case verdict::displaced:
       return is(errc::busy, "was dropped for newer connections; retry with backoff");
     case verdict::not_secured:
