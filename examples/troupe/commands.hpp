@@ -194,6 +194,8 @@ struct inbox_command {
   std::string agent{};
   /// Name or id; empty: all nodes.
   std::string node{};
+  /// Let go of what waits for the agent, as no node has it.
+  bool expire = false;
 };
 
 int run_inbox(const common_options& common, const inbox_command& what);

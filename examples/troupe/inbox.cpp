@@ -80,6 +80,49 @@ bool is_empty(const router::inbox_report& what) {
   return what.waiting == 0 && what.accepted == 0;
 }
 
+/// Returns whether there were any.
+bool tell(const common_options& common, const registry::record& node, const std::string& agent,
+          const router::expire_receipt& what) {
+  if (what == router::expire_receipt{})
+    return false;
+  if (common.json) {
+    print({{"event", "expired"},
+           {"node", node.key.name},
+           {"agent", agent},
+           {"expired", what.expired},
+           {"left", what.left}});
+    return true;
+  }
+  if (what.expired > 0)
+    print_line(std::cout,
+               printable(counted(what.expired, "message") + " for " + agent + " at " + node.key.name
+                         + (what.expired == 1 ? " is a dead letter now" : " are dead letters now")
+                         + "; see troupe dead-letters"));
+  if (what.left > 0)
+    print_line(std::cout, printable(counted(what.left, "message") + " for " + agent + " at "
+                                    + node.key.name + (what.left == 1 ? " goes on" : " go on")
+                                    + ": a node in reach has the agent"));
+  return true;
+}
+
+/// Ends what the nodes have accepted for an agent that nobody has.
+int expire(const common_options& common, cluster_client& client, const asked_nodes& nodes,
+           const std::string& agent) {
+  auto has_any = false;
+  auto status = ask_each(common, nodes, [&](auto& node) -> problem {
+    auto done = ask_node(client, node, router::expire_messages{agent_id{agent}}, common.wait());
+    if (!done)
+      return done.error();
+    has_any = tell(common, node, agent, *done) || has_any;
+    return {};
+  });
+  if (!has_any && status == ok && !common.json)
+    print_line(std::cout, "no message waits for " + printable(agent)
+                            + (nodes.away.empty() ? "" : " at the nodes that were asked"));
+  tell_of_away(common, nodes);
+  return status;
+}
+
 /// Calls `take` with what waits there for each agent, or for that one.
 template <class Take>
 problem for_each_inbox(const common_options& common, cluster_client& client,
@@ -107,6 +150,8 @@ int run_inbox(const common_options& common, const inbox_command& what) {
   auto nodes = find_nodes_to_ask(common, **client, what.node);
   if (!nodes)
     return complain(common, nodes.error());
+  if (what.expire)
+    return expire(common, **client, *nodes, what.agent);
   table rows{{"AGENT", "NODE", "WAITING", "ACCEPTED", "OLDEST", "STATE"}};
   auto waits = false;
   auto status = ask_each(common, *nodes, [&](auto& node) {

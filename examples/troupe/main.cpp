@@ -832,8 +832,13 @@ private:
                          "Shows where messages wait, and for what: at agents that are slow, and "
                          "those of class confirm and once at the nodes that have accepted them",
                          [this] { return cli::run_inbox(common_, inbox_); });
-    command->add_option("AGENT", inbox_.agent, "Of this agent only; default: of all")
-      ->check(cli::given("the name of an agent"));
+    auto* agent = command->add_option("AGENT", inbox_.agent, "Of this agent only; default: of all")
+                    ->check(cli::given("the name of an agent"));
+    command
+      ->add_flag("--expire", inbox_.expire,
+                 "Lets go of the messages of class confirm and once that wait for AGENT where no "
+                 "node in reach has it, as when its name is misspelt: they become dead letters")
+      ->needs(agent);
     command
       ->add_option("--node", inbox_.node,
                    "Name or id of a node, or the beginning of its id; default: all nodes")

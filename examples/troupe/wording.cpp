@@ -31,6 +31,7 @@ constexpr std::array phrases{
   phrase{"leave_options::force", "--force"},
   phrase{"list_locks tells which locks are held", "troupe locks shows those that are held"},
   phrase{"list_keys lists the keys", "troupe list shows the keys"},
+  phrase{"router::expire_messages", "troupe inbox AGENT --expire"},
   phrase{"link_options::insecure", "--insecure"},
   phrase{"login_options::replace", "--replace"},
   phrase{"message_options::ttl", "--ttl"},

@@ -232,7 +232,7 @@ private:
                                },
                                [&](const channel::sender::returned& x) {
                                  std::string all;
-                                 for (auto& [content, times] : x.what) {
+                                 for (auto& [content, times, was_sent] : x.what) {
                                    returned.push_back(content);
                                    failures_of[content] = times;
                                    all += ' ' + std::to_string(content);

@@ -60,6 +60,7 @@ TEST_CASE("a node with messages that nobody takes leaves only when it is forced 
   CHECK(stays.status == 1);
   CHECK(stays.says(" has accepted 3 messages that are not delivered yet, the first for agent "
                    "'nobody'; "));
+  CHECK(stays.says("let go of those that no agent takes (troupe inbox AGENT --expire)"));
   CHECK(stays.says("those that are synced go on if it is started on its data folder again"));
   auto left = run({"leave", "--force", "--json", "--at", at});
   INFO(left);
@@ -80,6 +81,29 @@ TEST_CASE("a node with messages that nobody takes leaves only when it is forced 
       return each.value("agent", "") == "nobody" && each.value("accepted", 0) == 2;
     });
   }));
+}
+
+TEST_CASE("a node leaves once an operator has let go of messages that nobody takes",
+          "[cluster][cli]") {
+  three_voters cluster;
+  auto goes = cluster.leader(); // a client's messages go by the services
+  auto at = cluster[goes].address();
+  send_to_nobody(at);
+  send_to_nobody(at, {"--synced"});
+  auto shown = run({"inbox", "nobody", "--expire", "--json", "--at", at});
+  INFO(shown);
+  CHECK(shown.status == 0);
+  CHECK(shown.line()["event"] == "expired");
+  CHECK(shown.line()["expired"] == 2);
+  CHECK(shown.line()["left"] == 0);
+  CHECK(run({"inbox", "nobody", "--expire", "--at", at}).output == "no message waits for nobody\n");
+  CHECK(run({"inbox", "--expire", "--at", at}).status == 2); // for whom?
+  auto left = run({"leave", "--json", "--at", at});
+  INFO(left);
+  CHECK(left.status == 0);
+  CHECK(left.line()["lost"] == 0);
+  CHECK(left.line()["synced"] == 0);
+  CHECK(left.line()["dead_letters"] == 2);
 }
 
 TEST_CASE("a node that stays says so to all who ask it to leave, and works on", "[cluster][cli]") {

@@ -138,7 +138,8 @@ TEST_CASE("each message of troupe's own needs the right that is said here, or me
       "troupe::router::departure_heard", "troupe::router::leave_cluster",
       "troupe::router::leave_node", "troupe::router::maintain_node",
       "troupe::router::redrive_dead_letter", "troupe::router::purge_dead_letters",
-      "troupe::router::show_dead_letter", "troupe::scheduler::set_maintenance"}},
+      "troupe::router::expire_messages", "troupe::router::show_dead_letter",
+      "troupe::scheduler::set_maintenance"}},
   };
   troupe::init();
   auto rules = cluster::link_rules({});

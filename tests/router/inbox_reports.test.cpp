@@ -219,6 +219,47 @@ TEST_CASE_METHOD(two_deliveries, "a dead letter that is purged is gone, also aft
   }
 }
 
+TEST_CASE_METHOD(reported_inboxes,
+                 "messages for an agent that is nowhere are dead letters once they are let go of, "
+                 "and go again to one that is",
+                 "[router]") {
+  test::temporary_folder folder;
+  auto path = folder / "outbox.db";
+  CHECK(go_on(path) == 0);
+  REQUIRE(!send("nobody", 1));
+  REQUIRE(!keep("nobody", 2));
+  REQUIRE(!send("other", 3));
+  auto let_go
+    = [this](const agent_id& agent) { return ask<expire_receipt>(*here, expire_messages{agent}); };
+  CHECK(let_go("nobody") == expire_receipt{2, 0});
+  CHECK(let_go("nobody") == expire_receipt{});
+  CHECK(statistics(*here).confirms == 1);
+  auto letters = ask<dead_letter_page>(*here, list_dead_letters{}).letters;
+  REQUIRE(letters.size() == 2);
+  CHECK(letters[1].reason == dead_reason::expired);
+  CHECK(letters[1].why.starts_with("an operator has let go"));
+
+  CHECK(restart(path) == 0); // it does not wait again
+  CHECK(statistics(*here).dead_letters == 1);
+  auto all = add_counting(*here, "nobody");
+  place("nobody", n1);
+  REQUIRE(ask<redrive_receipt>(*here, redrive_dead_letter{}).redriven == 1);
+  CHECK(all_ended());
+  CHECK(all->count == 1);
+
+  add_stuck(*here, "slow");
+  place("slow", n1);
+  REQUIRE(!send("slow", 4));
+  CHECK(let_go("slow") == expire_receipt{0, 1}); // it has it
+  open();
+  CHECK(all_ended());
+  auto why = errc::none;
+  self->request(here->handle(), 20s, expire_messages{})
+    .receive([](const expire_receipt&) {},
+             [&](const caf::error& error) { why = to_problem(error).code; });
+  CHECK(why == errc::bad_argument);
+}
+
 TEST_CASE_METHOD(two_deliveries, "the content of a dead letter is shown, unless it is too large",
                  "[router]") {
   const message_options brief{.ttl = 200ms, .delivery = delivery_class::confirm};

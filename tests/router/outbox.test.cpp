@@ -125,6 +125,12 @@ public:
     return text(out);
   }
 
+  std::string let_go(const std::string& agent) {
+    outbox::effects out;
+    let_go_of = subject.let_go(now, agent, out);
+    return text(out);
+  }
+
   std::string pass(duration span) {
     outbox::effects out;
     now += span;
@@ -159,6 +165,8 @@ public:
   std::map<std::uint64_t, std::uint32_t> failures;
   /// Of the last one that has ended.
   outbox::death dead;
+  /// Messages that let_go() has ended.
+  std::size_t let_go_of = 0;
 
 private:
   static std::string name(const node_id& node) {
@@ -291,6 +299,63 @@ TEST_CASE("a message that waits ends when its time is over", "[router]") {
   CHECK(rig.pass(1ms) == "end 1 expired, dead: expired");
   CHECK(rig.pass(8'760h).empty()); // without a ttl it waits on
   CHECK(rig.subject.size() == 1);
+}
+
+TEST_CASE("what waits for an agent that is nowhere ends when an operator lets go of it",
+          "[router]") {
+  outbox_rig rig;
+  CHECK(rig.take("a", 1).empty());
+  CHECK(rig.take("b", 2).empty());
+  CHECK(rig.take("a", 3, 1s).empty());
+  CHECK(rig.let_go("c").empty());
+  CHECK(rig.let_go("a") == "end 1 expired, dead: expired, end 3 expired, dead: expired");
+  CHECK(rig.let_go_of == 2);
+  CHECK(rig.dead.why.detail.starts_with("an operator has let go of the message"));
+  CHECK(rig.pass(1s).empty()); // its time is over
+  CHECK(rig.let_go("a").empty());
+  CHECK(rig.let_go_of == 0);
+  CHECK(rig.subject.size() == 1);
+  rig.places["a"] = me;
+  CHECK(rig.take("a", 4) == "ask me"); // as if nothing had waited
+}
+
+TEST_CASE("what goes to an agent in reach is not let go of", "[router]") {
+  outbox_rig rig;
+  rig.open();
+  rig.places["b"] = me;
+  CHECK(rig.take("b", 2) == "ask me");
+  rig.keeps = rig.notes = true;
+  CHECK(rig.take("c", 3).empty()); // waits, as its agent is nowhere yet
+  rig.places["c"] = n1;
+  for (auto* each : {"a", "b", "c"}) {
+    CHECK(rig.let_go(each).empty());
+    CHECK(rig.let_go_of == 0);
+  }
+  CHECK(rig.subject.size() == 3);
+}
+
+TEST_CASE("of what goes to a node that is lost it is unknown what was on its way when it is let go "
+          "of",
+          "[router]") {
+  outbox_rig rig;
+  rig.open();
+  rig.down(n1);
+  CHECK(rig.take("a", 2).empty()); // never sent
+  CHECK(rig.let_go("a") == "end 1 outcome_unknown, dead: unknown, end 2 expired, dead: expired");
+  CHECK(rig.up(n1).empty());
+  CHECK(rig.handled(n1, 1).empty());
+}
+
+TEST_CASE("one that was on its way to a node before its agent was elsewhere may have been handled",
+          "[router]") {
+  outbox_rig rig;
+  rig.open();
+  CHECK(rig.take("a", 2, 1s) == "send n1 2");
+  rig.down(n1);
+  rig.places["a"] = n2;
+  CHECK(rig.pass(200ms) == "ask n2"); // it goes there, which has no link either
+  rig.places["a"] = node_id{};
+  CHECK(rig.pass(800ms).find("end 2 outcome_unknown, dead: unknown") != std::string::npos);
 }
 
 TEST_CASE("who waits for an end waits as long as they said, and the message is kept", "[router]") {

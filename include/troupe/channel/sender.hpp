@@ -79,6 +79,8 @@ public:
     content what = 0;
     /// How often an agent had it and failed, as far as that is known.
     std::uint32_t failures = 0;
+    /// It was on its way.
+    bool was_sent = false;
   };
 
   /// The agent is not there, and has got none of these; nothing more of it is here.
@@ -548,8 +550,9 @@ private:
         ended_kept_.emplace(which.what.what, number);
       }
       which.learn(said.failures);
-      auto [what, failures] = take_out(number);
-      out.emplace_back(ended{what, said.how, said.why, said.how != outcome::lost, failures});
+      auto gone = take_out(number);
+      out.emplace_back(
+        ended{gone.what, said.how, said.why, said.how != outcome::lost, gone.failures});
       lane.under_way.erase(number);
     }
     if (lane.is_halted() && lane.under_way.size() == lane.back) {
@@ -575,7 +578,7 @@ private:
     lane.back -= gone.is_back ? 1 : 0;
     if (what.expires_at)
       under_way_until_.erase({*what.expires_at + grace, number});
-    taken result{what.what, what.failures};
+    taken result{what.what, what.failures, true};
     under_way_.erase(number);
     return result;
   }

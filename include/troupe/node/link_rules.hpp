@@ -72,7 +72,7 @@ inline net::message_rules_ptr link_rules(const service_options& services) {
   // To run it.
   let<router::leave_cluster, router::leave_node, router::departure_heard, router::maintain_node,
       router::redrive_dead_letter, router::purge_dead_letters, router::show_dead_letter,
-      scheduler::set_maintenance>(*all, operate);
+      router::expire_messages, scheduler::set_maintenance>(*all, operate);
   let<change_voters, make_backup, read_backup>(*all, operate);
   let<lock::force_release>(*all, operate);
   return all;

@@ -29,6 +29,8 @@ inline std::string words_for_message(std::string_view type) {
     entry{"router::redrive_dead_letter",
           "delivering dead letters again (troupe dead-letters --redrive)"},
     entry{"router::show_dead_letter", "reading a dead letter (troupe dead-letters --show)"},
+    entry{"router::expire_messages",
+          "letting go of messages for an agent that is nowhere (troupe inbox --expire)"},
     entry{"router::purge_dead_letters", "letting go of dead letters (troupe dead-letters --purge)"},
     entry{"lock::acquire", "taking a lock (troupe lock)"},
     entry{"lock::renew", "keeping a lock (troupe lock)"},

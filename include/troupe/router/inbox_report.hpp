@@ -50,4 +50,16 @@ struct inbox_page {
   TROUPE_FIELDS(inbox_page, inboxes, next);
 };
 
+/// What has become of a wish to let go of the messages that were accepted for an agent.
+struct expire_receipt {
+  /// Dead letters from here on.
+  std::uint64_t expired = 0;
+  /// The agent is in reach and gets these, or they are on their way to the disk.
+  std::uint64_t left = 0;
+
+  friend bool operator==(const expire_receipt&, const expire_receipt&) = default;
+
+  TROUPE_FIELDS(expire_receipt, expired, left);
+};
+
 } // namespace troupe::router

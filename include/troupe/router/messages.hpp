@@ -321,6 +321,18 @@ struct list_inboxes {
   TROUPE_FIELDS(list_inboxes, after, limit, agent);
 };
 
+/// Asks the router of a node to let go of the messages of class confirm and once that it has
+/// accepted for an agent which no node in its reach has: they end as if their ttl were over, and
+/// are dead letters. Those that were on their way are of reason `unknown`. If a node in reach has
+/// the agent, nothing ends. Errors: bad_argument (no agent).
+struct expire_messages {
+  using result = expire_receipt;
+
+  agent_id agent{};
+
+  TROUPE_FIELDS(expire_messages, agent);
+};
+
 /// Asks the router of a node to deliver a dead letter again, under its own id and without a ttl.
 /// Errors: bad_argument (no id), not_found (it is not here), busy (it is on its way already),
 /// limit_reached (router_options::max_confirms; it stays).
@@ -503,6 +515,8 @@ CAF_BEGIN_TYPE_ID_BLOCK(troupe_router, ::troupe::type_ids::router)
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::leave_node))
   CAF_ADD_TYPE_ID(troupe_router, (troupe::router::departure_heard))
   CAF_ADD_TYPE_ID(troupe_router, (troupe::departure_report))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::expire_messages))
+  CAF_ADD_TYPE_ID(troupe_router, (troupe::router::expire_receipt))
 
 CAF_END_TYPE_ID_BLOCK(troupe_router)
 

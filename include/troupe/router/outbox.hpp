@@ -137,7 +137,8 @@ public:
     bool is_noted_first = false;
     /// Where it goes, as it is on the disk.
     node_id noted{};
-    /// An earlier start of this node may have sent it.
+    /// It may have been sent to a node that does not have it any more, or by an earlier start of
+    /// this one.
     bool may_have_gone = false;
     bool is_noting = false;
     /// What its agent said then; errc::none: nobody has heard of a failure.
@@ -270,6 +271,29 @@ public:
       for (auto& each : found->second.take_back(agent))
         end(each.what, why, death{dead_reason::incompatible, why, each.failures}, out);
     }
+  }
+
+  /// Ends what waits for that agent, as if its time were over, if no node in reach has it: one that
+  /// an operator does not want to wait for. Returns how many. Cost: O(n log n) in these.
+  std::size_t let_go(time_point now, const agent_id& agent, effects& out) {
+    auto home = home_of(agent);
+    auto there = home != node_id{} ? home : where_(agent);
+    if (there == self_ || linked_.contains(there))
+      return 0;
+    std::vector<content> all;
+    if (home != node_id{}) {
+      homes_.erase(agent);
+      all = take_away(channels_.at(home), agent);
+    }
+    if (auto line = waiting_.extract(agent); !line.empty())
+      for (auto each : line.mapped()) {
+        waits_no_more(each);
+        all.push_back(each);
+      }
+    for (auto each : all)
+      run_out(each, detail::let_go(), out);
+    carry_out(now, out);
+    return all.size();
   }
 
   // -- time ----------------------------------------------------------------------------
@@ -489,13 +513,25 @@ private:
       if (auto there = where_(agent); there != node_id{} && there != node) {
         homes_.erase(agent);
         auto& line = waiting_[agent];
-        for (auto each : remember(from.take_away(agent)))
+        for (auto each : take_away(from, agent))
           wait(line, each);
       }
   }
 
   std::vector<content> take_back(channel::sender& from, const agent_id& agent) {
-    return remember(from.take_back(agent));
+    return remember_sent(from.take_back(agent));
+  }
+
+  std::vector<content> take_away(channel::sender& from, const agent_id& agent) {
+    return remember_sent(from.take_away(agent));
+  }
+
+  /// What was on its way may be handled as well.
+  std::vector<content> remember_sent(const std::vector<channel::sender::taken>& all) {
+    for (auto& each : all)
+      if (each.was_sent)
+        items_.at(each.what).may_have_gone = true;
+    return remember(all);
   }
 
   std::vector<content> remember(const std::vector<channel::sender::taken>& all) {
@@ -619,9 +655,19 @@ private:
     found->second.erase(what);
     if (found->second.empty())
       waiting_.erase(found);
+    run_out(what, detail::expired(), out);
+  }
+
+  /// The time of one that nothing knows of any more is over. `why`: if it was never sent.
+  void run_out(content what, problem why, effects& out) {
     auto& it = items_.at(what);
     channel::sender::ended how{.what = what, .how = over(it), .failures = it.failures};
-    end(what, reason(how), death_of(how), out);
+    auto dead = death_of(how);
+    if (how.how == channel::outcome::expired)
+      dead.why = why;
+    else
+      why = reason(how);
+    end(what, std::move(why), std::move(dead), out);
   }
 
   void end(content what, problem why, std::optional<death> dead, effects& out) {

@@ -156,6 +156,12 @@ public:
         confirms_.dead().purge(what, detail::asker::of(self_));
       },
       [this](const list_inboxes& what) { return detail::inboxes_of(*entrance_, confirms_, what); },
+      [this](const expire_messages& what) -> caf::result<expire_receipt> {
+        auto made = detail::let_go_of(*entrance_, confirms_, what);
+        if (!made)
+          return to_error(made.error());
+        return *made;
+      },
       [this](const leave_cluster& what) {
         leave({.force = what.force}, [this](caf::response_promise& answer, const auto& report) {
           answer.deliver(leave_receipt{report.node});

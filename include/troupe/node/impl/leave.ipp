@@ -260,7 +260,8 @@ inline problem node::inside::deliver_accepted(const accepted_part& which, durati
   return {errc::in_use, "node " + options_.name + " has accepted " + std::to_string(count)
                           + (count == 1 ? " message that is" : " messages that are")
                           + " not delivered yet, the first for agent '" + first.text()
-                          + "'; try again once they are, or force it to leave "
+                          + "'; try again once they are, let go of those that no agent takes "
+                            "(router::expire_messages), or force it to leave "
                             "(leave_options::force): then those in its memory are lost, and those "
                             "that are synced go on if it is started on its data folder again"};
 }

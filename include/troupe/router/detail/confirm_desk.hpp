@@ -290,6 +290,13 @@ public:
     made.is_linked = first->is_linked;
   }
 
+  /// Ends those that wait for an agent that no node in reach has: see outbox::let_go().
+  [[nodiscard]] std::size_t let_go(const agent_id& agent) {
+    auto ended = outbox_.let_go(now(), agent, wanted_);
+    carry_out();
+    return ended;
+  }
+
   [[nodiscard]] dead_desk& dead() {
     return dead_;
   }

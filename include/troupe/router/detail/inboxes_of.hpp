@@ -7,6 +7,8 @@
 
 #include "troupe/core/agent_id.hpp"
 #include "troupe/core/page_room.hpp"
+#include "troupe/core/problem.hpp"
+#include "troupe/core/result.hpp"
 #include "troupe/router/detail/confirm_desk.hpp"
 #include "troupe/router/detail/entrance.hpp"
 #include "troupe/router/inbox_report.hpp"
@@ -42,6 +44,19 @@ inline inbox_page inboxes_of(const entrance& shared, const confirm_desk& accepte
     page.inboxes.push_back(std::move(each));
   }
   return page;
+}
+
+/// Answers expire_messages.
+inline result<expire_receipt> let_go_of(const entrance& shared, confirm_desk& accepted,
+                                        const expire_messages& what) {
+  if (what.agent.empty())
+    return problem{errc::bad_argument, "no agent is named; name the one whose messages are to go"};
+  expire_receipt made{.expired = accepted.let_go(what.agent)};
+  std::map<agent_id, inbox_report> left;
+  shared.confirms.add_to(left, what.agent, 1);
+  if (auto found = left.find(what.agent); found != left.end())
+    made.left = found->second.accepted;
+  return made;
 }
 
 } // namespace troupe::router::detail

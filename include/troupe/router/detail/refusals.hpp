@@ -90,6 +90,12 @@ inline problem expired() {
                          "matters"};
 }
 
+inline problem let_go() {
+  return {errc::expired,
+          "an operator has let go of the message, as no node in reach had its agent; "
+          "it was not delivered, send it again if it still matters"};
+}
+
 inline problem has_stopped() {
   return {errc::cancelled, "this node has stopped; nothing was sent"};
 }

@@ -191,7 +191,7 @@ private:
 
   void put(const agent_id& agent, const std::vector<channel::sender::taken>& all) {
     channel::sender::effects sent;
-    for (auto& [what, failures] : all)
+    for (auto& [what, failures, was_sent] : all)
       out_.put(now(), agent, {what, size_of(what), {}, is_kept(what), failures}, sent);
     carry_out(sent);
   }
