@@ -9,10 +9,12 @@
 #include "cluster_lists.hpp"
 #include "commands.hpp"
 #include "connect.hpp"
+#include "troupe/cluster/known_nodes.hpp"
 #include "troupe/core/agent_id.hpp"
 #include "troupe/core/base64.hpp"
 #include "troupe/core/ids.hpp"
 #include "troupe/core/utf8.hpp"
+#include "troupe/registry/agent_name.hpp"
 
 namespace cli {
 
@@ -48,12 +50,14 @@ result<agents_found> find_agents(cluster_client& cluster, const common_options& 
   return agents_found{*std::move(nodes), *std::move(agents)};
 }
 
-/// Whether a node without a data folder has started again since, as another one.
+/// Whether a node without a data folder has started again since, as another one. Of one that has a
+/// data folder no other node takes the names.
 bool has_successor(const registry::record_view& gone,
                    const std::vector<registry::record_view>& nodes) {
-  return std::ranges::any_of(nodes, [&](auto& each) {
-    return each.value.key.name == gone.value.key.name && !is_gone(each);
-  });
+  return gone.value.metadata.contains(cluster::known_nodes::fleeting_mark)
+         && std::ranges::any_of(nodes, [&](auto& each) {
+              return each.value.key.name == gone.value.key.name && !is_gone(each);
+            });
 }
 
 /// Why an agent could not be asked: its node, if that is away, otherwise `why`, with the name of
@@ -78,10 +82,8 @@ problem where_it_is(cluster_client& cluster, const common_options& common, const
     return why;
   for (auto& each : *agents)
     for (auto& node : *nodes)
-      if (auto& key = each.value.key;
-          (key.name == agent || key.name + '@' + node.value.key.name == agent)
-          && key.owner == node.value.key.owner) {
-        auto where = "agent '" + key.name + "' is on node " + node.value.key.name;
+      if (registry::agent_of(each.value) == agent && each.value.key.owner == node.value.key.owner) {
+        auto where = "agent '" + agent.text() + "' is on node " + node.value.key.name;
         if (node.status != registry::record_status::active
             && node.status != registry::record_status::maintenance)
           return {errc::unreachable,

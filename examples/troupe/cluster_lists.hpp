@@ -18,6 +18,7 @@
 #include "troupe/lock/types.hpp"
 #include "troupe/net/address.hpp"
 #include "troupe/node/cluster_client.hpp"
+#include "troupe/registry/agent_name.hpp"
 #include "troupe/registry/queries.hpp"
 #include "troupe/registry/record.hpp"
 
@@ -69,20 +70,51 @@ troupe::result<bool> await_shown(troupe::cluster_client& cluster, const troupe::
 /// wait for that: what is not known is looked for that long.
 constexpr troupe::duration others_hear_within = std::chrono::seconds{1};
 
+/// Whether the node that answers knows an agent of that id: one that has claimed it, one of several
+/// that may have it, which are found by it as by a capability, or one whose id ends with its node.
+inline troupe::result<bool> is_known(troupe::cluster_client& cluster, const troupe::agent_id& agent,
+                                     troupe::duration wait) {
+  using namespace troupe::registry;
+  auto shown = [&](find_records question) {
+    question.statuses = all_statuses();
+    question.unhealthy_too = true;
+    question.limit = 1'000;
+    return cluster.services().registry.ask(question, wait);
+  };
+  auto is_among = [&](const find_records& question) -> troupe::result<bool> {
+    auto page = shown(question);
+    if (!page)
+      return page.error();
+    return std::ranges::any_of(
+      page->records, [&](const record_view& each) { return agent_of(each.value) == agent; });
+  };
+  auto& id = agent.text();
+  auto claimed = is_among({.kind = record_kind::agent, .name = id});
+  if (!claimed || *claimed)
+    return claimed;
+  if (!is_own_name(id))
+    return is_among({.kind = record_kind::agent, .capabilities = {id}});
+  auto nodes = shown({.kind = record_kind::node, .name = id.substr(id.rfind('@') + 1)});
+  if (!nodes)
+    return nodes.error();
+  for (auto& each : nodes->records) {
+    auto& node = each.value.key.owner;
+    auto found
+      = is_among({.kind = record_kind::agent, .name = unclaimed_name(agent, node), .owner = node});
+    if (!found || *found)
+      return found;
+  }
+  return false;
+}
+
 /// Waits until the node that answers knows an agent of that id, if it comes to be known that soon.
 inline void await_agent(troupe::cluster_client& cluster, const troupe::agent_id& agent,
                         troupe::duration wait) {
-  troupe::registry::find_records question;
-  question.kind = troupe::registry::record_kind::agent;
-  question.name = agent.text().substr(0, agent.text().rfind('@'));
-  question.statuses = troupe::registry::all_statuses();
-  question.unhealthy_too = true;
-  question.limit = 1;
   auto longest = std::min(wait, others_hear_within);
   auto end = std::chrono::steady_clock::now() + longest;
   for (;;) {
-    auto found = cluster.services().registry.ask(question, longest);
-    if (!found || !found->records.empty() || std::chrono::steady_clock::now() >= end)
+    auto known = is_known(cluster, agent, longest);
+    if (!known || *known || std::chrono::steady_clock::now() >= end)
       return;
     std::this_thread::sleep_for(std::chrono::milliseconds{50});
   }

@@ -350,7 +350,7 @@ int run_node(const common_options& common, const node_command& what, const held_
         random_source random{static_cast<std::uint64_t>(::getpid())};
         for (auto tries = 1U; !is_over && sleep_unless(ends, echo_again.delay(tries, random));
              ++tries)
-          is_over = begin_echo().code != errc::name_taken;
+          is_over = begin_echo().code == errc::none; // meanwhile there may be no leader
         return;
       }
       if (is_there.error().code == errc::in_use)

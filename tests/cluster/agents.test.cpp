@@ -5,6 +5,7 @@
 #include <catch2/generators/catch_generators.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <map>
 #include <string>
@@ -217,4 +218,31 @@ TEST_CASE("each member of a group gets what is sent to it once, in every process
   CAPTURE(seen.dump());
   CHECK(seen["sent to group"] == 4);
   must_be_heard();
+}
+
+TEST_CASE("the command asks an agent once, and at once if its id is known", "[cluster][cli]") {
+  need_command();
+  three_agents agents;
+  agents.start("n3", "red", 1);
+  agents.await(5);
+  auto refused = run({"request", "counter", "what", "--at", agents.address()});
+  INFO(refused);
+  CHECK(refused.says("nothing to count")); // so says the agent, by not_found
+  auto seen = agents.all();
+  auto asked = std::ranges::count(seen["heard"], json("what"));
+  for (auto* name : {"n1", "n2"})
+    asked += std::ranges::count(agents.heard_of_many(name, 1)[""], "what");
+  asked += std::ranges::count(agents.heard_of_many("n3", 2)[""], "what");
+  CHECK(asked == 1);
+  auto is_quick = [&](const std::string& agent) {
+    return comes_true([&] {
+      auto begins = std::chrono::steady_clock::now();
+      auto sent = run({"send", agent, "hello", "--at", agents.address()});
+      INFO(sent);
+      CHECK(sent.status == 0);
+      return std::chrono::steady_clock::now() - begins < 1s;
+    });
+  };
+  CHECK(is_quick("counter"));    // several have that id
+  CHECK(is_quick("clerk 1@n3")); // its node alone may have it
 }

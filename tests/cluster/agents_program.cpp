@@ -2,9 +2,10 @@
 //
 // Usage: agents_program serve NAME JOIN GROUP COLOUR [CLERKS]
 //            a member with an agent "counter", that several may have: it can "count", is in that
-//            group, and has "colour" in its metadata. Says "ready", and "heard TEXT" for each text.
-//            The group has as many more agents there as CLERKS says, which say "clerk NUMBER heard
-//            TEXT".
+//            group, and has "colour" in its metadata. Says "ready", and "heard TEXT" for each text;
+//            to "what" it answers not_found.
+//            The group has as many more agents there as CLERKS says, "clerk NUMBER@NAME", which say
+//            "clerk NUMBER heard TEXT".
 //        agents_program ask NAME
 //            founds the cluster, says "ready PORT", and has such an agent, too, in the group "head"
 //            and red; at each SIGUSR1 it does what follows, and says of each in JSON what came of
@@ -50,10 +51,14 @@ node start(node_options how) {
 void count(node& at, const std::string& group, const std::string& colour) {
   agent_options how{.capabilities = {"count"}, .groups = {group}, .unique = false};
   how.metadata = {{"colour", colour}};
-  auto made = at.agent("counter", how, [name = at.name()](const std::string& text) {
-    std::cout << "heard " + text + '\n' << std::flush; // whole: agents may be of several threads
-    return name;
-  });
+  auto made
+    = at.agent("counter", how, [name = at.name()](const std::string& text) -> result<std::string> {
+        std::cout << "heard " + text + '\n'
+                  << std::flush; // whole: agents may be of several threads
+        if (text == "what")
+          return problem{errc::not_found, "nothing to count"};
+        return name;
+      });
   if (!made)
     fail(made.error());
 }
@@ -61,7 +66,7 @@ void count(node& at, const std::string& group, const std::string& colour) {
 void add_clerk(node& at, const std::string& group, int number) {
   agent_options how{.groups = {group}, .unique = false};
   auto who = "clerk " + std::to_string(number);
-  auto made = at.agent(who, how, [who](const std::string& text) {
+  auto made = at.agent(who + '@' + at.name(), how, [who](const std::string& text) {
     std::cout << who + " heard " + text + '\n' << std::flush;
   });
   if (!made)

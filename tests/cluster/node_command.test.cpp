@@ -5,6 +5,7 @@
 
 #include <catch2/generators/catch_generators.hpp>
 
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -304,6 +305,36 @@ TEST_CASE("whoever asks an agent is not sent to start a node whose place another
       return asked.status == 0;
     },
     60s));
+}
+
+TEST_CASE("whoever asks an agent is not told to wait for a node that cannot take its place",
+          "[cluster][cli]") {
+  need_command();
+  temporary_folder folder;
+  running_node host{{"--name", "n1", "--slots", "0"}};
+  auto start_in = [&](const std::string& name) {
+    return running_node{
+      {"--name", "third", "--slots", "0", "--join", host.address(), "--data", folder / name}};
+  };
+  auto before = start_in("before");
+  REQUIRE(run({"request", "echo-third", "hello", "--at", host.address()}).status == 0);
+  before.kill();
+  auto other = start_in("other");
+  auto is_advised = [&] {
+    auto asked = run({"request", "echo-third", "hello", "--at", host.address()});
+    INFO(asked);
+    CHECK_FALSE(asked.says("a node of that name has started since"));
+    return asked.says("start that node again");
+  };
+  CHECK(comes_true(is_advised, 60s));
+  CHECK(comes_true([&] {
+    auto status = run({"status", "--json", "--at", host.address()}).line();
+    INFO(status);
+    return std::ranges::any_of(status["members"], [](auto& each) {
+      return each["node"] == "third" && each["status"] == "active";
+    });
+  }));
+  CHECK(is_advised());
 }
 
 TEST_CASE("flags win over variables, variables over the file", "[cluster][cli]") {
