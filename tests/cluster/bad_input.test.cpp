@@ -116,6 +116,7 @@ TEST_CASE("the help is shown to whoever asks for it, and to whoever gives no com
   INFO(of_lock);
   CHECK(of_lock.status == 0);
   CHECK(of_lock.says("Usage: troupe lock [OPTIONS] NAME"));
+  CHECK(of_lock.says("keeps the lock: 500ms, 10s, up to 10m")); // lock_options::max_span
   CHECK(of_lock.output == run({"lock", "--help"}).output);
   check_refused({"help", "lokc"}, 2, {"'lokc'", "the nearest one is lock"});
 }
