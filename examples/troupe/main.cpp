@@ -641,7 +641,8 @@ private:
       });
     command->add_option("NAME", lock_.name, "The lock; it need not exist")->required();
     command
-      ->add_option("--ttl", lock_.ttl, "How long a killed holder keeps the lock: 500ms, 10s, 2m")
+      ->add_option("--ttl", lock_.ttl,
+                   "How long a killed holder keeps the lock: 500ms, 10s, up to 10m")
       ->option_text("SPAN")
       ->check(cli::is_span);
     command

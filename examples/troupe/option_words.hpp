@@ -49,13 +49,15 @@ inline std::vector<std::string> fixed_values(const CLI::Option& option) {
   return found;
 }
 
-/// Its description, with its default.
+/// Its description, with its default if it has one: what has to be given has none.
 inline std::string meaning_of(const CLI::Option& option) {
   auto text = option.get_description();
   auto value = option.get_default_str();
   if (value.size() > 1 && value.starts_with('[')) // of a list
     value = value.substr(1, value.size() - 2);
-  return is_flag(option) || value.empty() ? text : text + "; default: " + value;
+  if (is_flag(option) || option.get_required() || value.empty())
+    return text;
+  return text + "; default: " + value;
 }
 
 /// Its names with dashes: "-h", "--timeout". Empty for an argument.

@@ -116,6 +116,7 @@ TEST_CASE("the help is shown to whoever asks for it, and to whoever gives no com
   INFO(of_lock);
   CHECK(of_lock.status == 0);
   CHECK(of_lock.says("Usage: troupe lock [OPTIONS] NAME"));
+  CHECK(of_lock.says("keeps the lock: 500ms, 10s, up to 10m")); // lock_options::max_span
   CHECK(of_lock.output == run({"lock", "--help"}).output);
   check_refused({"help", "lokc"}, 2, {"'lokc'", "the nearest one is lock"});
 }
@@ -139,6 +140,15 @@ TEST_CASE("the help of each command has an example, and no words of its parser",
     CHECK(help.find(command_path()) == std::string::npos);
     for (auto* word : {"UINT", "FLOAT", "[]", " in ["})
       CHECK(help.find(word) == std::string::npos);
+    auto usage = help.substr(help.find("Usage: "));
+    std::istringstream arguments{usage.substr(0, usage.find('\n'))};
+    for (std::string word; arguments >> word;) { // in brackets: need not be given
+      auto meaning = help.find("\n  " + word + "  ");
+      if (meaning == std::string::npos)
+        continue;
+      auto text = help.substr(meaning + 1, help.find('\n', meaning + 1) - meaning);
+      CHECK(text.find("; default: ") == std::string::npos);
+    }
     ++count;
   }
   CHECK(count == 35);

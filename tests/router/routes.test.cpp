@@ -320,6 +320,11 @@ TEST_CASE("agents of other nodes that are not heard of any more are forgotten to
   CHECK(r.ways.node_of("far") == n2);
   CHECK(r.ways.node_of("near") == n1);
   CHECK(r.ways.node_of("other") == node_id{});
+  // Its node may be away: it is known all the same, and the registry shows it.
+  auto away = r.plan(to_agent("other")).refusal;
+  CHECK(away.code == errc::not_found);
+  CHECK(away.detail.find("known") == std::string::npos);
+  CHECK(away.detail.find("or its node is back") != std::string::npos);
 }
 
 TEST_CASE("nothing is sent to an agent of another node that can take no more, until it can",

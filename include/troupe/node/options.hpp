@@ -203,11 +203,11 @@ struct node_options {
   /// shorter. If no member can take its place, it keeps its seat. Zero: voters are not replaced.
   /// The leader's value applies.
   duration replace_after = std::chrono::minutes{5};
-  /// Options of the Raft group that the voters form; see raft::lan() for one machine or rack. The
-  /// same on all nodes.
+  /// Options of the Raft group that the voters form, the same on all nodes. For one machine or rack
+  /// set group.consensus to raft::lan().
   host::group_options group{};
-  /// How the members of the cluster find out which of them are there: see cluster::swim_options and
-  /// its lan(). The same on all nodes.
+  /// How the members of the cluster find out which of them are there, the same on all nodes. For one
+  /// machine or rack set it to cluster::swim_options::lan().
   cluster::swim_options membership{};
   /// File to which each change of how this node sees a member is appended (see
   /// cluster::membership_log); empty: none. node::start() fails if it cannot be written. It has no

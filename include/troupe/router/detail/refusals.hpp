@@ -14,15 +14,18 @@
 /// What routers say where they cannot do what they were asked for.
 namespace troupe::router::detail {
 
+/// The node of an agent may be away, which the registry of this node still shows.
 inline problem nobody(const recipients& who) {
   constexpr std::size_t max_shown = 64;
   auto shown = who.name.substr(0, max_shown);
   return who.who == audience::agent
            ? problem{errc::not_found,
                      "no agent '" + shown
-                       + "' is known; check its id, or wait until it is registered"}
+                       + "' is there; check its id, or wait until it is registered, or its node is "
+                         "back"}
            : problem{errc::not_found,
-                     "no agent has the capability '" + shown + "'; check its name, or start one"};
+                     "no agent with the capability '" + shown
+                       + "' is there; check its name, or start one, or wait until a node is back"};
 }
 
 /// It may be one that this node has not heard of: nobody has told it yet who is there.
