@@ -206,8 +206,8 @@ struct node_options {
   /// Options of the Raft group that the voters form, the same on all nodes. For one machine or rack
   /// set group.consensus to raft::lan().
   host::group_options group{};
-  /// How the members of the cluster find out which of them are there, the same on all nodes. For one
-  /// machine or rack set it to cluster::swim_options::lan().
+  /// How the members of the cluster find out which of them are there, the same on all nodes. For
+  /// one machine or rack set it to cluster::swim_options::lan().
   cluster::swim_options membership{};
   /// File to which each change of how this node sees a member is appended (see
   /// cluster::membership_log); empty: none. node::start() fails if it cannot be written. It has no
