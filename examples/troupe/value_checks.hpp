@@ -48,12 +48,19 @@ inline CLI::Validator count_in(std::uint32_t low, std::uint32_t high) {
   auto check = [low, high](const std::string& text) {
     std::uint32_t number = 0;
     auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), number);
-    auto is_one = fault == std::errc{} && end == text.data() + text.size()
-                  && (text == "0" || text[0] != '0') && number >= low && number <= high;
-    return is_one ? std::string{}
-                  : "'" + text + "' is not a whole number from " + std::to_string(low) + " to "
-                      + std::to_string(high) + "; write it as "
-                      + std::to_string(std::clamp<std::uint32_t>(4, low, high));
+    auto is_whole
+      = !text.empty() && end == text.data() + text.size() && (text == "0" || text[0] != '0');
+    auto is_too_large
+      = is_whole
+        && (fault == std::errc::result_out_of_range || (fault == std::errc{} && number > high));
+    if (is_whole && fault == std::errc{} && number >= low && number <= high)
+      return std::string{};
+    return "'" + text + "' is not a whole number from " + std::to_string(low) + " to "
+           + std::to_string(high)
+           + (is_too_large ? "; give at most " + std::to_string(high)
+              : is_whole
+                ? "; give at least " + std::to_string(low)
+                : "; write it as " + std::to_string(std::clamp<std::uint32_t>(4, low, high)));
   };
   return {check, ""};
 }

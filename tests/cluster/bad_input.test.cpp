@@ -230,10 +230,13 @@ TEST_CASE("a number or span beyond its range is refused with the range", "[clust
   auto refused = [](const std::string& option, const std::string& value, const std::string& why) {
     check_refused({"node", option, value}, 2, {option + ": '" + value + "' is not " + why});
   };
-  for (auto* slots : {"-1", "1025", "99999999", "99999999999", "2.5", ""})
+  for (auto* slots : {"-1", "2.5", "010", ""})
     refused("--slots", slots, "a whole number from 0 to 1024; write it as 4");
+  for (auto* slots : {"1025", "99999999", "99999999999"})
+    refused("--slots", slots, "a whole number from 0 to 1024; give at most 1024");
   refused("--gpus", "-1", "a whole number from 0 to 1000000; ");
-  refused("--voters", "8", "a whole number from 1 to 7; ");
+  refused("--voters", "8", "a whole number from 1 to 7; give at most 7");
+  refused("--voters", "0", "a whole number from 1 to 7; give at least 1");
   refused("--cpus", "1e7", "a number from 0 to 1000000; ");
   for (auto* size : {"1e9", "-5", "0x10", "010", "1.5GiB", "16EiB", "99999999999999999999", ""})
     refused("--memory", size, "a size up to 15EiB; write it as 512MB, 16GiB or a whole number");
