@@ -19,27 +19,30 @@ namespace {
 constexpr host::service_id number = 3;
 constexpr time_point then{1h};
 
-/// A backup with one run of two tasks, of which the only worker of the old cluster has the first.
-/// `flaw` changes what was saved.
+/// A backup with one run of two tasks, of which the first of two workers has the first. `flaw`
+/// changes what was saved.
 template <class Flaw>
 host::group_backup backup_with(Flaw flaw) {
   task_scheduler tasks;
   task_scheduler::effects ignored;
   tasks.use_rules(task_scheduler::rules);
   tasks.step(then, 1, configure{}, ignored);
-  for (auto* each : {"ann", "bob"})
+  auto add = [&](const std::string& name) {
     tasks.step(then, 2,
-               register_worker{.name = each,
-                               .owner = owner_id{"old node"},
+               register_worker{.name = name,
+                               .owner = owner_id{"node of " + name},
                                .boot = 4,
                                .capacity = {.slots = 1},
                                .handlers = {"work"}},
                ignored);
+  };
+  add("ann");
   tasks.step(then, 3,
              submit{.name = "tour",
                     .tasks = {{.id = "a", .handler = "work"},
                               {.id = "b", .handler = "work", .parents = {0}}}},
              ignored);
+  add("bob");
   host::durable_snapshot<task_scheduler> saved;
   saved.index = 9;
   saved.at = then;
@@ -92,7 +95,8 @@ TEST_CASE("no worker of the old cluster is in a restored one, and its tasks run 
                              .capacity = {.slots = 1},
                              .handlers = {"work"}},
              out);
-  CHECK(state_of(tasks, 0) == task_state::running); // at once
+  CHECK(state_of(tasks, 0) == task_state::running);                    // at once
+  CHECK(tasks.answer(find_result{run_id{1}, 0}).value().attempt == 2); // lost once only
   auto workers = tasks.answer(list_workers{}).workers;
   REQUIRE(workers.size() == 1);
   CHECK(workers[0].worker > worker_id{2}); // no number is used again

@@ -41,6 +41,8 @@ inline problem forget_workers(host::group_backup& what, host::service_id schedul
   machine_type tasks;
   tasks.restore(saved->at, saved->inside);
   machine_type::effects nobody_asked;
+  for (auto& each : saved->inside.workers) // else those that are left would get what the first had
+    tasks.step(saved->at, 0, scheduler::set_maintenance{each.worker, true}, nobody_asked);
   for (auto& each : saved->inside.workers)
     tasks.step(saved->at, 0, scheduler::worker_lost{each.words.owner, each.words.boot, {}},
                nobody_asked);
