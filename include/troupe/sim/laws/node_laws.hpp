@@ -200,7 +200,7 @@ private:
       go(now, what.node, what.boot);
     auto awaited = awaited_.find(what.node);
     if (is_over && awaited != awaited_.end() && awaited->second.second <= what.boot)
-      awaited->second.first = now;
+      awaited->second = {now, what.boot}; // which may have begun unseen
   }
 
   void follow(time_point now, const registry::change& news) {
