@@ -56,18 +56,23 @@ class peer_table {
 public:
   void put(const caf::strong_actor_ptr& who, const node_id& node) {
     std::lock_guard guard{mutex_};
-    nodes_.insert_or_assign(who->address(), node);
+    nodes_.insert_or_assign(who->address(), link_peer{node, true, true});
+  }
+
+  void put_client(const caf::strong_actor_ptr& who, const node_id& client) {
+    std::lock_guard guard{mutex_};
+    nodes_.insert_or_assign(who->address(), link_peer{client, false, true});
   }
 
   link_peer find(const caf::strong_actor_ptr& who) {
     std::lock_guard guard{mutex_};
     auto found = nodes_.find(who->address());
-    return found != nodes_.end() ? link_peer{found->second, true, true} : link_peer{};
+    return found != nodes_.end() ? found->second : link_peer{};
   }
 
 private:
   std::mutex mutex_;
-  std::map<caf::actor_addr, node_id> nodes_;
+  std::map<caf::actor_addr, link_peer> nodes_;
 };
 
 /// One direction of a link: hands on to `target`, as from `back`, until it is cut. What a test
