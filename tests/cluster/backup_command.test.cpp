@@ -58,7 +58,7 @@ TEST_CASE("a task of a cluster that is gone runs at once in the restored one", "
   need_command();
   temporary_folder folder;
   auto file = folder / "cluster.backup";
-  auto gate = folder / "gate";
+  const std::string gate = folder / "gate";
   words worker{"--slots", "1", "--allow-exec", "--data"};
   auto node_at = [&](const std::string& data) {
     auto how = worker;
