@@ -88,6 +88,9 @@ TEST_CASE("a node leaves once an operator has let go of messages that nobody tak
   three_voters cluster;
   auto goes = cluster.leader(); // a client's messages go by the services
   auto at = cluster[goes].address();
+  temporary_folder folder;
+  running_node heir{{"--name", "n3", "--data", folder / "n3", "--slots", "0", "--timers", "lan",
+                     "--join", cluster.addresses()}};
   send_to_nobody(at);
   send_to_nobody(at, {"--synced"});
   auto shown = run({"inbox", "nobody", "--expire", "--json", "--at", at});
